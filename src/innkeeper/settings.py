@@ -164,6 +164,9 @@ class Settings:
     batch_days: Annotated[int, Meta(ge=1, le=3650)] = _setting(
         30, "Days for which batches, their failed records and finished exports are stored."
     )
+    undo_days: Annotated[int, Meta(ge=0, le=3650)] = _setting(
+        14, "Days for which imports can be undone; 0 records nothing of what they change."
+    )
     batch_tracking: bool = _setting(
         False, "Whether batches accept records of the old schema `tracking`: stream events."
     )

@@ -411,7 +411,9 @@ def visit_exports(tour: Tour, site: Site) -> None:
 
 
 def visit_files(tour: Tour, site: Site) -> None:
-    lines = b'{"firstName": "Jo"}\n'
+    lines = (
+        b'{"firstName": "Jo"}\n{"identifiers": [{"provider": "email", "id": "u@example.com"}]}\n'
+    )
     made = tour("createImport", json={"entity": "guests", "format": "ndjson", "dryRun": False})
     assert httpx.put(made["location"]["href"], content=gzip.compress(lines)).status_code == 200
     written = tour("createFileExport", json={"entity": "guests"})["ref"]
@@ -422,6 +424,8 @@ def visit_files(tour: Tour, site: Site) -> None:
     site.run_worker()
     done = tour("fetchImport", made["ref"])
     assert (done["failed"], "log" in done) == (1, True)
+    tour("previewImportUndo", made["ref"])
+    assert tour("undoImport", made["ref"], json={})["status"] == "waiting"
     assert tour("fetchFileExport", written)["location"]
     for listed in ("listImports", "listFileExports", "inspectBatches"):
         tour(listed, params={"limit": 1})

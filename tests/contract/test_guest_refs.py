@@ -28,6 +28,8 @@ NOT_IN_LAKE = {
     "merges": "the ledger of merges; the lake reads survivors from the guests themselves",
     "guest_keys": "digests for identity resolution",
     "guest_words": "search words",
+    "import_chunks": "what an import created, so that it can be undone",
+    "import_rows": "what an import changed, so that it can be undone",
     "guarded_evidence": "values that guards stopped; no question about segments",
     "order_consumers": "segments ask whose order it is, not who uses it",
     "quarantine": "events that are not attached count nowhere",

@@ -2,6 +2,7 @@
 too late shows both and asks."""
 
 import html
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ UNVERSIONED = {
     ("/exports/{export}", "run"): ONE_SHOT,
     ("/exports/{export}", "delete"): DELETES,
     ("/imports", ""): CREATES,
+    ("/imports/{import}/undo", ""): "what would be undone is checked again before it is",
     ("/quarantine", ""): ONE_SHOT,
     ("/quarantine", "discard"): ONE_SHOT,
     ("/settings", "create"): CREATES,
@@ -126,6 +128,11 @@ def examples(owner: Person, api: Api, site: Site) -> dict[str, str]:
         data={"csrf": owner.csrf, "entity": "guests"},
         files={"file": ("a.csv", b"E-mail,Town\na@example.com,Cork\n")},
     )
+    layout = {"entity": "guests", "compressed": False}
+    imported = api.post("/innkeeper/v1/imports", json=layout).json()
+    line = {"identifiers": [{"provider": "email", "id": f"undo-{one['ref']}@example.com"}]}
+    httpx.put(imported["location"]["href"], content=json.dumps(line).encode()).raise_for_status()
+    site.run_worker()
     invited(site, f"somebody-{one['ref']}@example.com", Role.ANALYST)
     site.key()
     owner.post("/settings/oauth", action="create", name="x")
@@ -153,6 +160,7 @@ def examples(owner: Person, api: Api, site: Site) -> dict[str, str]:
         "/exports/{export}": "/exports/letters",
         "/imports": "/imports",
         "/imports/{import}": upload.headers["location"].removeprefix("/w/live"),
+        "/imports/{import}/undo": f"/imports/{imported['ref']}/undo",
         "/quarantine": "/quarantine",
         "/settings": "/settings",
         "/settings/oauth": "/settings",

@@ -19,6 +19,7 @@ from innkeeper.cli.import_mappings import (
     write_suggestion,
 )
 from innkeeper.cli.import_rejects import RejectsFile, report_rejects
+from innkeeper.cli.import_undo import UNDO, UndoOptions, undo_import
 from innkeeper.cli.options import CommandContext, Json, takes_database
 from innkeeper.errors import OperatorError
 
@@ -97,10 +98,10 @@ class ImportOptions:
 Paths = Annotated[
     list[str],
     typer.Argument(
-        metavar="[guests|orders|events|sitecore] FILE…",
+        metavar="[guests|orders|events|sitecore] FILE… | undo IMPORT_REF",
         help="What the files hold, unless their columns show it; then paths, http, https or s3 "
         "URLs. - is standard input. "
-        "sitecore takes a folder with a data lake export.",
+        "sitecore takes a folder with a data lake export; undo the ref of an import.",
         show_default=False,
     ),
 ]
@@ -129,6 +130,10 @@ Sheet = Annotated[str, typer.Option(help="Sheet of a workbook to import; by defa
 Restart = Annotated[
     bool, typer.Option("--restart", help="Start over with a file whose import was interrupted.")
 ]
+SkipChanged = Annotated[
+    bool,
+    typer.Option("--skip-changed", help="With undo: leave what something later depends on."),
+]
 Workspace = Annotated[str, typer.Option(help="Workspace to import into.")]
 
 
@@ -143,14 +148,19 @@ def import_(
     form: Form = None,
     sheet: Sheet = "",
     again: Restart = False,
+    skip_changed: SkipChanged = False,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
     """Import guests, orders or events from CSV, JSON, Parquet, Excel or OpenDocument files.
 
     A table without a mapping is taken as its columns show; what they leave open is asked. An
-    interrupted import continues when the same file is imported again.
+    interrupted import continues when the same file is imported again. `innkeeper import undo`
+    removes what an import created and restores what it changed; --dry-run shows that only.
     """
+    if files[0] == UNDO:
+        undo_import(UndoOptions(context, workspace, skip_changed, dry_run, json), files[1:])
+        return
     from innkeeper.wire.bulk.batch_files import IMPORT_FORMATS
 
     if form is not None and form not in IMPORT_FORMATS:
@@ -280,6 +290,8 @@ async def _apply(work: "Work", file: _LocalFile, rejects: Path, total: ImportTot
 
             chunks = ahead(file.layout.chunks(source, batch["line"]))
             done = await imports.apply(work, batch, chunks, progress)
+    if done["undo"] is not None and not file.options.reading.quiet:
+        print(f"To undo this: innkeeper import undo {done['ref']}", file=sys.stderr)
     total.records += done["records"]
     total.outcomes.update(done["outcomes"])
     total.failed += done["failed"]

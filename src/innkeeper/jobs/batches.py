@@ -8,7 +8,7 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.admin.background import operator_message, try_each
-from innkeeper.actions.bulk import batches, file_exports, import_sources, imports
+from innkeeper.actions.bulk import batches, file_exports, import_sources, imports, undo
 from innkeeper.errors import Unavailable
 from innkeeper.jobs.registry import patient_task, scheduled
 from innkeeper.store.driver_errors import may_pass
@@ -42,7 +42,9 @@ async def apply(work: Work, batch: str) -> None:
 
 @scheduled("23 3 * * *", "batches.forget")
 async def forget(work: Work) -> None:
-    """Delete batches older than `batch_days` with their files, and expired export files."""
+    """Delete batches older than `batch_days` with their files, expired export files, and what
+    imports changed longer than `undo_days` ago."""
+    await undo.expire(work)
     files = Files.of(work.settings)
 
     # The file goes before its row: the row of a file that cannot be deleted now brings it up again
@@ -61,6 +63,18 @@ async def forget(work: Work) -> None:
         await try_each(old, forget_batch, "deleting a batch")
     finally:
         await try_each(expired, partial(file_exports.delete_file, work), "deleting an export")
+
+
+@patient_task(undo.TASK)
+async def undo_import(work: Work, batch: str) -> None:
+    """Undo an import, or return if a command is doing it; an interrupted undo continues."""
+    ref = UUID(batch)
+    if not await batches.try_lock(work, ref):
+        return
+    try:
+        await undo.run(work, ref)
+    finally:
+        await batches.unlock(work, ref)
 
 
 @patient_task(file_exports.TASK)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from innkeeper.actions.admin.background import DELIVERIES, defer, try_each
 from innkeeper.actions.audiences import audience_exports, export_runs, segments
-from innkeeper.actions.bulk import batches, file_exports
+from innkeeper.actions.bulk import batches, file_exports, undo
 from innkeeper.actions.identity import rule_settings
 from innkeeper.jobs.registry import scheduled
 from innkeeper.store.work import Row, Work
@@ -44,6 +44,7 @@ async def _named(query: str, work: Work) -> list[Row]:
 
 UNFINISHED: Final = (
     Unfinished(batches.TASK, "batch", partial(_named, "batches.unfinished")),
+    Unfinished(undo.TASK, "batch", partial(_named, "import_undo.pending")),
     Unfinished(file_exports.TASK, "export", partial(_named, "file_exports.unfinished")),
     Unfinished(
         audience_exports.RUN,

@@ -29,6 +29,8 @@ CORRUPTED: Final = "corrupted"
 ERROR: Final = "error"
 STATES: Final = (UPLOADING, FILE_UPLOADED, PROCESSING, SUCCESS, CORRUPTED, ERROR)
 
+UNDOABLE: Final = ("guests", "orders")
+"""Kinds of records whose import records what it changes, so that it can be undone."""
 TASK: Final = "batches.apply"
 """The background task that applies an uploaded file."""
 SINGULAR: Final = "Batch"
@@ -133,6 +135,7 @@ async def _insert(
         size=size,
         file_options=Json(file_options),
         source_key=source_key,
+        undo=Json({}) if entity in UNDOABLE and work.settings.undo_days else None,
         actor=work.actor,
         now=clock.now(),
     )
@@ -264,9 +267,16 @@ async def apply(work: Work, batch: Row, chunks: AsyncIterator[Chunk[BatchRecord]
     Each chunk is one transaction that also stores its progress, so an interruption leaves the
     stored progress exact. Raises `FileRewritten` if the file was rewritten since it was opened.
     """
-    source = RecordSource("batch" if batch["entity"] == "batch" else "import", batch["ref"])
+    source = source_of(batch)
     async for chunk in chunks:
         await apply_chunk(work, batch, source, chunk.items)
+
+
+def source_of(batch: Row) -> RecordSource:
+    """Return the source of the records of a batch or import."""
+    if batch["entity"] == "batch":
+        return RecordSource("batch", batch["ref"])
+    return RecordSource("import", batch["ref"], is_recorded=batch["undo"] is not None)
 
 
 async def apply_chunk(

@@ -144,7 +144,9 @@ async def _apply_runs(
         elif kind is OrderDelete:
             await removals.delete_orders(work, outcomes, run)
         else:
-            await GUEST_WRITERS[kind](await GuestBatch.of(work, source, version), outcomes, run)
+            guest_batch = await GuestBatch.of(work, source, version)
+            await GUEST_WRITERS[kind](guest_batch, outcomes, run)
+            await guest_batch.changes.flush()
 
 
 GUEST_WRITERS: Final[dict[type, Callable[[GuestBatch, Outcomes, Any], Awaitable[None]]]] = {

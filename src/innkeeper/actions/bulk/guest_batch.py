@@ -15,6 +15,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper import clock
+from innkeeper.actions.bulk.import_changes import ImportChanges
 from innkeeper.actions.identity import ledger, rulebook
 from innkeeper.actions.records.extensions import extension_ref
 from innkeeper.resources.base import Changes, Record
@@ -68,6 +69,8 @@ class RecordSource:
     ref: UUID | None = None
     dry_run: bool = False
     """Write only to temporary tables of this connection, to report what would happen."""
+    is_recorded: bool = False
+    """Whether it is an import whose changes are recorded, so that it can be undone."""
 
 
 class GuestBatch:
@@ -80,6 +83,7 @@ class GuestBatch:
         self.work = work
         self.book = book
         self.now: datetime = clock.now()
+        self.changes = ImportChanges(work, source.ref if source.is_recorded else None, self.now)
         self._source = source
         self.tables = work.on_temporary_tables() if source.dry_run else work
         """The tables that the batch reads and writes; those of a dry run have copies of all rows
@@ -271,6 +275,7 @@ class GuestBatch:
             await tables.copy_in("guest_writes.copy_guests", (_row(state.visible) for state in new))
             pairs = ((key, state.visible["ref"]) for state in new for key in state.keys)
             await tables.copy_in("guest_writes.copy_keys", pairs)
+            self.changes.add_created(state.visible["ref"] for state in new)
         await self._rewrite([state for state in self._guests.values() if state.changed])
         await self._flush_extensions()
         if self._joins:
@@ -302,6 +307,7 @@ class GuestBatch:
         if not states:
             return
         guests = [state.visible for state in states]
+        await self.changes.record_guests([guest["ref"] for guest in guests])
         await self.tables.run(
             "guest_writes.rewrite",
             refs=[guest["ref"] for guest in guests],
@@ -336,6 +342,7 @@ class GuestBatch:
             rows = ((*row, self.now, self.now) for row in of_new)
             await self.tables.copy_in("guest_writes.copy_extensions", rows)
         if others:
+            await self.changes.record_extensions("guest", (row[:3] for row in others))
             guests, names, keys, refs, pairs = map(list, zip(*others, strict=True))
             await self.tables.run(
                 "guest_writes.put_extensions",
@@ -350,7 +357,11 @@ class GuestBatch:
     async def _write_group(self, ref: UUID, state: GuestState, change: Intent) -> None:
         """Write to a guest of a merged group through the ledger, then read its new state."""
         assert state.stored is not None  # noqa: S101 - a new guest is in no group
-        await ledger.write_group(self.work, ref, change, root=state.stored["survivor_ref"])
+        root = state.stored["survivor_ref"]
+        if self._source.is_recorded:
+            _, path = await ledger.lock_path(self.work, ref, root)
+            await self.changes.record_guests([row["ref"] for row in path])
+        await ledger.write_group(self.work, ref, change, root)
         first_seen = (change.get("changes") or {}).get("first_seen")
         if first_seen is not None:
             moment = instant(first_seen)

@@ -152,7 +152,7 @@ async def apply(
 
     `progress` is called with the batch after each chunk.
     """
-    source = RecordSource("import", batch["ref"])
+    source = batches.source_of(batch)
     async for chunk in chunks:
         progress(await batches.apply_chunk(work, batch, source, chunk.items))
     return await batches.finish(work, batch["ref"])

@@ -199,6 +199,8 @@ class OrderBatch:
     async def flush(self) -> None:
         """Write all orders and parts. The guests of contacts and consumers must be stored."""
         states = [state for several in self._orders.values() for state in several]
+        changes = self._guest_batch.changes
+        await changes.record_orders(states, self._extensions, self._item_extensions)
         await self._copy("orders", (self._order_row(one) for one in states if one.is_new))
         await self._rewrite("orders", [one for one in states if one.changed and not one.is_new])
         await self._mark_items([part for one in states for part in one.items if part.marked])
@@ -248,14 +250,19 @@ class OrderBatch:
     async def _insert_children(self, table: str, states: Sequence[OrderState]) -> None:
         """Insert the new children of a table."""
         new = [
-            (one.ref, body) for one in states for name, body in one.new_children if name == table
+            (new_ref(), one, body)
+            for one in states
+            for name, body in one.new_children
+            if name == table
         ]
         if new:
+            added = [(ref, one.ref, None) for ref, one, _ in new if not one.is_new]
+            await self._guest_batch.changes.record_parts(table, added)
             await self._work.run(
                 f"{table}.insert_many",
-                refs=[new_ref() for _ in new],
-                parents=[ref for ref, _ in new],
-                bodies=[Json(body) for _, body in new],
+                refs=[ref for ref, _, _ in new],
+                parents=[one.ref for _, one, _ in new],
+                bodies=[Json(body) for _, _, body in new],
                 now=self._guest_batch.now,
             )
 
@@ -314,8 +321,9 @@ class OrderBatch:
         """Return the part at a position of an order as a row of `copy_{name}`."""
         ordered_at_or_guest = part.ordered_at if name == "items" else part.guest
         # Lists are sorted by age (L-10): a millisecond per position preserves the record's order.
-        now = self._guest_batch.now + timedelta(milliseconds=position)
-        row = (part.ref, order, ordered_at_or_guest, Json(part.body), now, now)
+        now = self._guest_batch.now
+        created_at = now + timedelta(milliseconds=position)
+        row = (part.ref, order, ordered_at_or_guest, Json(part.body), created_at, now)
         return (*row, part.file) if name == "items" else row
 
 

@@ -200,6 +200,8 @@ for _name, _erase, _access in (
     ("answers", "privacy.erase_answers", "privacy.answers"),
     ("jobs", "privacy.erase_jobs", None),
     ("batch_failures", "privacy.erase_failures", None),
+    ("import_changes", "import_changes.erase", "import_changes.access"),
+    ("imported_guests", "import_changes.erase_refs", None),
     *((child.table, f"{child.table}.erase", f"{child.table}.access") for child in CHILDREN),
     ("order_item_extensions", None, "privacy.item_extensions_of"),
     ("order_extensions", None, "privacy.order_extensions_of"),

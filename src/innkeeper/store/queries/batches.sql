@@ -1,14 +1,15 @@
 -- batches.columns
 -- The columns that are read of a batch.
 ref, entity, state, checksum, size, file_options, line, records, failed, outcomes, revision, fault, is_stored,
-actor, created_at, modified_at, finished_at
+undo, actor, created_at, modified_at, finished_at
 
 -- batches.allocate
 -- Create a batch; no row if its ref is in use.
 INSERT INTO {ws}.batches
-    (ref, entity, state, checksum, size, file_options, source_key, actor, created_at, modified_at)
+    (ref, entity, state, checksum, size, file_options, source_key, undo,
+     actor, created_at, modified_at)
 VALUES (%(ref)s, %(entity)s, %(state)s, %(checksum)s, %(size)s, %(file_options)s, %(source_key)s,
-    %(actor)s, %(now)s, %(now)s)
+    %(undo)s, %(actor)s, %(now)s, %(now)s)
 ON CONFLICT (ref) DO NOTHING
 RETURNING {columns}
 

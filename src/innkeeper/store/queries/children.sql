@@ -55,6 +55,11 @@ AND c.{parent_ref} = %(parent)s
 SELECT {columns} FROM {rows} WHERE c.{parent_ref} = ANY (%(parents)s::uuid[])
 ORDER BY c.created_at, c.ref
 
+-- children.rows_of_roots
+-- Part of `import_undo.rows_of_orders`: the rows of orders.
+UNION ALL
+SELECT '{name}', ref, order_ref, modified_at FROM {table} WHERE order_ref = ANY (%(roots)s::uuid[])
+
 -- children.numbers
 -- How many rows each of several parents has.
 SELECT {parent_ref}, count(*) AS number FROM {table}

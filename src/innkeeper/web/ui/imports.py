@@ -115,6 +115,7 @@ async def show_one(visit: Visit, dry_run: Record | None = None) -> Response:
         running=not is_finished and row["state"] != batches.UPLOADING,
         pace=_pace(row),
         expires_at=_expiry(visit, row),
+        can_undo=row["undo"] is not None and is_finished and not imports.is_dry_run(row),
     )
 
 

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from innkeeper.actions.bulk import batches, file_exports, imports, signed_urls
+from innkeeper.actions.bulk import batches, file_exports, imports, signed_urls, undo
 from innkeeper.actions.paging import Page
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.payload_kinds import one_of
 from innkeeper.resources.payloads import ABSENT, Absent, JsonOf, Payload
-from innkeeper.rules.scopes import READ_PERSONAL
+from innkeeper.rules.scopes import READ_PERSONAL, Scope
 from innkeeper.store.work import Work
 from innkeeper.wire.bulk.batch import (
     ByteSize,
@@ -87,6 +87,35 @@ class Import(Payload):
     modified_at: datetime | Absent
 
 
+class UndoImportRequest(Payload):
+    """Whether what something later depends on is left as it is; else the undo is refused."""
+
+    skip_changed: bool = False
+
+
+class BlockedRecord(Payload):
+    """A guest or order that something later depends on."""
+
+    of: Annotated[str, one_of("guests", "orders")]
+    ref: UUID
+    reason: str
+
+
+class ImportUndo(Payload):
+    """The undo of an import: what it would do, does or did."""
+
+    href: Annotated[str, Href(IMPORTS + "/{ref}/undo")]
+    status: Annotated[str, one_of("possible", *undo.STATES)]
+    removed: dict[str, int]
+    restored: dict[str, int]
+    blocked: dict[str, int]
+    examples: list[BlockedRecord]
+    complete: bool
+    skip_changed: bool | Absent
+    requested_at: str | Absent
+    finished_at: str | Absent
+
+
 class FileExport(Payload):
     """An export to a file and its status."""
 
@@ -147,6 +176,33 @@ async def list_imports(work: Work, request: EndpointRequest) -> Record:
 async def fetch_import(work: Work, request: EndpointRequest) -> Record:
     """Return how far an import is."""
     return await _import(work, await imports.fetch(work, request.refs()["import"]), request.base)
+
+
+@FILES.endpoint(
+    "GET", IMPORTS + "/{import}/undo", "Preview the undo of an import", response=ImportUndo
+)
+async def preview_import_undo(work: Work, request: EndpointRequest) -> Record:
+    """Return what the undo of an import would do, or how far a requested one is."""
+    return _undo(await undo.describe(work, request.refs()["import"]))
+
+
+@FILES.endpoint(
+    "POST",
+    IMPORTS + "/{import}/undo",
+    "Undo an import",
+    request=UndoImportRequest,
+    response=ImportUndo,
+    scopes=frozenset({Scope.WRITE, Scope.DELETE}),
+)
+async def undo_import(work: Work, request: EndpointRequest) -> Record:
+    """Queue the undo of an import."""
+    ref, skip_changed = request.refs()["import"], request.payload.skip_changed
+    await undo.request(work, ref, skip_changed=skip_changed)
+    return _undo(await undo.describe(work, ref))
+
+
+def _undo(undone: Record) -> Record:
+    return {**undone, "status": undone["state"] or "possible"}
 
 
 @FILES.endpoint(

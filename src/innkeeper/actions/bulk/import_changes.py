@@ -1,0 +1,113 @@
+"""Record what an import changes, in the transaction that changes it, so that it can be undone.
+
+Of a new guest or order its ref is recorded, a chunk's in one row; of a row that changes, the row
+before. Everything is recorded for whole chunks, before it is written.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from innkeeper.actions.records.extensions import extension_ref
+from innkeeper.store.work import Work
+
+if TYPE_CHECKING:
+    from innkeeper.actions.bulk.order_batch import OrderState
+
+PartRow = tuple[UUID, UUID, UUID | None]
+"""Ref, order and guest of a row of a part of an order."""
+_PARTS: Final = {"items": None, "contacts": "guest", "consumers": "guest"}
+
+
+class ImportChanges:
+    """What one chunk of an import changes; records nothing if `batch` is None."""
+
+    def __init__(self, work: Work, batch: UUID | None, written_at: datetime) -> None:
+        self._work = work
+        self.batch = batch
+        self._written_at = written_at
+        self._guests: list[UUID] = []
+        self._orders: list[UUID] = []
+        self._has_rows = False
+
+    def add_created(self, guests: Iterable[UUID] = (), orders: Iterable[UUID] = ()) -> None:
+        """Add guests and orders that the chunk creates."""
+        if self.batch is not None:
+            self._guests += guests
+            self._orders += orders
+
+    async def record_guests(self, refs: Sequence[UUID]) -> None:
+        """Record locked guests as they are, before they are written."""
+        await self._run("record_guests", refs, refs=list(refs))
+
+    async def record_extensions(
+        self, of: str, extensions: Iterable[tuple[UUID, str, str]], **more: Any
+    ) -> None:
+        """Record data extensions of a kind of parent, before they are written."""
+        rows = list(extensions)
+        await self._run(
+            f"record_{of}_extensions",
+            rows,
+            parents=[parent for parent, _, _ in rows],
+            names=[name for _, name, _ in rows],
+            keys=[key for _, _, key in rows],
+            refs=[extension_ref(*row) for row in rows],
+            **more,
+        )
+
+    async def record_parts(self, table: str, rows: Sequence[PartRow], part: str = "") -> None:
+        """Record rows of orders that exist, before they are written; `part` names the table."""
+        await self._run(
+            "record_parts",
+            rows,
+            parts={"table": [part or f"{table}.table"]},
+            table_name=table,
+            refs=[ref for ref, _, _ in rows],
+            orders=[order for _, order, _ in rows],
+            guests=[guest for _, _, guest in rows],
+        )
+
+    async def record_orders(
+        self,
+        states: Sequence["OrderState"],
+        extensions: Mapping[tuple[UUID, str, str], Any],
+        item_extensions: Mapping[tuple[UUID, str, str], Any],
+    ) -> None:
+        """Record the orders of a chunk with their parts, before they are written."""
+        if self.batch is None:
+            return
+        created = {one.ref for one in states if one.is_new}
+        stored = [one for one in states if not one.is_new]
+        self.add_created(orders=created)
+        orders: list[PartRow] = [(one.ref, one.ref, None) for one in stored if one.changed]
+        await self.record_parts("orders", orders, "import_changes.orders")
+        for name, guest in _PARTS.items():
+            rows: list[PartRow] = [
+                (part.ref, one.ref, part.guest if guest else None)
+                for one in stored
+                for part in getattr(one, name)
+                if part.is_new or part.changed
+            ]
+            await self.record_parts(f"order_{name}", rows)
+        await self.record_extensions("order", (one for one in extensions if one[0] not in created))
+        await self.record_extensions("item", item_extensions, created=list(created))
+
+    async def flush(self) -> None:
+        """Store what the chunk created, and when it wrote; call it once all is written."""
+        if self._guests or self._orders or self._has_rows:
+            await self._work.run(
+                "import_changes.record_chunk",
+                batch=self.batch,
+                written_at=self._written_at,
+                guests=self._guests,
+                orders=self._orders,
+            )
+
+    async def _run(self, query: str, rows: Sequence[Any], **params: Any) -> None:
+        if self.batch is None or not rows:
+            return
+        self._has_rows = True
+        await self._work.run(
+            f"import_changes.{query}", batch=self.batch, written_at=self._written_at, **params
+        )

@@ -1,0 +1,113 @@
+"""`innkeeper import undo`: remove what an import created and restore what it changed."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import typer
+
+from innkeeper.cli.options import CommandContext
+from innkeeper.errors import OperatorError
+
+if TYPE_CHECKING:
+    from innkeeper.store.work import Work
+
+UNDO = "undo"
+"""The word in place of a kind of records."""
+
+
+@dataclass(frozen=True)
+class UndoOptions:
+    """The options of one command."""
+
+    context: CommandContext
+    workspace: str
+    skip_changed: bool
+    is_dry_run: bool
+    json: bool
+
+
+def undo_import(options: UndoOptions, words: list[str]) -> None:
+    """Undo an import, or with `is_dry_run` show what that would do; without a ref, list imports."""
+    from innkeeper.cli.output import print_rows, show
+
+    if not words:
+        rows = options.context.run(options.workspace, _list)
+        print_rows(rows, options.json, *("ref", "name", "entity", "records", "state", "begun"))
+        return
+    try:
+        (ref,) = map(UUID, words)
+    except ValueError as error:
+        raise OperatorError("Name one import: innkeeper import undo IMPORT_REF.") from error
+
+    async def act(work: "Work") -> Any:
+        return await _undo(work, ref, options)
+
+    undone = options.context.run(options.workspace, act)
+    if options.json:
+        show(undone)
+    else:
+        _print(undone)
+    if undone["state"] == "refused":
+        raise typer.Exit(1)
+
+
+async def _undo(work: "Work", ref: UUID, options: UndoOptions) -> dict[str, Any]:
+    """Preview the undo of an import, or request and run it; return it."""
+    from innkeeper.actions.bulk import batches, undo
+
+    if options.is_dry_run:
+        return await undo.describe(work, ref)
+    await undo.request(work, ref, skip_changed=options.skip_changed)
+    if not await batches.try_lock(work, ref):
+        raise OperatorError("A server is undoing this import already.")
+    try:
+        done = await undo.run(work, ref)
+    finally:
+        await batches.unlock(work, ref)
+    return {"complete": True, "ref": ref, **done["undo"]}
+
+
+async def _list(work: "Work") -> list[dict[str, Any]]:
+    """List the latest imports that can be undone, newest first."""
+    from innkeeper.actions.bulk import batches
+    from innkeeper.actions.paging import PageRequest
+
+    page = await batches.list_(work, PageRequest(limit=100), envelopes=False)
+    return [
+        {
+            "ref": str(row["ref"]),
+            "name": row["file_options"].get("name"),
+            "entity": row["entity"],
+            "records": row["records"],
+            "state": (row["undo"] or {}).get("state") or row["state"],
+            "begun": row["created_at"],
+        }
+        for row in page.items
+        if row["undo"] is not None
+    ]
+
+
+def _print(undone: dict[str, Any]) -> None:
+    from innkeeper.cli.output import table
+
+    done = undone["state"] == "done"
+    names = sorted({*undone["removed"], *undone["restored"]})
+    rows = [
+        {
+            "what": name,
+            "removed": undone["removed"].get(name, 0),
+            "restored": undone["restored"].get(name, 0),
+        }
+        for name in names
+    ]
+    table(rows, "what", "removed", "restored")
+    if undone["blocked"]:
+        reasons = ", ".join(f"{many} {reason}" for reason, many in undone["blocked"].items())
+        print(f"{'Left as they are' if done else 'Blocked'}: {reasons}")
+        for one in undone["examples"]:
+            print(f"  {one['of'][:-1]} {one['ref']}: {one['reason']}")
+    if not undone["complete"]:
+        print("Only the start of the import is checked here; all of it is before it is undone.")
+    if undone["state"] is None:
+        print("Nothing is changed yet. Without --dry-run it is undone.")

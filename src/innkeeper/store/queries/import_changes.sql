@@ -1,0 +1,90 @@
+-- import_changes.record_chunk
+-- Record the guests and orders that a chunk of an import created.
+INSERT INTO {ws}.import_chunks AS chunk (batch_ref, written_at, guests, orders)
+VALUES (%(batch)s, %(written_at)s, %(guests)s::uuid[], %(orders)s::uuid[])
+ON CONFLICT (batch_ref, written_at) DO UPDATE
+SET guests = chunk.guests || excluded.guests, orders = chunk.orders || excluded.orders
+
+-- import_changes.record_guests
+-- Record guests that an import is about to change.
+INSERT INTO {ws}.import_rows (batch_ref, table_name, ref, guest_ref, written_at, previous)
+SELECT %(batch)s, 'guests', ref, ref, %(written_at)s, to_jsonb(g)
+FROM {ws}.guests AS g WHERE ref = ANY (%(refs)s::uuid[])
+
+-- import_changes.record_parts
+-- Record rows of orders that an import is about to change or create.
+INSERT INTO {ws}.import_rows
+    (batch_ref, table_name, ref, order_ref, guest_ref, written_at, previous)
+SELECT %(batch)s, %(table_name)s, n.ref, n.order_ref, n.guest_ref, %(written_at)s, to_jsonb(t)
+FROM unnest(%(refs)s::uuid[], %(orders)s::uuid[], %(guests)s::uuid[])
+    AS n (ref, order_ref, guest_ref)
+LEFT JOIN {table} AS t ON t.ref = n.ref
+
+-- import_changes.record_guest_extensions
+-- Record data extensions of guests that an import is about to write.
+INSERT INTO {ws}.import_rows (batch_ref, table_name, ref, guest_ref, written_at, previous)
+SELECT %(batch)s, 'guest_extensions', coalesce(e.ref, n.ref), n.parent, %(written_at)s,
+    to_jsonb(e)
+FROM unnest(%(parents)s::uuid[], %(names)s::text[], %(keys)s::text[], %(refs)s::uuid[])
+    AS n (parent, name, key, ref)
+LEFT JOIN {ws}.guest_extensions AS e
+    ON (e.guest_ref, e.name, e.key) = (n.parent, n.name, n.key)
+
+-- import_changes.record_order_extensions
+-- Record data extensions of orders that an import is about to write.
+INSERT INTO {ws}.import_rows (batch_ref, table_name, ref, order_ref, written_at, previous)
+SELECT %(batch)s, 'order_extensions', coalesce(e.ref, n.ref), n.parent, %(written_at)s,
+    to_jsonb(e)
+FROM unnest(%(parents)s::uuid[], %(names)s::text[], %(keys)s::text[], %(refs)s::uuid[])
+    AS n (parent, name, key, ref)
+LEFT JOIN {ws}.order_extensions AS e
+    ON (e.order_ref, e.name, e.key) = (n.parent, n.name, n.key)
+
+-- import_changes.record_item_extensions
+-- Record data extensions of items that an import is about to write, unless it creates the order.
+INSERT INTO {ws}.import_rows (batch_ref, table_name, ref, order_ref, written_at, previous)
+SELECT %(batch)s, 'order_item_extensions', coalesce(e.ref, n.ref), i.order_ref, %(written_at)s,
+    to_jsonb(e)
+FROM unnest(%(parents)s::uuid[], %(names)s::text[], %(keys)s::text[], %(refs)s::uuid[])
+    AS n (parent, name, key, ref)
+JOIN {ws}.order_items AS i ON i.ref = n.parent
+LEFT JOIN {ws}.order_item_extensions AS e
+    ON (e.order_item_ref, e.name, e.key) = (n.parent, n.name, n.key)
+WHERE NOT i.order_ref = ANY (%(created)s::uuid[])
+
+-- import_changes.orders
+-- Part of `import_changes.record_parts`: orders.
+{ws}.orders
+
+-- import_changes.erase
+-- Delete what imports changed of erased guests and orders.
+DELETE FROM {ws}.import_rows
+WHERE guest_ref = ANY (%(guests)s::uuid[]) OR order_ref = ANY (%(orders)s::uuid[])
+
+-- import_changes.erase_refs
+-- Remove erased guests and orders from what imports created.
+UPDATE {ws}.import_chunks
+SET guests = ARRAY(SELECT unnest(guests) EXCEPT SELECT unnest(%(guests)s::uuid[])),
+    orders = ARRAY(SELECT unnest(orders) EXCEPT SELECT unnest(%(orders)s::uuid[]))
+WHERE guests && %(guests)s::uuid[] OR orders && %(orders)s::uuid[]
+
+-- import_changes.access
+-- The rows of guests as they were before an import changed them, and the imports that created guests.
+SELECT batch_ref, table_name, ref, written_at, previous FROM {ws}.import_rows
+WHERE guest_ref = ANY (%(guests)s::uuid[])
+UNION ALL
+SELECT batch_ref, 'guests', ref, written_at, NULL
+FROM {ws}.import_chunks CROSS JOIN LATERAL unnest(guests) AS ref
+WHERE guests && %(guests)s::uuid[] AND ref = ANY (%(guests)s::uuid[])
+ORDER BY written_at, table_name
+
+-- import_changes.expire
+-- Delete what imports changed, once it is too old to be undone.
+WITH expired AS (
+    SELECT ref FROM {ws}.batches
+    WHERE created_at < %(before)s AND finished_at IS NOT NULL AND undo IS NOT NULL
+      AND coalesce(undo ->> 'state', '') NOT IN ('waiting', 'checking', 'undoing')
+), chunks AS (
+    DELETE FROM {ws}.import_chunks WHERE batch_ref IN (SELECT ref FROM expired)
+)
+DELETE FROM {ws}.import_rows WHERE batch_ref IN (SELECT ref FROM expired)

@@ -1,0 +1,226 @@
+"""I10: what the undo of an import does, what blocks it, and how it continues."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+import typer
+from drawn_records import LINE
+from in_process import Site, running
+from typer.testing import CliRunner
+from undoing import call, contents, differences, run_import, run_undo
+
+from innkeeper.actions.bulk import batches, undo
+from innkeeper.actions.identity import merges
+from innkeeper.actions.privacy import privacy
+from innkeeper.cli.imports import import_
+from innkeeper.errors import Conflict
+
+ORDERED_AT = "2026-01-02T03:04:05.000Z"
+
+
+@pytest.fixture
+def site(dsn: str) -> Iterator[None]:
+    with running(dsn):
+        yield
+
+
+def person(number: int, **fields: Any) -> dict[str, Any]:
+    return {"identifiers": [{"provider": "email", "id": f"{number}@example.com"}], **fields}
+
+
+def order(number: int, who: int, **fields: Any) -> dict[str, Any]:
+    return {
+        **{"referenceId": f"R-{number}", "orderedAt": ORDERED_AT, "currencyCode": "EUR"},
+        **{"channel": "WEB", "pointOfSale": "shop", "status": "PURCHASED", "price": 10},
+        **{"paymentType": "Cash", "contact": person(who), "orderItems": [LINE], **fields},
+    }
+
+
+def guest_of(number: int) -> Any:
+    (row,) = Site.rows(
+        "SELECT ref FROM ws_live.guests WHERE body -> 'identifiers' -> 0 ->> 'id' = %s",
+        f"{number}@example.com",
+    )
+    return row["ref"]
+
+
+def extended(value: int) -> dict[str, Any]:
+    return {"extensions": [{"name": "ext", "key": "default", "a": value}]}
+
+
+def test_i10_the_preview_counts_what_is_removed_and_restored(site: None) -> None:
+    """Hand-counted; the undo reports the same, and a second one has nothing to do."""
+    run_import("guests", [person(1, **extended(1)), person(2)])
+    before = contents()
+    ref = run_import(
+        "guests",
+        [person(1, firstName="Ann", **extended(2)), person(2, **extended(3)), person(3), person(4)],
+    )
+    found = call(undo.describe, ref)
+    assert found["state"] is None
+    assert found["removed"] == {"guests": 2, "extensions": 1}
+    assert found["restored"] == {"guests": 1, "extensions": 1}
+    assert (found["blocked"], found["complete"]) == ({}, True)
+    undone = run_undo(ref)
+    assert undone["state"] == undo.DONE
+    assert {name: undone[name] for name in ("removed", "restored")} == {
+        name: found[name] for name in ("removed", "restored")
+    }
+    assert not differences(before)
+    with pytest.raises(Conflict, match="is undone already"):
+        run_undo(ref)
+
+
+@pytest.mark.parametrize("later", ["edit", "order", "browser", "merge", "extension", "guest"])
+def test_i10_what_is_later_blocks_and_is_named(site: None, later: str) -> None:
+    """Refused as a whole, or with `skip_changed` undone without it."""
+    ref = run_import("guests", [person(1), person(2), person(3)])
+    guest, path = guest_of(1), f"/v2.1/guests/{guest_of(1)}"
+    if later == "edit":
+        Site.made("PATCH", path, {"firstName": "Ann"})
+        reason = "changed later"
+    elif later == "extension":
+        Site.made("POST", f"{path}/extensions", {"name": "ext", "a": 1})
+        reason = "changed later"
+    elif later == "order":
+        run_import("orders", [order(1, 1)])
+        reason = "matched later"
+    elif later == "guest":
+        run_import("guests", [person(1, firstName="Ann")])
+        reason = "changed later"
+    elif later == "merge":
+        other = Site.made("POST", "/v2.1/guests", {"guestType": "customer"})["ref"]
+        Site.do(merges.create, guest, UUID(other))
+        reason = "merged later"
+    else:
+        client = Site.logins["open"].client_key
+        call_ = f"/v1.2/browser/create.json?client_key={client}&message=%7B%7D"
+        browser = Site.made("GET", call_)["ref"]
+        identifiers = [{"provider": "email", "id": "1@example.com"}]
+        Site.event(browser, "IDENTITY", identifiers=identifiers)
+        reason = "events"
+    before = contents()
+    with pytest.raises(Conflict, match=f"1 {reason}.*guest {guest}"):
+        run_undo(ref)
+    assert not differences(before)
+    undone = run_undo(ref, skip_changed=True)
+    assert undone["removed"]["guests"] == 2
+    assert undone["blocked"] == {reason: 1}
+    assert undone["examples"] == [{"of": "guests", "ref": str(guest), "reason": reason}]
+    assert guest_of(1) == guest
+
+
+def test_i10_imports_are_undone_in_reverse_order(site: None) -> None:
+    """Of two that changed the same guest, the later one blocks the earlier until it is undone."""
+    before = contents()
+    first = run_import("guests", [person(1, firstName="Ann"), person(2)])
+    second = run_import("orders", [order(1, 1, contact=person(1, city="Cork")), order(2, 3)])
+    with pytest.raises(Conflict, match="later depends"):
+        run_undo(first)
+    assert run_undo(second)["removed"] == {**{"orders": 2, "items": 2, "contacts": 2, "guests": 1}}
+    run_undo(first)
+    assert not differences(before)
+
+
+def test_i10_an_undo_that_is_killed_goes_on(site: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the first of several chunks; the job of a server continues it."""
+    before = contents()
+    ref = run_import("orders", [order(number, number) for number in range(6)])
+    run_chunk, chunks = undo._undo_chunk, 0
+
+    async def killed(*args: Any) -> Any:
+        nonlocal chunks
+        chunks += 1
+        if chunks > 2:
+            raise KeyboardInterrupt
+        return await run_chunk(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(undo, "_undo_chunk", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_undo(ref)
+    stored = call(undo.describe, ref)
+    assert (stored["state"], stored["removed"]["orders"]) == (undo.UNDOING, 4)
+    done = call(undo.run, ref)["undo"]
+    assert done["removed"] == {"orders": 6, "items": 6, "contacts": 6, "guests": 6}
+    assert not differences(before)
+
+
+def test_i10_what_was_recorded_is_erased_and_shown_and_expires(site: None, dsn: str) -> None:
+    """Subject access shows the row before; an erasure removes it; `undo_days` ends it."""
+    run_import("guests", [person(1, firstName="Planted"), person(2)])
+    ref = run_import("guests", [person(1, firstName="Ann"), person(2, firstName="Bob"), person(3)])
+    held = call(privacy.access, guest_of(1))["held"]["import_changes"]
+    assert [row["previous"]["body"]["first_name"] for row in held if row["previous"]] == ["Planted"]
+    guests = [guest_of(1), guest_of(3)]
+    for guest in guests:
+        call(privacy.erase, guest)
+    with psycopg.connect(dsn) as connection:
+        text = "".join(
+            str(row)
+            for table in ("import_chunks", "import_rows")
+            for row in connection.execute(f"SELECT t::text FROM ws_live.{table} AS t").fetchall()
+        )
+        assert "Planted" not in text
+        assert not [guest for guest in guests if str(guest) in text]
+        connection.execute("UPDATE ws_live.batches SET created_at = now() - interval '15 days'")
+    call(undo.expire)
+    assert not Site.rows("SELECT FROM ws_live.import_rows")
+    with pytest.raises(Conflict, match="older than 14 days"):
+        run_undo(ref)
+
+
+def test_i10_what_cannot_be_undone_says_why(site: None) -> None:
+    """Imports of events, unfinished ones, and those that changed nothing."""
+    run_import("guests", [person(1)])
+    cases = [(run_import("guests", [person(1)]), "changed nothing")]
+    for holds, message in (("events", "only guests and orders"), ("guests", "has not ended")):
+        started = {"entity": holds, "source": None, "file_options": {}}
+        cases.append((call(batches.start_import, uuid4(), **started)["ref"], message))
+    for ref, message in cases:
+        with pytest.raises(Conflict, match=message):
+            run_undo(ref)
+
+
+def test_i10_over_http_and_in_the_audit_log(site: None) -> None:
+    """Previewed, refused with 409, queued; the log has the request and the end."""
+    ref = run_import("guests", [person(1), person(2)])
+    path = f"/innkeeper/v1/imports/{ref}/undo"
+    shown = Site.made("GET", path)
+    assert (shown["status"], shown["removed"]) == ("possible", {"guests": 2})
+    Site.made("PATCH", f"/v2.1/guests/{guest_of(1)}", {"firstName": "Ann"})
+    status, body = Site.call("POST", path, {})
+    assert status == 409
+    assert str(guest_of(1)) in body["message"] + str(body)
+    assert Site.made("POST", path, {"skipChanged": True})["status"] == "waiting"
+    call(undo.run, ref)
+    shown = Site.made("GET", path)
+    assert (shown["status"], shown["removed"]) == ("done", {"guests": 1})
+    assert shown["examples"] == [
+        {"of": "guests", "ref": str(guest_of(1)), "reason": "changed later"}
+    ]
+    rows = Site.rows("SELECT action, details FROM innkeeper.audit_log WHERE action ~ 'undo'")
+    assert [row["action"] for row in rows] == ["import.undo", "import.undo_done"]
+    assert rows[1]["details"]["removed"] == {"guests": 1}
+
+
+def test_i10_as_a_command(site: None, dsn: str) -> None:
+    """`innkeeper import undo`: lists, previews, undoes; with status 1 where it is refused."""
+    before = contents()
+    ref = run_import("guests", [person(1), person(2)])
+    app = typer.Typer()
+    app.command()(import_)
+
+    def run(*words: object) -> Any:
+        return CliRunner().invoke(app, ["undo", *map(str, words), "--database", dsn])
+
+    assert str(ref) in run().output
+    assert "Nothing is changed yet" in run(ref, "--dry-run").output
+    assert differences(before)
+    done = run(ref)
+    assert done.exit_code == 0, done.output
+    assert not differences(before)
+    assert run(ref).exit_code == 1
