@@ -1,7 +1,6 @@
 """The task that removes erased guests from stored files: uploads, exports and the lake."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
@@ -16,7 +15,6 @@ from innkeeper.store.files import Files
 from innkeeper.store.work import Work
 from innkeeper.wire.privacy.upload_search import search_exports, search_uploads
 
-log = logging.getLogger("innkeeper.jobs")
 _PAUSE_SECONDS: Final = 1.0
 _ATTEMPTS: Final = 60
 

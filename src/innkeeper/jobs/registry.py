@@ -1,6 +1,5 @@
 """Decorators that register functions as tasks, their retries, and the connection of each run."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Concatenate, Final, ParamSpec
@@ -24,8 +23,6 @@ RETRY: Final = RetryStrategy(max_attempts=MOST_ATTEMPTS, exponential_wait=2)
 LONGEST_PAUSE: Final = 300
 _SHORT_PAUSE: Final = 60
 DATABASE: Final = "database"
-
-log = logging.getLogger("innkeeper.jobs")
 
 
 class _Scheduled(BaseRetryStrategy):

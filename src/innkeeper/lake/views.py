@@ -14,7 +14,6 @@ DOCUMENTED: Final = (
     *(table.name for table in PARTS),
 )
 """What a segment written in SQL may read (segmentation-and-export.md 9)."""
-EVERY: Final = tuple(BY_NAME)
 FOLLOWING: Final = frozenset(
     {"sessions", "events", *(table.name for table in TABLES if table.has_contact)}
 )

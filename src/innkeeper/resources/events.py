@@ -4,7 +4,6 @@ from typing import Final
 
 from innkeeper.resources.base import Field, Resource, instant_at, ref_of
 from innkeeper.resources.kinds import Number, Opaque, Text
-from innkeeper.resources.orders import CHANNELS as ORDER_CHANNELS
 
 VIEW: Final = "VIEW"
 SEARCH: Final = "SEARCH"
@@ -47,8 +46,6 @@ CART_TYPES: Final = frozenset(
 WEB: Final = "WEB"
 BOT: Final = "BOT"
 OFFLINE: Final = "OFFLINE"
-CHANNELS: Final = (*ORDER_CHANNELS, BOT)
-"""Documented channels; bots send theirs in lower case."""
 CHECKOUT_STATUSES: Final = ("PURCHASED", "PAYMENT_PENDING", "CONFIRMED", "CANCELLED", "REFUNDED")
 PAY_TYPES: Final = ("Card", "PayPal", "Voucher", "Other", "Cancelled")
 FLIGHT: Final = "FLIGHT"

@@ -20,8 +20,6 @@ SCHEDULED: Final = "SCHEDULED"
 ADD: Final = "add"
 REMOVE: Final = "remove"
 
-PENDING: Final = "PENDING_SEGMENTATION"
-RUNNING: Final = "PENDING_EMR_JOB"
 SUCCESS: Final = "SUCCESS"
 FAILED: Final = "FAILED"
 FINISHED: Final = frozenset({SUCCESS, FAILED})

@@ -2,11 +2,13 @@
 
 Every source asks here: contacts and consumers over REST, in events, batches and imports; guest
 records of batches and imports; IDENTITY events. `identity.match` finds the guest that the evidence
-leads to; this module adds what depends on the source. The store looks up candidates by the keys of
-the evidence and applies the decision.
+leads to; this module adds what depends on the source. Changed rules ask which of the existing
+guests become one. The store looks up candidates by the keys of the evidence and applies the
+decision.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -16,11 +18,12 @@ from uuid import UUID
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR
 from innkeeper.rules import identity, merging, normalize
-from innkeeper.rules.identity import Decision, Evidence, RuleMatch
-from innkeeper.rules.identity_rules import IdentityRules
+from innkeeper.rules.identity import TOO_MANY, Decision, Evidence, RuleMatch
+from innkeeper.rules.identity_rules import IdentityRule, IdentityRules
 from innkeeper.rules.placeholders import identifies_nobody
 
 Role = Literal["contact", "consumer"]
+TOO_LARGE: Final = "the group would be too large"
 _NAMES: Final = ("first_name", "last_name")
 _NO_EXPIRY: Final = "!exists($.identifiers[*].expiryDate)"
 
@@ -133,6 +136,80 @@ def decide_companion(
         return traveller
     identified = [contact for contact, keys in contact_keys if keys]
     return replace(traveller, guest=names_match(person, identified, book.never))
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """A live guest of a group, and the shared key that links it to the group."""
+
+    guest: UUID
+    rule: IdentityRule
+    key: UUID
+    holder: UUID
+    """The guest with the key: `guest` itself, or one merged into it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MergedGroup:
+    """Live guests to merge into one."""
+
+    survivor: UUID
+    absorbed: list[GroupMember]
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedGroup:
+    """Guests that a guard keeps separate, and the reason."""
+
+    reason: str
+    guests: list[UUID]
+    size: int
+    link: GroupMember | None = None
+    """A guest with the key that too many share."""
+
+    @property
+    def rule(self) -> str | None:
+        return None if self.link is None else self.link.rule.name
+
+
+def decide_groups(
+    shared: Iterable[Record], survivors: Mapping[UUID, Record], book: IdentityRules
+) -> tuple[list[MergedGroup], list[GuardedGroup]]:
+    """Decide which existing guests become one under changed rules (identity.md 9).
+
+    Guests are not merged by a key that more than `group_limit` guests share, nor into a group of
+    more guests than that. `shared` has each key with its `rule` (a position), its `owners` and
+    their number, `guests`; `survivors` has the live guest of each owner that still exists.
+    """
+    first: dict[UUID, GroupMember] = {}
+    holders: dict[UUID, set[UUID]] = defaultdict(set)
+    sharing: list[list[UUID]] = []
+    guarded: list[GuardedGroup] = []
+    for row in shared:
+        rule, key, owners = book.rules[row["rule"]], row["key"], row["owners"]
+        if book.is_too_many(row["guests"]):
+            link = GroupMember(owners[0], rule, key, owners[0])
+            guarded.append(GuardedGroup(TOO_MANY, owners, row["guests"], link))
+            continue
+        live = {survivors[owner]["live"]: owner for owner in owners if owner in survivors}
+        for owner in owners:
+            if owner in survivors:
+                holders[survivors[owner]["live"]].add(owner)
+        if len(live) > 1:
+            sharing.append([*live])
+            for guest, owner in live.items():
+                first.setdefault(guest, GroupMember(guest, rule, key, owner))
+    live_rows = {row["live"]: row for row in survivors.values()}
+    groups: list[MergedGroup] = []
+    for members in merging.groups_of(sharing):
+        size = sum(len(holders[member]) for member in members)
+        in_order = merging.survivor_first(live_rows[member] for member in members)
+        survivor, *others = (row["live"] for row in in_order)
+        if book.is_too_many(size):
+            guarded.append(GuardedGroup(TOO_LARGE, [survivor, *others], size))
+        else:
+            groups.append(MergedGroup(survivor, [first[other] for other in others]))
+    return sorted(groups, key=lambda group: group.survivor), guarded
 
 
 @dataclass(slots=True)

@@ -126,8 +126,10 @@ class Endpoint:
     request: type[Payload] | Described | None = None
     """The body; None takes none, whatever a client sends."""
     raises_later: bool = False
-    """Whether its function reads the body itself (`EndpointRequest.read_members`), to raise all
-    problems together with those that only the database knows."""
+    """Whether its function reads the body itself (`EndpointRequest.read_members`), to raise what
+    the declaration finds together with what it cannot know: which traits, event types, rules and
+    names are stored, as they are under the lock of the write, and the limits of the settings.
+    Raised here first, the others would only be seen by a second request."""
     response: Any = None
     """Type or kind of the response: a payload, or a list of some; None for 204."""
     response_schema: Schema | None = None

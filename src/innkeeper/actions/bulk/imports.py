@@ -23,7 +23,6 @@ from innkeeper.store.driver_errors import may_pass
 from innkeeper.store.readers import Chunk, Unreadable
 from innkeeper.store.work import Json, Row, Work
 
-SINGULAR: Final = "Import"
 DISCARDED: Final = "discarded"
 """The fault of an import that was discarded before it was started."""
 _DRY_RUN: Final = "rehearsal"

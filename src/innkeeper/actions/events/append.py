@@ -160,6 +160,9 @@ async def append_unread(
 
     Otherwise writes nothing and returns the browser, which the same statement reads with the
     sessions in `longest_timeout` of the event; None if there is no such browser.
+
+    `events.append` would need the browser read first, by one more statement. With the conditions
+    and the read of this one it would be longer than the statements that psycopg caches.
     """
     step = plan_step(record)
     event = _event(record, step.body, step.state.ref, 1)

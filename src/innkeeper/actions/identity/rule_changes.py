@@ -7,9 +7,8 @@ it, and no step is done twice.
 
 import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -19,10 +18,10 @@ from innkeeper.actions.admin import background
 from innkeeper.actions.identity import ledger, merges, rulebook
 from innkeeper.errors import Unavailable
 from innkeeper.resources.base import Record
-from innkeeper.rules.identity import TOO_MANY, countable_keys
+from innkeeper.rules.attachment import GroupMember, GuardedGroup, MergedGroup, decide_groups
+from innkeeper.rules.identity import countable_keys
 from innkeeper.rules.identity_keys import digest, lock_of
 from innkeeper.rules.identity_rules import IdentityRule, IdentityRules, MatchedValue, rule_keys
-from innkeeper.rules.merging import groups_of, survivor_first
 from innkeeper.store.database import retrying
 from innkeeper.store.work import Json, Row, Work
 
@@ -34,40 +33,9 @@ SAMPLES: Final = 10
 """Number of largest groups in a preview, and of sample groups beside them."""
 PREVIEW_SIZE: Final = 20
 """Most guests listed for a group that a guard blocked."""
-TOO_LARGE: Final = "the group would be too large"
 SOURCE: Final = "rule change"
 
 Progress = Callable[[Record], None]
-
-
-@dataclass(frozen=True, slots=True)
-class GroupMember:
-    """A live guest of a group, and the shared key that links it to the group."""
-
-    guest: UUID
-    rule: IdentityRule
-    key: UUID
-    holder: UUID
-    """The guest with the key: `guest` itself, or one merged into it."""
-
-
-@dataclass(frozen=True, slots=True)
-class MergedGroup:
-    """Live guests to merge into one."""
-
-    survivor: UUID
-    absorbed: list[GroupMember]
-
-
-@dataclass(frozen=True, slots=True)
-class GuardedGroup:
-    """Guests that a guard keeps separate, and the reason."""
-
-    reason: str
-    rule: IdentityRule | None
-    guests: list[UUID]
-    size: int
-    evidence: list[MatchedValue] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +44,8 @@ class Plan:
 
     guests: int
     groups: list[MergedGroup]
-    guarded: list[GuardedGroup]
+    guarded: list[tuple[GuardedGroup, list[MatchedValue]]]
+    """Groups that are not merged, each with the values that its guests share."""
 
     @property
     def merging(self) -> int:
@@ -108,22 +77,18 @@ async def preview(work: Work, rules: Sequence[IdentityRule] | None = None) -> Re
             "guarded": [
                 {
                     "reason": guarded.reason,
-                    "rule": guarded.rule.name if guarded.rule else None,
-                    "evidence": guarded.evidence,
+                    "rule": guarded.rule,
+                    "evidence": evidence,
                     "size": guarded.size,
-                    "guests": guarded.guests,
+                    "guests": guarded.guests[:PREVIEW_SIZE],
                 }
-                for guarded in planned.guarded
+                for guarded, evidence in planned.guarded
             ],
         }
 
 
 async def plan(work: Work, book: IdentityRules) -> Plan:
-    """Plan the merges of live guests under `book`. Call it in a transaction.
-
-    Guests are not merged by a key that more than `group_limit` guests share, nor into a group of
-    more guests than that. Both are reported as guarded.
-    """
+    """Plan the merges of live guests under `book`. Call it in a transaction."""
     now = clock.now()
     count = 0
     await work.run("identity.no_timeout")
@@ -140,52 +105,11 @@ async def plan(work: Work, book: IdentityRules) -> Plan:
         )
     shared = await work.all("identity.shared_keys", most=book.group_limit)
     survivors = await _read_survivors(work, {owner for row in shared for owner in row["owners"]})
-    oversized = [row for row in shared if book.is_too_many(row["guests"])]
-    groups, too_large = _build_groups(
-        [row for row in shared if not book.is_too_many(row["guests"])], survivors, book
-    )
-    return Plan(
-        count, groups, [*[await _guarded_key(work, book, row) for row in oversized], *too_large]
-    )
-
-
-def _build_groups(
-    shared: list[Row], survivors: dict[UUID, Row], book: IdentityRules
-) -> tuple[list[MergedGroup], list[GuardedGroup]]:
-    """Group the live guests that share keys; return the groups, and those that are too large.
-
-    `shared` are rows of `identity.shared_keys`, `survivors` rows of `identity.survivors` by guest.
-    """
-    first: dict[UUID, GroupMember] = {}
-    holders: dict[UUID, set[UUID]] = defaultdict(set)
-    sharing: list[list[UUID]] = []
-    for row in shared:
-        # Guests deleted since the keys were read have no row.
-        live = {survivors[owner]["live"]: owner for owner in row["owners"] if owner in survivors}
-        for owner in row["owners"]:
-            if owner in survivors:
-                holders[survivors[owner]["live"]].add(owner)
-        if len(live) > 1:
-            sharing.append(list(live))
-            for guest, owner in live.items():
-                first.setdefault(
-                    guest, GroupMember(guest, book.rules[row["rule"]], row["key"], owner)
-                )
-    live_rows = {row["live"]: row for row in survivors.values()}
-    groups: list[MergedGroup] = []
-    too_large: list[GuardedGroup] = []
-    for members in groups_of(sharing):
-        size = sum(len(holders[member]) for member in members)
-        survivor, *others = (
-            row["live"] for row in survivor_first(live_rows[member] for member in members)
-        )
-        if book.is_too_many(size):
-            too_large.append(
-                GuardedGroup(TOO_LARGE, None, [survivor, *others][:PREVIEW_SIZE], size)
-            )
-        else:
-            groups.append(MergedGroup(survivor, [first[other] for other in others]))
-    return sorted(groups, key=lambda group: group.survivor), too_large
+    groups, guarded = decide_groups(shared, survivors, book)
+    evidence = [
+        [] if group.link is None else await _evidence(work, book, group.link) for group in guarded
+    ]
+    return Plan(count, groups, [*zip(guarded, evidence, strict=True)])
 
 
 async def run_jobs(work: Work, progress: Progress | None = None) -> bool:
@@ -283,13 +207,13 @@ async def _merge(work: Work, job: Row, progress: Progress | None) -> None:
     book = await rulebook.read(work)
     async with work.transaction():
         planned = await plan(work, book)
-    for guarded in planned.guarded:
+    for guarded, evidence in planned.guarded:
         await work.run(
             "identity.insert_guarded",
-            rule=guarded.rule.name if guarded.rule else None,
+            rule=guarded.rule,
             reason=f"{guarded.reason}: {guarded.size}",
-            evidence=Json(guarded.evidence),
-            guests=guarded.guests,
+            evidence=Json(evidence),
+            guests=guarded.guests[:PREVIEW_SIZE],
             source=SOURCE,
             source_ref=job["ref"],
             actor=work.actor,
@@ -339,13 +263,6 @@ async def _read_survivors(work: Work, guests: set[UUID]) -> dict[UUID, Row]:
     """Return the row of `identity.survivors` of each guest that exists, by guest."""
     rows = await work.all("identity.survivors", guests=list(guests))
     return {row["ref"]: row for row in rows}
-
-
-async def _guarded_key(work: Work, book: IdentityRules, row: Row) -> GuardedGroup:
-    """Return the guarded group of a key that too many guests share, with the values behind it."""
-    rule, owners = book.rules[row["rule"]], row["owners"]
-    parts = await _evidence(work, book, GroupMember(owners[0], rule, row["key"], owners[0]))
-    return GuardedGroup(TOO_MANY, rule, owners, row["guests"], parts)
 
 
 async def _evidence(work: Work, book: IdentityRules, member: GroupMember) -> list[MatchedValue]:
