@@ -1,7 +1,9 @@
 """Our own endpoints: imports and exports as jobs, privacy, the block list."""
 
+import csv
 import gzip
 import hashlib
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -161,6 +163,85 @@ class TestImports:
         assert batches.api.get("/v2/batches/inspect").json()["items"] == []
         assert batches.api.get(f"/v2/batches/{made['ref']}").status_code == 404
         assert batches.api.get(f"/innkeeper/v1/imports/{uuid4()}").status_code == 404
+
+
+PEOPLE_WITH_FAULTS = (
+    b"Email,First name,Born,Customer no\n"
+    b"ann@example.com,Ann,soon,C1\n"
+    b"=cmd,Bob,1980-02-01,C2\n"
+    b"cyd@example.com,Cyd,1981-02-01,3.53861E+11\n"
+)
+COLUMNS = {"Email": ["email", "identifiers.email"], "First name": "firstName"}
+COLUMNS |= {"Born": "dateOfBirth", "Customer no": "identifiers.CRM"}
+
+
+class TestRefusedRows:
+    """I9: refused rows as the file they came from; or bad cells alone are left out, and counted."""
+
+    def test_i9_refused_rows_are_fetched_with_their_reason(self, batches: Batches) -> None:
+        """The cells that a spreadsheet would run are marked; an erasure deletes the file."""
+        body = {"entity": "guests", "format": "csv", "mapping": {"columns": COLUMNS}}
+        done = imported(batches, body, PEOPLE_WITH_FAULTS)
+        assert (done["records"], done["failed"]) == (3, 3)
+        text = batches.api.get(done["rejects"], auth=None).text
+        rows = list(csv.DictReader(io.StringIO(text)))
+        assert [(row["Email"], row["Born"]) for row in rows] == [
+            ("ann@example.com", "soon"),
+            ("'=cmd", "1980-02-01"),
+            ("cyd@example.com", "1981-02-01"),
+        ]
+        reasons = [row["innkeeper:reason"] for row in rows]
+        assert reasons[0].startswith("dateOfBirth: ")
+        assert reasons[1].startswith("email: ")
+        assert "a spreadsheet damaged" in reasons[2]
+        guest = batches.api.guest(firstName="Jane")
+        assert batches.api.delete(f"/v2.1/guests/{guest['ref']}").status_code == 204
+        batches.search_files()
+        assert "rejects" not in batches.api.get(done["href"]).json()
+        assert batches.api.get(done["rejects"], auth=None).status_code == 404
+
+    def test_i9_bad_cells_alone_are_left_out_and_counted(self, batches: Batches) -> None:
+        """`refuse = "cell"`: an address that is none is no identifier either."""
+        mapping = {"columns": COLUMNS, "refuse": "cell"}
+        body = {"entity": "guests", "format": "csv", "mapping": mapping}
+        for more in ({"dryRun": True}, {}):
+            done = imported(batches, {**body, **more}, PEOPLE_WITH_FAULTS)
+            assert (done["records"], done["failed"]) == (3, 1)
+            names = {name.partition(":")[0]: count for name, count in done["leftOut"].items()}
+            assert names == {"Born": 1, "Customer no": 1}
+        text = batches.api.get(done["rejects"], auth=None).text
+        assert "'=cmd,Bob,1980-02-01,C2,Identity information missing" in text
+        cyd = batches.guest_by_identifier("cyd@example.com")
+        assert [one["id"] for one in cyd["identifiers"]] == ["cyd@example.com"]
+        assert "dateOfBirth" not in batches.guest_by_identifier("ann@example.com")
+
+    def test_i9_a_row_without_a_field_that_it_needs_is_refused(self, batches: Batches) -> None:
+        """Of an order the number cannot be left out; lines count their own cells."""
+        columns = {"Order": "referenceId", "Date": "orderedAt", "Email": "contact.email"}
+        columns |= {
+            "Born": "contact.dateOfBirth",
+            "Product": "orderItems.name",
+            "Price": "orderItems.price",
+        }
+        constants = {"pointOfSale": "default", "channel": "WEB", "status": "PURCHASED"}
+        constants |= {"currencyCode": "EUR", "orderItems.currencyCode": "EUR"}
+        constants |= {"paymentType": "Cash", "orderItems.type": "X", "orderItems.vendor": "X"}
+        constants |= {"orderItems.productId": "X", "orderItems.description": "X"}
+        mapping = {"columns": columns, "constants": constants, "group": "Order", "refuse": "cell"}
+        mapping["formats"] = {"Date": "DD.MM.YYYY"}
+        file = (
+            b"Order,Date,Email,Born,Product,Price\n"
+            b"1,01.02.2026,a@example.com,soon,A,10\n1,01.02.2026,,soon,B,20\n"
+            b"2,someday,b@example.com,,A,10\n"
+        )
+        body = {"entity": "orders", "format": "csv", "mapping": mapping}
+        done = imported(batches, body, file)
+        assert (done["records"], done["failed"]) == (2, 1)
+        assert {name.partition(":")[0] for name in done["leftOut"]} == {"Born"}
+        assert [*done["leftOut"].values()] == [1]
+        assert (
+            "Date: is not a date as DD.MM.YYYY" in batches.api.get(done["rejects"], auth=None).text
+        )
 
 
 class TestExports:

@@ -310,3 +310,14 @@ def test_i9_refused_rows_are_mended_and_imported_again(
     orders = {one["reference_id"]: one for one in rows_of(dsn, "orders")}
     assert set(orders) == {"1", "2"}
     assert len(rows_of(dsn, "order_items")) == 3
+
+
+def test_i9_bad_cells_alone_are_left_out(run: Import, dsn: str) -> None:
+    """`--refuse cell`: the rows are imported, and what was left out is said."""
+    text = "Email,First name,Birthday\nann@example.com,Ann,1980-02-01\n"
+    text += "bob@example.com,Bob,1981-02-01\ncy@example.com,Cy,soon\n"
+    done = run(text, "--refuse", "cell")
+    assert done.exit_code == 0, done.output
+    assert "left out 1 × Birthday: " in done.output
+    names = {row["body"]["first_name"] for row in rows_of(dsn, "guests")}
+    assert names == {"Ann", "Bob", "Cy"}

@@ -32,6 +32,8 @@ class MappingOptions:
     sheet: str
     mapping: Path | None
     quiet: bool
+    refuse: str = ""
+    """row or cell; what the mapping says where it is empty."""
 
     def path_for(self, name: str) -> Path:
         """Return where the mapping of a file is, or would be written."""
@@ -52,8 +54,10 @@ class MappingOptions:
             except UnicodeDecodeError as error:
                 raise OperatorError(f"{path} is not UTF-8. Save it as UTF-8.") from error
             what, mapping = read_mapping(self.what, text, str(path))
-        if self.sheet:
-            mapping = replace(mapping or ColumnMapping({}), sheet=self.sheet)
+        if self.sheet or self.refuse:
+            given = mapping or ColumnMapping({})
+            sheet, refuse = self.sheet or given.sheet, self.refuse or given.refuse
+            mapping = replace(given, sheet=sheet, refuse=refuse)
         return what, Layout(what or "", self.form or guessed or "csv", compressed, mapping)
 
 
@@ -139,7 +143,8 @@ async def _suggested_layout(
         path.write_text(suggestion.mapping_file(), encoding="utf-8")
         questions = " ".join(dict.fromkeys(suggestion.undecided.values()))
         raise OperatorError(f"{name} leaves something open. {questions} Choose it in {path}.")
-    mapping = replace(mapping_of(entity, suggestion.document()), sheet=options.sheet)
+    mapping = mapping_of(entity, suggestion.document())
+    mapping = replace(mapping, sheet=options.sheet, refuse=options.refuse)
     try:
         layout = replace(layout, entity=entity, mapping=mapping).resolved(survey)
     except OperatorError as error:

@@ -1,6 +1,5 @@
 """Refused records of `innkeeper import`: as JSON lines, as the table they came from, by reason."""
 
-import csv
 import json
 import sys
 from collections.abc import Iterator
@@ -62,7 +61,7 @@ def report_rejects(
 
     counts = ReasonCounts()
     if layout.form is not None and layout.form.format in _TABLES:
-        _write_rows(rejects, layout, path, counts)
+        counts = _write_rows(rejects, layout, path)
     else:
         for refusal in _refusals(rejects):
             counts.add(refusal, {}, None)
@@ -76,21 +75,19 @@ def report_rejects(
     return reasons
 
 
-def _write_rows(rejects: Path, layout: "Layout", path: Path, counts: "ReasonCounts") -> None:
-    from innkeeper.wire.bulk.rejected_rows import REASON, RejectedRows, rejected_cells
+def _write_rows(rejects: Path, layout: "Layout", path: Path) -> "ReasonCounts":
+    from innkeeper.wire.bulk.rejected_rows import RejectedRowsWriter
 
     table = rejects.with_suffix(".csv") if rejects.suffix == ".ndjson" else Path(f"{rejects}.csv")
-    with layout.opened(path) as source:
-        columns = [name for name in layout.columns(source) if name not in ("", REASON)]
+    columns = layout.column_names(path)
     with layout.opened(path) as source, table.open("w", newline="", encoding="utf-8") as out:
-        writer, rows = csv.writer(out), RejectedRows(layout, source)
-        writer.writerow([*columns, REASON])
+        writer = RejectedRowsWriter(layout, columns, source, out)
+        writer.write_header()
         refusals = _refusals(rejects)
         while page := list(islice(refusals, _PAGE)):
-            for refusal, several in rows.take(page):
-                counts.add(refusal, several[0], layout.mapping)
-                writer.writerows(rejected_cells(columns, refusal, several))
+            writer.write(page)
     print(f"innkeeper: their rows, with the reason, are in {table}", file=sys.stderr)
+    return writer.counts
 
 
 def _refusals(rejects: Path) -> Iterator["Refusal"]:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 SITECORE = "sitecore"
 """Imports a folder of the vendor's data lake export and batch files (docs/migrate.md)."""
+SHOWN_REASONS = 10
+"""Most reasons of cells that are left out that a command prints."""
 REJECTS_SUFFIX = ".rejects.ndjson"
 
 
@@ -42,6 +44,13 @@ class What(StrEnum):
     EVENTS = "events"
 
 
+class RefuseWhat(StrEnum):
+    """What is refused where a field does not accept a cell."""
+
+    ROW = "row"
+    CELL = "cell"
+
+
 @dataclass
 class ImportTotals:
     """Counts of records over all files of a command."""
@@ -49,6 +58,8 @@ class ImportTotals:
     records: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     failed: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Why cells were left out of rows that were imported -> cells."""
     refused: list[dict[str, Any]] = field(default_factory=list)
     """Reason, count, line and value of what failed."""
     matches: list["Match"] = field(default_factory=list)
@@ -61,6 +72,7 @@ class ImportTotals:
             "records": self.records,
             **dict(sorted(self.outcomes.items())),
             "failed": self.failed,
+            **({"leftOut": self.left_out.total()} if self.left_out else {}),
         }
 
     def report(self) -> dict[str, Any]:
@@ -77,6 +89,7 @@ class ImportTotals:
         ]
         return {
             **self.summary(),
+            **({"leftOutCells": dict(self.left_out)} if self.left_out else {}),
             **({"refused": self.refused} if self.refused else {}),
             **({"matches": matches} if matches else {}),
         }
@@ -127,6 +140,10 @@ Form = Annotated[
     ),
 ]
 Sheet = Annotated[str, typer.Option(help="Sheet of a workbook to import; by default its first.")]
+Refuse = Annotated[
+    RefuseWhat | None,
+    typer.Option(help="What is refused where a field does not accept a cell; by default its row."),
+]
 Restart = Annotated[
     bool, typer.Option("--restart", help="Start over with a file whose import was interrupted.")
 ]
@@ -147,6 +164,7 @@ def import_(
     rejects: RejectsPath = None,
     form: Form = None,
     sheet: Sheet = "",
+    refuse: Refuse = None,
     again: Restart = False,
     skip_changed: SkipChanged = False,
     workspace: Workspace = "live",
@@ -170,7 +188,9 @@ def import_(
     if not files:
         raise OperatorError("Name a file to import.")
     is_transfer = what == SITECORE
-    reading = MappingOptions(None if is_transfer else what, form, sheet, mapping, json)
+    reading = MappingOptions(
+        None if is_transfer else what, form, sheet, mapping, json, refuse or ""
+    )
     options = ImportOptions(context, workspace, reading, rejects, again, dry_run, quiet)
     if is_transfer:
         _import_folder(options, files)
@@ -184,6 +204,9 @@ def import_(
 
     if len(total.unreadable) == len(files):
         raise typer.Exit(1)
+    if total.left_out and not json:
+        for reason, count in total.left_out.most_common(SHOWN_REASONS):
+            print(f"  left out {count} × {reason}", file=sys.stderr)
     print_rows(total.report() if json else total.summary(), json, *total.summary())
     if total.unreadable or total.failed:
         raise typer.Exit(1 if total.unreadable else 2)
@@ -295,6 +318,7 @@ async def _apply(work: "Work", file: _LocalFile, rejects: Path, total: ImportTot
     total.records += done["records"]
     total.outcomes.update(done["outcomes"])
     total.failed += done["failed"]
+    total.left_out.update(done["left_out"])
     if done["failed"]:
         await _write_rejects(work, done, rejects)
         total.refused += _report(file, rejects)
@@ -311,6 +335,7 @@ async def _dry_run(work: "Work", file: _LocalFile, rejects: Path, total: ImportT
             total.records += len(records)
             total.outcomes.update(outcomes.outcomes)
             total.failed += len(outcomes.failures)
+            total.left_out.update(outcomes.count_left_out(records))
             total.matches = [*total.matches, *outcomes.matches][:MOST_MATCHES]
             for failure in sorted(outcomes.failures, key=lambda one: one.line):
                 rejected.add(failure)

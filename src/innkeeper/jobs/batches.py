@@ -1,9 +1,11 @@
 """Tasks that apply uploaded files, write export files and delete old ones."""
 
 import asyncio
+import io
 import logging
 from functools import partial
-from typing import Final
+from pathlib import Path
+from typing import BinaryIO, Final, cast
 from uuid import UUID
 
 from innkeeper import clock
@@ -16,11 +18,14 @@ from innkeeper.store.external_calls import within
 from innkeeper.store.files import Files, seconds_to_put
 from innkeeper.store.readers import ahead
 from innkeeper.store.work import Row, Work
-from innkeeper.wire.bulk.batch_files import MOST_EXPANSION, Layout
+from innkeeper.wire.bulk.batch_files import MOST_EXPANSION, TABLES, Layout
 from innkeeper.wire.bulk.export_files import write
+from innkeeper.wire.bulk.rejected_rows import Refusal, RejectedRowsWriter
 
 log = logging.getLogger("innkeeper.jobs")
 
+_REFUSALS: Final = 1000
+"""Refused records whose rows are looked for at a time."""
 _ATTEMPTS: Final = 1000
 """Times that one run starts over because an erasure rewrote the file."""
 
@@ -50,7 +55,8 @@ async def forget(work: Work) -> None:
     # The file goes before its row: the row of a file that cannot be deleted now brings it up again
     # tomorrow.
     async def forget_batch(ref: UUID) -> None:
-        await asyncio.to_thread(files.remove, batches.upload_name(work.workspace, ref))
+        for name in (batches.upload_name, batches.rejects_name):
+            await asyncio.to_thread(files.remove, name(work.workspace, ref))
         await batches.delete(work, ref)
 
     old = [row["ref"] for row in await batches.list_expired(work)]
@@ -165,3 +171,31 @@ async def _apply_file(work: Work, files: Files, batch: Row) -> None:
                 await imports.dry_run_upload(work, batch, ahead(layout.chunks(source)))
             else:
                 await batches.apply(work, batch, ahead(layout.chunks(source, batch["line"])))
+        if layout.form is not None and layout.form.format in TABLES:
+            await _store_rejects(work, files, batch["ref"], layout, path)
+
+
+async def _store_rejects(work: Work, files: Files, ref: UUID, layout: Layout, path: Path) -> None:
+    """Store the refused rows of a table, with the reason, for download."""
+    if not (await batches.fetch(work, ref))["failed"]:
+        return
+    # An erasure clears this and deletes the file, whenever it comes.
+    await batches.expect_rejects(work, ref)
+    name = batches.rejects_name(work.workspace, ref)
+    with files.staged() as staged, layout.opened(path) as source:
+        columns = await asyncio.to_thread(layout.column_names, path)
+        out = io.TextIOWrapper(cast(BinaryIO, staged), encoding="utf-8", newline="")
+        writer = RejectedRowsWriter(layout, columns, source, out)
+        writer.write_header(is_guarded=True)
+        page: list[Refusal] = []
+        async for row in batches.failures(work, ref):
+            page.append((row["line"], row["errors"] or [row["message"]]))
+            if len(page) == _REFUSALS:
+                await asyncio.to_thread(writer.write, page)
+                page = []
+        await asyncio.to_thread(writer.write, page)
+        out.flush()
+        out.detach()
+        await asyncio.to_thread(files.put, name, staged)
+    if not (await batches.fetch(work, ref))["has_rejects"]:
+        await asyncio.to_thread(files.remove, name)

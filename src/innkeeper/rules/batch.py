@@ -164,6 +164,8 @@ class BatchRecord:
     line: int
     ref: str | None
     what: Operation | RecordError
+    left_out: tuple[str, ...] = ()
+    """Why cells of its row were left out: `column: reason`, each without a value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from innkeeper.web.request_body import check_length
 from innkeeper.wire.json_text import encode
 
 GZIP: Final = "application/gzip"
+CSV: Final = "text/csv; charset=utf-8"
 BYTES: Final = "application/octet-stream"
 _BLOCK: Final = 256 * 1024
 
@@ -44,6 +45,7 @@ class Uploads:
             Route(base + "/import.gz", self.upload, methods=["PUT"]),
             Route(base + "/log.gz", self.log, methods=["GET"]),
             Route(base + "/export", self.export, methods=["GET"]),
+            Route(base + "/rejects.csv", self.rejects, methods=["GET"]),
         ]
 
     async def upload(self, request: Request) -> Response:
@@ -97,6 +99,16 @@ class Uploads:
         name = f"{export['entity']}.{export['format']}{'.gz' if export['compressed'] else ''}"
         open_file = partial(open_stored_file, self.files, file_exports.file_name(workspace, ref))
         return Download(self.database.limits.downloads, open_file, BYTES, name)
+
+    async def rejects(self, request: Request) -> Response:
+        """Send the rows that an import refused, with the reason; 404 when they are not stored."""
+        workspace, ref = await check_link(self.database, request)
+        async with self.database.work(workspace) as work:
+            batch = await batches.fetch(work, ref)
+        if not batch["has_rejects"]:
+            raise NotFound
+        open_file = partial(open_stored_file, self.files, batches.rejects_name(workspace, ref))
+        return Download(self.database.limits.downloads, open_file, CSV, "rejects.csv")
 
     async def _log_lines(self, workspace: str, ref: UUID, as_text: bool) -> Body:
         packer = zlib.compressobj(wbits=31)

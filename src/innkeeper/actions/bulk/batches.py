@@ -310,6 +310,7 @@ async def record_progress(
         records=len(applied),
         failed=len(outcomes.failures),
         outcomes=Json(dict(outcomes.outcomes)),
+        left_out=Json(dict(outcomes.count_left_out(applied))),
         now=clock.now(),
     )
     if row is None:
@@ -403,6 +404,24 @@ def _lock_id(batch: UUID) -> int:
 def unknown_batch(batch: UUID) -> Unknown:
     """Return the error of a ref without a batch."""
     return Unknown(SINGULAR, batch)
+
+
+def rejects_name(workspace: str, batch: UUID) -> str:
+    """Return the name under which the refused rows of an import are stored."""
+    return f"{workspace}/rejects/{batch}"
+
+
+async def expect_rejects(work: Work, batch: UUID) -> None:
+    """Store that the refused rows of an import are about to be stored as a file."""
+    await work.run("batches.expect_rejects", ref=batch)
+
+
+async def forget_rejects(work: Work) -> list[UUID]:
+    """Store that no import has a file of refused rows any more; return the refs of those that had.
+
+    The caller deletes the files. A job that is writing one deletes it when it sees this.
+    """
+    return [row["ref"] for row in await work.all("batches.forget_rejects")]
 
 
 async def mark_file_deleted(work: Work, batch: UUID) -> None:

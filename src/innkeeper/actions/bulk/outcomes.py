@@ -1,6 +1,7 @@
 """Outcomes of the records of a chunk."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -44,6 +45,12 @@ class Outcomes:
     def fail(self, record: BatchRecord, error: RecordError) -> None:
         """Add a failed record."""
         self.failures.append(Failure(record.line, record.ref, error))
+
+    def count_left_out(self, records: Sequence[BatchRecord]) -> Counter[str]:
+        """Return reason -> cells that were left out of those of some records that did not fail."""
+        failed = {one.line for one in self.failures}
+        imported = (record for record in records if record.left_out and record.line not in failed)
+        return Counter(reason for record in imported for reason in record.left_out)
 
     def add(self, other: "Outcomes") -> None:
         """Add the outcomes of other records."""

@@ -1,7 +1,7 @@
 -- batches.columns
 -- The columns that are read of a batch.
 ref, entity, state, checksum, size, file_options, line, records, failed, outcomes, revision, fault, is_stored,
-undo, actor, created_at, modified_at, finished_at
+left_out, has_rejects, undo, actor, created_at, modified_at, finished_at
 
 -- batches.allocate
 -- Create a batch; no row if its ref is in use.
@@ -91,7 +91,21 @@ SET line = %(line)s, records = records + %(records)s, failed = failed + %(failed
                 UNION ALL SELECT * FROM jsonb_each_text(%(outcomes)s)
             ) AS each (name, many) GROUP BY name
         ) AS summed
-    )
+    ), left_out = CASE WHEN %(left_out)s::jsonb = '{}' THEN left_out ELSE (
+        -- Of very many reasons the rarer ones are counted together.
+        SELECT jsonb_object_agg(name, many) FROM (
+            SELECT CASE WHEN rank <= 100 THEN name ELSE 'other reasons' END AS name,
+                sum(many) AS many
+            FROM (
+                SELECT name, sum(many::bigint) AS many,
+                    row_number() OVER (ORDER BY sum(many::bigint) DESC, name) AS rank
+                FROM (
+                    SELECT * FROM jsonb_each_text(b.left_out)
+                    UNION ALL SELECT * FROM jsonb_each_text(%(left_out)s)
+                ) AS each (name, many) GROUP BY name
+            ) AS ranked GROUP BY 1
+        ) AS summed
+    ) END
 WHERE ref = %(ref)s AND revision = %(revision)s AND line < %(first)s
 RETURNING {columns}
 
@@ -101,7 +115,8 @@ DELETE FROM {ws}.batch_failures WHERE batch_ref = %(ref)s
 
 -- batches.reset
 -- Reset the progress of a batch to before its first record.
-UPDATE {ws}.batches SET line = 0, records = 0, failed = 0, outcomes = '{}' WHERE ref = %(ref)s
+UPDATE {ws}.batches SET line = 0, records = 0, failed = 0, outcomes = '{}', left_out = '{}'
+WHERE ref = %(ref)s
 
 -- batches.unfinished
 -- Batches whose file is stored but not applied completely.
@@ -152,6 +167,14 @@ SELECT set_config('synchronous_commit', 'off', false)
 -- batches.flush_at_once
 -- Each commit of this connection waits for the disk again.
 SELECT set_config('synchronous_commit', 'on', false)
+
+-- batches.expect_rejects
+-- Store that the refused rows of a batch are about to be stored as a file.
+UPDATE {ws}.batches SET has_rejects = true WHERE ref = %(ref)s
+
+-- batches.forget_rejects
+-- Store that no batch has a file of refused rows any more; the refs of those that had one.
+UPDATE {ws}.batches SET has_rejects = false WHERE has_rejects RETURNING ref
 
 -- batches.rewritten
 -- Store that the file of a locked batch was rewritten.

@@ -187,6 +187,8 @@ def _cell_rules(form: FormData) -> dict[str, Any]:
     for name in ("decimal", "region", "timezone"):
         if value := str(form.get(name) or "").strip():
             rules[name] = value
+    if form.get("refuse") == "cell":
+        rules["refuse"] = "cell"
     if pivot := str(form.get("pivot") or "").strip():
         rules["pivot"] = int(pivot) if pivot.isdecimal() and len(pivot) == 4 else pivot
     for name in ("guards", "nothing"):

@@ -36,7 +36,9 @@ class FileQuestion:
     """Id of a list of suggestions."""
 
 
-def questions(draft: ImportDraft, region: str | None, *, is_masked: bool) -> list[FileQuestion]:
+def questions(
+    draft: ImportDraft, region: str | None, *, has_faults: bool, is_masked: bool
+) -> list[FileQuestion]:
     """Return what a file leaves open, first what must be answered. `region` is that of the
     workspace's identity rules."""
     every = [
@@ -47,8 +49,22 @@ def questions(draft: ImportDraft, region: str | None, *, is_masked: bool) -> lis
         *_phones(draft, region),
         *_zone(draft),
         *_pivot(draft),
+        *(_refuse(draft) if has_faults else ()),
     ]
     return sorted(every, key=lambda one: not one.is_needed)
+
+
+def _refuse(draft: ImportDraft) -> Iterator[FileQuestion]:
+    text = "A cell that its field does not accept"
+    choices = [
+        ("row", "Refuse the row", "It is listed with the reason, to be mended and imported again."),
+        (
+            "cell",
+            "Leave the cell out",
+            "The row is imported without it, and such cells are counted.",
+        ),
+    ]
+    yield FileQuestion("refuse", text, draft.mapping.refuse or "row", choices=choices)
 
 
 def _column_questions(draft: ImportDraft) -> Iterator[FileQuestion]:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
@@ -30,7 +31,7 @@ from innkeeper.store.files import Files
 from innkeeper.store.limited_streams import TooLong
 from innkeeper.store.readers import Unreadable, ahead
 from innkeeper.store.work import Lend
-from innkeeper.web.downloads import BLOCK_BYTES, Body, Download
+from innkeeper.web.downloads import BLOCK_BYTES, Body, Download, open_stored_file
 from innkeeper.web.ui import import_files, import_form, import_questions
 from innkeeper.web.ui.formatting import import_state, target_words
 from innkeeper.web.ui.import_form import ImportDraft
@@ -173,12 +174,17 @@ def _form_parts(
     draft: ImportDraft, providers: list[str], rules: IdentityRules, is_personal: bool
 ) -> Record:
     """Return what the form shows of a draft."""
+    is_masked = not is_personal
+    columns = import_form.form_columns(draft, providers)
+    has_faults = any(column.refused for column in columns)
     return {
         "draft": draft,
-        "columns": import_form.form_columns(draft, providers),
-        "rows": import_form.form_rows(draft, is_masked=not is_personal),
+        "columns": columns,
+        "rows": import_form.form_rows(draft, is_masked=is_masked),
         "words": import_form.word_columns(draft) if is_personal else [],
-        "questions": import_questions.questions(draft, rules.region, is_masked=not is_personal),
+        "questions": import_questions.questions(
+            draft, rules.region, has_faults=has_faults, is_masked=is_masked
+        ),
         "trial": draft.try_rows(rules),
         "zones": time_zones(),
     }
@@ -272,6 +278,7 @@ async def _dry_run(visit: Visit, row: Record, mapping: ColumnMapping | None) -> 
     files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
     layout = import_files.layout_of(row["entity"], row["file_options"], mapping)
     counts, reasons, is_whole = Outcomes(), ReasonCounts(), True
+    left_out = Counter[str]()
     records = failed = 0
 
     async def count_chunk(outcomes: Outcomes, chunk: Sequence[BatchRecord]) -> None:
@@ -281,6 +288,7 @@ async def _dry_run(visit: Visit, row: Record, mapping: ColumnMapping | None) -> 
         for failure in sorted(outcomes.failures, key=lambda one: one.line):
             fault = failure.fault
             reasons.add((failure.line, fault.errors or (fault.message,)), {}, None)
+        left_out.update(outcomes.count_left_out(chunk))
         counts.outcomes.update(outcomes.outcomes)
         counts.matches = [*counts.matches, *outcomes.matches][:MOST_MATCHES]
 
@@ -310,6 +318,7 @@ async def _dry_run(visit: Visit, row: Record, mapping: ColumnMapping | None) -> 
         "outcomes": counts.outcomes,
         "matches": counts.matches,
         "failed": failed,
+        "left_out": left_out,
         "reasons": await _with_cells(visit, row, layout, reasons),
     }
 
@@ -347,15 +356,22 @@ def _rejection_of(failure: Record) -> Record:
 
 
 async def rejects(visit: Visit) -> Response:
-    """Return every rejected record as CSV: line and reason."""
+    """Return the rows that an import refused, with the reason, as CSV.
+
+    Of a file that is no table, and for roles that may not see personal data: line and reason.
+    """
     row = await imports.fetch(visit.work, visit.ref("import"))
     lend = partial(visit.database.work, visit.workspace, visit.work.actor)
+    files = Files.of(visit.settings)
 
     async def open_body() -> Body:
         return _reject_lines(lend, row["ref"])
 
+    has_rows = row["has_rejects"] and visit.personal
+    stored = partial(open_stored_file, files, batches.rejects_name(visit.workspace, row["ref"]))
     name = f"rejects-{row['ref']}.csv"
-    return Download(visit.database.limits.downloads, open_body, "text/csv; charset=utf-8", name)
+    body = stored if has_rows else open_body
+    return Download(visit.database.limits.downloads, body, "text/csv; charset=utf-8", name)
 
 
 async def _reject_lines(lend: Lend, ref: UUID) -> Body:

@@ -195,6 +195,12 @@ async def upload_link(work: Work, batch: UUID, base: str) -> Record:
     return {**signed, "href": base + signed["href"]}
 
 
+async def rejects_link(work: Work, batch: UUID, base: str) -> str:
+    """Where the rows that an import refused are fetched from."""
+    path = f"{signed_urls.PREFIX}/{work.workspace}/{batch}/rejects.csv"
+    return base + str((await signed_urls.sign(work, "GET", path))["href"])
+
+
 async def log_link(work: Work, batch: UUID, base: str) -> str:
     """Where what failed is fetched from."""
     path = f"{signed_urls.PREFIX}/{work.workspace}/{batch}/log.gz"

@@ -9,7 +9,7 @@ from typing import IO, Any, Final
 from innkeeper.actions.bulk.engine import CHUNK
 from innkeeper.errors import OperatorError
 from innkeeper.rules import batch as rules
-from innkeeper.rules.batch import BatchRecord, Operation, RecordRejected
+from innkeeper.rules.batch import BatchRecord, RecordRejected
 from innkeeper.rules.spreadsheets import unguarded
 from innkeeper.store.file_form import (
     Choices,
@@ -32,12 +32,10 @@ from innkeeper.store.readers import (
 from innkeeper.store.spreadsheets import sheet_columns, sheet_rows, sheet_table
 from innkeeper.store.tables import EXTRA, csv_rows, csv_table, parquet_columns, parquet_rows
 from innkeeper.wire.bulk import batch_records
-from innkeeper.wire.bulk.cells import Unfit
-from innkeeper.wire.bulk.damage import refuse_damaged
 from innkeeper.wire.bulk.high_water import HighWaterMark
 from innkeeper.wire.bulk.mapping import ColumnMapping, by_name, mapping_of
-from innkeeper.wire.bulk.nested_rows import flat_row
 from innkeeper.wire.bulk.order_rows import NumberedRow, OrderRows, order_rows
+from innkeeper.wire.bulk.row_records import READERS, order_record, row_record
 from innkeeper.wire.bulk.survey import TableSurvey, guard_notes, resolve
 
 FORMATS: Final = ("ndjson", "csv", "parquet")
@@ -54,13 +52,6 @@ IMPORT_FORMATS: Final = (*FORMATS, "spreadsheet")
 MOST_EXPANSION: Final = 100
 """Largest size of a decompressed file, as a multiple of the largest upload."""
 Row = dict[str, Any]
-READERS: Final[Mapping[str, Callable[[dict[str, Any]], Operation]]] = {
-    "guests": refuse_damaged(batch_records.own_guest),
-    "orders": refuse_damaged(batch_records.any_order),
-    "events": refuse_damaged(batch_records.event),
-}
-"""What reads the values of an import."""
-ORDER_ROW: Final = refuse_damaged(batch_records.order_row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +156,7 @@ class Layout:
             with sheet_table(path, self._sheet) as table:
                 yield table
             return
-        with self.opened(path) as source:
-            columns = self.columns(source)
+        columns = self.column_names(path)
         with self.opened(path) as source:
             if self._format == "json":
                 yield columns, enumerate(self.values(_stream(source)), 1)
@@ -254,22 +244,18 @@ class Layout:
         """The records of rows that were read before, such as a sample."""
         if mapping.group:
             return self.orders(rows, mapping)
-        return chunks(rows, lambda number, row: self._mapped(number, row, mapping), CHUNK)
+        return chunks(rows, lambda line, row: row_record(self.entity, line, row, mapping), CHUNK)
 
     def orders(
         self, rows: Iterable[NumberedRow], mapping: ColumnMapping, after: int = 0
     ) -> Iterator[Chunk[BatchRecord]]:
         """The orders of a table whose rows are grouped, past a row."""
 
-        def read(_: int, several: OrderRows) -> BatchRecord:
-            try:
-                value = several.value(mapping)
-            except Unfit as unfit:
-                return BatchRecord(several.line, None, rules.invalid(str(unfit)))
-            return batch_records.entry_of(several.line, value, ORDER_ROW)
-
         numbered = ((number, _cells(mapping, row)) for number, row in rows)
-        return chunks(order_rows(numbered, mapping, after), read, CHUNK, OrderRows.weight)
+        orders = order_rows(numbered, mapping, after)
+        return chunks(
+            orders, lambda _, several: order_record(several, mapping), CHUNK, OrderRows.weight
+        )
 
     def columns(self, source: IO[bytes] | Path) -> list[str]:
         """The names of a table's columns; none of lines of JSON. Raises `Unreadable`."""
@@ -281,6 +267,11 @@ class Layout:
             stream = _stream(source)
             return csv_table(expanded(stream), self._form_of(stream))[0]
         return []
+
+    def column_names(self, path: Path) -> list[str]:
+        """The names of the columns of a table's file; raises `Unreadable`."""
+        with self.opened(path) as source:
+            return self.columns(source)
 
     def rows(self, source: IO[bytes] | Path, after: int = 0) -> Iterator[tuple[int, Row]]:
         """(line or row, column -> cell) of each row of a table; raises `Unreadable`."""
@@ -367,17 +358,9 @@ class Layout:
                 at = ", ".join(map(str, row[EXTRA][:5]))
                 reason = f"row: has more cells than the header (cells without a column: {at})"
                 return BatchRecord(number, None, rules.invalid(reason))
-            return self._mapped(number, row, mapping)
+            return row_record(self.entity, number, row, mapping)
 
         return read
-
-    def _mapped(self, number: int, row: Mapping[str, Any], mapping: ColumnMapping) -> BatchRecord:
-        try:
-            value = mapping.value(self.entity, flat_row(row) if mapping.is_of_paths else row)
-        except Unfit as unfit:
-            return BatchRecord(number, None, rules.invalid(str(unfit)))
-        read = ORDER_ROW if mapping.is_of_lines else READERS[self.entity]
-        return batch_records.entry_of(number, value, read)
 
     def _line(self, number: int, text: bytes) -> BatchRecord:
         """A line that holds a value alone, or one in a batch's envelope."""
@@ -388,7 +371,7 @@ class Layout:
         if "schema" in value and "value" in value:
             return batch_records.entry(number, text, tracking=True, imported=True)
         if self.mapping is not None:
-            return self._mapped(number, value, self.mapping)
+            return row_record(self.entity, number, value, self.mapping)
         return batch_records.entry_of(number, value, READERS[self.entity])
 
 

@@ -19,6 +19,7 @@ from innkeeper.wire.bulk.batch import (
     Checksum,
     SignedLink,
     log_link,
+    rejects_link,
     size_problems,
     upload_link,
 )
@@ -81,7 +82,13 @@ class Import(Payload):
     outcomes: dict[str, int] | Absent
     failed: int
     location: SignedLink | Absent
+    left_out: Annotated[
+        dict[str, int] | Absent, "Why cells were left out of imported rows -> cells."
+    ]
     log: Uri | Absent
+    rejects: Annotated[
+        Uri | Absent, "The rows that were refused, as CSV with the reason, to mend and import."
+    ]
     fault: str | Absent
     created_at: datetime | Absent
     modified_at: datetime | Absent
@@ -157,7 +164,7 @@ async def create_import(work: Work, request: EndpointRequest) -> Record:
     made = await imports.create(
         work, entity, layout.file_options(), new.checksum, new.size, dry_run=new.dry_run
     )
-    return await _import(work, made, request.base)
+    return await _import(work, made, request)
 
 
 def _is_compressed(new: CreateFileExportRequest) -> bool:
@@ -168,14 +175,14 @@ def _is_compressed(new: CreateFileExportRequest) -> bool:
 async def list_imports(work: Work, request: EndpointRequest) -> Record:
     """Return a page of imports, newest first."""
     page = await batches.list_(work, request.parameters.page(), envelopes=False)
-    items = [await _import(work, one, request.base) for one in page.items]
+    items = [await _import(work, one, request) for one in page.items]
     return page_record(request, Page(items, page.total))
 
 
 @FILES.endpoint("GET", IMPORTS + "/{import}", "Fetch an import", response=Import)
 async def fetch_import(work: Work, request: EndpointRequest) -> Record:
     """Return how far an import is."""
-    return await _import(work, await imports.fetch(work, request.refs()["import"]), request.base)
+    return await _import(work, await imports.fetch(work, request.refs()["import"]), request)
 
 
 @FILES.endpoint(
@@ -250,8 +257,9 @@ async def fetch_file_export(work: Work, request: EndpointRequest) -> Record:
     return await _export(work, export, request.base)
 
 
-async def _import(work: Work, batch: Record, base: str) -> Record:
-    """Return an import with the links of its file and its log."""
+async def _import(work: Work, batch: Record, request: EndpointRequest) -> Record:
+    """Return an import with the links of its file, its log and its refused rows."""
+    base = request.base
     out = {
         **batch,
         "entity": batch["entity"],
@@ -260,11 +268,14 @@ async def _import(work: Work, batch: Record, base: str) -> Record:
         "dry_run": imports.is_dry_run(batch),
         "status": batch["state"],
         "fault": batch["fault"] or None,
+        "left_out": batch["left_out"] or None,
     }
     if batch["state"] == batches.UPLOADING:
         out["location"] = await upload_link(work, batch["ref"], base)
     if batch["failed"]:
         out["log"] = await log_link(work, batch["ref"], base)
+    if batch["has_rejects"] and request.personal:
+        out["rejects"] = await rejects_link(work, batch["ref"], base)
     return out
 
 

@@ -53,6 +53,9 @@ class ColumnMapping:
     group: str = ""
     """Column whose rows with the same value are one order; each row is one of its lines."""
 
+    refuse: str = ""
+    """`cell` to import rows without the cells that their fields do not accept."""
+
     is_of_lines: bool = field(init=False)
     """Whether a row is a line of an order, whose other lines stand in other rows."""
     item_columns: tuple[str, ...] = field(init=False)

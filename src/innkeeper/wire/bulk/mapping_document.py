@@ -50,6 +50,10 @@ def _region_fault(code: str) -> str | None:
     return None if is_right else "must be the code of a country, such as US"
 
 
+def _refuse_fault(what: str) -> str | None:
+    return None if what in ("", "row", "cell") else "must be row or cell"
+
+
 def _pivot_fault(year: int) -> str | None:
     is_right = not year or 1000 <= year <= 9900
     return None if is_right else "must be the first year of a century, such as 1930"
@@ -118,6 +122,12 @@ class ImportMapping(Payload, kw_only=True):
     guards: Annotated[list[str], 'Columns whose cells a spreadsheet guarded by \' or ="…".'] = (
         msgspec.field(default_factory=list)
     )
+    refuse: Annotated[
+        str,
+        Checked(Text(), _refuse_fault),
+        "What is refused where a field does not accept a cell: row, or cell, without which the row "
+        "is imported. By default row.",
+    ] = ""
     guarded: Annotated[bool, "Whether cells are marked as an export with `guarded` marks them."] = (
         False
     )

@@ -1,18 +1,18 @@
 """Refused records of a table: its own rows with the reason, and the reasons with their counts."""
 
+import csv
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TextIO
 
+from innkeeper.rules.spreadsheets import guarded
 from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.mapping import ColumnMapping
 from innkeeper.wire.bulk.order_rows import NumberedRow, order_runs
 from innkeeper.wire.bulk.targets import REASON
-
-__all__ = ["REASON", "ReasonCounts", "RejectedRows", "rejected_cells"]
 
 MOST_REASONS: Final = 100
 OTHER_REASONS: Final = "other reasons"
@@ -100,9 +100,32 @@ class RejectedRows:
         return taken
 
 
-def rejected_cells(
-    columns: Sequence[str], refusal: Refusal, rows: Sequence[Mapping[str, Any]]
-) -> Iterator[list[Any]]:
-    """Yield the lines of a file of refused rows: cells as they were, and the reason."""
-    for row in rows:
-        yield [*(row.get(column, "") for column in columns), "; ".join(refusal[1])]
+class RejectedRowsWriter:
+    """Writes the refused rows of a table as CSV: its columns, and the reason."""
+
+    def __init__(
+        self, layout: Layout, columns: Sequence[str], source: IO[bytes] | Path, out: TextIO
+    ) -> None:
+        self.counts = ReasonCounts()
+        self._mapping = layout.mapping
+        self._rows = RejectedRows(layout, source)
+        self._columns = [name for name in columns if name not in ("", REASON)]
+        self._writer = csv.writer(out)
+        self._guard: Callable[[Any], Any] = lambda cell: cell
+
+    def write_header(self, *, is_guarded: bool = False) -> None:
+        """Write the names of the columns. `is_guarded` marks cells that a spreadsheet would run."""
+        if is_guarded:
+            self._guard = guarded
+        self._write([*self._columns, REASON])
+
+    def write(self, refusals: Sequence[Refusal]) -> None:
+        """Write the rows of the next refusals, which are in the order of lines."""
+        for refusal, rows in self._rows.take(refusals):
+            self.counts.add(refusal, rows[0], self._mapping)
+            for row in rows:
+                cells = (row.get(column, "") for column in self._columns)
+                self._write([*cells, "; ".join(refusal[1])])
+
+    def _write(self, cells: Sequence[Any]) -> None:
+        self._writer.writerow([self._guard(cell) for cell in cells])

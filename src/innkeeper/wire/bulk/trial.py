@@ -18,6 +18,8 @@ class Trial:
 
     records: int = 0
     failed: int = 0
+    left_out: int = 0
+    """Cells that are left out of records that pass."""
     refused: Counter[str] = field(default_factory=Counter)
     """Reason -> records."""
     examples: dict[str, int] = field(default_factory=dict)
@@ -66,6 +68,7 @@ def try_mapping(
                 trial.refused[reason] += 1
                 trial.examples.setdefault(reason, record.line)
             continue
+        trial.left_out += len(record.left_out)
         person = _person(record)
         if person is not None:
             _count_rules(trial, person, rules)
