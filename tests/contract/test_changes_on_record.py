@@ -352,6 +352,7 @@ OTHER_COMMANDS = {
         UPKEEP,
     ),
     "serve": "what it makes at its first start is made by actions",
+    "users logout": "a login is no configuration; the log has a row for it",
     "demo": "what it makes is made by actions",
     "db restore": "the log comes with the database",
 }

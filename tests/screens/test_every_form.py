@@ -154,6 +154,7 @@ def examples(owner: Person, api: Api, site: Site) -> dict[str, str]:
         "/traits/new": "/traits/new",
         "/traits/of/{trait}/edit": "/traits/of/bought/edit",
         "/traits/of/{trait}": "/traits/of/bought",
+        "/account": "/account",
         "/reports/{report}/segment": "/reports/funnel",
         "/exports/new": "/exports/new",
         "/exports/{export}/edit": "/exports/letters/edit",

@@ -20,7 +20,7 @@ Workspaces = Annotated[
     ),
 ]
 RoleOption = Annotated[
-    str, typer.Option("--role", help="owner, admin, developer, analyst or read-only.")
+    str, typer.Option("--role", help="owner, admin, developer, analyst, marketer or read-only.")
 ]
 
 
@@ -67,6 +67,21 @@ def users_link(
         return await users.renew_link(work, await _find_user(work, email))
 
     _print_link(context.control(renew), json)
+
+
+@command(app, "logout")
+def users_logout(
+    context: CommandContext,
+    email: Email,
+) -> None:
+    """End all logins of a user, who can log in again."""
+    from innkeeper.actions.admin import account
+
+    async def close(work: Any) -> int:
+        return await account.close_other_logins(work, await _find_user(work, email), None)
+
+    ended = context.control(close)
+    print(f"{ended} {'login' if ended == 1 else 'logins'} of {email} ended.")
 
 
 @command(app, "disable")

@@ -36,6 +36,7 @@ class Role(StrEnum):
     ADMIN = "admin"
     DEVELOPER = "developer"
     ANALYST = "analyst"
+    MARKETER = "marketer"
     READ_ONLY = "read-only"
 
 
@@ -51,6 +52,7 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
             *(Right.SEGMENTS, Right.EXPORTS),
         }
     ),
+    Role.MARKETER: frozenset({Right.PERSONAL, Right.SEGMENTS, Right.EXPORTS, Right.IMPORTS}),
     Role.READ_ONLY: frozenset(),
 }
 
@@ -59,6 +61,7 @@ ABOUT: Final[dict[Role, str]] = {
     Role.ADMIN: "Everything except owners.",
     Role.DEVELOPER: "API access, imports, events, settings. Personal data is masked.",
     Role.ANALYST: "Guests, segments and exports, personal data included.",
+    Role.MARKETER: "Segments, exports and imports, personal data included.",
     Role.READ_ONLY: "Looks at every page. Personal data is masked.",
 }
 

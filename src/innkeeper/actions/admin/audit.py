@@ -158,8 +158,10 @@ async def list_(
     actor: str | None = None,
     action: str | None = None,
     subject: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> Page:
-    """List a page of the log of a workspace, newest first."""
+    """List a page of the log of a workspace, newest first; `until` is excluded."""
     return await read_page(
         work,
         "audit.list",
@@ -168,6 +170,8 @@ async def list_(
         actor=actor,
         action=action,
         subject_hash=None if subject is None else subject_hash(subject),
+        since=since,
+        until=until,
     )
 
 

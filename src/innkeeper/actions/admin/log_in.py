@@ -116,7 +116,7 @@ async def _log_in(lend: Lend, limits: Limits, attempt: Attempt) -> LoggedIn:
         async with lend() as work:
             row = await _count_attempt(work, attempt, budgets)
         stored = (row and row["password_hash"]) or _NOBODY
-        is_right = await asyncio.to_thread(_verify, stored, attempt.password)
+        is_right = await asyncio.to_thread(is_password, stored, attempt.password)
     if row is None or not is_right or row["disabled_at"] is not None:
         raise users.LoginRefused("That e-mail address and password do not belong together.")
     async with lend() as work, work.transaction():
@@ -142,7 +142,7 @@ async def log_in_by_link(
     if row["user_ref"] is None:
         users.check_person(attempt.email, name)
     async with limits.account_log_ins:
-        hashed = await asyncio.to_thread(_hasher.hash, attempt.password)
+        hashed = await asyncio.to_thread(hash_password, attempt.password)
     async with lend() as work, work.transaction():
         user = await users.use_link(work, link, hashed, attempt.email, name)
         return await _open_login(work, user, attempt)
@@ -215,9 +215,14 @@ async def _open_login(work: Work, user: UUID, attempt: Attempt) -> LoggedIn:
     return LoggedIn(user, token, browser)
 
 
-def _verify(stored: str, password: str) -> bool:
-    """Whether a password matches a stored hash."""
+def hash_password(password: str) -> str:
+    """Return the hash of a password to store; slow by intent."""
+    return _hasher.hash(password)
+
+
+def is_password(stored: str | None, password: str) -> bool:
+    """Whether a password matches a stored hash; slow by intent."""
     try:
-        return _hasher.verify(stored, password)
+        return _hasher.verify(stored or _NOBODY, password)
     except (VerificationError, InvalidHashError):
         return False

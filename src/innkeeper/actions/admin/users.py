@@ -42,6 +42,7 @@ class SignedInUser:
     """The workspace of the current request, or the last one."""
     memberships: Sequence[str] | None = None
     """Workspaces that the user may open, each with its sandbox; None for every workspace."""
+    time_zone: str = "UTC"
 
     def may_open(self, workspace: str) -> bool:
         """Whether the user may open a workspace."""
@@ -271,7 +272,10 @@ async def fetch_login(work: Work, token: str, workspace: str | None = None) -> S
         await work.run(
             "users.seen", token_sha256=digest_of(token), user=row["ref"], workspace=current, now=now
         )
-    return SignedInUser(row["ref"], row["email"], row["name"], Role(row["role"]), current, allowed)
+    return SignedInUser(
+        *(row["ref"], row["email"], row["name"], Role(row["role"]), current, allowed),
+        time_zone=row["time_zone"],
+    )
 
 
 async def close_login(work: Work, token: str) -> None:

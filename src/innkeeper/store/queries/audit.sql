@@ -60,6 +60,8 @@ WHERE (workspace IS NULL OR workspace = %(workspace)s)
   AND (%(actor)s::text IS NULL OR actor = %(actor)s)
   AND (%(action)s::text IS NULL OR action = %(action)s)
   AND (%(subject_hash)s::bytea IS NULL OR subject_hash = %(subject_hash)s)
+  AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
+  AND (%(until)s::timestamptz IS NULL OR at < %(until)s)
 ORDER BY at DESC, sequence DESC LIMIT %(limit)s OFFSET %(offset)s
 
 -- audit.words

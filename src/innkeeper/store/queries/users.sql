@@ -128,7 +128,7 @@ VALUES (%(token_sha256)s, %(user)s, %(workspace)s, %(now)s, %(expires_at)s)
 -- users.of_login
 -- The user and the workspace of an open login.
 SELECT users.ref, users.email, users.name, users.role, users.workspaces, users.last_seen_at,
-    logins.workspace
+    users.time_zone, logins.workspace
 FROM innkeeper.logins JOIN innkeeper.users ON users.ref = logins.user_ref
 WHERE token_sha256 = %(token_sha256)s AND expires_at > %(now)s AND disabled_at IS NULL
 
@@ -142,6 +142,16 @@ UPDATE innkeeper.logins SET workspace = %(workspace)s WHERE token_sha256 = %(tok
 -- users.close_login
 -- Delete a login.
 DELETE FROM innkeeper.logins WHERE token_sha256 = %(token_sha256)s
+
+-- users.logins
+-- The open logins of a user, newest first.
+SELECT created_at, expires_at, workspace, token_sha256 = %(token_sha256)s AS is_current
+FROM innkeeper.logins WHERE user_ref = %(user)s AND expires_at > %(now)s
+ORDER BY created_at DESC LIMIT %(most)s
+
+-- users.set_time_zone
+-- Set the time zone of a user.
+UPDATE innkeeper.users SET time_zone = %(time_zone)s WHERE ref = %(ref)s
 
 -- users.close_logins
 -- Delete every login of a user except one.

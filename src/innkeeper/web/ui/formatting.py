@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from contextvars import ContextVar
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from uuid import UUID
@@ -29,11 +30,15 @@ def title_words(key: str) -> str:
     )
 
 
+TIME_ZONE: Final[ContextVar[tzinfo]] = ContextVar("time_zone", default=UTC)
+"""The time zone in which the visitor of a page sees times."""
+
+
 def _moment(value: Any) -> datetime | None:
-    if isinstance(value, datetime):
-        return value
+    """Return an instant in the visitor's time zone; None for what is none."""
     try:
-        return instant(value) if isinstance(value, str) else None
+        at = value if isinstance(value, datetime) else instant(value)
+        return at.astimezone(TIME_ZONE.get())
     except (ValueRefused, ValueError):
         return None
 
@@ -45,7 +50,7 @@ def date(value: Any) -> str:
 
 
 def moment(value: Any) -> str:
-    """Format a time in UTC: `21 Nov 2026, 09:48`."""
+    """Format a time: `21 Nov 2026, 09:48`."""
     at = _moment(value)
     return f"{at.day} {at:%b %Y, %H:%M}" if at else str(value or "")
 
@@ -71,8 +76,8 @@ def when(value: Any) -> Markup:
     at = _moment(value)
     if at is None:
         return Markup('<span class="faint">–</span>')
-    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
-        iso(at), moment(at), ago(at)
+    return Markup('<time datetime="{}" title="{} {}">{}</time>').format(
+        iso(at), moment(at), TIME_ZONE.get(), ago(at)
     )
 
 

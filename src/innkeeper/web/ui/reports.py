@@ -162,6 +162,7 @@ def _ordered() -> list[str]:
 
 def _parameters(visit: Visit, name: str) -> dict[str, str]:
     parameters = {key: visit.query_text(camel(key)).strip() for key in _PARAMETERS}
+    parameters["time_zone"] = parameters["time_zone"] or visit.person.time_zone
     if steps := [each for each in visit.request.query_params.getlist("step") if each]:
         parameters["steps"] = ",".join(steps)
     if name in OVER_TIME and not parameters["interval"]:

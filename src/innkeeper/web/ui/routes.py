@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute, Route
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.web.ui import (
+    account,
     components,
     exports,
     extension_form,
@@ -54,6 +55,7 @@ PAGES: Final[tuple[PageRoute, ...]] = (
     *settings.PAGES,
     *webhooks.PAGES,
     *identity_rules.PAGES,
+    *account.PAGES,
     *components.PAGES,
 )
 

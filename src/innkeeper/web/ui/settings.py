@@ -1,6 +1,7 @@
 """Screens of settings: points of sale, users, the workspace, the audit log."""
 
 import asyncio
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from starlette.responses import Response
 from innkeeper.actions.admin import audit, configuration, users, workspaces
 from innkeeper.actions.audiences import export_runs, usage, webhooks
 from innkeeper.actions.console import search
-from innkeeper.actions.paging import Page
+from innkeeper.actions.paging import Page, PageRequest
 from innkeeper.errors import BadRequest, Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.configuration import PointOfSale
@@ -18,7 +19,9 @@ from innkeeper.resources.values import ValueRefused
 from innkeeper.rules.access import ABOUT, Right, Role
 from innkeeper.rules.masking import masked_setting
 from innkeeper.web.ui.downloads import json_file
+from innkeeper.web.ui.formatting import TIME_ZONE
 from innkeeper.web.ui.shell import PageRoute, Visit
+from innkeeper.wire.audiences.reports import as_csv
 
 TABS: Final = (
     ("/settings", "API access"),
@@ -29,6 +32,9 @@ TABS: Final = (
     ("/settings/workspace", "Workspace"),
     ("/settings/audit-log", "Audit log"),
 )
+
+MOST_CSV_ROWS: Final = 10_000
+_CHANGE: Final = ("field", "before", "after")
 
 
 async def points_of_sale(visit: Visit) -> Response:
@@ -187,6 +193,22 @@ async def log_file(visit: Visit) -> Response:
     return await json_file("audit-log", rows)
 
 
+async def log_csv(visit: Visit) -> Response:
+    """Return the newest rows of the log that the filters select as CSV, a line for each change."""
+    _, page = await _audit_page(visit, PageRequest(0, MOST_CSV_ROWS))
+    content = await asyncio.to_thread(lambda: _as_csv(visit, page.items))
+    headers = {"content-disposition": 'attachment; filename="audit-log.csv"'}
+    return Response(content, headers=headers, media_type="text/csv; charset=utf-8")
+
+
+def _as_csv(visit: Visit, rows: list[Record]) -> bytes:
+    lines = []
+    for row in rows:
+        head = [row["at"], row["actor"], row["action"], row["subject"]]
+        lines += [[*head, *change] for change in _changes(visit, row) or [("", "", "")]]
+    return as_csv({"columns": ["at", "actor", "action", "about", *_CHANGE], "rows": lines})
+
+
 def _as_json(visit: Visit, row: Record) -> Record:
     names = ("at", "actor", "action", "subject", "details")
     changes = [
@@ -196,16 +218,32 @@ def _as_json(visit: Visit, row: Record) -> Record:
     return {**{name: row[name] for name in names}, "changes": changes}
 
 
-async def _audit_page(visit: Visit) -> tuple[dict[str, str], Page]:
+def _midnight(day: str, days_later: int) -> datetime | None:
+    """Return when a day of a filter begins in the visitor's time zone; raises `Invalid`."""
+    if not day:
+        return None
+    try:
+        at = datetime.fromisoformat(day) + timedelta(days=days_later)
+    except (ValueError, OverflowError):
+        raise Invalid(Problem("from", "must be a day, YYYY-MM-DD")) from None
+    return at.replace(tzinfo=TIME_ZONE.get())
+
+
+async def _audit_page(
+    visit: Visit, page_request: PageRequest | None = None
+) -> tuple[dict[str, str], Page]:
     """Return the filters of the request, and the page of the log that it selects."""
-    filters = {name: visit.query_text(name) for name in ("actor", "action", "subject")}
+    names = ("actor", "action", "subject", "from", "to")
+    filters = {name: visit.query_text(name) for name in names}
     page = await audit.list_(
         visit.work,
-        visit.page_request,
+        page_request or visit.page_request,
         workspace=visit.workspace,
         actor=filters["actor"] or None,
         action=filters["action"] or None,
         subject=filters["subject"].strip() or None,
+        since=_midnight(filters["from"], 0),
+        until=_midnight(filters["to"], 1),
     )
     return filters, page
 
@@ -252,4 +290,5 @@ PAGES: Final = (
     PageRoute("/settings/workspace", workspace, reset, post_right=Right.RESET),
     PageRoute("/settings/audit-log", log, right=Right.AUDIT),
     PageRoute("/settings/audit-log/file", log_file, right=Right.AUDIT),
+    PageRoute("/settings/audit-log/csv", log_csv, right=Right.AUDIT),
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 from starlette.datastructures import FormData
@@ -29,6 +30,7 @@ from innkeeper.web.browser_security import delete_cookie, read_cookie, set_cooki
 from innkeeper.web.forms import read_form
 from innkeeper.web.page_shell import members_of
 from innkeeper.web.ui.csrf import csrf_token, is_csrf_token
+from innkeeper.web.ui.formatting import TIME_ZONE
 from innkeeper.web.ui.problems import RightMissing, redirect_to_login
 from innkeeper.web.ui.rendering import PAGE_SIZE, PageResponse, theme_of
 from innkeeper.wire.pagination import read_window
@@ -279,6 +281,7 @@ class Shell:
             all_workspaces = [each for each in all_workspaces if person.may_open(each["name"])]
             # By its ref: logs must not hold e-mail addresses.
             members_of(request).update(workspace=workspace, user=str(person.ref))
+            TIME_ZONE.set(ZoneInfo(person.time_zone))
             is_post = request.method == "POST"
             form = await self._form(request, person, token, page) if is_post else FormData()
 
