@@ -323,7 +323,7 @@ def _store_order(
         "items": [
             {
                 **{name: product[name] for name in ("name", "type", "price")},
-                "product_id": product["product_id"],
+                "product_id": product["productId"],
                 "currency_code": currency,
                 "quantity": 1,
                 "status": "PURCHASED",
