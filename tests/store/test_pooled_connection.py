@@ -1,13 +1,19 @@
 """PooledConnection against a real server: one registration of its socket, and none left over."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import psycopg
 import pytest
+import uvloop
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
-from waiting import wait_until
+from waiting import PATIENCE_SECONDS, wait_until
 
 from innkeeper.store.pooled_connection import PooledConnection
 
@@ -143,3 +149,60 @@ async def test_copy_and_pipelines_pass(opened: PooledConnection) -> None:
                 read += bytes(block).count(b"\n")
     assert read == 10_000
     assert await _one(opened) == 1
+
+
+class DyingServer(Thread):
+    """Passes a connection on to the server until `dies` is set; the statement that comes next it
+    leaves unread, answers with the farewell of a backend whose server was killed, and closes."""
+
+    def __init__(self, folder: Path, server: str) -> None:
+        super().__init__(daemon=True)
+        self.dies = False
+        parts = conninfo_to_dict(server)
+        name = f".s.PGSQL.{parts.get('port', 5432)}"
+        self._target = f"{parts['host']}/{name}"
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(folder / name))
+        self._listener.listen()
+        self.address = make_conninfo(server, host=str(folder))
+
+    def run(self) -> None:
+        client, _ = self._listener.accept()
+        with self._listener, client, socket.socket(socket.AF_UNIX) as backend:
+            backend.connect(self._target)
+            answers = Thread(target=self._pass_on, args=(backend, client), daemon=True)
+            answers.start()
+            while client.recv(1, socket.MSG_PEEK) and not self.dies:
+                backend.sendall(client.recv(1 << 16))
+            text = b"SFATAL\0C57P01\0Mterminating connection due to unexpected postmaster exit\0\0"
+            client.sendall(b"E" + struct.pack("!i", len(text) + 4) + text)
+
+    @staticmethod
+    def _pass_on(source: socket.socket, target: socket.socket) -> None:
+        try:
+            while block := source.recv(1 << 16):
+                target.sendall(block)
+        except OSError:
+            return
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_statement_fails_whose_server_was_killed(server: str, tmp_path: Path, run: Any) -> None:
+    """libuv stops to watch a socket that has an error: the rest of the answer must not be waited
+    for without a registration."""
+    if not conninfo_to_dict(server)["host"].startswith("/"):
+        pytest.skip("the server has no socket in the file system")
+    dying = DyingServer(tmp_path, server)
+    dying.start()
+
+    async def ask() -> None:
+        connection = await PooledConnection.connect(
+            dying.address, autocommit=True, row_factory=dict_row
+        )
+        assert await _one(connection) == 1
+        dying.dies = True
+        with pytest.raises(psycopg.OperationalError, match="unexpected postmaster exit"):
+            await asyncio.wait_for(_one(connection), PATIENCE_SECONDS)
+        await connection.close()
+
+    run(ask())

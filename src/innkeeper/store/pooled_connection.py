@@ -17,6 +17,7 @@ from psycopg.waiting import Ready, Wait
 Result = TypeVar("Result")
 
 _CANCEL_SECONDS: Final = 5.0
+_ENDED: Final = select.POLLERR | select.POLLHUP | select.POLLNVAL
 _MICROSECONDS: Final = len("2024-01-01 16:17:16.123456+00")
 
 log = logging.getLogger(__name__)
@@ -132,12 +133,21 @@ class PooledConnection(psycopg.AsyncConnection[DictRow]):
             self._bytes_came = None
 
     def _wake(self) -> None:
-        if self._bytes_came is None:
-            # No statement waits: the server says something, or closed the connection. It is read
-            # before the next statement; until then the loop must not be woken again and again.
+        """Go on with the statement that waits, if one does.
+
+        The socket is left when no statement waits: the server says something, or closed the
+        connection, and it is read before the next statement; until then the loop must not be woken
+        again and again. It is left too when it has an error: libuv watches such a socket no more,
+        without a word, so that who waits for the rest must register it anew.
+        """
+        if self._bytes_came is None or self._has_socket_error():
             self._unwatch()
-        elif not self._bytes_came.done():
+        if self._bytes_came is not None and not self._bytes_came.done():
             self._bytes_came.set_result(None)
+
+    def _has_socket_error(self) -> bool:
+        """Whether the other end reset or ended the connection; unread data is still readable."""
+        return any(events & _ENDED for _, events in self._poll.poll(0))
 
     def _unwatch(self) -> None:
         if self._watched >= 0:
