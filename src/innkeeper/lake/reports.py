@@ -15,7 +15,7 @@ from sqlglot import exp, parse_one
 
 from innkeeper.lake.revenue_sql import ADDED, BOUGHT, PAID, REVENUE
 from innkeeper.lake.rfm_sql import scored
-from innkeeper.lake.segment_sql import chain_ends
+from innkeeper.lake.segment_sequence_sql import chain_ends
 from innkeeper.resources.definitions import AND
 from innkeeper.resources.segments import ENTITIES
 from innkeeper.rules.segments import SequenceStep

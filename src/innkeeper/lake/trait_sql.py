@@ -6,7 +6,7 @@ from sqlglot import exp, parse_one
 
 from innkeeper.lake import revenue_sql
 from innkeeper.lake.rfm_sql import scored
-from innkeeper.lake.segment_sql import counted_value, row_condition, summand
+from innkeeper.lake.segment_rule_sql import counted_value, row_condition, summand
 from innkeeper.resources.segments import NUMBER
 from innkeeper.rules.traits import Trait
 

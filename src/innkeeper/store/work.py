@@ -20,13 +20,14 @@ from psycopg.types.json import Jsonb
 from innkeeper import clock
 from innkeeper.settings import Settings
 from innkeeper.store import copying
-from innkeeper.store.batching import ALONE, Alone, BatchQueues
+from innkeeper.store.batching import Alone, BatchQueues
 from innkeeper.store.configuration_cache import ConfigurationCache
 from innkeeper.store.driver_errors import translated
 from innkeeper.store.limiter import Limiter, Limits
 from innkeeper.store.pooled_connection import PooledConnection
-from innkeeper.store.queries import Queries, batched
+from innkeeper.store.queries import Queries
 from innkeeper.store.result_size import check_json_size
+from innkeeper.store.shared_statements import call_shared, create_shared, read_shared, run_shared
 
 # `Json(value)` makes a parameter jsonb.
 Json = Jsonb
@@ -217,17 +218,18 @@ class Work:
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
     ) -> list[Row]:
         """Every row of a query."""
-        return await self._fetch_all(self._queries.text(query, **parts), params)
+        return await self.fetch_all(self._queries.text(query, **parts), params)
 
     async def all_as_text(
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
     ) -> list[Row]:
         """As `all`, with refs as text, and instants as the API shows them."""
-        return await self._fetch_all(self._queries.text(query, **parts), params, as_text=True)
+        return await self.fetch_all(self._queries.text(query, **parts), params, as_text=True)
 
-    async def _fetch_all(
+    async def fetch_all(
         self, text: str, params: Mapping[str, Any], as_text: bool = False
     ) -> list[Row]:
+        """Every row of a statement; `as_text` as `all_as_text` returns them."""
         try:
             connection = self._connection or await self._connect()
             reused = connection.text_cursor if as_text else connection.reused_cursor
@@ -249,9 +251,9 @@ class Work:
     ) -> list[Row]:
         """As `all`, for a read; concurrent requests for the same query share a statement."""
         text = self._queries.text(query, **parts)
-        read = partial(_read_all, text, self.json_bytes_max)
+        read = partial(read_shared, text, self.json_bytes_max)
         key = (text, self.json_bytes_max)
-        alone = partial(self._fetch_all, text, params)
+        alone = partial(self.fetch_all, text, params)
         rows: list[Row] = await self.in_batch(query, read, params, alone, queue=key)
         return rows
 
@@ -264,7 +266,7 @@ class Work:
         It returns a row with the `batch_position` of each element that it created. The others run
         alone, those with the same `key` in order of arrival.
         """
-        create = partial(_create_all, batch_query)
+        create = partial(create_shared, batch_query)
         alone = partial(self.one, query, **params)
         row: Row | None = await self.in_batch(query, create, params, alone, key)
         return row
@@ -273,7 +275,7 @@ class Work:
         """As `all`, for a function that writes; concurrent requests for the same query share
         `batch_query`, which takes their parameters as `elements` and returns rows with the
         `batch_position` of their element."""
-        call = partial(_call_all, batch_query)
+        call = partial(call_shared, batch_query)
         rows: list[Row] = await self.in_batch(
             query, call, params, partial(self.all, query, **params)
         )
@@ -298,7 +300,7 @@ class Work:
             return await run_alone()
         lender, workspace = self._lender, self.workspace
         shared = lender.batches.get(
-            kind, (workspace, queue), _run_batch, lender, workspace, run_batch
+            kind, (workspace, queue), run_shared, lender, workspace, run_batch
         )
         if shared.is_busy and self._connection is not None:
             await self.give_back()
@@ -408,48 +410,6 @@ class Work:
             return (await connection.reused_cursor.execute(sql)).statusmessage
         except psycopg.Error as error:
             raise translated(error) from error
-
-
-async def _run_batch(
-    lender: Lender,
-    workspace: str,
-    run_batch: Callable[[Work, Sequence[Item]], Awaitable[Sequence[Result]]],
-    items: Sequence[Item],
-) -> Sequence[Result]:
-    async with lender.work(workspace) as work:
-        return await run_batch(work, items)
-
-
-async def _read_all(
-    text: str, json_bytes_max: int | None, work: Work, items: Sequence[Mapping[str, Any]]
-) -> list[list[Row]]:
-    """Run a read for the parameters of several requests; return the rows of each."""
-    work.json_bytes_max = json_bytes_max
-    arrays = {name: [item[name] for item in items] for name in items[0]}
-    rows_of: list[list[Row]] = [[] for _ in items]
-    for row in await work._fetch_all(batched(text, items[0]), arrays):
-        rows_of[row.pop("batch_position") - 1].append(row)
-    return rows_of
-
-
-async def _create_all(
-    query: str, work: Work, items: Sequence[Mapping[str, Any]]
-) -> list[Row | Alone]:
-    """Create a record for the parameters of each of several requests; return their rows."""
-    return [rows[0] if rows else ALONE for rows in await _call_all(query, work, items)]
-
-
-async def _call_all(query: str, work: Work, items: Sequence[Mapping[str, Any]]) -> list[list[Row]]:
-    """Run a statement for the parameters of each of several requests; return their rows."""
-    elements = [
-        {name: value.obj if isinstance(value, Json) else value for name, value in item.items()}
-        | {"batch_position": position}
-        for position, item in enumerate(items)
-    ]
-    rows_of: list[list[Row]] = [[] for _ in items]
-    for row in await work.all(query, elements=Json(elements)):
-        rows_of[row.pop("batch_position")].append(row)
-    return rows_of
 
 
 Lend = Callable[[], AbstractAsyncContextManager[Work]]
