@@ -35,6 +35,9 @@ class PageRequest:
     as_text: bool = False
     """Whether refs and instants are read as the API shows them, which takes half the time."""
 
+    as_json: bool = False
+    """Whether values are read as JSON text that is not decoded."""
+
     def page_of(self, records: list[Record]) -> Page:
         """This page of a list that is short enough to be read whole."""
         return Page(records[self.offset : self.offset + self.limit], len(records))
@@ -64,7 +67,8 @@ async def read_page(
     A page after the last row reads that number from the first row.
     """
     limit, offset = page_request.limit, page_request.offset
-    read = work.all_as_text if page_request.as_text else work.all
+    as_text = work.all_as_json if page_request.as_json else work.all_as_text
+    read = as_text if page_request.as_text else work.all
     rows = await read(query, parts=parts, limit=limit, offset=offset, **params)
     counted = rows
     if offset and not rows:

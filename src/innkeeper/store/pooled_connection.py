@@ -27,12 +27,16 @@ class InstantText(Loader):
     """Instants of a session in UTC as `2024-01-01T16:17:16.000Z` (C-8), without a `datetime`."""
 
     def load(self, data: Buffer) -> str:
-        text = str(data, "ascii")
-        if len(text) == _MICROSECONDS:
-            return f"{text[:10]}T{text[11:23]}Z"
-        # The database leaves out zeros at the end of the fraction.
-        fraction = text[20:-3] if text[19] == "." else ""
-        return f"{text[:10]}T{text[11:19]}.{fraction[:3]:0<3}Z"
+        return instant_text(str(data, "ascii"))
+
+
+def instant_text(text: str) -> str:
+    """Return an instant that the database sent as the API shows it."""
+    if len(text) == _MICROSECONDS:
+        return f"{text[:10]}T{text[11:23]}Z"
+    # The database leaves out zeros at the end of the fraction.
+    fraction = text[20:-3] if text[19] == "." else ""
+    return f"{text[:10]}T{text[11:19]}.{fraction[:3]:0<3}Z"
 
 
 class PooledConnection(psycopg.AsyncConnection[DictRow]):

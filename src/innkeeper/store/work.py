@@ -23,6 +23,7 @@ from innkeeper.store import copying
 from innkeeper.store.batching import Alone, BatchQueues
 from innkeeper.store.configuration_cache import ConfigurationCache
 from innkeeper.store.driver_errors import translated
+from innkeeper.store.json_rows import json_rows
 from innkeeper.store.limiter import Limiter, Limits
 from innkeeper.store.pooled_connection import PooledConnection
 from innkeeper.store.queries import Queries
@@ -226,16 +227,32 @@ class Work:
         """As `all`, with refs as text, and instants as the API shows them."""
         return await self.fetch_all(self._queries.text(query, **parts), params, as_text=True)
 
+    async def all_as_json(
+        self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
+    ) -> list[Row]:
+        """As `all`, with values that stay JSON text (`json_rows`)."""
+        result = await self._execute(self._queries.text(query, **parts), params)
+        return json_rows(result.pgresult) if result.pgresult else []
+
     async def fetch_all(
         self, text: str, params: Mapping[str, Any], as_text: bool = False
     ) -> list[Row]:
         """Every row of a statement; `as_text` as `all_as_text` returns them."""
+        cursor = await self._execute(text, params, as_text)
+        try:
+            return await cursor.fetchall()
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            raise translated(error) from error
+
+    async def _execute(
+        self, text: str, params: Mapping[str, Any], as_text: bool = False
+    ) -> psycopg.AsyncCursor[Row]:
         try:
             connection = self._connection or await self._connect()
             reused = connection.text_cursor if as_text else connection.reused_cursor
             cursor = await reused.execute(text, params)
             check_json_size(cursor, self.json_bytes_max)
-            return await cursor.fetchall()
+            return cursor
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
 

@@ -15,6 +15,7 @@ from innkeeper.store.work import Work
 from innkeeper.wire import pagination
 from innkeeper.wire.encode import Encode, encoder, link_of
 from innkeeper.wire.endpoint import EndpointRequest
+from innkeeper.wire.item_text import ItemText, item_text_encoder
 from innkeeper.wire.routes import Operation, view_at
 from innkeeper.wire.scopes import without_personal
 from innkeeper.wire.views import View
@@ -30,6 +31,7 @@ READ_EXTENSIONS: Final[dict[type[Resource], ReadMany]] = {
 """Resource -> function that reads its data extensions, of every name and key."""
 
 encoder_of: Callable[[View], Encode] = cache(encoder)
+item_text_of: Callable[[View], ItemText | None] = cache(item_text_encoder)
 _link_of: Callable[[View, str], Callable[[Record, str], str]] = cache(link_of)
 
 
@@ -42,7 +44,11 @@ class ResourceRequest(EndpointRequest):
 
     def encoder(self, view: View) -> Encode:
         """Return the function that encodes records of a view for this caller."""
-        return encoder_of(view if self.personal else without_personal(view))
+        return encoder_of(self.visible(view))
+
+    def visible(self, view: View) -> View:
+        """Return a view as this caller may see it."""
+        return view if self.personal else without_personal(view)
 
     def url(self) -> str:
         """Return the absolute URL of this request's path, in its canonical spelling."""

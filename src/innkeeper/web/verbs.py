@@ -31,6 +31,7 @@ from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Work
 from innkeeper.web.representation import (
     ResourceRequest,
+    item_text_of,
     kinds_of_children,
     represent,
     represent_created,
@@ -41,6 +42,7 @@ from innkeeper.wire import pagination
 from innkeeper.wire.decode import decode
 from innkeeper.wire.endpoint import Endpoint, EndpointRequest
 from innkeeper.wire.etags import etag_of
+from innkeeper.wire.json_text import encode
 from innkeeper.wire.payloads import decode_request, encode_response
 from innkeeper.wire.routes import Route
 from innkeeper.wire.scopes import require_for_query, without_personal
@@ -148,10 +150,16 @@ async def list_(work: Work, call: ResourceRequest) -> ApiResponse:
     if as_array and not paged:
         page_request = EVERYTHING
     is_plain = not (page_request.expand or view.arrays or view.extensions)
+    write_item = item_text_of(call.visible(view)) if is_plain and not view.links else None
     if is_plain and not isinstance(view, PairsView):
-        page_request = replace_fields(page_request, as_text=True)
+        as_json = write_item is not None
+        page_request = replace_fields(page_request, as_text=True, as_json=as_json)
     page = await _action(call)(work, page_request=page_request, **call.refs())
-    if view.links and not page_request.expand:
+    items: list[Any]
+    if write_item is not None:
+        base = encode(call.base)[1:-1]
+        items = [write_item(record, base) for record in page.items]
+    elif view.links and not page_request.expand:
         items = represent_links(view, page.items, call.base)
     else:
         # Where items are links, `true` expands the links, not the children (L-9).
@@ -240,7 +248,7 @@ def _query_refs(call: ResourceRequest) -> dict[str, Any]:
 
 
 def _page(
-    call: ResourceRequest, page_request: PageRequest, page: Page, items: list[dict[str, Any]]
+    call: ResourceRequest, page_request: PageRequest, page: Page, items: list[Any]
 ) -> ApiResponse:
     return json_response(
         pagination.envelope(

@@ -56,6 +56,13 @@ def encoder(view: View) -> Encode:
     return _pairs_encoder(view) if isinstance(view, PairsView) else _fields_encoder(view)
 
 
+def spelt_names(view: View) -> dict[str, str]:
+    """The shown fields of a view and their names on the wire, in the order of a response: that of
+    the declaration, the reference first."""
+    fields = [name for name in view.resource.fields if name not in view.hide]
+    return {name: wire_name(view, name) for name in sorted(fields, key=lambda name: name != "ref")}
+
+
 def _shows_of(view: View, spelt: Mapping[str, str]) -> list[tuple[str, Show]]:
     """Members whose value is shown otherwise than it is stored, of the fields `spelt` so."""
     instants = {
@@ -66,7 +73,7 @@ def _shows_of(view: View, spelt: Mapping[str, str]) -> list[tuple[str, Show]]:
     return [(spelt[name], show) for name, show in {**instants, **view.show}.items()]
 
 
-def _paths_of(
+def paths_of(
     view: View,
 ) -> tuple[list[tuple[str, str]], list[tuple[str, Callable[[Record, str], str]]]]:
     """Members that link elsewhere: what goes on from the resource's own URL, which is most and is
@@ -81,14 +88,12 @@ def _paths_of(
 
 
 def _fields_encoder(view: View) -> Encode:
-    fields = [name for name in view.resource.fields if name not in view.hide]
-    # Answers read best in the order of the declaration, the reference first; the store has none.
-    spelt = {name: wire_name(view, name) for name in sorted(fields, key=lambda name: name != "ref")}
+    spelt = spelt_names(view)
     names = list(spelt.items())
     shows = _shows_of(view, spelt)
     href = link_of(view, view.item)
     added = [(member, computed.of) for member, computed in view.add.items()]
-    below, links = _paths_of(view)
+    below, links = paths_of(view)
     linked = [(member, _links_of(*where)) for member, where in view.linked.items()]
     rest = wire_name(view, view.open_ended)
 

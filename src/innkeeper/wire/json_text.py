@@ -33,6 +33,8 @@ _OUTSIDE: Final = re.compile(rb'[",:\[{]')
 _INSIDE: Final = re.compile(rb'[^"\\]*(?:\\.[^"\\]*){0,4096}', re.DOTALL)
 
 encode = _encoder.encode
+decode_value: Final = _decoder.decode
+"""Decode any JSON value that we wrote."""
 
 
 def decode_object(body: bytes) -> dict[str, Any]:

@@ -62,6 +62,11 @@ class Computed:
     """None leaves it out."""
 
 
+def ref_of_record(record: Record) -> Any:
+    """The ref of a record, for a member that repeats it."""
+    return record["ref"]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class View:
     """How one resource looks in one dialect.

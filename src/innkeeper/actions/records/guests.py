@@ -1,7 +1,6 @@
 """Guests: create, fetch, list, replace, patch, delete."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace as replace_fields
 from typing import Final
 from uuid import UUID
 
@@ -67,14 +66,12 @@ async def list_(work: Work, page_request: PageRequest) -> Page:
         page, version = await _list(
             work, page_request, guest_filters.build_query(page_request.filters, book)
         )
-        if version == book.version:
+        if version == str(book.version):
             return page
         book = await rulebook.read(work)
 
 
-async def _list(
-    work: Work, page_request: PageRequest, query: ListQuery
-) -> tuple[Page, UUID | None]:
+async def _list(work: Work, page_request: PageRequest, query: ListQuery) -> tuple[Page, str | None]:
     """Return the page, and the version of the rules in force if its filters follow them."""
     # The totals of the two long lists are stored; other filters need a count.
     filters, params = query.parts, query.params
@@ -86,7 +83,7 @@ async def _list(
     page = await read_page(
         work,
         "guests.list_deep" if is_deep else "guests.list",
-        replace_fields(page_request, as_text=page_request.as_text and not query.follows_rules),
+        page_request,
         parts={
             "filters": filters,
             "total": [total],
@@ -99,10 +96,15 @@ async def _list(
     if not query.follows_rules:
         return page, None
     if page.items:
-        (version,) = {row.pop("version") for row in page.items}
+        (version,) = {_text_of(row.pop("version")) for row in page.items}
         return page, version
     in_force = await work.one("identity.version")
-    return page, in_force["version"] if in_force else None
+    return page, str(in_force["version"]) if in_force else None
+
+
+def _text_of(ref: UUID | bytes) -> str:
+    """Return a ref as text, also that of a row as JSON."""
+    return ref.decode() if isinstance(ref, bytes) else str(ref)
 
 
 async def replace(

@@ -16,7 +16,7 @@ from innkeeper.resources.orders import (
     OrderItemExtension,
 )
 from innkeeper.rules.orders import IDENTIFIABLE
-from innkeeper.wire.views import Computed, PairsView, Verb, View
+from innkeeper.wire.views import Computed, PairsView, Verb, View, ref_of_record
 
 ALL = frozenset(Verb) - {Verb.CLEAR}
 TEXT: Schema = {"type": "string"}
@@ -35,7 +35,7 @@ GUEST = View(
     item="/v2.1/guests/{guest}",
     verbs=ALL,
     show={"date_of_birth": midnight},
-    add={"guestRef": Computed(REF, lambda guest: guest["ref"])},
+    add={"guestRef": Computed(REF, ref_of_record)},
     children={"dataExtensions": "/v2.1/guests/{guest}/extensions"},
     filters={
         "email": "email",
