@@ -15,7 +15,7 @@ from backports import zstd
 from innkeeper.rules.batch import RecordError
 from innkeeper.store.readers import Unreadable
 from innkeeper.store.tables import MOST_COLUMNS, column_names
-from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.batch_files import Layout, LookLimit
 from innkeeper.wire.bulk.mapping import ColumnMapping
 
 Made = Callable[..., list[tuple[int, dict[str, Any]]]]
@@ -299,3 +299,34 @@ def test_i1_a_parquet_file_is_as_long_as_its_rows(tmp_path: Path) -> None:
 def test_i1_names_that_are_all_equal() -> None:
     assert column_names(["a", "a", "a 2", "", "a"]) == ["a", "a 3", "a 2", "Column 4", "a 4"]
     assert column_names(["a"] * 16_000)[-1] == "a 16000"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Email,Name,\na@x.example,Ann,\n",
+        "Email;Name;;\na@x.example;Ann;;\n",
+        "Email,Name\na@x.example,Ann,\n",
+    ],
+)
+def test_i1_empty_columns_without_a_name_at_the_end_are_none(tmp_path: Path, text: str) -> None:
+    """As programs write them that end each line with a delimiter."""
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    layout, survey = Layout("guests", "csv").surveyed(path)
+    with layout.table(path) as (names, rows):
+        assert names == survey.names == ["Email", "Name"]
+        assert list(rows) == [(2, {"Email": "a@x.example", "Name": "Ann"})]
+
+
+def test_i1_a_first_look_ends_after_so_many_rows_or_bytes(tmp_path: Path) -> None:
+    """What it saw is said; the rest is neither decoded nor read."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"Email,Name\n" + b"a@x.example,Ann\n" * 1000 + b"b@x.example,\xff\n")
+    for limit, seen in ((LookLimit(rows=10), 10), (LookLimit(rows=500, size=90), 5)):
+        layout, survey = Layout("guests", "csv").surveyed(path, limit=limit)
+        assert (survey.rows, survey.is_partial) == (seen, True)
+        assert layout.form is not None
+        assert layout.form.notes[-1].startswith(f"The first {seen} rows were looked at.")
+    assert layout.form.encoding == "utf-8"
+    assert not Layout("guests", "csv").surveyed(path)[1].is_partial

@@ -9,8 +9,9 @@ import duckdb
 import pytest
 
 from innkeeper.errors import OperatorError
+from innkeeper.store import parquet_rows as parquet_module
+from innkeeper.store.parquet_rows import parquet_rows
 from innkeeper.store.readers import MAX_LINE, Unreadable, ahead, chunks
-from innkeeper.store.tables import parquet_rows
 from innkeeper.wire.bulk.mapping import mapping_of
 from innkeeper.wire.bulk.order_rows import order_rows, order_runs
 
@@ -102,3 +103,29 @@ def test_i8_orders_with_long_cells_are_forgotten_before_they_fill_the_memory() -
 def test_i8_long_rows_of_one_order_are_several_records() -> None:
     rows = ((line, {"N": "1", "T": "x" * (MAX_LINE // 2)}) for line in range(1, 36))
     assert [len(run) for _, run in order_runs(rows, "N")] == [16, 16, 3]
+
+
+def test_i1_a_parquet_file_with_more_columns_than_fit_at_once(tmp_path: Path) -> None:
+    """It is read by windows of rows and of columns; a row keeps all of its columns."""
+    path = tmp_path / "wide.parquet"
+    columns = ", ".join(f"'v{each}-' || range AS c{each}" for each in range(1200))
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY (SELECT {columns} FROM range(9)) TO '{path}'")
+    rows = list(parquet_rows(path))
+    assert [number for number, _ in rows] == [*range(1, 10)]
+    last = json.loads(rows[-1][1])
+    assert (len(last), last["c0"], last["c1199"]) == (1200, "v0-8", "v1199-8")
+    assert [number for number, _ in parquet_rows(path, 7)] == [8, 9]
+
+
+def test_i1_rows_that_do_not_fit_at_once_are_read_in_smaller_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "long.parquet"
+    with duckdb.connect() as connection:
+        query = "SELECT range AS id, repeat('x', 200000) AS text FROM range(80)"
+        connection.execute(f"COPY ({query}) TO '{path}'")
+    monkeypatch.setattr(parquet_module, "_MEMORY", "20MB")
+    rows = list(parquet_rows(path))
+    assert [json.loads(text)["id"] for _, text in rows] == [*range(80)]
+    assert [number for number, _ in rows] == [*range(1, 81)]

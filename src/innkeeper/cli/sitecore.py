@@ -149,8 +149,8 @@ class _FolderTransfer:
         """Transfer the rows of an entity, chunk by chunk, each read while the last is written."""
         from innkeeper.cli.output import progress_bar
         from innkeeper.rules.transfers import TransferCounts
+        from innkeeper.store.parquet_rows import parquet_count
         from innkeeper.store.readers import ahead, chunks
-        from innkeeper.store.tables import parquet_count
         from innkeeper.wire.bulk.sitecore import READERS
         from innkeeper.wire.bulk.sitecore_folder import rows_of
 

@@ -1,20 +1,16 @@
-"""Rows out of CSV and Parquet files, in constant memory."""
+"""Rows out of CSV files, in constant memory."""
 
 import csv
 import io
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import IO, Any, Final
 
 from innkeeper.store.csv_dialect import CsvDialect, csv_options
 from innkeeper.store.file_form import FileForm, RawStream
-from innkeeper.store.parquet_types import json_ready, quoted
 from innkeeper.store.readers import MAX_LINE, Unreadable, readable
 
-_ROWS: Final = 1000
 _QUOTES: Final = re.compile('""?')
-_MEMORY: Final = "256MB"
 MOST_COLUMNS: Final = 16_384
 """Most columns of a table: those of a spreadsheet."""
 EXTRA: Final = ""
@@ -148,56 +144,3 @@ def _named(names: list[str], row: list[str]) -> dict[str, Any]:
         if extra:
             named[EXTRA] = extra
     return named
-
-
-def parquet_rows(path: Path, after: int = 0) -> Iterator[tuple[int, bytes]]:
-    """(number from 1, JSON object) of each row past a number; raises `Unreadable`."""
-    # Slow to import, and of no use to most processes.
-    import duckdb  # noqa: PLC0415
-
-    connection = duckdb.connect(config={"memory_limit": _MEMORY, "threads": 1})
-    try:
-        connection.execute("SET TimeZone = 'UTC'")
-        table = connection.read_parquet(str(path))
-        packed = ", ".join(
-            f"{quoted(name)} := {json_ready(kind, quoted(name))}"
-            for name, kind in zip(table.columns, table.types, strict=True)
-        )
-        # Names are the file's own, quoted.
-        connection.execute(
-            f"SELECT file_row_number + 1, to_json(struct_pack({packed})) "  # noqa: S608
-            "FROM read_parquet(?, file_row_number = true) WHERE file_row_number >= ?",
-            [str(path), after],
-        )
-        while rows := connection.fetchmany(_ROWS):
-            for number, text in rows:
-                yield number, text.encode()
-    except duckdb.Error as error:
-        raise Unreadable(str(error).partition("\n")[0]) from error
-    finally:
-        connection.close()
-
-
-def parquet_columns(path: Path) -> list[str]:
-    """The column names of a Parquet file; raises `Unreadable`."""
-    import duckdb  # noqa: PLC0415
-
-    try:
-        with duckdb.connect() as connection:
-            return list(connection.read_parquet(str(path)).columns)
-    except duckdb.Error as error:
-        raise Unreadable(str(error).partition("\n")[0]) from error
-
-
-def parquet_count(path: Path) -> int:
-    """The number of rows of a Parquet file, out of its metadata; raises `Unreadable`."""
-    import duckdb  # noqa: PLC0415
-
-    try:
-        with duckdb.connect() as connection:
-            row = connection.execute(
-                "SELECT sum(num_rows) FROM parquet_file_metadata(?)", [str(path)]
-            ).fetchone()
-    except duckdb.Error as error:
-        raise Unreadable(str(error).partition("\n")[0]) from error
-    return int(row[0]) if row else 0

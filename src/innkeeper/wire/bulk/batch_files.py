@@ -19,6 +19,7 @@ from innkeeper.store.file_form import (
     form_of_stream,
 )
 from innkeeper.store.json_values import json_values
+from innkeeper.store.parquet_rows import parquet_columns, parquet_rows
 from innkeeper.store.readers import (
     Chunk,
     Unreadable,
@@ -30,7 +31,7 @@ from innkeeper.store.readers import (
     unzipped,
 )
 from innkeeper.store.spreadsheets import sheet_columns, sheet_rows, sheet_table
-from innkeeper.store.tables import EXTRA, csv_rows, csv_table, parquet_columns, parquet_rows
+from innkeeper.store.tables import EXTRA, csv_rows, csv_table
 from innkeeper.wire.bulk import batch_records
 from innkeeper.wire.bulk.high_water import HighWaterMark
 from innkeeper.wire.bulk.mapping import ColumnMapping, by_name, mapping_of

@@ -18,8 +18,8 @@ from innkeeper.errors import Invalid, OperatorError
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.configuration import PointOfSale
 from innkeeper.rules.identity_rules import IdentityRule
+from innkeeper.store.parquet_rows import parquet_rows
 from innkeeper.store.readers import expanded, lines
-from innkeeper.store.tables import parquet_rows
 from innkeeper.wire.bulk.batch_plans import plan_of
 from innkeeper.wire.bulk.batch_records import BadText, identifiers_in, json_value
 from innkeeper.wire.bulk.sitecore import READERS, fields_of
