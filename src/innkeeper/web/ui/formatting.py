@@ -221,6 +221,8 @@ def import_state(row: Record) -> str:
     """Return the state of an import as pages show it."""
     if row["fault"] == "discarded":
         return "discarded"
+    if (row.get("undo") or {}).get("state") == "done":
+        return "undone"
     words = {"uploading": "waiting", "file_uploaded": "waiting", "processing": "running"}
     state = str(words.get(row["state"], row["state"]))
     return "done" if state == "error" and row["records"] and not row["fault"] else state
