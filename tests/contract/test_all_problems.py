@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from calling import Api
+from calling import NOBODY, Api
 from sites import Site
 from test_key_scopes import keyed
 from test_unknown_names import OWN, RULE, refused
@@ -64,6 +64,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "createMerge": ({"survivor": "x"}, ["survivor", "absorbed"]),
     "replayQuarantine": ({"reason": 1, "refs": "x"}, ["reason", "refs"]),
+    "correctQuarantined": ({"message": 1}, ["message"]),
     "createSegment": ({"name": "", **SEGMENT}, ["name", *OF_SEGMENT]),
     "changeSegment": ({"name": "", **SEGMENT}, ["name", *OF_SEGMENT]),
     "listGuestTable": (
@@ -113,6 +114,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "reorderIdentityRules": {"identityRules": ["email"]},
     "changeIdentityGuards": {"groupLimit": 7},
     "replayQuarantine": {},
+    "correctQuarantined": {"message": {}},
     "createSegment": {"name": "New", "definition": PLAIN},
     "changeSegment": {"name": "New"},
     "previewSegment": {"definition": PLAIN},
@@ -157,7 +159,7 @@ def sent(api: Api, name: str, body: Any) -> Any:
     """A body with an unknown member."""
     route = OPERATIONS[name]
     trait = "own" if name in RIGHT and body.get("function") == "count" else "Wrong name"
-    path = route.path.format(segment="old", export="old", trait=trait)
+    path = route.path.format(segment="old", export="old", trait=trait, quarantined=NOBODY)
     return api.request(route.method, path, json={**body, "zzz": 1})
 
 

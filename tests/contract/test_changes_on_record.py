@@ -317,6 +317,7 @@ NO_CONFIGURATION = {
     "createMerge": DATA,
     "undoMerge": DATA,
     "replayQuarantine": DATA,
+    "correctQuarantined": DATA,
     "discardQuarantined": DATA,
     "eraseGuest": DATA,
     "suppressIdentifiers": "it is recorded as privacy.suppress: test_erasure",
@@ -342,7 +343,13 @@ OTHER_COMMANDS = {
     ),
     **dict.fromkeys(
         (
-            *("import", "quarantine replay", "identity merge", "identity unmerge"),
+            *(
+                "import",
+                "quarantine replay",
+                "quarantine correct",
+                "identity merge",
+                "identity unmerge",
+            ),
             *("privacy erase", "privacy suppress", "privacy release", "privacy scrub"),
         ),
         DATA,

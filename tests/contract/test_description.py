@@ -477,6 +477,8 @@ def visit_streams(tour: Tour, site: Site) -> None:
     tour("findGuestContext", params={"browserRef": browser})
     tour("findGuestContext", params={"browserRef": str(uuid4())})
     waiting = tour("listQuarantine", params={"limit": 1})["items"]
+    corrected = {"message": waiting[0]["message"]}
+    tour("correctQuarantined", waiting[0]["ref"], json=corrected)
     tour("discardQuarantined", waiting[0]["ref"])
     assert tour("replayQuarantine", json={})["waiting"] == 1
 

@@ -24,7 +24,13 @@ OF_METHOD = {"GET": "read", "POST": "write", "PUT": "write", "PATCH": "write", "
 PERSONAL = {
     *("fetchGuestContext", "findGuestContext", "fetchSubject", "previewIdentityRules"),
     *("listIdentityGuarded", "explainGuest", "listGuestHistory", "listMerges", "fetchMerge"),
-    *("undoMerge", "listQuarantine", "replayQuarantine", "explainSegmentGuest"),
+    *(
+        "undoMerge",
+        "listQuarantine",
+        "replayQuarantine",
+        "correctQuarantined",
+        "explainSegmentGuest",
+    ),
     *("fetchGuestTraits", "createExport", "changeExport", "runExport", "listExportFiles"),
     *("createFileExport", "listFileExports", "fetchFileExport"),
 }

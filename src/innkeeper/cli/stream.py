@@ -1,5 +1,6 @@
 """`innkeeper points-of-sale`, `aliases` and `quarantine`: configuration and faults of events."""
 
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -20,6 +21,7 @@ quarantine = typer.Typer(
 )
 
 Result = TypeVar("Result")
+Text = Annotated[str | None, typer.Option(help="New text; empty clears it.", show_default=False)]
 Workspace = Annotated[str, typer.Option(help="Workspace to work in.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 Reason = Annotated[str | None, typer.Option(help="Only those with this reason.")]
@@ -69,14 +71,19 @@ def points_change(
     name: Name,
     timeout: Timeout = None,
     test: Test = None,
+    market: Text = None,
+    brand: Text = None,
+    language: Text = None,
     workspace: Workspace = "live",
 ) -> None:
-    """Change the timeout of a point of sale, or whether it is for tests; effective at once."""
+    """Change a point of sale; effective at once."""
     from innkeeper.actions.admin import configuration
 
+    given = {"market": market, "brand": brand, "language": language}
+    texts = {each: text for each, text in given.items() if text is not None}
     point = context.run(
         workspace,
-        lambda work: configuration.change_point_of_sale(work, name, timeout, test),
+        lambda work: configuration.change_point_of_sale(work, name, timeout, test, texts),
     )
     ends = "FORCE_CLOSE ends them" if point["test"] else "FORCE_CLOSE does not end them"
     print(f"{name}: sessions end after {_minutes(point)}; {ends}.")
@@ -173,6 +180,24 @@ def quarantine_list(
     _rows(page.items, json, *columns)
     if not json and page.total > len(page.items):
         print(f"{page.total} in quarantine in all.")
+
+
+@command(quarantine, "correct")
+def quarantine_correct(
+    context: CommandContext,
+    ref: Annotated[UUID, typer.Argument(metavar="REF")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="JSON file with the whole corrected message.")
+    ],
+    workspace: Workspace = "live",
+) -> None:
+    """Replace the message of an event in quarantine; replay it afterwards."""
+    from innkeeper.actions.events import quarantine as actions
+    from innkeeper.wire.json_text import decode_object
+
+    message = decode_object(file.read_bytes())
+    context.run(workspace, lambda work: actions.correct(work, ref, message))
+    print(f"Event {ref} was corrected. Replay it: innkeeper quarantine replay {ref}")
 
 
 @command(quarantine, "replay")

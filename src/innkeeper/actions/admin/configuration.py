@@ -1,5 +1,7 @@
 """Points of sale of a workspace, and its settings as a client reads them."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from innkeeper.actions.admin import audit
@@ -30,13 +32,24 @@ async def create_point_of_sale(work: Work, changes: Changes) -> Record:
 
 
 async def change_point_of_sale(
-    work: Work, name: str, timeout_minutes: int | None = None, test: bool | None = None
+    work: Work,
+    name: str,
+    timeout_minutes: int | None = None,
+    test: bool | None = None,
+    texts: Mapping[str, str] = MappingProxyType({}),
 ) -> Record:
-    """Change the timeout of a point of sale, or whether it is for tests; raises OperatorError."""
+    """Change the timeout of a point of sale, whether it is for tests, or some of the `texts`
+    market, brand and language, of which an empty one is cleared; raises OperatorError."""
     async with work.transaction():
         before = await work.one("points_of_sale.lock", name=name)
         row = await work.one(
-            "points_of_sale.change", name=name, timeout_minutes=timeout_minutes, test=test
+            "points_of_sale.change",
+            name=name,
+            timeout_minutes=timeout_minutes,
+            test=test,
+            market=texts.get("market"),
+            brand=texts.get("brand"),
+            language=texts.get("language"),
         )
         if row is None:
             raise OperatorError(f"There is no point of sale {name}.")

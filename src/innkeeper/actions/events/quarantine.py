@@ -1,15 +1,16 @@
 """The quarantine: invalid events are stored, listed, replayed or discarded, and never lost."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
+from innkeeper.actions.admin import audit
 from innkeeper.actions.events.incoming import IncomingRecord
 from innkeeper.actions.paging import Page, PageRequest, read_page
-from innkeeper.errors import Unknown
+from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.rules.missing_events import INCOMPLETE, TYPES, QuarantinedEvent
 from innkeeper.rules.stream import (
@@ -173,6 +174,27 @@ async def _page(
 async def reasons(work: Work) -> list[Row]:
     """Count the quarantined events by reason."""
     return await work.all("quarantine.reasons")
+
+
+async def correct(work: Work, ref: UUID, message: Any) -> None:
+    """Replace the message of a quarantined event, which keeps its browser, ref and arrival.
+
+    Raises `Unknown`, and `Invalid` for a part of an event, or a message of another browser or
+    without a type.
+    """
+    async with work.transaction():
+        row = await lock_pending(work, ref)
+        if row is None:
+            raise Unknown("Quarantined event", ref)
+        if row["event_ref"] is not None:
+            raise Invalid(Problem("message", "is a part of an event, which cannot be corrected"))
+        if not isinstance(message, Mapping) or not isinstance(message.get("type"), str):
+            raise Invalid(Problem("message", "must be an object with a type"))
+        if message.get("browser_id") != row["message"].get("browser_id"):
+            raise Invalid(Problem("message.browser_id", "must stay the same"))
+        type_ = message["type"].strip().upper()
+        await work.run("quarantine.correct", ref=ref, message=Json(dict(message)), type=type_)
+        await audit.note(work, "quarantine.correct", ref=str(ref))
 
 
 async def discard(work: Work, ref: UUID) -> None:

@@ -16,10 +16,13 @@ SELECT name, market, brand, language, timeout_minutes, nullif(test, false) AS te
 FROM {ws}.points_of_sale WHERE name = %(name)s FOR NO KEY UPDATE
 
 -- points_of_sale.change
--- Change the timeout, or whether it is for tests; null changes nothing.
+-- Change a point of sale; null changes nothing, an empty text clears.
 UPDATE {ws}.points_of_sale SET
     timeout_minutes = coalesce(%(timeout_minutes)s::integer, timeout_minutes),
-    test = coalesce(%(test)s::boolean, test)
+    test = coalesce(%(test)s::boolean, test),
+    market = nullif(coalesce(%(market)s::text, market), ''),
+    brand = nullif(coalesce(%(brand)s::text, brand), ''),
+    language = nullif(coalesce(%(language)s::text, language), '')
 WHERE name = %(name)s
 RETURNING name, market, brand, language, timeout_minutes, nullif(test, false) AS test
 

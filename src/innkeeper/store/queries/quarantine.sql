@@ -92,6 +92,11 @@ UPDATE {ws}.quarantine SET replayed_at = %(now)s, attempts = attempts + 1 WHERE 
 UPDATE {ws}.quarantine SET reason = %(reason)s, detail = %(detail)s, attempts = attempts + 1
 WHERE ref = %(ref)s AND replayed_at IS NULL
 
+-- quarantine.correct
+-- Replace the message of a quarantined event.
+UPDATE {ws}.quarantine SET message = %(message)s, type = %(type)s
+WHERE ref = %(ref)s AND replayed_at IS NULL
+
 -- quarantine.discard
 -- Delete a quarantined event.
 DELETE FROM {ws}.quarantine WHERE ref = %(ref)s AND replayed_at IS NULL

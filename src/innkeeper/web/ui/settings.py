@@ -51,13 +51,14 @@ async def points_of_sale(visit: Visit) -> Response:
 
 
 async def change_point_of_sale(visit: Visit) -> Response:
-    """Create or delete a point of sale; raises `Invalid` with every problem."""
+    """Create, change or delete a point of sale; raises `Invalid` with every problem."""
     name = visit.form_text("name")
     if visit.form_text("action") == "delete":
         uses = (await usage.of_points_of_sale(visit.work)).get(name, [])
         usage.refuse_unless_accepted(f"Point of sale {name}", uses, visit.form_text("uses"))
         await configuration.delete_point_of_sale(visit.work, name)
         return visit.go("/settings/points-of-sale", f"{name} was deleted.")
+    is_change = visit.form_text("action") == "change"
     changes: dict[str, Any] = {}
     problems = []
     for field_name in ("name", "market", "brand", "language", "timeout_minutes"):
@@ -74,6 +75,12 @@ async def change_point_of_sale(visit: Visit) -> Response:
         problems.append(Problem("name", "must be given"))
     if problems:
         raise Invalid(*problems)
+    if is_change:
+        texts = {each: changes.get(each, "") for each in ("market", "brand", "language")}
+        await configuration.change_point_of_sale(
+            visit.work, name, changes.get("timeout_minutes"), texts=texts
+        )
+        return visit.go("/settings/points-of-sale", f"{name} was saved.")
     await configuration.create_point_of_sale(visit.work, changes)
     return visit.go("/settings/points-of-sale", f"{name} was created.")
 

@@ -37,6 +37,8 @@ from innkeeper.wire.pagination import read_window
 
 LOGIN_COOKIE: Final = "innkeeper_login"
 NOTE_COOKIE: Final = "innkeeper_note"
+WARNING: Final = "!"
+"""Beginning of a note that tells of a partial success: it is amber."""
 MENU: Final = (
     ("/", "Home", "home"),
     ("/guests", "Guests", "guests"),
@@ -217,7 +219,8 @@ class Visit:
         note = read_cookie(self.request, NOTE_COOKIE)
         every = {
             "v": self,
-            "note": unquote(note) if note else None,
+            "note": unquote(note).removeprefix(WARNING) if note else None,
+            "note_kind": "warn" if unquote(note or "").startswith(WARNING) else "good",
             "theme": theme_of(self.request),
         }
         response = PageResponse(template, status, every | context)

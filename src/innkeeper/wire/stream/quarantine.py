@@ -112,6 +112,26 @@ async def replay_quarantine(work: Work, request: EndpointRequest) -> Record:
     }
 
 
+class CorrectQuarantinedRequest(Payload):
+    """The corrected event."""
+
+    message: Annotated[dict[str, Any], "The whole message; `browser_id` stays the same."]
+
+
+@QUARANTINE.endpoint(
+    "PUT",
+    "/{quarantined}",
+    "Correct an event in quarantine",
+    request=CorrectQuarantinedRequest,
+    status=204,
+    scopes=WRITE_PERSONAL,
+)
+async def correct_quarantined(work: Work, request: EndpointRequest) -> None:
+    """Replace the message of a quarantined event, to be replayed afterwards."""
+    wanted: CorrectQuarantinedRequest = request.payload
+    await quarantine.correct(work, request.refs()["quarantined"], wanted.message)
+
+
 @QUARANTINE.endpoint("DELETE", "/{quarantined}", "Delete an event from quarantine", status=204)
 async def discard_quarantined(work: Work, request: EndpointRequest) -> None:
     """Delete a quarantined event for good."""
