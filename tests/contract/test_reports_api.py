@@ -128,7 +128,7 @@ def test_a_funnel_has_a_window_groups_and_the_segment_of_each_step(
         assert answer.json()["size"] == row["guests"]
     answer = api.get(f"{PATH}/funnel", params={"by": "shoe", "window": "-1"})
     assert answer.json()["errors"] == [
-        "window: must be a whole number of days up to 366",
+        "window: must be a whole number of days from 0 to 366",
         "by: value must be one of country,city,language,gender,type",
     ]
 

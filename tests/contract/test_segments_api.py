@@ -357,7 +357,7 @@ def test_the_night_moves_days_on(api: Api, jobs: Any, monkeypatch: pytest.Monkey
     jobs(segment_runs.refresh)
     now = Question.tree
     later = timedelta(days=2)
-    monkeypatch.setattr(Question, "tree", lambda self, at: now(self, at + later))
+    monkeypatch.setattr(Question, "tree", lambda self, at, *more: now(self, at + later, *more))
     jobs(segment_runs.refresh)
     assert api.get(f"{OWN}/{created['ref']}").json()["size"] == 1
     jobs(segment_runs.recalculate_all_live)

@@ -15,6 +15,7 @@ from sqlglot import exp, parse_one
 from innkeeper.actions.audiences import (
     audience_exports,
     export_runs,
+    segment_questions,
     segment_runs,
     segments,
 )
@@ -233,7 +234,7 @@ async def test_segments_of_the_product_are_calculated_by_spark(dsn: str, tmp_pat
             },
         ]
         definition = {"filterGroups": [{"entity": "guest", "rules": rules}]}
-        found = await segments.preview(work, definition)
+        found = await segment_questions.preview(work, definition)
         assert (found["size"], found["total"], len(found["sample"])) == (2, 3, 2)
         made = await segments.create(work, {"name": "Cork", "definition": definition})
         await segments.start(work, made["ref"])
@@ -248,7 +249,7 @@ async def test_segments_of_the_product_are_calculated_by_spark(dsn: str, tmp_pat
         told = [(run["kind"], run["engine"], run["state"], run["rows"]) for run in runs]
         assert told == [("LIVE", "spark", "SUCCESS", 3), ("PUBLISH", "spark", "SUCCESS", 2)]
         typed = {"sql": "SELECT guest_ref FROM guests WHERE core_city = 'Cork'"}
-        assert (await segments.preview(work, typed))["size"] == 3
+        assert (await segment_questions.preview(work, typed))["size"] == 3
         body = {"name": "Cork", "segment": "cork", "columns": ["ref", "city", "trait.orderCount"]}
         export = await audience_exports.create(work, body)
         execution = await audience_exports.start(work, export["ref"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from waiting import wait_until
 
-from innkeeper.actions.audiences import segment_runs, segments
+from innkeeper.actions.audiences import segment_questions, segment_runs, segments
 from innkeeper.actions.records import guests
 from innkeeper.errors import OperatorError
 from innkeeper.settings import DUCKDB, SPARK, Settings
@@ -82,7 +82,7 @@ async def test_a_run_tells_the_engine_that_answered(
         made = await segments.create(work, {"name": "typed", "definition": typed})
         run = await segment_runs.run(work, made["ref"])
         assert (run["state"], run["engine"], run["rows"]) == ("SUCCESS", DUCKDB, 1)
-        assert (await segments.preview(work, typed))["size"] == 1
+        assert (await segment_questions.preview(work, typed))["size"] == 1
         rule = {"field": "ref", "comparator": "is not null", "values": []}
         ruled = {"filterGroups": [{"entity": "guest", "rules": [rule]}]}
         made = await segments.create(work, {"name": "ruled", "definition": ruled})

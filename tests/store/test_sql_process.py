@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from innkeeper.actions.audiences import audience_exports, segments
+from innkeeper.actions.audiences import audience_exports, segment_questions, segments
 from innkeeper.actions.records import guests
 from innkeeper.errors import Invalid, Unavailable
 from innkeeper.lake import sql_process
@@ -171,14 +171,14 @@ async def test_s4_a_few_texts_are_checked_at_a_time(monkeypatch: pytest.MonkeyPa
 async def test_s4_a_text_is_checked_once(monkeypatch: pytest.MonkeyPatch, work: Work) -> None:
     """Before a connection is taken; the action that saves it finds the outcome, good or bad."""
     for text, wrong in ((PLAIN, None), ("SELECT guest_ref FROM nowhere", Invalid)):
-        await segments.check_sql_early({"sql": text})
+        await segment_questions.check_sql_early({"sql": text})
         with monkeypatch.context() as patched:
             patched.delattr(asyncio, "create_subprocess_exec")
             if wrong is None:
-                await segments.check_definition(work, {"sql": text})
+                await segment_questions.check_definition(work, {"sql": text})
             else:
                 with pytest.raises(wrong, match="must read only"):
-                    await segments.check_definition(work, {"sql": text})
+                    await segment_questions.check_definition(work, {"sql": text})
 
 
 async def test_s4_what_was_saved_is_not_checked_again(

@@ -10,9 +10,25 @@ import pytest
 
 from innkeeper.cli import main
 from innkeeper.errors import Problem
-from innkeeper.resources.kinds import Text, Whole
-from innkeeper.resources.payload_kinds import Label, one_of
-from innkeeper.resources.payloads import ABSENT, MOST_PROBLEMS, Absent, Payload, PayloadOf, decode
+from innkeeper.resources.kinds import ListOf, Text, Whole
+from innkeeper.resources.payload_kinds import (
+    Checked,
+    Label,
+    MapOf,
+    OneOrMany,
+    Within,
+    Word,
+    one_of,
+)
+from innkeeper.resources.payloads import (
+    ABSENT,
+    MOST_PROBLEMS,
+    Absent,
+    JsonOf,
+    Payload,
+    PayloadOf,
+    decode,
+)
 from innkeeper.rules.scopes import EVERY_SCOPE
 from innkeeper.wire.endpoint import EndpointRequest
 from innkeeper.wire.payloads import Href, Items, encode_value
@@ -64,6 +80,48 @@ def test_every_problem_is_named_at_once_at_every_level() -> None:
         "paid: must be true or false",
         "lines: must be unique",
     ]
+
+
+class _Shelf(Payload, kw_only=True):
+    places: Annotated[dict[str, list[str]], MapOf(OneOrMany(Text(3)))]
+    order: Annotated[str, Word(("UP", "DOWN"))] = "UP"
+    pairs: Annotated[list[list[str]], ListOf(ListOf(Text(), 2, shortest=2))]
+    height: Annotated[float, Within(9)] | Absent
+    even: Annotated[int, Checked(Whole(), lambda n: "must be even" if n % 2 else None)] = 0
+    line: Annotated[dict[str, Any] | Absent, JsonOf(_Line)]
+
+
+def test_every_element_of_a_map_and_every_kind_says_what_is_wrong() -> None:
+    body = {
+        "places": {"a": "far too long", "b": ["ok", 7], "c": 7, "\0": "x", "d": "x"},
+        "order": "left",
+        "pairs": [["a"], ["a", "b"]],
+        "height": 0,
+        "even": 3,
+        "line": {"label": 7},
+    }
+    shelf, problems = decode(_Shelf, body)
+    assert shelf is None
+    assert [problem.message for problem in problems] == [
+        "places.a: size must be between 0 and 3, or an array of such",
+        "places.b[1]: must be a string",
+        "places.c: must be a string, or an array of such",
+        "places.\0: must not contain U+0000 or unpaired surrogates",
+        "order: value must be one of UP,DOWN",
+        "pairs[0]: size must be between 2 and 2",
+        "height: must be above 0 and at most 9",
+        "even: must be even",
+    ]
+
+
+def test_words_in_any_case_one_value_alone_and_json_as_sent() -> None:
+    body = {"places": {"a": "x"}, "order": " down ", "pairs": [], "line": {"label": 7}}
+    assert decode(_Shelf, body) == (
+        _Shelf(places={"a": ["x"]}, order="DOWN", pairs=[], height=ABSENT, line={"label": 7}),
+        [],
+    )
+    line = PayloadOf(_Shelf).schema()["properties"]["line"]
+    assert line == PayloadOf(_Line).schema()
 
 
 def test_problems_are_bounded() -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from innkeeper import clock
 from innkeeper.actions.admin import stored_secrets
-from innkeeper.actions.audiences import segments, traits
+from innkeeper.actions.audiences import segment_questions, segments, traits
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import ExportDestination
@@ -94,7 +94,7 @@ async def _shape_problems(
     if "filter" in shape:
         before = stored["shape"].get("filter") if stored else None
         try:
-            await segments.check_definition(work, shape["filter"], before)
+            await segment_questions.check_definition(work, shape["filter"], before)
         except Invalid as invalid:
             problems += (one.moved("definition", "filter") for one in invalid.problems)
     return problems

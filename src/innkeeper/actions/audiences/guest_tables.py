@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.actions.audiences import segments, traits
-from innkeeper.actions.audiences.event_names import find_unknown_events
+from innkeeper.actions.audiences import segment_questions, segments, traits
 from innkeeper.actions.paging import PageRequest
 from innkeeper.errors import Invalid, Problem
-from innkeeper.lake import engines, sql_process
+from innkeeper.lake import engines
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.exports import NDJSON
 from innkeeper.rules.exports import ExportColumn, read_shape
@@ -74,20 +73,14 @@ async def of_definition(
     with `problems` and every other problem.
     """
     from innkeeper.lake.guest_tables import list_page  # noqa: PLC0415 - loads SQLGlot
-    from innkeeper.lake.segment_members import Question  # noqa: PLC0415
 
     every = await traits.list_current(work)
     names = [name for name in dict.fromkeys(columns) if name != "ref"]
     sort_names = [name for name, _ in page_request.sort]
-    problems = [*problems, *await find_unknown_events(work, definition)]
+    problems = [*problems]
+    question = await segment_questions.read_question(work, definition, every, problems, stored)
     if len(names) > MOST_COLUMNS:
         problems.append(Problem("columns", f"must be at most {MOST_COLUMNS} names"))
-    try:
-        question = Question.of(definition, every)
-        if question.definition.sql is not None and definition is not stored:
-            await sql_process.check_sql(question.definition.sql)
-    except Invalid as invalid:
-        problems += invalid.problems
     try:
         shape = read_shape({"format": NDJSON, "columns": [*names, *sort_names, "ref"]}, every)
     except Invalid as invalid:
@@ -96,7 +89,7 @@ async def of_definition(
             Problem("sort", each.reason) if each.field == last else each
             for each in invalid.problems
         ]
-    if problems:
+    if question is None or problems:
         raise Invalid(*problems)
     by_name = {column.name: column for column in shape.columns}
     chosen = tuple(by_name[name] for name in names)

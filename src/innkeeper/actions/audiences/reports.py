@@ -141,10 +141,7 @@ def _read_parameters(name: str, params: Mapping[str, str], most_periods: int) ->
         problems.append(Problem("interval", f"value must be one of {','.join(UNITS)}"))
         unit = "day"
     problems += _too_long(name, first, last, unit, most_periods)
-    window = params.get("window") or "0"
-    if not (window.isascii() and window.isdigit() and len(window) < 5 and int(window) <= 366):
-        problems.append(Problem("window", "must be a whole number of days up to 366"))
-        window = "0"
+    window = _read_whole(params, "window", 0, range(367), problems)
     by = params.get("by") or ""
     if by and by not in BREAKDOWNS:
         problems.append(Problem("by", f"value must be one of {','.join(BREAKDOWNS)}"))
@@ -153,10 +150,7 @@ def _read_parameters(name: str, params: Mapping[str, str], most_periods: int) ->
     except ValueRefused as refused:
         problems.append(Problem("currency", refused.reason))
         currency = "EUR"
-    most = params.get("limit") or "20"
-    if not (most.isascii() and most.isdigit() and len(most) < 10 and 0 < int(most) <= MOST):
-        problems.append(Problem("limit", f"must be a whole number from 1 to {MOST}"))
-        most = "20"
+    most = _read_whole(params, "limit", 20, range(1, MOST + 1), problems)
     steps = [word for word in (params.get("steps") or ",".join(STEPS)).split(",") if word]
     if not 1 <= len(steps) <= 10:
         problems.append(Problem("steps", "must be 1 to 10 event types, joined by commas"))
@@ -167,9 +161,9 @@ def _read_parameters(name: str, params: Mapping[str, str], most_periods: int) ->
         "unit": unit,
         "currency": currency,
         "chosen": currency if params.get("currency") else "",
-        "window": int(window),
+        "window": window,
         "by": by,
-        "most": int(most),
+        "most": most,
         "steps": steps,
         "first_day": first.isoformat(),
         "last_day": last.isoformat(),
@@ -178,6 +172,18 @@ def _read_parameters(name: str, params: Mapping[str, str], most_periods: int) ->
         "start": _midnight(first, local),
         "until": _midnight(last + timedelta(days=1), local),
     }
+
+
+def _read_whole(
+    params: Mapping[str, str], name: str, default: int, accepted: range, problems: list[Problem]
+) -> int:
+    """Read a whole number; adds a problem and returns the default if it is not accepted."""
+    text = params.get(name) or str(default)
+    if text.isascii() and text.isdigit() and len(text) < 10 and int(text) in accepted:
+        return int(text)
+    kind = "whole number of days" if name == "window" else "whole number"
+    problems.append(Problem(name, f"must be a {kind} from {accepted[0]} to {accepted[-1]}"))
+    return default
 
 
 def _too_long(name: str, first: date, last: date, unit: str, most: int) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.admin import background
-from innkeeper.actions.audiences import segments, traits, webhooks
+from innkeeper.actions.audiences import segment_questions, segments, traits, webhooks
 from innkeeper.errors import ApiError, Unavailable
 from innkeeper.lake import engines
 from innkeeper.lake.flush import flush_all
@@ -193,15 +193,15 @@ async def _calculate(
         entered: Sequence[Row] = ()
         departed: Sequence[Row] = ()
         if not store:
-            size, members = await count_members(lake, question, segments.SAMPLE)
+            size, members = await count_members(lake, question, segment_questions.SAMPLE)
         else:
             members = await find_members(lake, question, guests)
             entered, departed = await _store_members(work, row, members, guests)
             counted = await work.one("segments.count_members", segment=row["ref"])
             size = counted["size"] if counted else 0
         if not is_update or entered or departed:
-            sample = row["sample"] if guests is not None else members[: segments.SAMPLE]
-            total = await segments.count_guests(work)
+            sample = row["sample"] if guests is not None else members[: segment_questions.SAMPLE]
+            total = await segment_questions.count_guests(work)
             # The previous size is that of the last run for all guests, not of the last update.
             await work.run(
                 "segments.calculated",

@@ -7,12 +7,9 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit, background, stored_secrets
-from innkeeper.actions.audiences import traits, usage
+from innkeeper.actions.audiences import segment_questions, traits, usage
 from innkeeper.actions.audiences.event_names import find_unknown_events
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
-from innkeeper.lake import engines, sql_process
-from innkeeper.lake.guest_rows import guest_rows
-from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import ChangeSegmentRequest, CreateSegmentRequest
 from innkeeper.resources.naming import camel, field_problem
@@ -26,10 +23,8 @@ from innkeeper.resources.segments import (
     PUBLISHING,
     SCHEDULED,
 )
-from innkeeper.rules import segment_reading
-from innkeeper.rules import segments as rules
 from innkeeper.rules.audited import EXPORT, SEGMENT
-from innkeeper.rules.segment_matching import GuestRows, Verdict, matches
+from innkeeper.rules.segment_matching import Verdict
 from innkeeper.rules.versions import Expected, expect
 from innkeeper.store.outbound_http import BadAddress, check_url
 from innkeeper.store.work import Json, Work
@@ -37,7 +32,6 @@ from innkeeper.store.work import Json, Work
 SINGULAR: Final = "Segment"
 PUBLISH: Final = "segments.publish"
 """The name of the task that makes a segment Live."""
-SAMPLE: Final = 10
 NAME_LENGTH: Final = 128
 
 
@@ -221,73 +215,7 @@ async def of_guest(work: Work, guest: UUID) -> list[Record]:
 async def explain(work: Work, segment: UUID | str, guest: UUID) -> Verdict:
     """Explain whether a guest is in a segment now; raises `Unknown`, `Conflict` for SQL."""
     row = await fetch(work, segment)
-    return await explain_definition(work, row["definition"], guest)
-
-
-async def explain_definition(work: Work, body: Mapping[str, Any], guest: UUID) -> Verdict:
-    """Explain whether a guest matches a definition, which need not be stored.
-
-    Raises `Invalid`, `Unknown`, and `Conflict` for SQL.
-    """
-    every = await traits.list_current(work)
-    definition = segment_reading.read(body, every)
-    if definition.sql is not None:
-        raise Conflict("A segment written in SQL has no rules to explain.")
-    rows = await guest_rows(work, guest)
-    if rows is None:
-        raise Unknown("Guest", guest)
-    values = await traits.compute_from_rows(work, every, rules.traits_in(definition), rows)
-    person = GuestRows(rows.row, rows.tables, values)
-    return matches(rules.resolved(definition, clock.now()), person)
-
-
-async def preview(
-    work: Work, definition: Mapping[str, Any], problems: Sequence[Problem] = ()
-) -> Record:
-    """Count the guests that match a definition: {size, total, sample}.
-
-    Raises `Invalid` with `problems` and every other problem.
-    """
-    from innkeeper.lake.segment_members import (  # noqa: PLC0415 - loads SQLGlot
-        Question,
-        count_members,
-    )
-
-    problems = [*problems, *await find_unknown_events(work, definition)]
-    try:
-        question = Question.of(definition, await traits.list_current(work))
-        if question.definition.sql is not None:
-            await sql_process.check_sql(question.definition.sql)
-    except Invalid as invalid:
-        problems += invalid.problems
-    if problems:
-        raise Invalid(*problems)
-    async with opened(work, engines.answering(work.settings, definition)) as lake:
-        size, sample = await count_members(lake, question, SAMPLE)
-        total = await count_guests(work)
-    return {"size": size, "total": total, "sample": sample}
-
-
-async def count_guests(work: Work) -> int:
-    """Return the number of live guests, which the store maintains: rows are not counted."""
-    row = await work.one("guests.count_all")
-    return int(row["total"]) if row else 0
-
-
-async def check_sql_early(definition: Any) -> None:
-    """Check the SQL of a definition before a connection is used; `check_definition` raises the
-    problems."""
-    if isinstance(definition, Mapping):
-        await sql_process.check_early(definition.get("sql"))
-
-
-async def check_definition(work: Work, definition: Any, stored: Any = None) -> None:
-    """Raise `Invalid` for an invalid definition; the SQL of `stored` is not checked again."""
-    if not isinstance(definition, Mapping):
-        raise Invalid(Problem("definition", "must be an object"))
-    read = segment_reading.read(definition, await traits.list_current(work))
-    if read.sql is not None and definition != stored:
-        await sql_process.check_sql(read.sql)
+    return await segment_questions.explain_definition(work, row["definition"], guest)
 
 
 async def _read_columns(
@@ -301,7 +229,7 @@ async def _read_columns(
     await traits.lock_against_deletion(work)
     if "definition" in values:
         try:
-            await check_definition(work, values["definition"], stored)
+            await segment_questions.check_definition(work, values["definition"], stored)
         except Invalid as invalid:
             problems += invalid.problems
     if problems:

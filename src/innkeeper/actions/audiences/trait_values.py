@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from innkeeper import clock
-from innkeeper.actions.audiences import segments, traits
+from innkeeper.actions.audiences import segment_questions, traits
 from innkeeper.errors import Unknown
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
@@ -48,7 +48,7 @@ async def _describe(work: Work, trait: Trait) -> Record:
         "type": trait.type,
         "currency": trait.currency,
         "guests": guests,
-        "total": await segments.count_guests(work),
+        "total": await segment_questions.count_guests(work),
         "at": clock.now(),
         "values": ranked,
         "sample": [(str(ref), value) for ref, value in sample],

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from innkeeper.actions.admin import audit
 from innkeeper.actions.audiences import (
     segment_catalogue,
+    segment_questions,
     segment_runs,
     segments,
     traits,
@@ -196,7 +197,7 @@ async def values(visit: Visit) -> Response:
 async def check_early(form: FormData) -> None:
     """Check the builder's SQL before the request takes a connection."""
     if "sql" in form:
-        await segments.check_sql_early({"sql": draft_form.form_text(form, "sql")})
+        await segment_questions.check_sql_early({"sql": draft_form.form_text(form, "sql")})
 
 
 async def save(visit: Visit) -> Response:
@@ -240,9 +241,11 @@ async def _builder(
     preview, problems, verdict = None, [], None
     word, _, guest = visit.form_text("do").partition(":")
     try:
-        preview = await segments.preview(visit.work, definition)
+        preview = await segment_questions.preview(visit.work, definition)
         if word == "why":
-            verdict = await segments.explain_definition(visit.work, definition, ref_of(guest))
+            verdict = await segment_questions.explain_definition(
+                visit.work, definition, ref_of(guest)
+            )
     except Invalid as invalid:
         problems = list(invalid.problems)
     except ApiError as error:

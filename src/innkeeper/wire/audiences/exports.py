@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from innkeeper.actions.admin.stored_secrets import webhook_secret
-from innkeeper.actions.audiences import audience_exports, segments
+from innkeeper.actions.audiences import audience_exports, segment_questions
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import (
     ChangeExportRequest,
@@ -156,7 +156,7 @@ async def list_exports(work: Work, _: EndpointRequest) -> Record:
 
 async def check_early(request: EndpointRequest) -> None:
     """Check the SQL of a filter before a connection is taken."""
-    await segments.check_sql_early((request.body or {}).get("filter"))
+    await segment_questions.check_sql_early((request.body or {}).get("filter"))
 
 
 @OWN_EXPORTS.endpoint(

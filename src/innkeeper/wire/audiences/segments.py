@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Final
 from uuid import UUID
 
 from innkeeper.actions.admin.stored_secrets import webhook_secret
-from innkeeper.actions.audiences import segment_catalogue, segment_runs, segments
+from innkeeper.actions.audiences import segment_catalogue, segment_questions, segment_runs, segments
 from innkeeper.errors import Invalid
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import (
@@ -153,7 +153,7 @@ async def fetch_segment(work: Work, request: EndpointRequest) -> Record:
 
 async def check_early(request: EndpointRequest) -> None:
     """Check the SQL of a body before a connection is taken."""
-    await segments.check_sql_early((request.body or {}).get("definition"))
+    await segment_questions.check_sql_early((request.body or {}).get("definition"))
 
 
 @OWN_SEGMENTS.endpoint(
@@ -205,7 +205,7 @@ async def preview_segment(work: Work, request: EndpointRequest) -> Record:
     values, problems = request.read_members(PreviewSegmentRequest)
     if "definition" not in values:
         raise Invalid(*problems)
-    result = await segments.preview(work, values["definition"], problems)
+    result = await segment_questions.preview(work, values["definition"], problems)
     return {**result, "share": _share(result["size"], result["total"])}
 
 
