@@ -116,7 +116,7 @@ def test_an_export_is_edited_with_a_filter_and_a_template(page, api, segment) ->
     page.get_by_role("button", name="Create", exact=True).click()
     page.get_by_role("link", name="Edit").click()
     assert page.get_by_label("Name", exact=True).input_value() == "Kinvara letters"
-    page.get_by_label("Only who is also in").select_option(label="Has an address")
+    page.get_by_label("Only guests who are also in").select_option(label="Has an address")
     page.get_by_label("Format").select_option("NDJSON")
     template = '{"to": "{{email}}", "text": "Dear {{firstName}}"}'
     page.get_by_label("Template of a line, in place of columns").fill(template)
@@ -314,8 +314,8 @@ def test_an_oauth_key_opens_exports_until_it_is_revoked(page, shop) -> None:
     assert asked["client_secret"] not in page.content()
     row = page.get_by_role("row").filter(has_text="Warehouse")
     row.get_by_role("button", name="Revoke…").click()
-    page.locator("dialog[open]").get_by_role("button", name="Revoke for good").click()
-    page.get_by_text("have ended").wait_for()
+    page.locator("dialog[open]").get_by_role("button", name="Revoke permanently").click()
+    page.get_by_text("were revoked").wait_for()
     assert httpx.post(f"{shop.url}/oauth/token", data=asked).status_code == 401
 
 

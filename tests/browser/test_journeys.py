@@ -100,7 +100,7 @@ def test_merge_by_hand_and_undo_with_preview(page, api) -> None:
     page.go(f"/guests/{one}/identity")
     page.get_by_role("link", name="Compare").click()
     page.get_by_role("button", name="Merge into one guest").click()
-    page.get_by_text("The two records are one guest now.").wait_for()
+    page.get_by_text("The guests were merged.").wait_for()
     assert page.get_by_role("heading", name="2 records are one guest").is_visible()
     page.go(f"/guests/{two}")
     page.wait_for_url(f"**/guests/{one}")
@@ -124,7 +124,7 @@ def test_developer_makes_a_key_and_revokes_it(page, shop) -> None:
     assert login[1] not in page.content()
     row = page.get_by_role("row").filter(has_text="Web shop")
     row.get_by_role("button", name="Revoke…").click()
-    page.get_by_role("button", name="Revoke for good").locator("visible=true").click()
+    page.get_by_role("button", name="Revoke permanently").locator("visible=true").click()
     page.get_by_text("The key was revoked.").wait_for()
     assert httpx.get(f"{shop.url}/v2.1/guests", auth=login).status_code == 401
     page.go("/settings/audit-log?action=key.revoke")
@@ -134,15 +134,15 @@ def test_developer_makes_a_key_and_revokes_it(page, shop) -> None:
 def test_rules_are_previewed_before_they_are_saved(page) -> None:
     page.go("/settings/identity-rules")
     page.get_by_label("Name of the rule").last.fill("phone and name")
-    page.get_by_label("What must be equal").last.fill("field:phone, field:firstName")
+    page.get_by_label("Values that must be equal").last.fill("field:phone, field:firstName")
     page.get_by_role("button", name="Preview").click()
-    page.get_by_role("heading", name="What these rules would do").wait_for()
-    page.get_by_role("button", name="Save for what arrives from now on").click()
-    page.get_by_text("The rules are in force for what arrives from now on.").wait_for()
+    page.get_by_role("heading", name="Preview of these rules").wait_for()
+    page.get_by_role("button", name="Save for new records").click()
+    page.get_by_text("The rules are in force for new records.").wait_for()
     page.get_by_label("Name of the rule").nth(1).fill("")
-    page.get_by_label("What must be equal").nth(1).fill("")
+    page.get_by_label("Values that must be equal").nth(1).fill("")
     page.get_by_role("button", name="Preview").click()
-    page.get_by_role("button", name="Save for what arrives from now on").click()
+    page.get_by_role("button", name="Save for new records").click()
 
 
 def test_erase_asks_for_the_ref(page, api) -> None:
@@ -151,7 +151,7 @@ def test_erase_asks_for_the_ref(page, api) -> None:
     page.go(f"/guests/{ref}")
     page.get_by_label("More actions").click()
     page.get_by_role("button", name="Erase…").click()
-    button = page.get_by_role("button", name="Erase for good")
+    button = page.get_by_role("button", name="Erase permanently")
     assert button.is_disabled()
     page.locator("dialog[open] [name=confirm]").fill(ref)
     button.click()
@@ -211,7 +211,7 @@ def test_an_event_is_given_up_only_once_that_was_confirmed(page) -> None:
     rows.first.locator("summary").click()
     rows.first.get_by_role("button", name="Give up…").click()
     page.locator("dialog[open]").get_by_role("button", name="Give up", exact=True).click()
-    page.get_by_text("The event was given up.").wait_for()
+    page.get_by_text("The event was deleted.").wait_for()
     assert rows.count() == number - 1
 
 
@@ -222,7 +222,7 @@ def test_a_masked_role_sees_no_personal_data(browser, shop, page, api) -> None:
     page.get_by_role("button", name="Invite").click()
     page.locator("#invite-email").fill("dev@example.com")
     page.locator("#invite-role").select_option("developer")
-    page.get_by_role("button", name="Make a link").click()
+    page.get_by_role("button", name="Create a link").click()
     link = page.locator("#link").inner_text()
     context = browser.new_context()
     context.set_default_timeout(PATIENCE_SECONDS * 1000)
@@ -238,7 +238,7 @@ def test_a_masked_role_sees_no_personal_data(browser, shop, page, api) -> None:
     assert other.locator("[data-row]").count() == 0
     assert other.goto(f"{shop.url}/w/live/settings/users").status == 403
     other.goto(link)
-    assert other.get_by_text("This link has expired or was used").is_visible()
+    assert other.get_by_text("This link has expired or was already used").is_visible()
     context.close()
 
 

@@ -53,7 +53,7 @@ def invited(shop, browser, owner):
         page.get_by_role("button", name="Invite").click()
         page.locator("#invite-email").fill(f"{role}-{uuid4().hex[:6]}@example.com")
         page.locator("#invite-role").select_option(role)
-        page.get_by_role("button", name="Make a link").click()
+        page.get_by_role("button", name="Create a link").click()
         people.append(Person(shop, page.locator("#link").inner_text()))
         return people[-1]
 

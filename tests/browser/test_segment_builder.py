@@ -86,7 +86,7 @@ def test_analyst_builds_bought_twice_and_not_back(page, town) -> None:
     """By hand: Ann and Dot bought twice or more and have no session; Bea was just here."""
     page.go("/segments")
     page.get_by_role("link", name="New segment").click()
-    page.get_by_label("Name of the segment").fill("Bought twice, not back for 30 days")
+    page.get_by_label("Name of the segment").fill("Bought twice, no visit for 30 days")
     page.get_by_label("Of what").select_option("order")
     page.get_by_label("How many").select_option("at least")
     page.get_by_label("Number").fill("2")
@@ -110,7 +110,7 @@ def test_analyst_builds_bought_twice_and_not_back(page, town) -> None:
     assert page.get_by_text("where Started At is in the past 30 days").is_visible()
     assert page.locator(".stat dd").first.inner_text() == "2"
     page.get_by_role("link", name="Why?").first.click()
-    assert page.get_by_role("heading", level=1).inner_text().endswith("not back for 30 days")
+    assert page.get_by_role("heading", level=1).inner_text().endswith("no visit for 30 days")
     assert page.get_by_role("heading", name="Guests without any session").is_visible()
     assert page.get_by_text("found 3", exact=True).or_(page.get_by_text("found 2")).is_visible()
     assert page.get_by_text("City is equal to", exact=True).is_visible()
@@ -138,7 +138,7 @@ def test_sums_and_sequences_are_built_and_counted(page, town) -> None:
     assert page.get_by_text("then no Order within 7 days").is_visible()
     page.get_by_role("link", name="Edit").click()
     _counted(page, 2)
-    assert page.get_by_label("Days after the step before").last.input_value() == "7"
+    assert page.get_by_label("Days after the previous step").last.input_value() == "7"
 
 
 def test_a_step_has_rules_of_its_own(page, api, town) -> None:
@@ -219,7 +219,7 @@ def test_what_the_api_defined_opens_and_saves_back_unchanged(page, api) -> None:
     page.go("/segments/by_the_api/edit")
     page.wait_for_url("**/segments/by_the_api")
     assert page.get_by_role("link", name="Edit").count() == 0
-    assert page.get_by_text("has no place for").is_visible()
+    assert page.get_by_text("cannot show every part of").is_visible()
 
 
 def test_values_are_suggested_with_their_shares(page, town) -> None:

@@ -45,7 +45,7 @@ def defined(api):
 
 def _build(page) -> None:
     """Price of orders at the fair, added up, in EUR; by keys alone from the rule on."""
-    page.get_by_label("How it is made").select_option("Added up")
+    page.get_by_label("How it is computed").select_option("Sum")
     page.get_by_label("Of which field").wait_for()
     page.get_by_label("Of which field").select_option("Price")
     page.get_by_label("Currency").wait_for()
@@ -93,7 +93,7 @@ def test_a_marketer_defines_a_trait_and_sees_its_values(page, api, buyers) -> No
     assert {name: kept[name] for name in told} == told
     assert kept["rules"] == [rule]
     page.get_by_role("link", name="Edit").click()
-    page.get_by_label("How it is made").select_option("How many there are")
+    page.get_by_label("How it is computed").select_option("Count")
     page.get_by_role("heading", name="How many orders").wait_for()
     assert live.locator("dd").all_inner_texts() == ["2", "2", "2"]
     page.get_by_role("button", name="Save", exact=True).last.click()
@@ -107,7 +107,7 @@ def test_leaving_with_unsaved_changes_asks_first(page) -> None:
     asked = []
     page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
     page.get_by_label("Name", exact=True).fill("Half done")
-    page.get_by_label("How it is made").select_option("On average")
+    page.get_by_label("How it is computed").select_option("Average")
     page.get_by_label("Of which field").wait_for()
     page.get_by_role("link", name="Cancel").click(no_wait_after=True)
     page.wait_for_function("() => true")
@@ -159,4 +159,4 @@ def test_what_the_api_defined_saves_back_as_it_was(page, api) -> None:
     assert api.put("/innkeeper/v1/traits/oddOne", json=sum_in_euro).status_code == 200
     page.go("/traits/of/oddOne/edit")
     page.wait_for_url("**/traits/of/oddOne")
-    assert page.get_by_text("The form has no place for all of this definition").is_visible()
+    assert page.get_by_text("The form cannot show every part of this definition").is_visible()

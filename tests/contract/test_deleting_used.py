@@ -49,7 +49,7 @@ def test_f20_a_segment_with_exports_and_a_webhook_is_409_with_each(api: Api) -> 
     assert refused(api.delete(path)) == [
         "Audience export calls reads it.",
         "Audience export letters reads it.",
-        "Webhook https://example.com/hook learns who enters and leaves it.",
+        "Webhook https://example.com/hook receives the guests who enter and leave it.",
     ]
     assert api.get(path).status_code == 200
     for name in ("letters", "calls"):

@@ -629,8 +629,8 @@ def test_a_copy_that_stands_still_is_given_up(
         (item,) = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]
         errors.append(item["deliveryError"])
     assert errors == [
-        "TimeoutError: nothing moved for 0.1 seconds",
-        "TimeoutError: an earlier attempt still hangs",
+        "TimeoutError: no data was transferred for 0.1 seconds",
+        "TimeoutError: an earlier attempt has not ended yet",
     ]
     stored.write_bytes(content)
     stored.unlink()

@@ -261,7 +261,7 @@ def test_f21_a_header_that_is_no_list_of_versions_is_400(api: Api, header: str) 
     path = _guest(api)
     sent = {"If-Match": header.encode("latin-1")}
     answer = api.patch(path, json={"city": "Cork"}, headers=sent)
-    told = "If-Match must be * or versions as ETag shows them."
+    told = "If-Match must be * or a list of ETags."
     assert (answer.status_code, answer.json()) == (400, problem(400, told))
 
 

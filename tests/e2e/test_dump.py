@@ -95,11 +95,11 @@ def test_the_embedded_database_moves_to_a_server(
 
     again = run("db", "restore", file, "--database", empty_dsn, "--data", moved)
     assert again.returncode != 0
-    assert "holds an installation already" in again.stderr
+    assert "already contains an installation" in again.stderr
 
 
 def test_what_cannot_be_dumped_is_a_sentence(tmp_path: Path, empty_dsn: str) -> None:
     done = run("db", "dump", tmp_path / "file", "--database", empty_dsn)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "no installation" in done.stderr
+    assert "no Innkeeper installation" in done.stderr
     assert not list(tmp_path.iterdir())

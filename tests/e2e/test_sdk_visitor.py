@@ -98,7 +98,9 @@ def test_quarantine_at_the_command_line(shop: Api, running: Innkeeper) -> None:
     assert (listed[0]["ref"], listed[0]["reason"]) == (ref, "unknown point of sale")
     assert "2 still wait" in run("quarantine", "replay", *where).stdout
     assert run("points-of-sale", "create", "later", *where).returncode == 0
-    assert run("quarantine", "replay", ref, *where).stdout.startswith("1 attached, 0 still wait.")
+    assert run("quarantine", "replay", ref, *where).stdout.startswith(
+        "1 attached, 0 still in quarantine."
+    )
     done = json.loads(run("quarantine", "replay", "--json", *where).stdout)
     assert [one["reason"] for one in done.pop("items")] == ["reserved name"]
     assert done == {"attached": 0, "waiting": 1, "reasons": {"reserved name": 1}}

@@ -21,7 +21,7 @@ from innkeeper.rules.access import Role
 from innkeeper.web.ui.routes import PAGES
 
 EVERYBODY = {"filterGroups": [{"entity": "guest"}]}
-ASKED = "Somebody else changed this meanwhile"
+ASKED = "Somebody else changed this in the meantime"
 
 CREATES = "it creates; what exists already is refused (409)"
 ONE_SHOT = "it does something once, and replaces nothing that somebody typed"
@@ -235,7 +235,7 @@ def test_f21_every_form_with_a_version_asks_when_it_comes_too_late(
             assert answer.status_code == 412, (path, sent, answer.text[-2000:])
             text = html.unescape(answer.text)
             assert ASKED in text, path
-            assert "Take what is stored" in text, (path, "both, and a choice")
+            assert "Use the stored values" in text, (path, "both, and a choice")
             asked.add(page)
     assert len(asked) == 12
 

@@ -20,7 +20,7 @@ def assert_asked(answer: httpx.Response, *shown: str) -> str:
     """Both are on the page; the version that another save of it replaces."""
     assert answer.status_code == 412, answer.text
     text = html.unescape(answer.text)
-    for each in ("Somebody else changed this meanwhile", *shown):
+    for each in ("Somebody else changed this in the meantime", *shown):
         assert each in text, each
     return field(answer.text, "version")
 
@@ -32,7 +32,7 @@ def test_f21_a_guest(owner: Person, api: Api) -> None:
     api.patch(href, json={"city": "Galway"})
     form = {"first_name": "Bea", "city": "Cork"}
     answer = owner.post(path, **form, version=version)
-    newer = assert_asked(answer, "Cork", "Galway", "Take what is stored")
+    newer = assert_asked(answer, "Cork", "Galway", "Use the stored values")
     assert api.get(href).json()["firstName"] == "Ann"
     assert re.search(r'name="first_name" value="Bea"', answer.text), "what was typed is kept"
     # What is wrong with the form does not make the version newer.
@@ -97,7 +97,7 @@ def test_f21_a_trait(owner: Person, api: Api) -> None:
     version = field(owner.get(path).text, "version")
     api.put(href, json={"entity": "session", "function": "count"})
     form = {"name": "Bought", "entity": "event", "function": "count", "operator": "AND"}
-    newer = assert_asked(owner.post(path, **form, do="save", version=version), "What it is")
+    newer = assert_asked(owner.post(path, **form, do="save", version=version), "Meaning")
     assert api.get(href).json()["definition"]["entity"] == "session"
     assert owner.post(path, **form, do="save", version=newer).status_code == 303
     # A new one takes no name that there is.

@@ -283,7 +283,7 @@ def test_i3_one_column_shows_the_decimal_mark_of_another(read: Read) -> None:
 def test_i3_codes_and_damage_are_refused_as_numbers(read: Read) -> None:
     to = {"columns": {"A": "extensions.ext.a"}}
     assert read("A\n00042\n", **to, types={"A": "number"}) == [
-        "A: is a code, not a number, which would lose its zeros: take the column out of [types]"
+        "A: is a code with leading zeros, not a number: remove the column from [types]"
     ]
     (damaged,) = read("A\n4.47712E+11\n", **to)
     assert damaged.startswith("A: is a value that a spreadsheet damaged")

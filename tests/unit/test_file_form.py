@@ -128,7 +128,7 @@ def test_i1_500_columns(rows_of: Made) -> None:
     [
         (b"", "it is empty"),
         (b"\n \n", "it is empty"),
-        (b"Email,Name\n", "it has names of columns, and no rows"),
+        (b"Email,Name\n", "it has column names but no rows"),
         (b"<!DOCTYPE html><html><body>Please sign in</body></html>", "it is a web page or XML"),
         (b'E,N\na,ok\nb,"24 inch\nc,ok\nd,ok\n', OPEN_QUOTE),
         (b'E,N\n"p\nq","x\ny\n1,2\n', OPEN_QUOTE),

@@ -37,7 +37,7 @@ from innkeeper.cli.reports import report
 
 app = typer.Typer(
     name="innkeeper",
-    help="A self-hosted customer data platform that speaks the Sitecore CDP APIs.",
+    help="A self-hosted customer data platform that implements the Sitecore CDP APIs.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -59,7 +59,7 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """A self-hosted customer data platform that speaks the Sitecore CDP APIs."""
+    """A self-hosted customer data platform that implements the Sitecore CDP APIs."""
 
 
 RUN: Final = "Run"

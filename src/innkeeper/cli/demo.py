@@ -43,7 +43,7 @@ class DemoPlan:
 @takes_database
 def demo(
     context: CommandContext,
-    guests: Annotated[int, typer.Option(min=1, help="People who visit the shop.")] = 5000,
+    guests: Annotated[int, typer.Option(min=1, help="Number of people who visit the shop.")] = 5000,
     workspace: Annotated[str, typer.Option(help="Empty workspace to fill.")] = "live",
     seed: Annotated[int, typer.Option(help="Seed of the random data.")] = 1,
     only_guests: Annotated[
@@ -51,7 +51,7 @@ def demo(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Fill a workspace with a shop: guests, 18 months of sessions and orders, duplicates.
+    """Fill a workspace with demo data of a shop: guests, duplicates, 18 months of orders.
 
     It also has segments, traits, exports and imports with some failed records.
     """

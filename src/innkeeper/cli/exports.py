@@ -77,7 +77,7 @@ def _record_marks(file: str, entity: str, *, is_guarded: bool) -> None:
     try:
         is_ours = not beside.exists() or beside.read_text(encoding="utf-8").startswith(ours)
         if is_guarded and not is_ours:
-            raise OperatorError(f"{beside} was not written by an export: move it away first.")
+            raise OperatorError(f"{beside} was not written by an export: move or rename it first.")
         if is_guarded:
             beside.write_text(MAPPING.format(entity=entity), encoding="utf-8")
         elif is_ours and file != STDIN:

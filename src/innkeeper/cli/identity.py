@@ -135,7 +135,7 @@ def apply(
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """Put rules in force and merge existing guests by them; if interrupted, a server continues."""
+    """Put rules in force and merge existing guests; a running server continues if interrupted."""
     from innkeeper.actions.identity import rule_changes, rule_settings
     from innkeeper.cli.output import show
 
@@ -166,7 +166,7 @@ def why(
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """Explain a guest: the merges in force and the records that matched it."""
+    """Explain a guest: list the merges in force and the records that matched it."""
     from innkeeper.actions.identity import merges
     from innkeeper.cli.output import show, table
 
@@ -236,7 +236,7 @@ def unmerge(
 @command(app, "guarded")
 def guarded(
     context: CommandContext,
-    limit: Annotated[int, typer.Option(help="Most entries to list.", min=1, max=10000)] = 50,
+    limit: Annotated[int, typer.Option(help="Maximum number of entries.", min=1, max=10000)] = 50,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
@@ -258,7 +258,8 @@ def guarded(
 def guards(
     context: CommandContext,
     group_limit: Annotated[
-        int | None, typer.Option(help="Most guests that share a value or form a group.", min=1)
+        int | None,
+        typer.Option(help="Maximum number of guests that share a value or form a group.", min=1),
     ] = None,
     region: Annotated[
         str | None, typer.Option(help="Country of national phone numbers, e.g. IE.")
@@ -278,7 +279,7 @@ def guards(
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """Show the guards, after changing those that are named."""
+    """Show the settings of the guards, and change those that are named."""
     from innkeeper.actions.identity import rule_settings
     from innkeeper.cli.output import print_rows
     from innkeeper.wire.identity.rules import read_guards

@@ -142,7 +142,7 @@ async def _suggested_layout(
     if suggestion.undecided:
         path.write_text(suggestion.mapping_file(), encoding="utf-8")
         questions = " ".join(dict.fromkeys(suggestion.undecided.values()))
-        raise OperatorError(f"{name} leaves something open. {questions} Choose it in {path}.")
+        raise OperatorError(f"{name} needs a decision. {questions} Choose in {path}.")
     mapping = mapping_of(entity, suggestion.document())
     mapping = replace(mapping, sheet=options.sheet, refuse=options.refuse)
     try:
@@ -172,7 +172,7 @@ def _show(name: str, suggestion: "Suggestion") -> None:
     if len(suggestion.columns) > _SHOWN:
         print(f"  and {len(suggestion.columns) - _SHOWN} more", file=sys.stderr)
     for target, constant in suggestion.constants.items():
-        print(f"  {target} is {constant} where the file has none", file=sys.stderr)
+        print(f"  {target} is {constant} where the file has no value", file=sys.stderr)
     for note in suggestion.notes:
         print(f"  {note}", file=sys.stderr)
 

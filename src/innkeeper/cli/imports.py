@@ -130,7 +130,9 @@ DryRun = Annotated[
 ]
 RejectsPath = Annotated[
     Path | None,
-    typer.Option(help="File for failed records, with line and reason; FILE.rejects.ndjson."),
+    typer.Option(
+        help="File for failed records, with line and reason; by default FILE.rejects.ndjson."
+    ),
 ]
 Form = Annotated[
     str | None,
@@ -172,9 +174,9 @@ def import_(
 ) -> None:
     """Import guests, orders or events from CSV, JSON, Parquet, Excel or OpenDocument files.
 
-    A table without a mapping is taken as its columns show; what they leave open is asked. An
-    interrupted import continues when the same file is imported again. `innkeeper import undo`
-    removes what an import created and restores what it changed; --dry-run shows that only.
+    Without a mapping, columns are recognised by their names and cells, and you are asked about the
+    others. An interrupted import continues when the same file is imported again. `innkeeper import
+    undo` removes what an import created and restores what it changed; --dry-run shows that only.
     """
     if files[0] == UNDO:
         undo_import(UndoOptions(context, workspace, skip_changed, dry_run, json), files[1:])

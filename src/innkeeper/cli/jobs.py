@@ -17,7 +17,7 @@ def jobs_list(
     status: Annotated[
         str | None, typer.Option(help="Only todo, doing, succeeded, failed or aborted ones.")
     ] = None,
-    limit: Annotated[int, typer.Option(help="Most jobs to list.", min=1, max=1000)] = 50,
+    limit: Annotated[int, typer.Option(help="Maximum number of jobs.", min=1, max=1000)] = 50,
     json: Json = False,
 ) -> None:
     """List the newest jobs."""

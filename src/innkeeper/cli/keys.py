@@ -30,7 +30,10 @@ def keys_create(
     ] = "live",
     compatibility: Annotated[
         Literal["open", "official"],
-        typer.Option(help="Which API to follow where the documented ones contradict each other."),
+        typer.Option(
+            help="Which documentation the API follows where they contradict each other: open or "
+            "official."
+        ),
     ] = "open",
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
     scope: Scopes = None,

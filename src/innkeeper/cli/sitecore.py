@@ -178,8 +178,8 @@ class _FolderTransfer:
         ]
         print_rows(rows, as_json, "entity", "source", "here")
         for (entity, fault), number in counts.faults.most_common(_SHOWN):
-            print(f"innkeeper: left out of {entity}: {fault} ({number:,})", file=sys.stderr)
+            print(f"innkeeper: not imported from {entity}: {fault} ({number:,})", file=sys.stderr)
         for one in counts.missing:
             print(f"innkeeper: {one.entity} {one.ref} is missing: {one.reason}", file=sys.stderr)
         if counts.missing:
-            print(f"innkeeper: all that is missing is in {missing_path}", file=sys.stderr)
+            print(f"innkeeper: the list of missing records is in {missing_path}", file=sys.stderr)

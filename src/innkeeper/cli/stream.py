@@ -166,7 +166,7 @@ def aliases_delete(
 def quarantine_list(
     context: CommandContext,
     reason: Reason = None,
-    limit: Annotated[int, typer.Option(min=1, help="Most entries to list.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of entries.")] = 50,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
@@ -222,7 +222,7 @@ def quarantine_replay(
         counts = {"attached": done.attached, "waiting": done.pending, "reasons": done.reasons}
         show({**counts, "items": items})
         return
-    print(f"{done.attached} attached, {done.pending} still wait.")
+    print(f"{done.attached} attached, {done.pending} still in quarantine.")
     for why, count in sorted(done.reasons.items()):
         print(f"  {count}: {why}")
 

@@ -93,7 +93,7 @@ def limited(connection: "Connection", seconds: float) -> Iterator[None]:
     try:
         yield
     except duckdb.InterruptException as error:
-        raise Unavailable(f"The question took longer than {seconds:g} seconds.") from error
+        raise Unavailable(f"The query took longer than {seconds:g} seconds.") from error
     except duckdb.Error as error:
         # Errors of object storage have no kind of their own.
         if type(error) is duckdb.Error or isinstance(error, duckdb.IOException):

@@ -101,9 +101,7 @@ class Limit:
         self._ended.set()
         self._context.removeJobTag(self._tag)
         if fault is not None and self._late:
-            raise Unavailable(
-                f"The question took longer than {self._seconds:g} seconds."
-            ) from fault
+            raise Unavailable(f"The query took longer than {self._seconds:g} seconds.") from fault
 
     def _watch(self) -> None:
         pause = self._seconds

@@ -74,7 +74,7 @@ async def find_sql_members(
     if outcome.exceeded == "memory":
         outcome.reason = f"needs more than {lake.memory_mb} MB of memory"
     elif outcome.exceeded:
-        outcome.unavailable = f"The question took longer than {seconds:g} seconds."
+        outcome.unavailable = f"The query took longer than {seconds:g} seconds."
     _raise_problem(outcome)
     return lake.members, outcome.rows
 

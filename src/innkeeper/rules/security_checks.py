@@ -268,7 +268,7 @@ def _keys(facts: Facts) -> Iterator[Check]:
             "unused keys",
             Severity.WARNING,
             f"Not used for {UNUSED.days} days: {', '.join(old)}.",
-            "Revoke what nobody needs: `innkeeper keys revoke`.",
+            "Revoke unused keys: `innkeeper keys revoke`.",
         )
     if not wide and not old:
         yield Check("keys", Severity.GOOD, f"{len(facts.keys)} API keys, none too wide or unused.")

@@ -64,8 +64,8 @@ def find_dialect(lines: Sequence[str], delimiter: str = "", header_line: int = 0
     at = first + position
     if any(map(_is_address, header)):
         raise Unreadable(
-            f"line {at + 1}: holds values, not names of columns. Write a first line that names "
-            "the columns"
+            f"line {at + 1}: contains values, not column names. Add a first line with the names "
+            f"of the columns"
         )
     return CsvDialect(
         delimiter,

@@ -172,7 +172,7 @@ def _place_of(url: object, own: DestinationPath) -> DestinationPath:
     if not isinstance(url, str) or not url.strip() or len(url) > LONGEST or not url.isprintable():
         raise BadDestination("must be the name of a folder, or a URL such as s3://bucket/folder")
     if "::" in url:
-        raise BadDestination("must be one place: protocols cannot be chained")
+        raise BadDestination("must be one location: protocols cannot be chained")
     if "://" in url or url.startswith("/"):
         return _parse(url)
     return DestinationPath("", (*own.parts, *_parts(url)))
@@ -207,7 +207,7 @@ def _parse(text: str) -> DestinationPath:
 def _parts(path: str) -> tuple[str, ...]:
     parts = tuple(part for part in path.split("/") if part)
     if any(part in (".", "..") for part in parts):
-        raise BadDestination("must hold no . and no .. between slashes")
+        raise BadDestination("must not contain . or .. between slashes")
     return parts
 
 

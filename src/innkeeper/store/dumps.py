@@ -44,7 +44,7 @@ def dump(dsn: str, target: Path, progress: Progress) -> None:
     """
     server = _inspect(dsn)
     if not server.schemas:
-        raise OperatorError("The database holds no installation: there is nothing to dump.")
+        raise OperatorError("The database contains no Innkeeper installation to dump.")
     tool = _program("pg_dump", dsn, at_least=server.major)
     schemas = [f"--schema={name}" for name in server.schemas]
     half = target.with_name(target.name + ".part")
@@ -70,7 +70,7 @@ def restore(dsn: str, source: Path, progress: Progress) -> None:
     """
     if _inspect(dsn).schemas:
         raise OperatorError(
-            f"{masked(dsn)} holds an installation already: restore into an empty database."
+            f"{masked(dsn)} already contains an installation: restore into an empty database."
         )
     if not os.access(source, os.R_OK):
         raise OperatorError(f"{source} cannot be read.")

@@ -90,7 +90,7 @@ def _fernet(settings: Settings) -> "MultiFernet":
         except ValueError:
             source = "The setting secrets_key" if settings.secrets_key else f"The file {file}"
             raise OperatorError(
-                f"{source} holds something that is no key: 32 bytes in URL-safe base64 each."
+                f"{source} has an invalid key. A key is 32 bytes in URL-safe base64."
             ) from None
         age = 0 if settings.secrets_key else _age(file)
         cached = _cached[settings.data] = _Cached(settings.secrets_key, age, fernet)

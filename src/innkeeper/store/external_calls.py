@@ -35,7 +35,7 @@ async def within(
     """
     stuck = _stuck.get(place)
     if stuck is not None and not stuck.done():
-        raise TimeoutError("an earlier attempt still hangs")
+        raise TimeoutError("an earlier attempt has not ended yet")
     _stuck.pop(place, None)
     attempt = _Attempt(act, undo)
     began = time.monotonic()
@@ -49,7 +49,7 @@ async def within(
         if is_late and attempt.give_up():
             _stuck[place] = future
             waiting.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-            raise TimeoutError(f"nothing moved for {seconds:g} seconds")
+            raise TimeoutError(f"no data was transferred for {seconds:g} seconds")
 
 
 class _Attempt(Generic[Result]):

@@ -168,7 +168,7 @@ async def _connected(dsn: str) -> AsyncIterator[Connection]:
             yield connection
     except psycopg.Error as error:
         reason = " ".join(str(error).split())
-        raise OperatorError(f"The database refused to be prepared: {reason}.") from error
+        raise OperatorError(f"The database could not be migrated: {reason}.") from error
 
 
 async def _inspect(connection: Connection) -> None:

@@ -100,7 +100,7 @@ def target_of(url: object) -> Target:
     if parts.scheme not in _PORTS or not host or port == 0 or "%" in host:
         raise BadAddress("must be an http or https URL")
     if parts.username is not None or parts.password is not None:
-        raise BadAddress("must hold no user name and no password")
+        raise BadAddress("must not contain a user name or a password")
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
     query = quote(parts.query, safe="/%:@!$&'()*+,;=~-._?")
     return Target(
@@ -243,7 +243,7 @@ def _head(method: str, target: Target, headers: Mapping[str, str], body: bytes) 
     lines += [f"{name}: {value}" for name, value in headers.items()]
     lines += [f"Content-Length: {len(body)}", "Accept-Encoding: identity", "Connection: close"]
     if any(not line.isprintable() for line in lines):
-        raise BadAddress("a header holds a line break")
+        raise BadAddress("a header contains a line break")
     return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
 
 

@@ -52,7 +52,7 @@ def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     lines = [b"%b: %b" % pair for pair in headers]
     block = b"\r\n%b\r\n" % _LINE_END.join(lines)
     if block.translate(None, _IN_HEADERS) != _LINE_END * (len(lines) + 1):
-        raise RuntimeError("a header holds a control character")
+        raise RuntimeError("a header contains a control character")
     return block
 
 

@@ -34,5 +34,5 @@ def expected_in(header: bytes | None) -> Expected | None:
         return Expected()
     tags = [_TAG.fullmatch(part) for part in text.split(",")] if len(header) <= MAX_LENGTH else []
     if not tags or None in tags:
-        raise BadRequest("If-Match must be * or versions as ETag shows them.")
+        raise BadRequest("If-Match must be * or a list of ETags.")
     return Expected(frozenset(tag[1] for tag in tags if tag))

@@ -247,7 +247,7 @@ def _check_scopes(scopes: frozenset[Scope], by: frozenset[Scope]) -> None:
     """Raise `Forbidden` for scopes that the caller lacks (`by`)."""
     lacking = in_order(scopes - by)
     if lacking:
-        raise Forbidden(f"A key cannot be wider than its maker: you lack {', '.join(lacking)}.")
+        raise Forbidden(f"You cannot give a key scopes that you do not have: {', '.join(lacking)}.")
 
 
 async def touch(work: Work, client_key: str) -> None:

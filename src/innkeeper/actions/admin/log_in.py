@@ -118,7 +118,7 @@ async def _log_in(lend: Lend, limits: Limits, attempt: Attempt) -> LoggedIn:
         stored = (row and row["password_hash"]) or _NOBODY
         is_right = await asyncio.to_thread(is_password, stored, attempt.password)
     if row is None or not is_right or row["disabled_at"] is not None:
-        raise users.LoginRefused("That e-mail address and password do not belong together.")
+        raise users.LoginRefused("The e-mail address or the password is wrong.")
     async with lend() as work, work.transaction():
         for budget in budgets:
             query = "users.uncount_attempt" if budget.shared else "users.forget_attempts"

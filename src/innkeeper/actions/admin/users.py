@@ -189,7 +189,7 @@ def _check_giver(
 ) -> None:
     """Raise `LoginRefused` if `by` may not grant or change this role or these workspaces."""
     if not may_give(by.role, before, after):
-        raise LoginRefused("Only an owner makes and changes owners.")
+        raise LoginRefused("Only an owner can create or change owners.")
     if not covers(by.memberships, *memberships):
         raise LoginRefused("You can only give and change access to workspaces that you may open.")
 

@@ -52,7 +52,7 @@ async def retry_message(work: Work, sequence: int) -> None:
     """Queue a cancelled message again; raises `Conflict` for any other."""
     async with work.transaction():
         if not await work.run("webhooks.again", sequence=sequence, now=clock.now()):
-            raise Conflict("Only a message that was given up is sent again.")
+            raise Conflict("Only a message that has failed can be sent again.")
         await audit.note(work, "webhook.again", sequence=str(sequence))
 
 

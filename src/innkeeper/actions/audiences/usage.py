@@ -69,7 +69,7 @@ async def of_segment(work: Work, segment: Record) -> list[Use]:
     uses = [Use(EXPORT, row["friendly_id"], row["name"], "reads it") for row in rows]
     if segment["webhook"]:
         url = segment["webhook"]
-        uses.append(Use(WEBHOOK, url, url, "learns who enters and leaves it"))
+        uses.append(Use(WEBHOOK, url, url, "receives the guests who enter and leave it"))
     return uses
 
 

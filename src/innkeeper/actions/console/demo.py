@@ -54,7 +54,7 @@ async def prepare(database: Database, workspace: str) -> datetime:
         counted = await work.one("guests.count_all")
         if counted and counted["total"]:
             raise OperatorError(
-                f"{workspace} holds guests already: choose an empty workspace with --workspace."
+                f"{workspace} already contains guests: choose an empty workspace with --workspace."
             )
         for point in POINTS_OF_SALE:
             try:

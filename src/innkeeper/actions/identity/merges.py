@@ -44,7 +44,7 @@ async def create(
     Raises `Invalid` if a guest does not exist or is retired, or if both are the same guest.
     """
     if survivor == absorbed:
-        raise Invalid(Problem("absorbed", "must be another guest than survivor"))
+        raise Invalid(Problem("absorbed", "must not be the survivor"))
     refs_by_name = {"survivor": survivor, "absorbed": absorbed}
     async with work.transaction():
         # Read before locking: a transaction that holds a retired guest may wait for its survivor.

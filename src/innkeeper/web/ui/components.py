@@ -35,8 +35,8 @@ _USES: Final = (
     Use("export", "weekly", "Weekly mail", "reads it"),
     Use("segment", "vip", "VIP", "compares with it"),
     Use("trait", "dearest", "Dearest", "counts it"),
-    Use("events", "", "12 late events", "wait for it"),
-    Use("webhook", "", "https://example.com/hook", "gets its messages"),
+    Use("events", "", "12 late events", "need it"),
+    Use("webhook", "", "https://example.com/hook", "receives its messages"),
 )
 _ENTITY: Final = {
     "name": "event",

@@ -28,13 +28,13 @@ SCHEDULES: Final = (
     ("", "Only on request"),
     (DAILY, "Every day at 00:30 UTC"),
     (WEEKLY, "Every Monday at 00:30 UTC"),
-    ("cron", "By a cron line"),
+    ("cron", "By a cron expression"),
 )
-KINDS: Final = ((FULL_SYNC, "Everybody in it"), (DELTA, "Who came and who went since last time"))
+KINDS: Final = ((FULL_SYNC, "All guests"), (DELTA, "Guests added and removed since the last run"))
 DESTINATIONS: Final = (
-    ("", "Kept here, to download"),
+    ("", "Stored here, to download"),
     ("FOLDER", "A folder or a bucket"),
-    ("WEBHOOK", "A web address, in batches"),
+    ("WEBHOOK", "A URL, in batches"),
 )
 UNCHANGED: Final = "="
 """Value in place of a segment: the filter stays as it is."""
@@ -65,7 +65,7 @@ async def create(visit: Visit) -> Response:
 
 def _secret_note(visit: Visit, stored: str) -> str:
     secret = webhook_secret(visit.work.settings, stored)
-    return f" Its messages are signed with {secret}, which is shown this once."
+    return f" Its messages are signed with {secret}, which is shown only once."
 
 
 async def save(visit: Visit) -> Response:
@@ -84,7 +84,7 @@ async def _finish(visit: Visit, row: Record, note: str) -> Response:
     """Run a stored export when the form asks for it, and go to its page."""
     if visit.form_text("run"):
         await audience_exports.start(visit.work, row["ref"])
-        note += " It is being run."
+        note += " An execution was started."
     return visit.go(f"/exports/{row['friendly_id']}", note)
 
 
@@ -139,7 +139,7 @@ async def _form(visit: Visit, row: Record | None, stored: dict[str, Any]) -> Res
         row=row,
         fields=fields,
         segments=[("", "Choose one: it was deleted"), *choices] if is_segment_deleted else choices,
-        filters=[("", "Nobody else is left out"), *unchanged, *choices],
+        filters=[("", "No filter: all guests"), *unchanged, *choices],
         groups=_columns(),
         free=_free(catalogue) if is_whole else None,
         kinds=KINDS,

@@ -74,7 +74,7 @@ async def run_action(visit: Visit) -> Response:
         await audience_exports.delete(visit.work, row["ref"])
         return visit.go("/exports", f"{row['name']} was deleted.")
     await audience_exports.start(visit.work, row["ref"])
-    return visit.go(f"/exports/{name}", "It is being run.")
+    return visit.go(f"/exports/{name}", "An execution was started.")
 
 
 async def download(visit: Visit) -> Response:

@@ -85,7 +85,7 @@ async def save(visit: Visit) -> Response:
             changes=audit.changed(guest, after, changes),
             fields=sorted(body),
         )
-    note = "Saved." if body else "Nothing was different."
+    note = "Saved." if body else "Nothing changed."
     return visit.go(f"/guests/{guest['ref']}/properties", note)
 
 

@@ -102,7 +102,7 @@ async def undo(visit: Visit) -> Response:
     visit.check_version(_version_of_undo(undone))
     survivor = undone["merge"]["survivor_ref"]
     return visit.go(
-        f"/guests/{survivor}/identity", "The merge was undone: these are two guests now."
+        f"/guests/{survivor}/identity", "The merge was undone. There are two guests again."
     )
 
 
@@ -147,7 +147,7 @@ async def merge(visit: Visit) -> Response:
             raise Outdated(None)
         visit.check_version(_version_of([await guests.fetch(visit.work, ref) for ref in pair]))
     await merges.create(visit.work, survivor, absorbed)
-    return visit.go(f"/guests/{survivor}/identity", "The two records are one guest now.")
+    return visit.go(f"/guests/{survivor}/identity", "The guests were merged.")
 
 
 def _version_of(records: list[Record]) -> str:

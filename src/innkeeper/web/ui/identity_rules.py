@@ -68,7 +68,7 @@ async def change(visit: Visit) -> Response:
         note = "The rules are in force. Existing guests are being merged in the background."
     else:
         await rule_settings.replace_rules(visit.work, rules, visit.expected)
-        note = "The rules are in force for what arrives from now on."
+        note = "The rules are in force for new records."
     return visit.go("/settings/identity-rules", note)
 
 

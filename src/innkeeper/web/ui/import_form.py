@@ -82,7 +82,7 @@ class ImportDraft:
         if self.open_numbers and not self.mapping.rules.decimal:
             sentences.append(f"Choose the decimal mark of {', '.join(self.open_numbers[:5])}.")
         if self.is_priced and "currencyCode" not in self.mapping.constants:
-            sentences.append("Nothing in the file says the currency of its amounts: choose it.")
+            sentences.append("The file does not name the currency of its amounts: choose it.")
         return [*sentences, *self.open_columns().values()]
 
     def try_rows(self, rules: IdentityRules) -> Trial:

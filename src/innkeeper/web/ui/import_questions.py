@@ -115,7 +115,7 @@ def _number_questions(draft: ImportDraft, *, is_masked: bool) -> Iterator[FileQu
 def _currency(draft: ImportDraft) -> Iterator[FileQuestion]:
     if draft.is_priced:
         value = str(draft.mapping.constants.get("currencyCode") or "")
-        hint = "Nothing in the file says it. ISO 4217."
+        hint = "The file does not name a currency. ISO 4217 code."
         text = "Currency of the amounts"
         yield FileQuestion("currency", text, value, not value, placeholder="EUR", hint=hint)
 

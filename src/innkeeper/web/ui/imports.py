@@ -46,14 +46,14 @@ from innkeeper.wire.bulk.sample import TableSample
 Result = TypeVar("Result")
 
 HOLDS: Final = (
-    ("", "What its columns show"),
+    ("", "Recognise by columns"),
     *(("guests", "Guests"), ("orders", "Orders"), ("events", "Events")),
 )
 DRY_RUN_RECORDS: Final = 10_000
 """Most records in a dry run of the screens; `innkeeper import --dry-run` takes all."""
 DRY_RUN_BYTES: Final = 64 << 20
 """Most bytes of their text, decompressed, in a dry run of the screens."""
-ACTION_LABELS: Final = {"start": "Import it", "discard": "Throw it away", "try": "Try it"}
+ACTION_LABELS: Final = {"start": "Import it", "discard": "Delete the file", "try": "Try it"}
 REJECTS_SHOWN: Final = 20
 """Most rejected records in a page."""
 REJECTS_COUNTED: Final = 10_000
@@ -71,7 +71,7 @@ async def upload(visit: Visit) -> Response:
     """Store a file, without importing it yet."""
     upload_file, entity = visit.form.get("file"), visit.form_text("entity")
     if entity not in dict(HOLDS):
-        raise BadRequest("Say what the file holds.")
+        raise BadRequest("Choose what the records are.")
     if not isinstance(upload_file, UploadFile) or not upload_file.filename:
         raise BadRequest("Choose a file.")
     ref, files = uuid4(), Files.of(visit.settings)
@@ -83,7 +83,7 @@ async def upload(visit: Visit) -> Response:
     entity = entity or stored.entity or ""
     if not entity:
         await _in_thread(visit, files.remove, name)
-        raise BadRequest("Nothing in the file shows what it holds: choose it.")
+        raise BadRequest("The columns do not show what the records are: choose it.")
     kind, size = cast(batches.Holds, entity), stored.size
     await imports.create(visit.work, kind, stored.file_options, stored.checksum, size, ref=ref)
     return visit.go(f"/imports/{ref}")
@@ -250,13 +250,13 @@ async def run_action(visit: Visit) -> Response:
         await imports.discard(visit.work, row["ref"], visit.expected)
         await _in_thread(visit, files.remove, name)
         import_files.forget_sample(name)
-        return visit.go("/imports", "The file was thrown away. Nothing was imported.")
+        return visit.go("/imports", "The file was deleted. Nothing was imported.")
     _, draft, wrong = await _read_draft(visit, row)
     if wrong or action == "preview":
         return await show_one(visit)
     mapping = draft.mapping if draft else None
     if mapping is not None and not mapping.columns:
-        raise BadRequest("Say what at least one column is.")
+        raise BadRequest("Choose a field for at least one column.")
     if draft is not None and (questions := draft.unanswered()):
         raise BadRequest(" ".join(questions))
     if action == "try":
@@ -309,8 +309,8 @@ async def _dry_run(visit: Visit, row: Record, mapping: ColumnMapping | None) -> 
         raise BadRequest(f"The file cannot be read: {error}.") from error
     if not is_whole and not records:
         raise BadRequest(
-            f"The first records are longer than {DRY_RUN_BYTES:,} bytes: too long to try here. "
-            "`innkeeper import --dry-run` tries files of any size."
+            f"The first records are longer than {DRY_RUN_BYTES:,} bytes, which is too long for a "
+            f"dry run here. Use `innkeeper import --dry-run` for files of any size."
         )
     return {
         "records": records,

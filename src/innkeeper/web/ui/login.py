@@ -57,7 +57,7 @@ class LoginPages:
         async with self._database.control() as work:
             owner = await users.fetch_link(work, link)
         if owner is None:
-            fault = "This link has expired or was used. Ask for another one."
+            fault = "This link has expired or was already used. Ask for a new one."
             return self._page(request, 403, fault=fault)
         return self._page(request, link=link, owner=owner)
 
@@ -127,7 +127,7 @@ class LoginPages:
         title, button, lead = "Log in", "Log in", ""
         if is_first_account:
             title, button = "Welcome to Innkeeper", "Create the owner's account"
-            lead = "This link creates the first account, which may do everything and invite others."
+            lead = "This link creates the account of the first owner."
         elif link:
             title, button = "Choose a password", "Save and log in"
             lead = f"For {owner['email']}." if owner.get("email") else ""

@@ -21,13 +21,15 @@ from innkeeper.wire.json_text import decode_object
 UNKNOWN_POINT: Final = "unknown point of sale"
 REMEDIES: Final = {
     UNKNOWN_POINT: "Open an event to create its point of sale and replay all that wait for it.",
-    "reserved name": "The name belongs to the product. Send another one; replaying cannot help.",
+    "reserved name": "The name is reserved. Send the event with another name; replay does not "
+    "help.",
     "bad attributes": "Its type requires more. Open the event to correct it; mend the sender.",
     "guest is not a customer": "The guest needs an IDENTITY event before it can check out.",
     "ext over 50 attributes": "Send at most 50 attributes in ext.",
-    "ext attribute unusable": "Names have letters, digits and _; values are text, numbers, flags.",
-    "ext attribute changed type": "An attribute keeps the type it had first.",
-    "bad member": "One member has a value it cannot have.",
+    "ext attribute unusable": "Names may have letters, digits and _; values are text, numbers or "
+    "booleans.",
+    "ext attribute changed type": "An attribute must keep the type of its first value.",
+    "bad member": "A member has an invalid value.",
 }
 
 
@@ -69,7 +71,7 @@ async def run_action(visit: Visit) -> Response:
     if visit.form_text("action") == "discard" and refs:
         await quarantine.discard(visit.work, refs[0])
         await audit.note(visit.work, "quarantine.discard", ref=ref)
-        return visit.go("/quarantine", "The event was given up.", reason=reason, order=order)
+        return visit.go("/quarantine", "The event was deleted.", reason=reason, order=order)
     if visit.form_text("action") == "create" and refs:
         reason, refs = UNKNOWN_POINT, None
         await _create_point_of_sale(visit, UUID(ref))
@@ -79,7 +81,7 @@ async def run_action(visit: Visit) -> Response:
     result = await replays.replay(visit.work, Selection(None if refs else reason, refs, of_order))
     await audit.note(visit.work, "quarantine.replay", attached=result.attached)
     mark = WARNING if result.pending else ""
-    note = f"{mark}{result.attached:,} attached, {result.pending:,} still wait."
+    note = f"{mark}{result.attached:,} attached, {result.pending:,} still in quarantine."
     note += "".join(f" {reason.capitalize()}: {n:,}." for reason, n in result.reasons.items())
     return visit.go("/quarantine", note, reason=reason if result.pending else None, order=order)
 

@@ -117,7 +117,7 @@ async def run_action(visit: Visit) -> Response:
         run = await segment_runs.run(visit.work, row["ref"])
         about = audit.AuditSubject("segment", row["friendly_id"])
         await audit.note(visit.work, "segment.run", about=about)
-        note = run["error"] or f"{run['rows']:,} guests are in it now."
+        note = run["error"] or f"{run['rows']:,} guests are in the segment."
         return visit.go(f"/segments/{name}", note)
     if action == "duplicate":
         copy = await segments.duplicate(visit.work, row["ref"])
@@ -127,9 +127,11 @@ async def run_action(visit: Visit) -> Response:
         return visit.go("/segments", f"{row['name']} was deleted.")
     if action == "start":
         await segments.start(visit.work, row["ref"])
-        return visit.go(f"/segments/{name}", "It is being published: Live within moments.")
+        return visit.go(
+            f"/segments/{name}", "The segment is being published and will be Live within seconds."
+        )
     await segments.pause(visit.work, row["ref"])
-    return visit.go(f"/segments/{name}", "It is paused.")
+    return visit.go(f"/segments/{name}", "The segment is paused.")
 
 
 async def show_why(visit: Visit) -> Response:

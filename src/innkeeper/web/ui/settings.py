@@ -162,7 +162,7 @@ async def workspace(visit: Visit) -> Response:
         tabs=TABS,
         retention=(
             ("Visitors without orders", limits.visitor_retention_days, "visitor_retention_days"),
-            ("Batches and what failed in them", limits.batch_days, "batch_days"),
+            ("Batches and their failed records", limits.batch_days, "batch_days"),
             ("Files of audience exports", export_runs.RETENTION.days, ""),
             ("Messages of webhooks", webhooks.RETENTION.days, ""),
         ),
@@ -173,9 +173,9 @@ async def reset(visit: Visit) -> Response:
     """Empty a sandbox when its name was typed; raises `BadRequest` otherwise."""
     name = visit.form_text("workspace")
     if not visit.is_sandbox or name != visit.workspace or visit.form_text("confirm") != name:
-        raise BadRequest("Type the name of this sandbox to empty it.")
+        raise BadRequest("Type the name of this sandbox to reset it.")
     await workspaces.reset(visit.work, name)
-    return visit.go("/settings/workspace", f"{name} is empty now. Its keys stay.")
+    return visit.go("/settings/workspace", f"{name} is empty now. Its keys remain.")
 
 
 async def log(visit: Visit) -> Response:

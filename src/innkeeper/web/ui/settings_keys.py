@@ -53,7 +53,13 @@ def _differing(visit: Visit, key: Record) -> list[tuple[str, str, str]]:
         stored = ", ".join(in_order(keys.scopes_in(key)))
         rows.append(("Scopes", ", ".join(visit.form_texts("scopes")), stored))
     if visit.form_text("action") == "rotate":
-        rows.append(("API token", "Another one", "Perhaps another one already: ask who made it"))
+        rows.append(
+            (
+                "API token",
+                "Another one",
+                "It may have been replaced: ask the person who created the key",
+            )
+        )
     return rows
 
 
@@ -80,10 +86,10 @@ async def change(visit: Visit) -> Response:
     elif action == "compatibility":
         compatibility = _compatibility(visit)
         await keys.set_compatibility(visit.work, client_key, compatibility, expected=expected)
-        return visit.go("/settings", f"The key answers as {compatibility} now.")
+        return visit.go("/settings", f"The key follows {compatibility} now.")
     elif action == "revoke":
         await keys.revoke(visit.work, client_key)
-        return visit.go("/settings", "The key was revoked. Calls with it are refused now.")
+        return visit.go("/settings", "The key was revoked. Requests with it are rejected.")
     else:
         raise BadRequest("Unknown action.")
     return await show(visit, fresh)
@@ -105,7 +111,7 @@ async def change_client(visit: Visit) -> Response:
     if action != "revoke" or client_id not in client_ids:
         raise BadRequest("There is no such key in this workspace.")
     await oauth.revoke(visit.work, client_id)
-    return visit.go("/settings", "The OAuth key and its tokens have ended.")
+    return visit.go("/settings", "The OAuth key and its tokens were revoked.")
 
 
 async def change_alias(visit: Visit) -> Response:
@@ -114,12 +120,12 @@ async def change_alias(visit: Visit) -> Response:
     own = {row["client_key"] for row in await keys.list_all(visit.work, visit.workspace)}
     key_of_alias = {row["alias"]: row["client_key"] for row in await keys.list_aliases(visit.work)}
     if not alias or client_key not in own or key_of_alias.get(alias, client_key) not in own:
-        raise BadRequest("Name a context id, and a key of this workspace.")
+        raise BadRequest("Enter a context id and a client key of this workspace.")
     if visit.form_text("action") == "remove":
         await keys.delete_alias(visit.work, alias)
-        return visit.go("/settings", f"{alias} stands for no key any more.")
+        return visit.go("/settings", f"{alias} was deleted.")
     await keys.set_alias(visit.work, alias, client_key, only_new=True)
-    return visit.go("/settings", f"{alias} stands for the key now.")
+    return visit.go("/settings", f"{alias} is an alias of the key now.")
 
 
 PAGES: Final = (

@@ -18,16 +18,16 @@ from innkeeper.web.ui.formatting import title_words
 
 COUNT: Final = "count"
 FUNCTIONS: Final = (
-    ("count", "How many there are"),
-    ("sum", "Added up"),
-    ("average", "On average"),
+    ("count", "Count"),
+    ("sum", "Sum"),
+    ("average", "Average"),
     ("least", "Lowest or first"),
     ("greatest", "Highest or last"),
-    ("latest", "Of the newest one"),
+    ("latest", "Value of the newest one"),
     ("most_common", "Most common"),
 )
 _SENTENCES: Final = {
-    "count": "How many {things}",
+    "count": "Number of {things}",
     "sum": "{field} of all {things}, added up",
     "average": "{field} of {things}, on average",
     "least": "Lowest {field} of {things}",

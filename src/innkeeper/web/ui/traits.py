@@ -178,7 +178,7 @@ async def _page_of(
 def _differing(draft: TraitDraft, row: Record) -> list[tuple[str, str, str]]:
     stored = trait_form.draft_of(row["name"], row["definition"])
     rules = (f"{len(draft.rules)} rules", f"{len(stored.rules)} rules")
-    rows = [("What it is", draft.sentence, stored.sentence), ("Rules", *rules)]
+    rows = [("Meaning", draft.sentence, stored.sentence), ("Rules", *rules)]
     return [each for each in rows if each[1] != each[2]]
 
 

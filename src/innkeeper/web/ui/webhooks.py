@@ -69,7 +69,7 @@ async def change(visit: Visit) -> Response:
     if action != "again" or not visit.form_text("sequence").isdecimal():
         raise BadRequest("Unknown action.")
     await subscriptions.retry_message(visit.work, int(visit.form_text("sequence")[:18]))
-    return visit.go("/settings/webhooks", "The message is sent again within seconds.")
+    return visit.go("/settings/webhooks", "The message will be sent again within seconds.")
 
 
 PAGES: Final = (PageRoute("/settings/webhooks", show, change, post_right=Right.WEBHOOKS),)

@@ -94,7 +94,7 @@ async def rotate_key(work: Work, request: EndpointRequest) -> Record:
     async with work.transaction():
         row = await _own(work, request.path["client_key"])
         if row["revoked_at"] is not None:
-            raise Conflict("The key was revoked: create another one.")
+            raise Conflict("The key was revoked. Create another one.")
         made = await keys.rotate(work, row["client_key"], by=request.scopes)
     return {**row, "api_token": made.api_token}
 

@@ -141,7 +141,7 @@ class Layout:
             )
             layout = replace(layout, form=replace(form, notes=(*form.notes, note)))
         if not survey.rows:
-            raise Unreadable("it has names of columns, and no rows")
+            raise Unreadable("it has column names but no rows")
         return layout, survey
 
     @contextmanager

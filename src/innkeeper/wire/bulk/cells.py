@@ -137,8 +137,8 @@ def read_cell(rules: CellRules, target: CellTarget, cell: Any) -> Any:
     if type_ == "number" or isinstance(kind, Number | Count):
         if kind is None and len(cell) > 1 and cell[0] == "0" and cell.isdecimal():
             raise Unfit(
-                f"{column}: is a code, not a number, which would lose its zeros: take the column "
-                "out of [types]"
+                f"{column}: is a code with leading zeros, not a number: remove the column from "
+                f"[types]"
             )
         return number_in(column, cell, rules.decimals.get(column, rules.decimal))
     return _read_word(rules, target, cell)
