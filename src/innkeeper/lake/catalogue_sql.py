@@ -1,4 +1,5 @@
-"""What the data holds, for the builder of segments: subtypes, free fields, values and shares."""
+"""Queries about the stored data for the segment builder: subtypes, free fields, values and
+shares."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,32 +9,32 @@ from sqlglot import exp, parse_one
 from innkeeper.resources.segments import CORE, CUSTOM, EXT, IDENTIFIER, Entity, SegmentField
 
 SAMPLE: Final = 20_000
-"""Events whose free members are looked at."""
+"""Number of events whose free members are read."""
 NUMBERS: Final = ("BIGINT", "UBIGINT", "HUGEINT", "DOUBLE")
 _COUNT: Final = exp.Count(this=exp.Star())
 
 
 def subtypes(entity: Entity) -> exp.Select:
-    """(subtype, rows) of an entity."""
+    """SELECT (subtype, rows) of an entity."""
     if entity.name == "order":
         return exp.select(exp.null(), _COUNT).from_("orders")
     return exp.select("type", _COUNT).from_(entity.table).group_by("type").order_by("2 DESC, 1")
 
 
 def count(entity: Entity, subtype: str | None) -> exp.Select:
-    """How many rows an entity has."""
+    """SELECT the number of rows of an entity."""
     return _of(entity, exp.select(_COUNT), subtype)
 
 
 def currencies() -> exp.Select:
-    """(currency code) of the orders there are."""
+    """SELECT the distinct currency codes of orders."""
     code = exp.column("core_currency_code")
     codes = exp.select(code).distinct().from_("orders")
     return codes.where(code.copy().is_(exp.null()).not_()).order_by("1")
 
 
 def free_fields(entity: Entity) -> exp.Query:
-    """(location, field, type, rows) of the pairs of data extensions and of free members."""
+    """SELECT (location, field, type, rows) of the pairs of data extensions and of free members."""
     if entity.name == "guest":
         rows = exp.select("name", "key", "value_type", _COUNT).from_("extensions")
         rows = rows.group_by("name", "key", "value_type")
@@ -65,7 +66,8 @@ SELECT place, key, lower(any_value(kind)), count(*) FROM (
 
 
 def member_kinds(members: Sequence[tuple[str, str]]) -> exp.Select:
-    """One row: of each free member of events how many are numbers, and how many are boolean."""
+    """SELECT one row: for each free member of events, how many values are numbers and how many
+    booleans."""
     counts = []
     for place, name in members:
         kind = exp.Anonymous(
@@ -86,7 +88,7 @@ def _path(location: str, name: str) -> str:
 def values(
     entity: Entity, subtype: str | None, location: str, name: str, spelt: str
 ) -> exp.Query | None:
-    """(value as text) of each row that has the field; None when there is no such field."""
+    """SELECT (value as text) of each row that has a field; None if there is no such field."""
     if location == CORE:
         declared = entity.fields.get(name)
         if declared is None:
@@ -112,13 +114,13 @@ def values(
 
 
 def trait_texts(values: exp.Query) -> exp.Select:
-    """(value as text) of a computed trait, of its (guest_ref, value)."""
+    """SELECT (value as text) of a computed trait, from its (guest_ref, value)."""
     text = exp.alias_(exp.cast(exp.column("value"), "VARCHAR"), "value")
     return exp.select(text).from_(values.subquery("c"))
 
 
 def ranked(rows: exp.Query, part: str, most: int) -> exp.Select:
-    """(value, rows), most frequent first; of values that hold a part, whatever its case."""
+    """SELECT (value, rows), most frequent first; only values that contain `part`, in any case."""
     select = exp.select("value", _COUNT.copy()).from_(rows.subquery("v"))
     select = select.where(exp.column("value").is_(exp.null()).not_())
     if part:
@@ -131,8 +133,8 @@ def ranked(rows: exp.Query, part: str, most: int) -> exp.Select:
 def ranked_by_currency(
     entity: Entity, field: SegmentField, subtype: str | None, part: str, most: int
 ) -> exp.Select:
-    """(value, rows, currency) of a money field: the most frequent of each currency, since the same
-    number is another amount in another currency."""
+    """SELECT (value, rows, currency) of a money field: the most frequent values of each currency,
+    since equal numbers in two currencies are different amounts."""
     amount = exp.cast(exp.column(field.column, "t"), "VARCHAR")
     currency = exp.column("core_currency_code", "t")
     rows = _of(
@@ -162,7 +164,8 @@ def ranked_by_currency(
 
 
 def _pairs(entity: Entity, location: str, key: str) -> exp.Select:
-    """Values of a pair of data extensions: of an order's apart from those of its items."""
+    """SELECT the values of a pair of data extensions; those of an order without those of its
+    items."""
     of_guests = entity.name == "guest"
     select = exp.select("value").from_("extensions" if of_guests else "order_extensions")
     select = select.where(exp.column("name").eq(location), exp.column("key").eq(key))

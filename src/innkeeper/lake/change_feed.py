@@ -1,4 +1,5 @@
-"""What changed in the store, as lines of JSON a table: the tail of a question, or a flush's."""
+"""Changes of the store as lines of JSON, one file a table: for the tail of a query, or for a
+flush."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ REQUESTED_GUESTS: Final = "lake.from_asked"
 
 @dataclass
 class Lines:
-    """Files of lines of JSON by table name, in a folder that its maker removes."""
+    """Files of lines of JSON by table name, in a folder that the caller removes."""
 
     folder: Path
     paths: dict[str, Path] = field(default_factory=dict)
@@ -26,7 +27,7 @@ class Lines:
 async def copy_lines(
     work: "Work", source: str, folder: Path, names: tuple[str, ...] = (), **params: Any
 ) -> Lines:
-    """Write the rows of every root that `source` lists; tables without rows have no file."""
+    """Write the rows of every root that `source` lists; a table without rows gets no file."""
     lines = Lines(folder)
     for name in names or (CHANGES, *(table.name for table in TABLES)):
         table = BY_NAME.get(name)

@@ -1,9 +1,9 @@
-"""Compaction: few files, and nothing old in them.
+"""Compaction: merge the lake's files and drop outdated rows.
 
-Small files of a table become one; a large one is written again only when it holds rows that are
-old. Once every table of a kind is clean, the files of its old refs are no longer needed. Flushes
-go on meanwhile: only files that were listed at the beginning are touched. What was replaced is
-removed when nobody who could see it reads any more.
+Small files of a table are merged; a large file is rewritten only if it contains outdated rows. When
+every table of a kind is free of outdated rows, the kind's files of outdated refs are dropped.
+Flushes may run at the same time: a compaction changes only files that were listed when it started.
+Replaced files are deleted once no reader uses them.
 """
 
 import asyncio
@@ -26,16 +26,17 @@ log = logging.getLogger(__name__)
 SMALL_ROWS: Final = 1_000_000
 """Files with fewer rows are merged."""
 MANY_FILES: Final = 12
-"""Files of one table from which on its kind is compacted."""
+"""Number of files of one table at which its kind is compacted."""
 GRACE: Final = timedelta(minutes=1)
-"""How long a dropped file stays at least: a reader may just be about to say that it reads."""
+"""Shortest time that a dropped file remains, for a reader that has listed it but not yet taken its
+lock."""
 ORPHANED: Final = timedelta(hours=1)
-"""Age from which a file that no list names was left behind by a run that was killed."""
+"""Age at which a file that no list names is taken as left by a killed run."""
 
 
 @dataclass(frozen=True)
 class Compacted:
-    """What a compaction did."""
+    """The result of a compaction."""
 
     read: int
     written: int
@@ -45,7 +46,8 @@ class Compacted:
 async def compact(
     work: Work, *, everything: bool = False, grace: timedelta = GRACE
 ) -> Compacted | None:
-    """Compact the kinds that need it, or all that hold anything old; None when another is at it."""
+    """Compact the kinds that need it, or all with outdated rows; None if another process is
+    compacting."""
     async with alone(work, COMPACT, wait=False) as ours:
         if not ours:
             return None
@@ -109,7 +111,7 @@ def _rewrite(
     old: Sequence[str],
     prefix: tuple[str, Any],
 ) -> tuple[list[str], list[tuple[int, Written]]]:
-    """Write what stays of the files of a kind: (paths that are replaced, new files)."""
+    """Write the current rows of the files of a kind; return (replaced paths, new files)."""
     replaced, files_written = list(old), []
     if old:
         connection.execute(
@@ -153,7 +155,7 @@ def _holds_old(connection: Any, location: Files, table: LakeTable, group: Sequen
 
 
 def _rows(location: Files, table: LakeTable, group: Sequence[Row], old: bool) -> str:
-    """A SELECT of what stays of some files, sorted."""
+    """SELECT the current rows of some files, sorted."""
     paths = engine.listed([location.full(file["path"]) for file in group])
     columns = ", ".join(f"f.{column.name}" for column in (*table.columns, SEQUENCE))
     empty = engine.typed_rows(table, None, 0)
@@ -169,7 +171,7 @@ def _rows(location: Files, table: LakeTable, group: Sequence[Row], old: bool) ->
 
 
 async def sweep(work: Work, grace: timedelta = GRACE) -> int:
-    """Remove dropped files that nobody reads any more, and what killed runs left; how many."""
+    """Delete dropped files without readers, and files left by killed runs; return how many."""
     location = storage(work.settings)
     dropped = await work.all("lake.dropped", grace=grace)
     free: list[str] = []
@@ -188,7 +190,8 @@ async def sweep(work: Work, grace: timedelta = GRACE) -> int:
 
 
 async def _remove_orphans(work: Work, location: Files) -> int:
-    """Files in our place that no list names: of runs that were killed, or of before a reset."""
+    """List files in the workspace's folder that no list names: left by killed runs or by a
+    reset."""
     listed = {row["path"] for row in await work.all("lake.files")}
     listed |= {row["path"] for row in await work.all("lake.dropped", grace=timedelta(0))}
     before = datetime.now(UTC) - ORPHANED
@@ -209,13 +212,14 @@ def _sum(one: Compacted, other: Compacted) -> Compacted:
 
 
 async def rebuild(work: Work) -> None:
-    """Feed everything again from the store: for a lake whose files were lost, or a restored one."""
+    """Rewrite the lake from the store, after its files were lost or a backup was restored."""
     async with alone(work, COMPACT), work.transaction():
         await work.run("lake.refill")
 
 
 async def erase(work: Work, grace: timedelta = timedelta(0)) -> Compacted | None:
-    """Make the bytes of deleted guests disappear: flush the deletions, write files without them."""
+    """Remove deleted guests from all files: flush the deletions, then write files without the
+    guests."""
     from innkeeper.lake.flush import flush_all  # noqa: PLC0415
 
     await flush_all(work)
@@ -223,7 +227,7 @@ async def erase(work: Work, grace: timedelta = timedelta(0)) -> Compacted | None
 
 
 async def status(work: Work) -> dict[str, Any]:
-    """Where the lake stands: its tables with their files, rows (old ones too) and bytes."""
+    """Return the tables with their files, rows (including outdated ones) and bytes."""
     state = await work.one("lake.state", most=1_000_000)
     if state is None:
         raise RuntimeError(f"workspace {work.workspace} has no lake")

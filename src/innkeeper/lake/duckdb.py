@@ -1,4 +1,4 @@
-"""DuckDB inside this process: one instance, a connection a question."""
+"""DuckDB in this process: one instance, one connection for each query."""
 
 import os
 import threading
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
 LATEST: Final = 2**62
-"""The sequence of rows that wait to be flushed: later than every file."""
+"""Sequence of rows that are not flushed yet: later than that of every file."""
 
 _ONE_THREAD: Final = 256
-"""Megabytes below which upkeep has one thread: each one has buffers of its own."""
+"""Megabytes below which maintenance uses one thread, since each thread has its own buffers."""
 _OBJECT_BYTES: Final = 16 * 1024 * 1024
-"""Longest line of JSON that is read; a reader's buffers are twice as large."""
+"""Length of the longest line of JSON that is read; a reader's buffers are twice as large."""
 
 Made = TypeVar("Made")
 
@@ -31,7 +31,8 @@ _making = threading.Lock()
 
 
 def instance(settings: Settings, place: Files, *, upkeep: bool = False) -> "Connection":
-    """This process's DuckDB for questions, or the small one for upkeep; made when first needed."""
+    """Return this process's DuckDB for queries, or the small one for maintenance; created on first
+    use."""
     import duckdb  # noqa: PLC0415 - 43 MB that an idle process does not spend
 
     megabytes = settings.lake_maintenance_mb if upkeep else settings.lake_memory_mb
@@ -60,7 +61,7 @@ def instance(settings: Settings, place: Files, *, upkeep: bool = False) -> "Conn
 
 @contextmanager
 def connected(settings: Settings, place: Files, *, upkeep: bool = False) -> Iterator["Connection"]:
-    """A connection of its own, with temporary tables of its own; `upkeep` has little memory."""
+    """Open a connection with its own temporary tables; with `upkeep` it has little memory."""
     connection = instance(settings, place, upkeep=upkeep).cursor()
     try:
         connection.execute("SET TimeZone = 'UTC'")
@@ -70,8 +71,8 @@ def connected(settings: Settings, place: Files, *, upkeep: bool = False) -> Iter
 
 
 def run_maintenance(settings: Settings, place: Files, act: "Callable[[Connection], Made]") -> Made:
-    """What keeps the lake fresh, with little memory; `act` begins again with that of a question
-    where long records need more."""
+    """Run maintenance with little memory; `act` runs again with the memory of a query if long
+    records need it."""
     import duckdb  # noqa: PLC0415 - 43 MB that an idle process does not spend
 
     try:
@@ -84,7 +85,7 @@ def run_maintenance(settings: Settings, place: Files, act: "Callable[[Connection
 
 @contextmanager
 def limited(connection: "Connection", seconds: float) -> Iterator[None]:
-    """Cut off what runs longer; raises `Unavailable` then, and where files are out of reach."""
+    """Interrupt a query after a time; raises `Unavailable` then, and if files cannot be reached."""
     import duckdb  # noqa: PLC0415
 
     timer = threading.Timer(seconds, connection.interrupt)
@@ -104,24 +105,24 @@ def limited(connection: "Connection", seconds: float) -> Iterator[None]:
 
 
 def quoted(name: str) -> str:
-    """An identifier."""
+    """Quote an identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """A string."""
+    """Quote a string."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def listed(paths: Sequence[str]) -> str:
-    """A list of strings."""
+    """Write a list of strings as SQL."""
     return "[" + ", ".join(map(literal, paths)) + "]"
 
 
 def typed_rows(table: LakeTable, lines: Path | None, sequence: int) -> str:
-    """A SELECT of a table's rows out of lines of JSON; of no rows without lines.
+    """SELECT a table's rows from files of lines of JSON; no rows without files.
 
-    A value that its type cannot hold becomes null: one odd value must not stop a flush.
+    A value that does not fit its type becomes null: one odd value must not stop a flush.
     """
     columns = [*table.columns, SEQUENCE]
     if lines is None:
@@ -145,7 +146,7 @@ def typed_rows(table: LakeTable, lines: Path | None, sequence: int) -> str:
 
 
 def merged_rows(lines: Path | None) -> str:
-    """A SELECT of which guests stand for others, out of lines of JSON."""
+    """SELECT the merges (guest, survivor) from files of lines of JSON."""
     if lines is None:
         return "SELECT NULL::VARCHAR AS ref, NULL::VARCHAR AS survivor_ref WHERE false"
     return (
@@ -166,9 +167,9 @@ def _value(column: LakeColumn, fields: Sequence[str]) -> str:
 
 
 def _extracted(fields: Sequence[str]) -> str:
-    """All fields of a body as JSON and as text, by two readings of it.
+    """All fields of a body, as JSON and as text, parsed by two readers.
 
-    An expression for each field would hold a parsed body of its own, a gigabyte for long records.
+    One expression per field would keep one parsed body each: a gigabyte for long records.
     """
     if not fields:
         return ""

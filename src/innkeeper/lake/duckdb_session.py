@@ -1,4 +1,4 @@
-"""A snapshot of the lake as views of DuckDB, made when a question names them."""
+"""A snapshot of the lake as views of DuckDB, which are created when a query names them."""
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class LakeFiles(Protocol):
-    """The part of a snapshot that says what to read."""
+    """The part of a snapshot that names what to read."""
 
     @property
     def settings(self) -> "Settings": ...
@@ -38,7 +38,7 @@ class LakeFiles(Protocol):
 
 
 class DuckSession:
-    """One connection with temporary tables for the tail and views over it and the files."""
+    """One connection with temporary tables for the tail, and views over the tail and the files."""
 
     def __init__(self, snapshot: LakeFiles, connection: "Connection | None" = None) -> None:
         self._snapshot = snapshot
@@ -52,7 +52,7 @@ class DuckSession:
         return self.fetched(self._text(question), seconds)
 
     def fetched(self, sql: str, seconds: float) -> list[tuple[Any, ...]]:
-        """What a text finds, over views that `use` made."""
+        """Return the rows of a query over views that `use` created."""
         with engine.limited(self.connection, seconds):
             return self.connection.execute(sql).fetchall()
 
@@ -74,7 +74,7 @@ class DuckSession:
         return self.copied(self._text(question), path, form, seconds)
 
     def copied(self, sql: str, path: Path, form: "Form", seconds: float) -> int:
-        """Write what a text finds."""
+        """Write the rows of a query to a file; return their number."""
         if form.as_text:
             sql = f"SELECT CAST(to_json(r) AS VARCHAR) AS data FROM ({sql}) AS r"  # noqa: S608
         target = engine.literal(str(path))
@@ -92,14 +92,14 @@ class DuckSession:
     def fetched_in_batches(
         self, sql: str, size: int, seconds: float
     ) -> Iterator[list[tuple[Any, ...]]]:
-        """What a text finds, some rows at a time."""
+        """Yield the rows of a query in chunks."""
         with engine.limited(self.connection, seconds):
             result = self.connection.execute(sql)
             while rows := result.fetchmany(size):
                 yield rows
 
     def described(self, question: "exp.Query") -> list[tuple[str, str]]:
-        """Name and type of each column of an answer."""
+        """Return the name and type of each column of a result."""
         rows = self.connection.execute(f"DESCRIBE {self._text(question)}").fetchall()
         return [(name, kind) for name, kind, *_ in rows]
 
@@ -107,14 +107,14 @@ class DuckSession:
         self._stack.close()
 
     def use(self, names: Iterable[str]) -> None:
-        """Make the views of these names; names of anything else are left alone."""
+        """Create the views with these names; other names are ignored."""
         for table in closure(names):
             if table.name not in self._made:
                 self._made.add(table.name)
                 self._make(table)
 
     def _text(self, question: "exp.Query") -> str:
-        """A question as DuckDB reads it, its views made."""
+        """Return a query as SQL of DuckDB, after creating its views."""
         from sqlglot import exp  # noqa: PLC0415
 
         self.use(table.name for table in question.find_all(exp.Table))
@@ -132,7 +132,7 @@ class DuckSession:
         self._run(f"CREATE TEMP VIEW {table.name} AS {view_sql(table, old=old, merged=merged)}")
 
     def _rows(self, table: LakeTable) -> str:
-        """Files and tail together; a column that files do not have yet is null in them."""
+        """SELECT files and tail together; a column that a file lacks is null."""
         lines = self._snapshot.tail.paths.get(table.name)
         files = self._files(self._snapshot.files.get(table.name, ()))
         if files and lines is None:
@@ -144,7 +144,7 @@ class DuckSession:
         return f"SELECT * FROM {files} UNION ALL BY NAME {rows}" if files else rows  # noqa: S608
 
     def _widened(self, table: LakeTable, files: str) -> str:
-        """Rows of files alone, with every declared column."""
+        """SELECT the rows of files alone, with every declared column."""
         described = self.connection.execute(f"DESCRIBE SELECT * FROM {files}").fetchall()  # noqa: S608
         present = {name for name, *_ in described}
         columns = ", ".join(
@@ -154,7 +154,7 @@ class DuckSession:
         return f"SELECT {columns} FROM {files}"  # noqa: S608
 
     def _make_old(self, kind: str) -> bool:
-        """A table of what is old of a kind; False when nothing is."""
+        """Create the table of the outdated refs of a kind; return False if there are none."""
         snapshot, name = self._snapshot, f"old_{kind}"
         files = snapshot.old.get(kind, ())
         tail = snapshot.tail.paths.get(CHANGES)

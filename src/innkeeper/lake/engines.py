@@ -1,4 +1,4 @@
-"""The engines that answer questions to the lake, by the name that `lake_engine` gives them."""
+"""The query engines of the lake, by the value of the setting `lake_engine`."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 def session(snapshot: "Snapshot", engine: str | None = None) -> "LakeSession":
-    """A session of the engine of that name, or of the one that the settings name; raises
-    `OperatorError` where it is not installed."""
+    """Return a session of the named engine, or of the one in the settings. Raises `OperatorError`
+    if it is not installed."""
     return _ENGINES[engine or snapshot.settings.lake_engine](snapshot)
 
 
 def answering(settings: Settings, definition: Mapping[str, Any]) -> str:
-    """The engine that answers the JSON of a segment's definition: Spark cannot be locked as SQL
-    of a user's must be."""
+    """Return the name of the engine for a segment's definition: SQL of users runs on DuckDB, since
+    Spark cannot be locked down."""
     return DUCKDB if definition.get("sql") is not None else settings.lake_engine
 
 

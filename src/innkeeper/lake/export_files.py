@@ -1,4 +1,4 @@
-"""Files of an export, written by the engine; templates are filled row by row."""
+"""Write the files of an export with the engine; templates are filled row by row."""
 
 import gzip
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ def write_file(
     guests: Iterable[str],
     path: Path,
 ) -> int:
-    """Write the file of some guests; how many rows it has."""
+    """Write the file of some guests; return the number of rows."""
     session.table(CHOSEN, "guest_ref", list(guests))
     rows = export_rows(shape, traits)
     seconds = snapshot.settings.lake_query_seconds
@@ -47,7 +47,7 @@ def write_without(
     *,
     header: bool,
 ) -> None:
-    """Write a file of an export again without some of its rows, counted from 0."""
+    """Rewrite a file of an export without some of its rows, counted from 0."""
     if form == PARQUET:
         with engine.connected(settings, storage(settings), upkeep=True) as connection:
             connection.execute(

@@ -1,4 +1,5 @@
-"""The rows of an export as SQL: a row for each guest of a table of refs, a column each."""
+"""The rows of an export as SQL: one row for each guest of a table of refs, with the chosen
+columns."""
 
 from sqlglot import exp
 
@@ -10,11 +11,12 @@ from innkeeper.rules.exports import ExportColumn, ExportFormat
 from innkeeper.rules.traits import Traits
 
 CHOSEN = "chosen"
-"""The table of the guests of one file."""
+"""Name of the table with the guests of one file."""
 
 
 def export_rows(shape: ExportFormat, traits: Traits) -> exp.Select:
-    """One row a guest, in the order of their refs; who is no longer there has a ref alone."""
+    """SELECT one row a guest, in order of their refs; a guest that no longer exists has only a
+    ref."""
     select = exp.select().from_(f"{CHOSEN} AS c")
     select = select.join("guests AS g", on="g.guest_ref = c.guest_ref", join_type="left")
     for index, column in enumerate(shape.columns):
@@ -63,13 +65,13 @@ def _add(
 
 
 def _api_time(value: exp.Expr, *, day: bool = False) -> exp.Expr:
-    """As the API shows it: UTC with three decimals; a day alone as a day."""
+    """Format an instant as the API does: UTC with three decimals; a day without time as a day."""
     form = "%Y-%m-%d" if day else "%Y-%m-%dT%H:%M:%S.%gZ"
     return exp.Anonymous(this="strftime", expressions=[value, exp.Literal.string(form)])
 
 
 def _marked(value: exp.Expr) -> exp.Expr:
-    """A text as a cell that no spreadsheet runs (`spreadsheets.guarded`)."""
+    """Format a text as a cell that no spreadsheet runs as a formula (`spreadsheets.guarded`)."""
     starts, number = (
         exp.RegexpLike(this=value.copy(), expression=exp.Literal.string(pattern))
         for pattern in (spreadsheets.STARTS, spreadsheets.NUMBER)
@@ -79,7 +81,7 @@ def _marked(value: exp.Expr) -> exp.Expr:
 
 
 def _list(table: str) -> exp.Select:
-    """All that each guest has of something, as one list of structures."""
+    """Aggregate all rows of a table for each guest, as a list of structures."""
     every = exp.Anonymous(this="list", expressions=[exp.column("t")])
     return (
         exp.select("t.guest_ref", exp.alias_(every, "value"))

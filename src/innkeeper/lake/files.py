@@ -1,4 +1,4 @@
-"""Where the lake's files are, and their names."""
+"""The storage of the lake's files, and their names."""
 
 from typing import Final
 from uuid import uuid4
@@ -11,10 +11,10 @@ SUFFIX: Final = ".parquet"
 
 
 def storage(settings: Settings) -> Files:
-    """The storage of this installation's lake."""
+    """Return the storage of this installation's lake."""
     return Files(settings.lake or str(settings.data / FOLDER), settings)
 
 
 def new_path(workspace: str, folder: object, name: str, sequence: int) -> str:
-    """A path that no file has: of a table, written by a flush."""
+    """Return a new path for a file of a table, written by a flush."""
     return f"{workspace}/{folder}/{name}/{sequence:09}-{uuid4().hex[:12]}{SUFFIX}"

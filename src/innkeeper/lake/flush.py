@@ -1,8 +1,8 @@
-"""Flush: what changed since the last one becomes files of the lake.
+"""Flush: write the changes since the last flush to files of the lake.
 
-One transaction of one snapshot takes rows out of the feed, reads the roots they name as they
-are now, and lists the files. Killed before its commit, it has done nothing but leave files that
-no list names; after it, everything. A root that changes meanwhile is in the feed again.
+One transaction with one snapshot takes rows from the change feed, reads the current rows of their
+roots, and lists the new files. If it is killed before its commit, nothing happened except that some
+files exist which no list names. A root that changes during the flush is in the feed again.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Work
 
 CHUNK: Final = 400_000
-"""Changes that one flush takes; more are left to the next."""
+"""Maximum number of changes of one flush; the next flush takes the others."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Flushed:
-    """What a flush did; `changes` is 0 when there was nothing to do."""
+    """The result of a flush; `changes` is 0 if nothing was pending."""
 
     sequence: int
     changes: int
@@ -45,7 +45,7 @@ class Flushed:
 
 
 async def flush(work: Work, most: int = CHUNK) -> Flushed:
-    """Take up to `most` changes into the lake; waits for whoever else flushes."""
+    """Flush up to `most` changes; waits while another process flushes."""
     async with alone(work, FLUSH):
         row = await work.one("lake.waiting")
         if row is None or not row["waiting"]:
@@ -58,7 +58,7 @@ async def flush(work: Work, most: int = CHUNK) -> Flushed:
 
 
 async def flush_all(work: Work, most: int = CHUNK) -> int:
-    """Flush until nothing waits; how many changes were taken."""
+    """Flush until no change is pending; return the number of changes."""
     taken = 0
     while changes := (await flush(work, most)).changes:
         taken += changes
@@ -94,7 +94,7 @@ def _write(settings: Settings, prefix: tuple[str, Any, int], lines: Lines) -> li
 def write_lines(
     connection: Any, place: Files, prefix: tuple[str, Any, int], lines: Lines
 ) -> list[Written]:
-    """Write a file for each table with rows; `prefix`: workspace, folder, sequence."""
+    """Write a file for each table with rows. `prefix`: workspace, folder, sequence."""
     workspace, folder, sequence = prefix
     files = []
     for name, path in lines.paths.items():
@@ -117,7 +117,7 @@ def write_lines(
 def _write_changes(
     connection: Any, location: Files, prefix: tuple[str, Any, int], path: Path
 ) -> list[Written]:
-    """A file of old roots for each kind that has some."""
+    """Write a file of outdated refs for each kind that has some."""
     workspace, folder, sequence = prefix
     source = (
         f"read_json({engine.literal(str(path))}, format = 'newline_delimited', "
@@ -139,7 +139,7 @@ def _write_changes(
 
 
 def write_rows(connection: Any, location: Files, path: str, rows: str) -> tuple[int, int]:
-    """Write what a SELECT finds, in its order, as a Parquet file: how many rows, how many bytes."""
+    """Write the rows of a SELECT, in its order, as a Parquet file; return (rows, bytes)."""
     with location.writing(path) as target:
         copied = connection.execute(
             f"COPY ({rows}) TO {engine.literal(target)} (FORMAT parquet, COMPRESSION zstd)"

@@ -1,4 +1,4 @@
-"""The rows of one guest, straight from the store: what segments decide about in memory."""
+"""The rows of one guest, read from the store, for segment decisions in memory."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
@@ -17,7 +17,7 @@ from innkeeper.store.work import Work
 
 
 async def guest_rows(work: Work, guest: UUID) -> GuestRows | None:
-    """The guest with all that it and those merged into it have; None when there is none."""
+    """Return the rows of a guest and of the guests merged into it; None if it does not exist."""
     names = tuple(table.name for table in TABLES)
     with temporary(work.settings, "guest") as folder:
         async with work.transaction():

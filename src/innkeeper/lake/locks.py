@@ -1,4 +1,4 @@
-"""Locks of the lake, by workspace: who flushes, who compacts, who still reads."""
+"""Locks of the lake, by workspace: for flushes, compactions and readers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,18 +14,18 @@ EXPORTS: Final = "exports"
 
 
 def lock_number(work: Work, what: str) -> int:
-    """The number of an advisory lock: 64 bits, signed."""
+    """Return the number of an advisory lock: 64 bits, signed."""
     return digest("lake", work.workspace, what).int % 2**64 - 2**63
 
 
 def readers_lock(work: Work, generation: int) -> int:
-    """What readers share while they read files of a generation."""
+    """Name of the lock that readers of the files of a generation share."""
     return lock_number(work, f"readers {generation}")
 
 
 @asynccontextmanager
 async def alone(work: Work, what: str, *, wait: bool = True) -> AsyncIterator[bool]:
-    """Be the only one who does `what`; without waiting, yields whether we are."""
+    """Try to take an exclusive lock without waiting; yields whether it was taken."""
     if work.in_transaction:
         raise RuntimeError("a lock of the lake is taken before the transaction it protects")
     number = lock_number(work, what)
@@ -46,7 +46,7 @@ async def alone(work: Work, what: str, *, wait: bool = True) -> AsyncIterator[bo
 
 @asynccontextmanager
 async def together(work: Work, what: str) -> AsyncIterator[None]:
-    """Do what many may do at once, while nobody is `alone` at it."""
+    """Hold a shared lock, which excludes `alone` for the same name."""
     if work.in_transaction:
         raise RuntimeError("a lock of the lake is taken before the transaction it protects")
     number = lock_number(work, what)

@@ -1,7 +1,7 @@
-"""Reports: questions about all guests at once, in a time zone of the reader's choice.
+"""Reports: queries over all guests, in a time zone that the caller chooses.
 
-Each is SQL with named placeholders that are replaced in the tree, so that both engines run it
-and no value is ever part of a text.
+A report is SQL with named placeholders. They are replaced in the syntax tree, so that both engines
+can run it and no value is formatted into the text.
 """
 
 # ruff: noqa: S608 - the texts are made of this module's own words
@@ -46,7 +46,7 @@ _PAGE: Final = "split_part(split_part(core_page, '?', 1), '#', 1)"
 
 @dataclass(frozen=True)
 class Report:
-    """One report: its columns, its SQL, what a chart of it shows."""
+    """One report: its columns, its SQL, and the column of its chart."""
 
     name: str
     title: str
@@ -213,11 +213,11 @@ BREAKDOWNS: Final = {
 }
 """Field of guests by which a funnel may be split -> its column."""
 COHORTS: Final = "retention"
-"""The report with a row for each week of each week's guests."""
+"""The report with a row for each week of each weekly cohort."""
 
 
 def question(report: Report, parameters: Mapping[str, Any], *, most: int) -> exp.Query:
-    """The tree of a report, of at most so many rows; other placeholders are left alone."""
+    """Return the syntax tree of a report with a limit of rows; other placeholders remain."""
     tree = parse_one(report.sql, dialect="duckdb")
     replaced = exp.replace_placeholders(tree, **parameters)
     if not isinstance(replaced, exp.Query):

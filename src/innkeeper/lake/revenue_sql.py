@@ -36,7 +36,7 @@ PAID: Final = _paid("")
 BOUGHT: Final = _bought("")
 """Rows that are a purchase."""
 ADDED: Final = _added("")
-"""The price of a row as sums add it."""
+"""The price of a row for sums."""
 REVENUE: Final = f"round(sum({ADDED}), 2) AS revenue"
 
 
@@ -51,5 +51,5 @@ def bought(table: str) -> exp.Expr:
 
 
 def counted(table: str, column: str) -> exp.Expr:
-    """A column of prices of `table`, 0 where the row was refunded; null where there is no price."""
+    """A column of prices of `table`: 0 if the row was refunded, null without a price."""
     return parse_one(_counted(f"{table}.", column), dialect="duckdb")

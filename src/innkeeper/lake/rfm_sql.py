@@ -1,6 +1,6 @@
-"""RFM scores as SQL: buyers in fifths by how lately, how often and for how much they bought.
+"""RFM scores as SQL: buyers in fifths by recency, frequency and amount.
 
-5 is best. Buyers who are alike have the same score: that of the first of them in order.
+5 is best. Buyers with equal values have the same score: that of the first of them in order.
 """
 
 # ruff: noqa: S608 - the texts are made of this module's own words

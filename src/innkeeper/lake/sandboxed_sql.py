@@ -1,9 +1,9 @@
-"""Segments written in SQL, the second gate: an engine that could do no harm.
+"""Segments written in SQL, second check: an engine that can do no harm.
 
-The first is the tree (`lake/sql_allowlist.py`). The engine is a DuckDB of its own, in a child
-process (`lake/sql_process.py`), that sees the lake's files alone, its configuration locked, limits
-of memory and time, thrown away afterwards: what the first gate let through by mistake finds nothing
-to harm.
+The first check is of the syntax tree (`lake/sql_allowlist.py`). The engine is a DuckDB of its own
+in a child process (`lake/sql_process.py`): it sees only the lake's files, its configuration is
+locked, its memory and time are limited, and it is discarded after the query. So a statement that
+passes the first check by mistake can do no harm.
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from innkeeper.lake.sql_jobs import SqlLake
 
 AT_ONCE: Final = 10_000
-"""Refs that are held in memory while they are written."""
+"""Number of refs held in memory while they are written."""
 
 
 def write_members(lake: "SqlLake", text: str) -> int:
-    """Write the guests that a text finds to `lake.members`, and return their number.
+    """Write the guests that a query returns to `lake.members`, and return their number.
 
-    Only refs of guests are written, whatever the text returns, so that the answer has a bound.
-    Raises `Invalid`, `Unavailable` after `lake.seconds`.
+    Only refs of guests are written, whatever the query returns, so the result is bounded. Raises
+    `Invalid`, and `Unavailable` after `lake.seconds`.
     """
     import duckdb  # noqa: PLC0415
     from sqlglot import exp  # noqa: PLC0415
@@ -73,7 +73,7 @@ def _configuration(lake: "SqlLake") -> dict[str, str | bool | int | float | list
 
 
 def _lock(connection: Any, lake: "SqlLake") -> None:
-    """What may be read once external access is off: the lake's own files."""
+    """Paths that may be read when external access is off: the lake's own files."""
     if not lake.location.is_local:
         connection.register_filesystem(lake.location.filesystem)
     files = [path for paths in lake.files.values() for path in paths]

@@ -1,4 +1,4 @@
-"""Who is in a segment: the definition asked of the lake, basic or in SQL."""
+"""Find the members of a segment, whose definition is basic or SQL."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -24,20 +24,20 @@ SQL_RESULT: Final = "found"
 
 @dataclass(frozen=True)
 class Question:
-    """A definition as the lake is asked it."""
+    """A definition in the form that the lake evaluates."""
 
     definition: Definition
     traits: Traits
 
     @classmethod
     def of(cls, body: Mapping[str, Any], traits: Traits) -> "Question":
-        """Of a definition's JSON; raises `Invalid`. SQL is not read before it is run."""
+        """Read a definition's JSON; raises `Invalid`. SQL is not parsed before it runs."""
         definition = segment_reading.read(body, traits)
         return cls(definition, traits)
 
     @property
     def relative(self) -> bool:
-        """Whether one guest's change can bring in or leave out another."""
+        """Whether a change of one guest can change the membership of another."""
         return any(self.traits.trait(name).relative for name in traits_in(self.definition))
 
     def tree(self, now: datetime, table: str = SQL_RESULT) -> exp.Select:
@@ -60,7 +60,7 @@ class Question:
 async def find_members(
     lake: Lake, question: Question, only: Collection[str] | None = None
 ) -> list[str]:
-    """The refs of a segment's members, or of those among `asked`, in order."""
+    """Return the refs of a segment's members, or of those in `asked`, in order."""
     tree = await prepare_members(lake, question)
     if only is not None:
         tree = limit_to_requested(tree)
@@ -72,8 +72,8 @@ async def find_members(
 async def count_members(
     lake: Lake, question: Question, limit: int, offset: int = 0
 ) -> tuple[int, list[str]]:
-    """How many members a segment has, and the refs of some of them, in order: counted by the
-    engine, which hands over no more than those."""
+    """Return the number of members and the refs of some of them, in order. The engine counts, and
+    returns no more refs than these."""
     tree = await prepare_members(lake, question)
     size = exp.select(exp.Count(this=exp.Star())).from_("m")
     some = exp.select("m.guest_ref", exp.alias_(size.subquery(), "size")).from_("m")
@@ -108,7 +108,7 @@ async def count_overlap(lake: Lake, one: Question, other: Question) -> tuple[int
 
 
 async def prepare_members(lake: Lake, question: Question, table: str = SQL_RESULT) -> exp.Select:
-    """SELECT guest_ref of the members; what a segment in SQL finds is a table then."""
+    """SELECT guest_ref of the members; the result of a segment in SQL is a table first."""
     if question.definition.sql is not None:
         text = question.definition.sql
         seconds = lake.snapshot.settings.sql_segment_seconds

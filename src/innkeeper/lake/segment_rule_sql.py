@@ -29,13 +29,13 @@ class TraitSql(Protocol):
     """A computed trait, as SQL."""
 
     def __call__(self, *, every: bool) -> exp.Query:
-        """SELECT guest_ref, value; `every`: also guests whose count or sum is of no row, so 0."""
+        """SELECT guest_ref, value. With `every`, guests whose count or sum has no row get 0."""
 
 
 def row_condition(
     rows: FilterGroup | SequenceStep, table: str, traits: Mapping[str, TraitSql] | None = None
 ) -> exp.Expr:
-    """Whether a row of the entity is of the right subtype and meets the rules."""
+    """A condition: a row of the entity has the right subtype and meets the rules."""
     conditions: list[exp.Expr] = []
     if rows.types:
         kind: exp.Expr = exp.column("type", table)
@@ -60,14 +60,14 @@ def summand(table: str, column: str) -> exp.Expr:
 
 
 def counted_value(table: str, column: str) -> exp.Expr:
-    """A column as it is computed with: of a refunded order or item the price is 0."""
+    """A column as calculations use it: the price of a refunded order or item is 0."""
     if column in PRICES:
         return revenue_sql.counted(table, column)
     return exp.column(column, table)
 
 
 def _rule(rule: FilterRule, entity: Entity, table: str, traits: Mapping[str, TraitSql]) -> exp.Expr:
-    """One comparison; its complement where it is negative, true also where nothing is."""
+    """One comparison. A negative one is the complement, which is true for missing values too."""
     meets = _positive(rule, entity, table, traits)
     return negated(meets) if rule.comparator.negative else meets
 
@@ -90,15 +90,15 @@ def _positive(
 
 
 def _trait(rule: FilterRule, trait: TraitSql) -> exp.Select:
-    """A trait of those guests that the rule could find: few have a row, and most rules ask for
-    more than the 0 of all others."""
+    """A comparison of a trait. Guests without rows are included only if 0 meets the rule, since few
+    guests have rows and most rules exclude 0."""
     test = rule.comparator.test
     zero = test == "null" or (rule.type == NUMBER and number_meets(test, 0, rule.values))
     return exp.select("guest_ref").from_(trait(every=zero).subquery("r"))
 
 
 def _related(rule: FilterRule, rows: exp.Select, table: str, value: str) -> exp.Expr:
-    """Whether any related row of the guest has a value that meets the rule."""
+    """A condition: any related row of the guest has a value that meets the rule."""
     column, own = exp.column(value), exp.column("guest_ref", table)
     if rule.comparator.test == "null":
         return exp.not_(own.isin(query=rows.where(column.is_(exp.null()).not_())))
@@ -106,7 +106,7 @@ def _related(rule: FilterRule, rows: exp.Select, table: str, value: str) -> exp.
 
 
 def _extension(rule: FilterRule, entity: Entity, table: str) -> exp.Expr:
-    """A pair of a data extension: of its own type alone, so 5 is not "5"."""
+    """A pair of a data extension, compared by its own type only: 5 is not "5"."""
     guests = entity.name == "guest"
     items = entity.name == "order_item"
     owner = "guest_ref" if guests else "order_item_ref" if items else "order_ref"
@@ -133,7 +133,7 @@ def _extension(rule: FilterRule, entity: Entity, table: str) -> exp.Expr:
 
 
 def _custom(rule: FilterRule, column: exp.Expr) -> exp.Expr:
-    """A free member of an event, or of its `ext`; of its own type alone."""
+    """A free member of an event or of its `ext`, compared by its own type only."""
     path = f'$."{rule.field}"' if rule.location == CUSTOM else f'$."{EXT}"."{rule.field}"'
     kind = exp.Anonymous(this="json_type", expressions=[column, exp.Literal.string(path)])
     text = exp.Anonymous(
@@ -152,7 +152,7 @@ def _custom(rule: FilterRule, column: exp.Expr) -> exp.Expr:
 
 
 def _in_list(rule: FilterRule, column: exp.Expr) -> exp.Expr:
-    """Whether any element meets the rule; null where there is no element."""
+    """A condition: any element of a list meets the rule; null without elements."""
     if rule.comparator.test == "null":
         size = exp.func("coalesce", exp.ArraySize(this=column), exp.Literal.number(0))
         return exp.EQ(this=size, expression=exp.Literal.number(0))
@@ -162,7 +162,7 @@ def _in_list(rule: FilterRule, column: exp.Expr) -> exp.Expr:
 
 
 def test_of(rule: FilterRule, value: exp.Expr) -> exp.Expr:
-    """The rule's test of one value; null where that is null."""
+    """The rule's test of one value; null for null."""
     test = rule.comparator.test
     if test == "null":
         return value.is_(exp.null())
@@ -206,9 +206,9 @@ def number_literal(value: Any) -> exp.Expr:
 
 
 def negated(meets: exp.Expr) -> exp.Expr:
-    """The complement, true where nothing is known.
+    """The complement of a condition, true where the condition is null.
 
-    Nulls are made false here alone: a filter reads faster when nothing stands around a column.
+    Nulls become false only here: a filter is faster without functions around its columns.
     """
     if isinstance(meets, exp.In) and meets.args.get("query"):
         # Neither the ref nor any that the query finds is null.

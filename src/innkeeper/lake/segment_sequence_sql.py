@@ -10,16 +10,18 @@ from innkeeper.rules.segments import SequenceStep
 
 
 def guests_of_sequence(steps: Sequence[SequenceStep]) -> exp.Select:
-    """Guests with a row of each step in turn, each later than the one before.
+    """SELECT guests with a row of each step in turn, each later than the one before.
 
-    `ends` of a step are its rows that end a chain: those whose latest end of the step before lies
-    strictly before them, within the step's time. Linear in the rows but for the sort.
+    The `ends` of a step are the rows that end a chain of steps: rows whose latest end of the
+    previous step is strictly earlier and within the step's time. Linear in the rows, except for the
+    sort.
     """
     return exp.select("guest_ref").from_(chain_ends(steps).subquery("ends"))
 
 
 def chain_ends(steps: Sequence[SequenceStep], only: exp.Expr | None = None) -> exp.Select:
-    """(guest_ref, at) of the rows that end a chain of all steps; of rows that meet `only`."""
+    """SELECT (guest_ref, at) of the rows that end a chain of all steps, among rows that meet
+    `only`."""
     ends = _step_rows(steps[0], only)
     for step in steps[1:]:
         ends = _without(ends, step, only) if step.absent else _followed(ends, step, only)
@@ -37,13 +39,14 @@ def _step_rows(step: SequenceStep, only: exp.Expr | None, **flags: int) -> exp.S
 
 
 def _marked(ends: exp.Select, step: SequenceStep, only: exp.Expr | None) -> exp.Subquery:
-    """Ends of the steps before (`mark` 1) among the rows of a step (`mark` 0)."""
+    """SELECT the ends of the previous steps (`mark` 1) together with the rows of a step (`mark`
+    0)."""
     before = exp.select("guest_ref", "at", "1 AS mark").from_(ends.subquery("ends"))
     return exp.union(before, _step_rows(step, only, mark=0), distinct=False).subquery("both")
 
 
 def _nearest(function: type[exp.AggFunc], mark: int, *, down: bool) -> exp.Expr:
-    """The nearest time of the other sort of row strictly before, or after, each row."""
+    """The nearest time of a row with the other mark, strictly before or after each row."""
     case = exp.Case(
         ifs=[exp.If(this=exp.column("mark").eq(mark), true=exp.column("at"))],
     )
@@ -68,14 +71,14 @@ def _nearest(function: type[exp.AggFunc], mark: int, *, down: bool) -> exp.Expr:
 
 
 def _extreme(rows: exp.Select, function: type[exp.AggFunc]) -> exp.Subquery:
-    """(guest_ref, bound): the first, or the last, of each guest's rows."""
+    """SELECT (guest_ref, bound): the first or last time of each guest's rows."""
     bound = exp.alias_(function(this=exp.column("at")), "bound")
     select = exp.select("guest_ref", bound).from_(rows.subquery("every"))
     return select.group_by("guest_ref").subquery("b")
 
 
 def _followed(ends: exp.Select, step: SequenceStep, only: exp.Expr | None) -> exp.Select:
-    """Rows of the step that come after an end, in time."""
+    """SELECT the rows of the step that follow an end within the time."""
     if step.within is None:
         # Whatever follows any end follows the first: no need to sort.
         following = exp.select("s.guest_ref", "s.at").from_(_step_rows(step, only).subquery("s"))
@@ -89,7 +92,7 @@ def _followed(ends: exp.Select, step: SequenceStep, only: exp.Expr | None) -> ex
 
 
 def _without(ends: exp.Select, step: SequenceStep, only: exp.Expr | None) -> exp.Select:
-    """Ends that no row of the step follows in time."""
+    """SELECT the ends that no row of the step follows within the time."""
     if step.within is None:
         last = _extreme(_step_rows(step, only), exp.Max)
         remaining = exp.select("e.guest_ref", "e.at").from_(ends.subquery("e"))
@@ -105,7 +108,7 @@ def _without(ends: exp.Select, step: SequenceStep, only: exp.Expr | None) -> exp
 
 
 def _in_time(first: str, second: str, within: timedelta) -> exp.Expr:
-    """Whether the second is at most so long after the first."""
+    """A condition: the second time is within a duration after the first."""
     seconds = exp.Interval(
         this=exp.Literal.string(str(round(within.total_seconds()))), unit=exp.var("SECOND")
     )

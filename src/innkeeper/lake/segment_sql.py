@@ -1,4 +1,4 @@
-"""A definition of a segment as SQL: a SQLGlot tree."""
+"""Translate a segment definition into SQL, as a SQLGlot tree."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -20,11 +20,11 @@ from innkeeper.resources.segments import RETIRED
 from innkeeper.rules.segments import Amount, Definition, FilterGroup
 
 REQUESTED_GUESTS: Final = "asked_guests"
-"""A table of guest refs, where only those are asked about."""
+"""Name of a table of guest refs, if only these guests are examined."""
 
 
 def members(definition: Definition, traits: Mapping[str, TraitSql] | None = None) -> exp.Select:
-    """SELECT guest_ref of every guest in a definition that `resolved` made absolute."""
+    """SELECT guest_ref of every guest that meets a definition which `resolved` made absolute."""
     conditions = [condition(group, traits or {}) for group in definition.groups]
     join = exp.or_ if definition.operator == OR else exp.and_
     select = exp.select("g.guest_ref").from_("guests AS g").where(join(*conditions))
@@ -34,14 +34,14 @@ def members(definition: Definition, traits: Mapping[str, TraitSql] | None = None
 
 
 def limit_to_requested(select: exp.Select) -> exp.Select:
-    """The same of those guests only that the table `asked_guests` lists."""
+    """The same for the guests in the table `asked_guests` only."""
     return select.where(
         exp.column("guest_ref", "g").isin(query=exp.select("guest_ref").from_(REQUESTED_GUESTS))
     )
 
 
 def condition(group: FilterGroup, traits: Mapping[str, TraitSql]) -> exp.Expr:
-    """Whether the guest `g` meets a group."""
+    """A condition: the guest `g` meets a group."""
     if group.sequence:
         meets: exp.Expr = _among(guests_of_sequence(group.sequence))
     elif group.entity.name == "guest":
@@ -60,10 +60,10 @@ def _among(guests: exp.Query) -> exp.Expr:
 
 
 def _counted(group: FilterGroup) -> exp.Expr:
-    """Guests by how many rows meet the rules, and what those add up to.
+    """A condition on how many rows of a guest meet the rules, and on their total.
 
-    A guest without any row is in no group of rows: where none would do, the question is turned
-    around, and those are left out whose rows do not.
+    A guest without rows has no group of rows. If such a guest meets the condition, the query is
+    inverted: it excludes the guests whose rows do not meet it.
     """
     where = row_condition(group, "t")
     if group.currency is not None:

@@ -1,4 +1,4 @@
-"""What a question to the lake sees, and what an engine that answers it can do."""
+"""A snapshot that a query of the lake reads, and the interface of an engine."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -16,54 +16,54 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a question sees: every change committed before it, and none after."""
+    """What a query sees: every change committed before the snapshot, and none after."""
 
     workspace: str
     settings: Settings
     location: Files
     sequence: int
-    """The last flush it holds."""
+    """Number of the last flush that it contains."""
     token: str
-    """The snapshot of PostgreSQL it is: what an export calls its sequence."""
+    """The PostgreSQL snapshot, which exports store as their sequence."""
     taken_at: datetime
     files: dict[str, list[str]]
     """Table -> paths, oldest first."""
     old: dict[str, list[str]]
-    """Kind -> paths of files of refs whose rows in earlier files are old."""
+    """Kind -> paths of the files of refs whose rows in earlier files are outdated."""
     tail: Lines
     merged: bool
-    """Whether any guest stands for another."""
+    """Whether any guest is merged into another."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """How rows lie in a file, whichever engine found them."""
+    """The format of a file of results, for every engine."""
 
     options: str
-    """Of DuckDB's COPY, which writes it."""
+    """Options of DuckDB's COPY, which writes the file."""
     as_text: bool = False
-    """Whether each row is JSON as text, in a member `data`."""
+    """Whether each row is JSON text, in a member `data`."""
 
 
 class LakeSession(Protocol):
-    """An engine with the views of one snapshot, used from one thread at a time."""
+    """An engine with the views of one snapshot. Use it in one thread at a time."""
 
     def rows(self, question: "exp.Query", seconds: float) -> list[tuple[Any, ...]]:
-        """The answer; raises `Unavailable` after `seconds`."""
+        """Return the rows of a query; raises `Unavailable` after `seconds`."""
 
     def table(self, name: str, column: str, texts: Collection[str]) -> None:
-        """A table of one column of text, for questions to name; in place of an earlier one."""
+        """Create or replace a table with one text column, for queries to join."""
 
     def load(self, name: str, column: str, path: Path) -> None:
-        """The same of a local file of plain words, one a line."""
+        """The same from a local file with one word per line."""
 
     def copy(self, question: "exp.Query", path: Path, form: Form, seconds: float) -> int:
-        """Write an answer to a local file; how many rows."""
+        """Write the rows of a query to a local file; return their number."""
 
     def batches(
         self, question: "exp.Query", size: int, seconds: float
     ) -> Iterator[list[tuple[Any, ...]]]:
-        """The answer, some rows at a time."""
+        """Yield the rows of a query in chunks."""
 
     def close(self) -> None:
-        """Forget the snapshot."""
+        """Release the snapshot."""

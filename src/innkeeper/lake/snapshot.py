@@ -1,4 +1,4 @@
-"""Opening the lake: files, tail and merges of one moment, held until the question is answered."""
+"""Open the lake: files, tail and merges of one moment, held until the query ends."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 LONG_TAIL: Final = 20_000
-"""Changes waiting from which on a question flushes first: files are faster than a long tail."""
+"""Number of pending changes at which a query flushes first: files are faster than a long tail."""
 
 
 @dataclass
@@ -37,19 +37,20 @@ class Lake:
     async def rows(
         self, question: "exp.Query", seconds: float | None = None
     ) -> list[tuple[Any, ...]]:
-        """Ask one question, built as a tree."""
+        """Run one query, built as a syntax tree."""
         limit = seconds or self.snapshot.settings.lake_query_seconds
         return await self.run(lambda session: session.rows(question, limit))
 
     async def run(self, act: Callable[[LakeSession], Result]) -> Result:
-        """Do something with the session in a thread."""
+        """Run a function with the session in a thread."""
         async with self._turn:
             return await asyncio.to_thread(act, self.session)
 
 
 @asynccontextmanager
 async def opened(work: Work, engine: str | None = None) -> AsyncIterator[Lake]:
-    """The lake as it is now; its files stay until the block ends. `engine`: not the settings'."""
+    """Open the lake as of now; its files remain until the block ends. `engine` replaces the engine
+    of the settings."""
     async with work.in_slot(work.limits.questions):
         held = work.in_transaction
         if not held and (await _state(work))["waiting"] >= LONG_TAIL:

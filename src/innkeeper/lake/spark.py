@@ -1,4 +1,4 @@
-"""Apache Spark as this process drives it: one application, a session of views a question."""
+"""Apache Spark as this process uses it: one application, one session of views for each query."""
 
 import threading
 from typing import Any, Final
@@ -18,7 +18,7 @@ TYPES: Final = {
     DAY: "DATE",
     TRUTH: "BOOLEAN",
 }
-"""Types of the lake's columns, as Spark calls them."""
+"""Types of the lake's columns in Spark."""
 
 _STATIC: Final = {
     "spark.ui.enabled": "false",
@@ -45,7 +45,7 @@ _ready = threading.Event()
 
 
 def session(settings: Settings) -> Any:
-    """A session of its own in this process's application, which starts with the first."""
+    """Return a new session of this process's application, which starts with the first."""
     try:
         from pyspark.sql import SparkSession  # noqa: PLC0415 - the extra `spark`
     except ImportError as error:
@@ -69,12 +69,12 @@ def session(settings: Settings) -> Any:
 
 
 def shape(columns: tuple[LakeColumn, ...]) -> str:
-    """A schema of some columns: files that lack one have null there."""
+    """The schema of some columns; a column that a file lacks is null."""
     return ", ".join(f"{column.name} {TYPES[column.type]}" for column in columns)
 
 
 def address(path: str) -> str:
-    """A file or folder of the lake as Hadoop names it."""
+    """The address of a file or folder of the lake for Hadoop."""
     scheme, separator, rest = path.partition("://")
     if not separator:
         return f"file://{path}"
@@ -82,7 +82,7 @@ def address(path: str) -> str:
 
 
 class Limit:
-    """Cuts off what this thread asks and what runs longer; raises `Unavailable` then."""
+    """Cancel the queries of this thread after a time; raises `Unavailable` then."""
 
     def __init__(self, spark: Any, seconds: float) -> None:
         self._context = spark.sparkContext

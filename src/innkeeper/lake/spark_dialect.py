@@ -1,4 +1,4 @@
-"""How Spark says what the lake's questions say: only what SQLGlot does not translate as DuckDB."""
+"""The lake's queries in Spark's SQL: only what SQLGlot does not translate from DuckDB."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class LakeSpark(Spark):
     """Spark's dialect with the lake's own functions."""
 
     class Generator(Spark.Generator):  # type: ignore[valid-type, misc]
-        """Writes trees whose anonymous functions are DuckDB's."""
+        """Generates Spark SQL from trees whose anonymous functions are DuckDB's."""
 
         TRANSFORMS: ClassVar[Any] = {
             **Spark.Generator.TRANSFORMS,
@@ -39,7 +39,7 @@ class LakeSpark(Spark):
             return str(super().cte_sql(expression))
 
         def json_keys(self, node: exp.JSONKeys) -> str:
-            """The members of an object, or of one inside it."""
+            """The members of a JSON object, or of an object inside it."""
             place, path = self.sql(node, "this"), node.args.get("expression")
             if path is not None:
                 place = f"GET_JSON_OBJECT({place}, {self.sql(exp.Literal.string(_plain(path)))})"
@@ -52,7 +52,7 @@ def _plain(path: exp.Expr) -> str:
 
 
 def _member(write: Any, arguments: list[exp.Expr], kind: str) -> str:
-    """What stands under a path of quoted members: of JSON, which has types of its own."""
+    """The value at a path of quoted members, as JSON."""
     column, path = arguments
     steps = "".join(f'["{name}"]' for name in _MEMBER.findall(path.name))
     json_path = write.sql(exp.Literal.string(f"${steps}"))
@@ -60,7 +60,7 @@ def _member(write: Any, arguments: list[exp.Expr], kind: str) -> str:
 
 
 def _json_type(write: Any, arguments: list[exp.Expr]) -> str:
-    """DuckDB's word for the type of a member; every number is a DOUBLE."""
+    """DuckDB's name of the type of a member; every number is a DOUBLE."""
     type_ = f"SCHEMA_OF_VARIANT({_member(write, arguments, 'variant')})"
     return (
         f"CASE WHEN {type_} = 'STRING' THEN 'VARCHAR' WHEN {type_} = 'VOID' THEN 'NULL' "

@@ -1,8 +1,8 @@
-"""A snapshot of the lake as views of Spark: the same questions, the same answers.
+"""A snapshot of the lake as views of Spark, with the same results as DuckDB.
 
-Everything reaches Spark as Parquet files in the lake's own place, which its workers can read: the
-tail is written there as a flush would, and an answer comes back the same way. DuckDB then reads
-the answer, with the types that it would have found itself.
+Spark reads only Parquet files in the lake's storage, which its workers can reach: the tail is
+written there as by a flush, and a result is written there as well. DuckDB then reads the result, so
+that its types are those of a DuckDB query.
 """
 
 from collections.abc import Collection, Iterator
@@ -30,7 +30,7 @@ _REF: Final = LakeColumn("ref", TEXT)
 
 
 class SparkQuestions:
-    """One session with views over files and tail; what it writes meanwhile goes with it."""
+    """One session with views over files and tail; its temporary files are deleted with it."""
 
     def __init__(self, snapshot: "Snapshot") -> None:
         self._snapshot = snapshot
@@ -55,7 +55,7 @@ class SparkQuestions:
         self._publish(name, column)
 
     def _publish(self, name: str, column: str) -> None:
-        """Let Spark read a table of one column that DuckDB has."""
+        """Make a table of DuckDB with one column readable for Spark."""
         path = f"{self._folder()}/{uuid4().hex}.parquet"
         write_rows(self._duck.connection, self._place, path, f"SELECT * FROM {name}")  # noqa: S608
         self._view(name, [path], (LakeColumn(column, TEXT),))
@@ -76,7 +76,7 @@ class SparkQuestions:
         return f"{self._snapshot.workspace}/{self._scratch}"
 
     def _answer(self, question: "exp.Query", seconds: float) -> str:
-        """Ask Spark; a SELECT of DuckDB's that reads what it found, in its order."""
+        """Run a query in Spark; return a SELECT for DuckDB that reads the result in its order."""
         from sqlglot import exp  # noqa: PLC0415
 
         for table in closure(each.name for each in question.find_all(exp.Table)):
@@ -131,7 +131,7 @@ class SparkQuestions:
         rows.createOrReplaceTempView(name)
 
     def _written_tail(self) -> dict[str, list[str]]:
-        """What waits in the store, as files: of a sequence that is later than any."""
+        """Write pending changes as files, with a sequence later than any."""
         if self._tail is None:
             prefix = (self._snapshot.workspace, self._scratch, engine.LATEST)
             lines = self._snapshot.tail

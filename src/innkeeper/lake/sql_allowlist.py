@@ -1,7 +1,7 @@
-"""Segments written in SQL, the first gate: one SELECT over documented views, known functions.
+"""Segments written in SQL, first check: one SELECT over documented views with known functions.
 
-What is refused says where in the text it stands (`lake/sql_positions.py`). Reading a text can take
-long and much memory: this runs in a child process alone (`lake/sql_process.py`).
+Problems name their position in the text (`lake/sql_positions.py`). Parsing a text can take long and
+much memory, so this runs only in a child process (`lake/sql_process.py`).
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 DEEPEST: Final = 400
-"""Levels of a tree: deeper ones have no use but to exhaust whoever walks them."""
+"""Maximum depth of a syntax tree; deeper ones only exhaust the code that walks them."""
 
 _FUNCTIONS: Final = frozenset(
     """
@@ -43,13 +43,13 @@ _FUNCTIONS: Final = frozenset(
     list_filter array_filter filter exists distinct
     """.split()  # noqa: SIM905
 )
-"""Functions that read nothing but their arguments, as SQLGlot names them or as they are spelt."""
+"""Functions that read only their arguments, by SQLGlot's name or as written."""
 
 
 def checked(text: str) -> "exp.Query":
-    """The text as a tree; raises `Invalid` for anything but a plain question, with its place.
+    """Parse a text; raises `Invalid` with the position for anything but a plain SELECT.
 
-    What WITH names has names of ours in the tree (`rename_ctes`).
+    Names that WITH defines are renamed in the tree (`rename_ctes`).
     """
     from sqlglot import exp, parse  # noqa: PLC0415
     from sqlglot.errors import SqlglotError  # noqa: PLC0415
@@ -98,7 +98,7 @@ def _check(tree: "exp.Query", text: str) -> None:
 
 
 def _readable(node: "exp.Table") -> bool:
-    """Whether a table is a documented view, or a name that WITH gave before it."""
+    """Whether a table is a documented view, or a name that an earlier WITH defines."""
     from sqlglot import exp  # noqa: PLC0415
 
     if not isinstance(node.this, exp.Identifier) or node.args.get("db"):
@@ -107,7 +107,7 @@ def _readable(node: "exp.Table") -> bool:
 
 
 def _operators() -> tuple[type[Any], ...]:
-    """What SQLGlot counts as functions but is written as an operator or a keyword."""
+    """Nodes that SQLGlot counts as functions but that are written as operators or keywords."""
     from sqlglot import exp  # noqa: PLC0415
 
     return (exp.And, exp.Or, exp.Xor, exp.Case, exp.If, exp.Cast, exp.Exists, exp.Connector)
@@ -129,14 +129,14 @@ def _spelt(node: "exp.Func") -> str:
 
 
 def refused(reason: str, place: places.Place | None = None) -> Invalid:
-    """What is wrong with the text, and where."""
+    """A problem of the text, with its position."""
     return Invalid(Problem(FIELD, reason, position=place))
 
 
 def bound(tree: "exp.Query", text: str) -> None:
-    """Let DuckDB read a checked tree over views without rows; raises `Invalid`.
+    """Let DuckDB bind a checked tree over empty views; raises `Invalid`.
 
-    It finds what a tree does not show: columns that there are not, types that do not compare.
+    This finds what a tree does not show: missing columns and types that cannot be compared.
     """
     import duckdb  # noqa: PLC0415
 
@@ -171,5 +171,5 @@ def _describe(connection: "Connection", text: str) -> None:
 
 
 def first_sentence(error: Exception) -> str:
-    """What DuckDB found wrong, in its first sentence."""
+    """The first sentence of DuckDB's error."""
     return str(error).splitlines()[0]

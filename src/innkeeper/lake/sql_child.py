@@ -21,7 +21,7 @@ def main() -> None:
 
 
 def run(job: Job) -> Outcome:
-    """Check the text, and write the members it finds where the job has a lake."""
+    """Check the text, and write its members if the job has a lake."""
     # Loaded before the limit is set: their code is not what the limit is about.
     import duckdb  # noqa: F401, PLC0415
 

@@ -1,4 +1,4 @@
-"""What the server and the child process that runs users' SQL send each other."""
+"""Messages between the server and the child process that runs users' SQL."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -18,7 +18,7 @@ LONGEST: Final = 32 * 1024
 
 
 class SqlLake(msgspec.Struct):
-    """The files of a snapshot, and where to write the members; no credentials of ours."""
+    """The files of a snapshot, and the file for the members; without our credentials."""
 
     url: str
     files: dict[str, list[str]]
@@ -26,14 +26,14 @@ class SqlLake(msgspec.Struct):
     tail: Lines
     merged: bool
     folder: Path
-    """A folder of this job's own, for what does not fit in memory and for the answer."""
+    """A folder of this job alone, for the result and for what does not fit in memory."""
     memory_mb: int
     seconds: float
     threads: int
 
     @classmethod
     def of(cls, snapshot: "Snapshot", folder: Path, seconds: float, threads: int) -> "SqlLake":
-        """The part of a snapshot that a child needs."""
+        """Return the part of a snapshot that the child needs."""
         return cls(
             url=storage(snapshot.settings).address,
             files=snapshot.files,
@@ -48,22 +48,23 @@ class SqlLake(msgspec.Struct):
 
     @property
     def settings(self) -> Settings:
-        """Settings of the child: the place of the lake, and nothing of the database."""
+        """Return the settings of the child: the address of the lake, and nothing of the
+        database."""
         return Settings(lake=self.url, lake_memory_mb=self.memory_mb)
 
     @property
     def location(self) -> Files:
-        """Where the files are."""
+        """The storage of the files."""
         return storage(self.settings)
 
     @property
     def members(self) -> Path:
-        """The file of the answer: a ref a line."""
+        """The file of the result: one ref per line."""
         return self.folder / "members.txt"
 
 
 class Job(msgspec.Struct):
-    """One text to check, and to run where there is a lake."""
+    """One text to check, and to run if there is a lake."""
 
     text: str
     parent: int
@@ -79,18 +80,18 @@ def encode_job(job: Job) -> bytes:
 
 
 def decode_job(encoded: bytes) -> Job:
-    """What `encode_job` made JSON of."""
+    """Decode the result of `encode_job`."""
     return msgspec.json.decode(encoded, type=Job, dec_hook=lambda kind, value: kind(value))
 
 
 class Outcome(msgspec.Struct):
-    """What became of a job: rows written, or why not."""
+    """The result of a job: the number of rows written, or an error."""
 
     rows: int = 0
     reason: str = ""
-    """What is wrong with the text."""
+    """A problem of the text."""
     position: tuple[int, int] | None = None
     unavailable: str = ""
-    """What is wrong elsewhere: files that cannot be reached, time that is over."""
+    """Another problem: files that cannot be reached, or a timeout."""
     exceeded: Literal["", "time", "processor", "memory"] = ""
     """The limit that ended the child."""

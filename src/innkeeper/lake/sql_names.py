@@ -1,4 +1,4 @@
-"""What a table of a user's SQL names: a documented view, or a query that WITH names in scope."""
+"""Resolve the tables in a user's SQL: documented views, and queries that WITH defines in scope."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -8,15 +8,15 @@ if TYPE_CHECKING:
 
 
 def resolved_cte(table: "exp.Table") -> "exp.CTE | None":
-    """The query of a WITH that a table names, as SQL resolves it: the innermost in scope."""
+    """Return the WITH query that a table names, by SQL's rules: the innermost in scope."""
     return next((cte for cte in _ctes_in_scope(table) if _key(cte.alias) == _key(table.name)), None)
 
 
 def rename_ctes(tree: "exp.Query") -> None:
-    """Give every query of a WITH a name that the engine has nothing else for.
+    """Rename every WITH query so that no name can mean anything else to the engine.
 
-    The engine resolves names by rules of its own: where those differ from ours, a name finds
-    nothing instead of what the engine knows by it. A table keeps its name as an alias.
+    The engine has its own rules for resolving names. Where these differ from ours, a name now
+    resolves to nothing instead of to an object of the engine. A table keeps its name as an alias.
     """
     from sqlglot import exp  # noqa: PLC0415
 
@@ -32,10 +32,9 @@ def rename_ctes(tree: "exp.Query") -> None:
 
 
 def _ctes_in_scope(table: "exp.Table") -> Iterator["exp.CTE"]:
-    """Queries of WITH that a table can name, the innermost first.
+    """Yield the WITH queries that a table can name, innermost first.
 
-    A query of a WITH sees those before it, and itself where the WITH is recursive; never those
-    after it.
+    A WITH query sees those before it, and itself if the WITH is recursive; never those after it.
     """
     from sqlglot import exp  # noqa: PLC0415
 
@@ -52,7 +51,7 @@ def _ctes_in_scope(table: "exp.Table") -> Iterator["exp.CTE"]:
 
 
 def _key(name: str) -> str:
-    """How names compare: as the engine does, which folds the letters of ASCII alone."""
+    """Fold a name for comparison as the engine does: only letters of ASCII."""
     return name.translate(_ASCII_LOWER)
 
 

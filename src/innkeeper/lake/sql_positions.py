@@ -1,4 +1,4 @@
-"""Where in a text of SQL something stands: line and column, both from 1."""
+"""Positions in SQL text: line and column, both from 1."""
 
 import itertools
 import re
@@ -15,13 +15,14 @@ _LINE_LENGTH_MAX: Final = re.compile(r"LINE (\d+): (.*)")
 
 
 def of_offset(text: str, offset: int) -> Place:
-    """The place of the character at an offset."""
+    """Return the position of the character at an offset."""
     before = text[: max(0, min(offset, len(text)))]
     return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 def of_node(node: "exp.Expr", text: str) -> Place | None:
-    """The place of the first word of a node, or of the smallest part around it that has one."""
+    """Return the position of the first word of a node, or of the smallest part around it that has
+    one."""
     around: Any = node
     while around is not None:
         starts = [each.meta["start"] for each in around.walk() if "start" in each.meta]
@@ -32,7 +33,7 @@ def of_node(node: "exp.Expr", text: str) -> Place | None:
 
 
 def of_parse_error(error: Exception, text: str) -> Place:
-    """Where SQLGlot stopped reading: at a word, or in what is never closed."""
+    """Return where SQLGlot stopped parsing: at a word, or at an unclosed quote or bracket."""
     fault = (getattr(error, "errors", None) or [{}])[0]
     if fault.get("line"):
         word = str(fault.get("highlight") or " ").rpartition("\n")[2]
@@ -42,9 +43,10 @@ def of_parse_error(error: Exception, text: str) -> Place:
 
 
 def of_pointer(message: str, text: str, lines_before: int) -> Place | None:
-    """Where DuckDB's message points, in a text that stood so many lines down in what it read.
+    """Return the position that DuckDB's message points to, in a text that started some lines
+    further down.
 
-    The message shows a part of the line, cut at either end with dots.
+    The message shows part of the line, with dots at the ends where it is shortened.
     """
     message_lines = message.split("\n")
     pairs = itertools.pairwise(message_lines)

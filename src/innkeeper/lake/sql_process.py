@@ -1,9 +1,9 @@
-"""Run users' SQL in a child process with limits of memory, processor time and time.
+"""Run users' SQL in a child process with limits of memory, processor time and elapsed time.
 
-Parsing and planning a text of a few hundred characters can take minutes and gigabytes, and both are
-done by libraries that cannot be interrupted: so neither happens in the process that answers
-requests. The child (`lake/sql_child.py`) gets the text and the names of files, no database address
-and no settings; it is killed when its time is over, and when the server ends.
+Parsing and planning a text of a few hundred characters can take minutes and gigabytes, in libraries
+that cannot be interrupted, so neither happens in the process that answers requests. The child
+(`lake/sql_child.py`) gets the text and the names of files, but no database address and no settings.
+It is killed when its time is over and when the server ends.
 """
 
 import asyncio
@@ -27,31 +27,32 @@ if TYPE_CHECKING:
     from innkeeper.lake.session import Snapshot
 
 CHECKS: Final = Limiter("checks of SQL", at_once=2, waiting=16)
-"""Texts that one process has checked at a time."""
+"""Number of texts that one process checks at the same time."""
 CHECK_CPU_SECONDS: Final = 5
 CHECK_MEMORY_MB: Final = 512
 MORE_MEMORY_MB: Final = 256
-"""What a question may use beyond the memory of its engine: code, stacks, values in flight."""
+"""Memory of a query beyond that of its engine: code, stacks, values in flight."""
 MOST_THREADS: Final = 4
 
 _CHILD: Final = (sys.executable, "-P", "-m", "innkeeper.lake.sql_child")
 START_SECONDS: Final = 30.0
-"""Time that a child may take beyond that of its job: a busy machine starts it slowly."""
+"""Seconds that a child may take beyond its job, since a busy machine starts it slowly."""
 _PASSED_ON: Final = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
 _TOO_LONG: Final = Outcome(reason=f"is longer than {LONGEST} characters")
 _CACHE_SIZE: Final = 256
 _checked: OrderedDict["UUID", Outcome] = OrderedDict()
-"""Outcomes of the latest checks by digest of the text: a text is checked before a connection is
-taken, and asked about again by the action that saves it."""
+"""Results of the latest checks by digest of the text: a text is checked before a connection is
+taken, and its result is read again by the action that saves it."""
 
 
 async def check_sql(text: str) -> None:
-    """Raise `Invalid` for a text that is no segment, `Unavailable` when too many are checked."""
+    """Raise `Invalid` for a text that is not a valid segment, `Unavailable` if too many are being
+    checked."""
     _raise_problem(await _outcome_of(text))
 
 
 async def check_early(text: object) -> None:
-    """Check a text before a connection is taken; what is wrong with it is raised by `check_sql`."""
+    """Check a text before a connection is taken; `check_sql` raises its problems later."""
     if isinstance(text, str):
         await _outcome_of(text)
 
@@ -59,10 +60,9 @@ async def check_early(text: object) -> None:
 async def find_sql_members(
     snapshot: "Snapshot", text: str, folder: Path, seconds: float
 ) -> tuple[Path, int]:
-    """The file of refs of guests that a text finds, one a line, and how many there are.
+    """Run a text; return the file of the guests' refs, one per line, and their number.
 
-    The file is in `folder`. The engine is DuckDB whatever `lake_engine` says
-    (`engines.answering`).
+    The file is in `folder`. The engine is DuckDB, whatever `lake_engine` is (`engines.answering`).
     """
     if len(text) > LONGEST:
         _raise_problem(_TOO_LONG)
@@ -106,7 +106,7 @@ def _raise_problem(outcome: Outcome) -> None:
 
 
 async def run_job(job: Job, seconds: float) -> Outcome:
-    """Run a child, and kill it when it takes longer."""
+    """Run a child, and kill it after a time."""
     process = await asyncio.create_subprocess_exec(
         *_CHILD,
         stdin=asyncio.subprocess.PIPE,
@@ -134,7 +134,8 @@ async def run_job(job: Job, seconds: float) -> Outcome:
 
 
 def environment(*, is_local: bool) -> dict[str, str]:
-    """The variables of a child: those of object storage where the lake is there, none of ours."""
+    """Environment variables of a child: those of object storage if the lake is there, none of
+    ours."""
     ours = ("INNKEEPER_", "PG")
     names = _PASSED_ON if is_local else [n for n in os.environ if not n.startswith(ours)]
     passed = {name: os.environ[name] for name in names if name in os.environ}

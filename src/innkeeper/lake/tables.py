@@ -1,10 +1,10 @@
-"""The tables of the lake: what files hold, derived from the declarations of resources.
+"""The tables of the lake: the columns of its files, derived from the declarations of resources.
 
-A table's rows belong to roots: its guest, order, session or event. A change of any part writes
-all rows of its root again, and the root's rows in earlier files are old. Columns keep the names
-of the vendor's data lake where it has any (identity.md 8): `meta_*`, `core_*`, `type`.
+A table's rows belong to roots: a guest, order, session or event. A change of any part rewrites all
+rows of its root, and makes the root's rows in earlier files outdated. Columns have the names of the
+vendor's data lake where it has them (identity.md 8): `meta_*`, `core_*`, `type`.
 
-PostgreSQL sends rows as JSON (`store/queries/lake.sql`): some columns as they are, and the body
+PostgreSQL sends rows as JSON (`store/queries/lake.sql`): some columns separately, and the body
 whole, so that a field is declared once.
 """
 
@@ -30,7 +30,7 @@ JSON: Final = "JSON"
 
 @dataclass(frozen=True)
 class LakeColumn:
-    """One column: its type in DuckDB, and where the value stands in what PostgreSQL sends."""
+    """One column: its type in DuckDB, and the position of its value in the rows from PostgreSQL."""
 
     name: str
     type: str
@@ -46,18 +46,18 @@ class LakeTable:
 
     name: str
     kind: str
-    """What its rows belong to: guest, order, session, event."""
+    """The root that its rows belong to: guest, order, session or event."""
     owner: str
-    """Column that holds the ref of that."""
+    """The column with the ref of that root."""
     columns: tuple[LakeColumn, ...]
     sort: tuple[str, ...]
-    """How rows lie in a file: what queries filter by comes first."""
+    """Sort order of the rows in a file: the columns that queries filter by first."""
     query: str = ""
-    """The query of its rows; `lake.rows_of_` and its name when empty."""
+    """Name of the query of its rows; `lake.rows_of_` and the table's name if empty."""
 
     @property
     def has_contact(self) -> bool:
-        """Whether its rows have the guest whose order they belong to."""
+        """Whether a row has the guest of the order that it belongs to."""
         return self.kind == "order" and any(each.name == "guest_ref" for each in self.columns)
 
     def column(self, name: str) -> LakeColumn:
@@ -65,7 +65,8 @@ class LakeTable:
 
 
 def _type_of(kind: Kind) -> str | None:
-    """The type of a declared field's column; None for what has a table of its own or no shape."""
+    """The type of a declared field's column; None if the field has its own table or no fixed
+    shape."""
     if isinstance(kind, ListOf):
         return None if isinstance(kind.element, ObjectOf | Opaque) else TEXTS
     return next((named for declared, named in _TYPES.items() if isinstance(kind, declared)), TEXT)
@@ -83,7 +84,7 @@ _TYPES: Final[dict[type[Kind], str | None]] = {
 
 
 def _fields(resource: type[Resource], *without: str) -> Iterable[LakeColumn]:
-    """A column for each field that lives in the row's body."""
+    """A column for each field in the row's body."""
     for name, field in resource.fields.items():
         kind = _type_of(field.kind)
         if kind is not None and not field.column and name not in without:
@@ -91,7 +92,7 @@ def _fields(resource: type[Resource], *without: str) -> Iterable[LakeColumn]:
 
 
 SEQUENCE: Final = LakeColumn("lake_sequence", WHOLE)
-"""The flush that wrote a row; part of every file."""
+"""The number of the flush that wrote a row, in every file."""
 
 _META: Final = (
     LakeColumn("meta_ref", TEXT),
@@ -227,7 +228,7 @@ PARTS: Final = tuple(
     )
     for part in PLAIN_CHILDREN
 )
-"""Parts of orders that need nothing but their declaration."""
+"""Parts of orders that need only their declaration."""
 
 TABLES: Final = (
     *(GUESTS, IDENTIFIERS, EXTENSIONS, ORDERS, ORDER_ITEMS, ORDER_EXTENSIONS, SESSIONS, EVENTS),
@@ -236,4 +237,4 @@ TABLES: Final = (
 BY_NAME: Final = {table.name: table for table in TABLES}
 KINDS: Final = tuple(dict.fromkeys(table.kind for table in TABLES))
 CHANGES: Final = "changes"
-"""Files of refs whose rows in earlier files are old."""
+"""Files of refs whose rows in earlier files are outdated."""

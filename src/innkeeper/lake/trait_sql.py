@@ -1,4 +1,4 @@
-"""Computed traits as SQL: SELECT guest_ref, value, a row for each guest with a value."""
+"""Computed traits as SQL: SELECT guest_ref, value, with one row for each guest that has a value."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from innkeeper.rules.traits import Trait
 
 
 def trait_values(trait: Trait, *, every: bool = True) -> exp.Select:
-    """A trait of guests; counts and sums are 0 where a guest has no row, if `every` is asked."""
+    """SELECT a trait of guests. With `every`, counts and sums are 0 for guests without rows."""
     value = "value"
     if trait.relative:
         return _scored(trait)
@@ -40,7 +40,7 @@ def trait_values(trait: Trait, *, every: bool = True) -> exp.Select:
 
 
 def _scored(trait: Trait) -> exp.Select:
-    """A score among everyone who bought, in the trait's currency if it has one."""
+    """SELECT a score among all buyers, in the trait's currency if it has one."""
     where = "core_currency_code = :currency" if trait.currency else "true"
     scores: Any = parse_one(scored(where, trait.column), dialect="duckdb")
     if trait.currency:
@@ -50,7 +50,7 @@ def _scored(trait: Trait) -> exp.Select:
 
 
 def _rows(trait: Trait) -> exp.Select:
-    """Rows that count, by guest."""
+    """SELECT the rows that count, by guest."""
     entity = trait.entity
     rows = exp.select("t.guest_ref").from_(f"{entity.table} AS t")
     rows = rows.where(exp.column("guest_ref", "t").is_(exp.null()).not_())
@@ -64,7 +64,7 @@ def _rows(trait: Trait) -> exp.Select:
 
 
 def _picked(trait: Trait) -> exp.Select:
-    """One value of several: that of the latest row, or the one that most rows have."""
+    """Choose one of several values: that of the latest row, or the most frequent one."""
     rows = _rows(trait).where(exp.column(trait.column, "t").is_(exp.null()).not_())
     value = counted_value("t", trait.column)
     rows = rows.select(exp.alias_(value, "value"))
@@ -85,7 +85,8 @@ def _picked(trait: Trait) -> exp.Select:
 
 
 def spread(values: exp.Query, kind: str) -> exp.Select:
-    """(guests with a value), of numbers (guests, least, average, greatest) of a trait's values."""
+    """SELECT the number of guests with a value; of numbers also (guests, least, average,
+    greatest)."""
     select = exp.select(exp.func("count", exp.column("value"))).from_(values.subquery("v"))
     if kind != NUMBER:
         return select
@@ -96,6 +97,6 @@ def spread(values: exp.Query, kind: str) -> exp.Select:
 
 
 def extremes(values: exp.Query, most: int) -> exp.Select:
-    """(guest_ref, value) of the guests with the greatest values."""
+    """SELECT (guest_ref, value) of the guests with the greatest values."""
     select = exp.select("guest_ref", "value").from_(values.subquery("v"))
     return select.where("value IS NOT NULL").order_by("value DESC", "guest_ref").limit(most)

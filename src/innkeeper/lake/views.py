@@ -1,7 +1,7 @@
-"""The views that questions are asked of: nothing old in them, and merges followed.
+"""The views that queries read: without outdated rows, and with merges followed.
 
 An engine provides `rows_{table}` (files and tail), `old_{kind}` (refs whose rows up to a sequence
-are old) and `merged` (who stands for whom); the views on top are the same SQL for every engine.
+are outdated) and `merged` (guest, survivor). The views on top are the same SQL for every engine.
 """
 
 from collections.abc import Iterable
@@ -13,17 +13,17 @@ DOCUMENTED: Final = (
     *("guests", "sessions", "events", "orders", "order_items"),
     *(table.name for table in PARTS),
 )
-"""What a segment written in SQL may read (segmentation-and-export.md 9)."""
+"""Views that a segment written in SQL may read (segmentation-and-export.md 9)."""
 FOLLOWING: Final = frozenset(
     {"sessions", "events", *(table.name for table in TABLES if table.has_contact)}
 )
-"""Tables whose guest is the one recorded: a view shows who stands for that one."""
+"""Tables with the guest at the time of recording; their views show the survivor instead."""
 
 
 def view_sql(table: LakeTable, *, old: bool, merged: bool) -> str:
-    """The view of a table; without old rows or merges it is the rows as they are.
+    """SELECT the view of a table; without outdated rows or merges it is the rows as they are.
 
-    An order's extensions have the order as owner: no guest of their own to follow.
+    The owner of an order's extensions is the order, which has no merges to follow.
     """
     follows = merged and table.name in FOLLOWING
     columns = [f"t.{column.name}" for column in table.columns if column.name != "guest_ref"]
@@ -42,5 +42,5 @@ def view_sql(table: LakeTable, *, old: bool, merged: bool) -> str:
 
 
 def closure(names: Iterable[str]) -> list[LakeTable]:
-    """The tables behind the views that a question names."""
+    """Return the tables behind the views that a query names."""
     return [BY_NAME[name] for name in dict.fromkeys(names) if name in BY_NAME]

@@ -230,7 +230,7 @@ class OrderItemExtension(Resource):
 
 
 PLAIN_CHILDREN: Final[tuple[type[Resource], ...]] = tuple(PlainChild.__subclasses__())
-"""Parts of orders that need nothing but their declaration."""
+"""Parts of orders that need only their declaration."""
 CHILDREN: Final[tuple[type[Resource], ...]] = (
     OrderItem,
     OrderContact,

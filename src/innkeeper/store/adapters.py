@@ -1,4 +1,4 @@
-"""How Python values become parameters, and columns Python values, on every connection."""
+"""Conversions between Python values and parameters or columns, for every connection."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -43,7 +43,7 @@ _ARRAYS: Final[Mapping[type, type[Dumper]]] = {UUID: _Refs, int: _Numbers}
 
 
 class _ListDumper(ListDumper):
-    """Lists: psycopg looks at every element three times; of these kinds one look will do."""
+    """Lists. psycopg looks at every element three times; for these kinds once is enough."""
 
     def get_key(self, obj: list[Any], format: PyFormat) -> DumperKey:
         if obj and type(obj[0]) in _ARRAYS:

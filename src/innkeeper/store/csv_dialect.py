@@ -1,7 +1,7 @@
-"""Find out how a delimited text is written: delimiter, quoting, and the line of its header.
+"""Detect the dialect of a delimited text: delimiter, quoting, and the line of its header.
 
-DuckDB's `sniff_csv` takes short rows for another delimiter, skips no title line that has
-delimiters, and does not notice a quote that stays open: rows are compared here instead.
+DuckDB's `sniff_csv` takes short rows as a sign of another delimiter, does not skip title lines that
+contain delimiters, and does not notice an unclosed quote. So rows are compared here instead.
 """
 
 import csv
@@ -16,24 +16,24 @@ from innkeeper.store.readers import MAX_LINE, Unreadable
 DELIMITERS: Final = ",;\t|"
 _SAMPLE_ROWS: Final = 1000
 _HEADER_ROWS: Final = 50
-"""Rows at the start among which the header is."""
+"""Number of rows at the start among which the header must be."""
 _SEPARATOR_LINE: Final = re.compile(r"sep=(.)[\r\n]*", re.I)
 
 
 @dataclass(frozen=True, slots=True)
 class CsvDialect:
-    """How a delimited text is written."""
+    """The dialect of a delimited text."""
 
     delimiter: str = ","
     header_line: int = 1
     """The line, from 1, that names the columns."""
     skips_spaces: bool = False
-    """Whether a space after a delimiter is no part of the cell."""
+    """Whether spaces after a delimiter are ignored."""
     has_escapes: bool = False
     r"""Whether a quote inside a quoted cell is written `\"`, not `""`."""
 
     def note(self) -> str:
-        """What a person should know of it; may be empty."""
+        """A sentence for the person who imports the file; may be empty."""
         above = self.header_line - 1
         if not above:
             return ""
@@ -46,7 +46,7 @@ class CsvDialect:
 
 
 def find_dialect(lines: Sequence[str], delimiter: str = "", header_line: int = 0) -> CsvDialect:
-    """Return the dialect of a text from its first lines; what is given is not looked for.
+    """Detect the dialect of a text from its first lines; settings that are given are not detected.
 
     Raises `Unreadable` if there is no header.
     """
@@ -76,7 +76,7 @@ def find_dialect(lines: Sequence[str], delimiter: str = "", header_line: int = 0
 
 
 def _is_address(cell: str) -> bool:
-    """Whether a cell is an e-mail address, which names no column."""
+    """Whether a cell is an e-mail address, and so no column name."""
     name, _, domain = cell.strip().partition("@")
     return bool(name) and "." in domain and not any(map(str.isspace, name + domain))
 
@@ -109,13 +109,13 @@ def _find_delimiter(lines: Sequence[str]) -> str:
 
 
 def _usual(counts: Sequence[int]) -> int:
-    """Return the most frequent number of cells above one, of several the first; else one."""
+    """Return the most frequent number of cells above one, the first of several; else one."""
     several = Counter(count for count in counts if count > 1)
     return several.most_common(1)[0][0] if several else 1
 
 
 def find_header_row(rows: Sequence[Sequence[str]]) -> int:
-    """Return the position of the first row with half of the usual cells or more: titles that stand
+    """Return the position of the first row with at least half of the usual number of cells; titles
     above a header have fewer."""
     usual = _usual([len(row) for row in rows])
     least = max(2, -(-usual // 2)) if usual > 1 else 1

@@ -1,4 +1,4 @@
-"""The data folder: one server at a time owns it, and tells other commands how to reach it."""
+"""The data folder: locked by one server at a time, with the address of that server for commands."""
 
 import fcntl
 import os
@@ -24,7 +24,7 @@ _OWN: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What a running server tells about itself; `dsn` only for its embedded database."""
+    """The addresses of a running server; `dsn` only for its embedded database."""
 
     pid: int
     url: str
@@ -32,11 +32,11 @@ class Announcement:
 
 
 class Busy(OperatorError):
-    """Another process owns the folder."""
+    """Another process has locked the folder."""
 
 
 class DataFolder:
-    """The folder given by --data. Its lock dies with the process, however that ends."""
+    """The folder given by --data. Its lock ends with the process, however that ends."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,11 +44,11 @@ class DataFolder:
 
     @property
     def has_database(self) -> bool:
-        """Whether an embedded database was made here."""
+        """Whether the folder contains an embedded database."""
         return (self.path / "postgres" / "PG_VERSION").exists()
 
     def is_owned(self) -> bool:
-        """Whether a process owns the folder now; nothing is made to find that out."""
+        """Whether a process has locked the folder; creates nothing."""
         try:
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CLOEXEC)
         except OSError:
@@ -62,17 +62,17 @@ class DataFolder:
         return False
 
     def contents(self) -> list[str]:
-        """What is in the folder beside what Innkeeper itself leaves behind; [] without one."""
+        """List the files in the folder that Innkeeper did not create; [] if there is no folder."""
         try:
             return sorted(path.name for path in self.path.iterdir() if path.name not in _OWN)
         except OSError:
             return []
 
     def claim(self, command: str, wait_seconds: float = 0.0) -> None:
-        """Own the folder until `release`, making it where needed.
+        """Lock the folder until `release`, after creating it if needed.
 
-        Raises Busy when another process still owns it after `wait_seconds` (a server is not
-        waited for), and OperatorError when the folder cannot be used.
+        Raises Busy if another process still has the lock after `wait_seconds` (at once if that is a
+        server), and OperatorError if the folder cannot be used.
         """
         try:
             # A system user that runs the database for root must be able to pass through.
@@ -104,23 +104,23 @@ class DataFolder:
         self._lock = lock
 
     def release(self) -> None:
-        """Let another process own the folder."""
+        """Release the lock."""
         if self._lock is not None:
             (self.path / _ANNOUNCEMENT).unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
 
     def announce(self, announcement: Announcement) -> None:
-        """Tell other commands of the same person how to reach this server."""
+        """Write the addresses of this server for commands of the same user."""
         try:
             write_private(self.path / _ANNOUNCEMENT, msgspec.json.encode(announcement).decode())
         except OSError as error:
             raise unusable(self.path, error) from error
 
     def announced(self) -> Announcement | None:
-        """The server that runs on this folder; None when none has said so yet.
+        """Read the addresses of the server that runs on this folder; None if there are none yet.
 
-        Trust it only while `claim` finds the folder busy: a killed server leaves it behind.
+        They are valid only while `claim` raises Busy: a killed server leaves them behind.
         """
         try:
             text = (self.path / _ANNOUNCEMENT).read_bytes()
@@ -132,12 +132,12 @@ class DataFolder:
 
 
 def unusable(path: Path, error: Exception) -> OperatorError:
-    """One sentence for a folder that the system will not let us use."""
+    """Return one sentence for a folder that the system does not let us use."""
     reason = error.strerror if isinstance(error, OSError) else str(error)
     return OperatorError(f"The data folder {path} cannot be used: {reason}.")
 
 
 def _owner(lock: int) -> tuple[str, str]:
-    """(process id, command) of who holds the lock, as they wrote it."""
+    """Return (process id, command) of the process with the lock, as that process wrote them."""
     pid, _, command = os.pread(lock, 100, 0).decode(errors="replace").partition(" ")
     return pid or "unknown", command.strip()

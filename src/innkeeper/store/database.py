@@ -1,4 +1,4 @@
-"""The pool of connections of one process, lent out as `Work`."""
+"""The pool of connections of one process, which lends them as `Work`."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -33,7 +33,7 @@ logging.getLogger("psycopg.pool").setLevel(logging.WARNING)
 
 
 class Database:
-    """One pool for every workspace: the schema is in the SQL, never in the connection."""
+    """One pool for every workspace: the schema is part of the SQL text, not of the connection."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Database:
         self._apart = _pool(with_options(dsn, statement_timeout_ms), 0, QUESTIONS_AT_ONCE)
 
     async def open(self) -> None:
-        """Connect; raises Unavailable when the database does not answer."""
+        """Connect; raises Unavailable if the database does not respond."""
         await self._pool.open()
         try:
             await self._pool.wait(WAIT_SECONDS * 2)
@@ -69,9 +69,10 @@ class Database:
         await self._pool.close()
 
     def work(self, workspace: str, actor: str = "system", *, on_demand: bool = False) -> "Lent":
-        """A connection for one workspace; raises Unavailable when none comes free in time.
+        """Lend a connection for one workspace; raises Unavailable if none is free in time.
 
-        `on_demand`: it is taken for the first query that does not share a statement with others.
+        With `on_demand` it is taken for the first query that does not share a statement with
+        others.
         """
         queries = self._queries.get(workspace)
         if queries is None:
@@ -79,11 +80,11 @@ class Database:
         return Lent(self, workspace, queries, actor, on_demand)
 
     def control(self, actor: str = "system") -> "Lent":
-        """A connection for what belongs to no workspace: keys, workspaces."""
+        """Lend a connection for data outside of workspaces: keys, users, workspaces."""
         return Lent(self, "", self._control, actor)
 
     async def checkout(self, *, apart: bool = False) -> PooledConnection:
-        """A connection; `apart`: one for a question to the lake, of a pool of its own."""
+        """Take a connection; `apart`: one of the separate pool for queries of the lake."""
         pool = self._apart if apart else self._pool
         try:
             while True:
@@ -99,7 +100,7 @@ class Database:
             raise Unavailable() from error
 
     async def put_back(self, connection: PooledConnection, *, apart: bool = False) -> None:
-        """Return what `checkout` lent."""
+        """Return a connection that `checkout` gave."""
         await (self._apart if apart else self._pool).putconn(connection)
 
     @property
@@ -109,7 +110,7 @@ class Database:
 
 
 def _pool(conninfo: str, least: int, most: int) -> AsyncConnectionPool[PooledConnection]:
-    """A pool that is not open yet, of `least` connections or more."""
+    """Create a pool, not opened yet, with at least `least` connections."""
     return AsyncConnectionPool(
         conninfo=conninfo,
         connection_class=PooledConnection,
@@ -134,7 +135,7 @@ def _pool(conninfo: str, least: int, most: int) -> AsyncConnectionPool[PooledCon
 class Lent:
     """`async with`: a connection as `Work`, returned at the end.
 
-    A class, since one made from a generator costs three times as much on every request.
+    A class, since a generator-based context manager costs three times as much on every request.
     """
 
     __slots__ = ("_actor", "_database", "_on_demand", "_queries", "_work", "_workspace")
@@ -172,7 +173,8 @@ class _Adapted:
 
 
 def with_options(dsn: str, statement_timeout_ms: int = 0) -> str:
-    """The address with what every connection of ours needs, after what its owner chose."""
+    """Add the options that all our connections need to an address, after the options of its
+    owner."""
     given: dict[str, Any] = conninfo_to_dict(dsn)
     options = f"{given.get('options') or ''} -c TimeZone=UTC"
     if statement_timeout_ms:
@@ -186,7 +188,8 @@ def with_options(dsn: str, statement_timeout_ms: int = 0) -> str:
 
 
 async def retrying(action: Callable[[], Awaitable[Result]]) -> Result:
-    """Run a whole transaction again, up to three times in all, when it loses against another."""
+    """Run a whole transaction again, three times in all, if it is aborted by a conflict with
+    another."""
     for _ in range(ATTEMPTS - 1):
         try:
             return await action()

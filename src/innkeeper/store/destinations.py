@@ -1,9 +1,9 @@
-"""Folders and object storage that exports may be delivered to, and that imports may be read from:
-what the operator lists, and below.
+"""Folders and object storage that exports may be delivered to: the operator's list, and paths below
+it.
 
-The folders `exports` and `imports` of the data folder are always on their lists; a path without a
-scheme that is not absolute is in there. Files in a folder are readable by the server's user alone,
-and no symbolic link below the listed folder is followed.
+The folder `exports` of the data folder is always on the list; a destination without a scheme that
+is not an absolute path is relative to it. Files in a folder are readable by the server's user only,
+and symbolic links below a listed folder are not followed.
 """
 
 import os
@@ -28,7 +28,7 @@ _FILE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O
 
 
 class BadDestination(ValueError):
-    """A destination that is not allowed; the text says which are."""
+    """A destination that is not allowed; the message lists the allowed ones."""
 
 
 class CopySource(Protocol):
@@ -39,7 +39,7 @@ class CopySource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DestinationPath:
-    """A folder, or a prefix of object storage, as its parts."""
+    """A folder, or a prefix of object storage, split into its parts."""
 
     scheme: str
     """Empty for a folder of this machine."""
@@ -60,7 +60,7 @@ class DestinationPath:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A path below a listed one."""
+    """A path below a listed destination."""
 
     root: DestinationPath
     below: tuple[str, ...]
@@ -68,7 +68,7 @@ class Destination:
     def copy(self, source: CopySource, folders: Sequence[str], name: str) -> None:
         """Write a file below the destination; missing folders are created.
 
-        The file gets its name, and replaces an earlier one, once it is complete. Raises OSError
+        The file gets its name, and replaces an earlier file, when it is complete. Raises OSError
         and the exceptions of the storage.
         """
         if self.root.scheme:
@@ -133,7 +133,7 @@ class Destination:
 
 
 def destination_of(settings: Settings, url: object) -> Destination:
-    """A destination as it was given; raises `BadDestination`."""
+    """Parse a destination; raises `BadDestination`."""
     own = _parse(str(settings.data / OWN))
     place = _place_of(url, own)
     if below := _below((own, *allowed_destinations(settings)), place):
@@ -145,10 +145,8 @@ def destination_of(settings: Settings, url: object) -> Destination:
 
 
 def import_source_of(settings: Settings, url: object, *, is_free: bool = False) -> Destination:
-    """A file or folder that imports read, as it was given; raises `BadDestination`.
-
-    `is_free`: the operator chose it, so it may be anywhere.
-    """
+    """Open a folder below a root as a descriptor, creating missing folders. A symbolic link in the
+    path is an error, also if it is created meanwhile."""
     own = _parse(str(settings.data / OWN_IMPORTS))
     place = _place_of(url, own)
     if is_free:

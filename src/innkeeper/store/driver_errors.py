@@ -1,4 +1,4 @@
-"""The one seam where what the driver raises becomes what a caller may meet."""
+"""Translate errors of the database driver into errors of this project. The only place that does."""
 
 from typing import Final
 
@@ -9,7 +9,8 @@ from innkeeper.errors import BadRequest, Conflict, Unavailable
 
 
 class Contended(Unavailable):
-    """The transaction lost against another and did nothing: running it again may succeed."""
+    """The transaction conflicted with another and was rolled back; it may succeed if it runs
+    again."""
 
 
 _UNSTORABLE: Final = "The request holds a value that cannot be stored."
@@ -21,14 +22,14 @@ _UNAVAILABLE: Final = ("08", "53", "57", "58", "25006")
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether the same may succeed later though nobody changes anything: the database, storage, a
-    disk or the network is away. Anything else fails the same way again."""
+    """Whether the same operation may succeed later without a change: the database, storage, disk or
+    network is unavailable. Other errors would occur again."""
     away = (Unavailable, OSError, psycopg.OperationalError, psycopg.InterfaceError)
     return isinstance(error, away)
 
 
 def translated(error: Exception) -> Exception:
-    """The error to raise in place of what psycopg raised; the same one when it is a bug of ours."""
+    """Return the error to raise in place of psycopg's; the same error if it is a bug of ours."""
     if isinstance(error, UnicodeEncodeError):
         # A lone surrogate: text that is no text in any encoding.
         return BadRequest(_UNSTORABLE, "Text must not contain unpaired surrogates.")
@@ -38,7 +39,8 @@ def translated(error: Exception) -> Exception:
 
 
 def _of_client(error: psycopg.Error) -> Exception:
-    """What the client library raises itself: of a value (NUL in text), or a lost connection."""
+    """Translate an error of the client library: an invalid value (NUL in text) or a lost
+    connection."""
     if isinstance(error, psycopg.DataError):
         return BadRequest(_UNSTORABLE, str(error))
     return Unavailable() if isinstance(error, psycopg.OperationalError) else error

@@ -1,8 +1,8 @@
-"""Dumps of a whole installation, made and restored by PostgreSQL's own programs.
+"""Dump and restore a whole installation with PostgreSQL's own programs.
 
-A dump is one snapshot in PostgreSQL's custom format, taken while the server runs. The lake is not
-part of it: its files are written again from the database. Uploads and exports at rest are files of
-their own (`files` of the settings).
+A dump is one snapshot in PostgreSQL's custom format, taken while the server runs. It does not
+contain the lake, whose files are written again from the database, nor uploads and exports, which
+are files (`files` of the settings).
 """
 
 import os
@@ -26,7 +26,7 @@ from innkeeper.store.migrate import OLDEST_SERVER
 from innkeeper.store.queries import schema_of
 
 Progress = Callable[[int], None]
-"""Called with the number of bytes processed so far."""
+"""Function that is called with the number of bytes processed so far."""
 
 _PIECE: Final = 1 << 20
 _SCHEMAS: Final = ("innkeeper", "jobs")
@@ -38,9 +38,9 @@ _REASON_BYTES: Final = 2000
 
 
 def dump(dsn: str, target: Path, progress: Progress) -> None:
-    """Write everything that the database holds for Innkeeper to `target`, or nothing.
+    """Write all of Innkeeper's data in the database to `target`, or nothing.
 
-    Raises OperatorError, with what the program said that failed.
+    Raises OperatorError with the message of the program that failed.
     """
     server = _inspect(dsn)
     if not server.schemas:
@@ -63,10 +63,10 @@ def dump(dsn: str, target: Path, progress: Progress) -> None:
 
 
 def restore(dsn: str, source: Path, progress: Progress) -> None:
-    """Fill a database that holds no installation from a dump, in one transaction.
+    """Restore a dump into a database without an installation, in one transaction.
 
-    Works on servers older than the one dumped, down to the oldest that Innkeeper runs on. Raises
-    OperatorError, with what the program said that failed.
+    The server may be older than the dumped one, down to the oldest version that Innkeeper supports.
+    Raises OperatorError with the message of the program that failed.
     """
     if _inspect(dsn).schemas:
         raise OperatorError(
@@ -177,7 +177,7 @@ def _major(program: Path) -> int:
 
 
 def _environment(dsn: str) -> dict[str, str]:
-    """Return the environment that tells a program where to connect.
+    """Return the environment with the address of a database for a program.
 
     Other users of the machine can read the arguments of a process, but not its environment.
     """

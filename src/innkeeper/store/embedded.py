@@ -1,4 +1,5 @@
-"""The embedded PostgreSQL: made once, run as a child, restarted when it dies, stopped with us."""
+"""The embedded PostgreSQL: created once, run as a child process, restarted if it ends, stopped with
+us."""
 
 import logging
 import os
@@ -39,12 +40,13 @@ _SOCKET_FOLDER_BYTES: Final = 80
 
 
 class EmbeddedServer:
-    """The server in `<data>/postgres`. Own the data folder (data_folder.py) before `start`."""
+    """The server in `<data>/postgres`. Lock the data folder (data_folder.py) before `start`."""
 
     def __init__(
         self, data: Path, connections: int = 100, stop_seconds: float = _STOP_SECONDS
     ) -> None:
-        """`stop_seconds`: how long a stop may take before it is made without a checkpoint."""
+        """`stop_seconds`: time of a normal stop, after which the server is stopped without a
+        checkpoint."""
         self._stop_seconds = stop_seconds
         self.cluster = data / "postgres"
         self._data = data
@@ -58,7 +60,7 @@ class EmbeddedServer:
 
     @property
     def dsn(self) -> str:
-        """How to reach it; the same after a restart within this run."""
+        """The address of the server; it does not change when the server restarts."""
         return f"host={self._sockets} user={APPLICATION} dbname=postgres"
 
     @property
@@ -67,9 +69,10 @@ class EmbeddedServer:
         return self._process.pid if self._process else None
 
     def start(self) -> str:
-        """Make the cluster if there is none, start the server, wait until it answers; its dsn.
+        """Create the cluster if there is none, start the server, wait until it responds; return its
+        address.
 
-        Raises OperatorError, in one sentence, when that is impossible.
+        Raises OperatorError with one sentence if that is impossible.
         """
         self._user = runner()
         self._binaries = binaries(self._user)
@@ -90,7 +93,7 @@ class EmbeddedServer:
         threading.Thread(target=self._watch, name="postgres-watch", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop the server in good order; open transactions are rolled back."""
+        """Stop the server; open transactions are rolled back."""
         self._stopping.set()
         with self._guard:
             if self._process is not None:
@@ -129,7 +132,7 @@ class EmbeddedServer:
             pause = min(pause * 2, 10.0)
 
     def _initialise(self) -> None:
-        """Run initdb, in a folder that gets its name only once it is complete."""
+        """Run initdb in a folder that is renamed when it is complete."""
         version = self.cluster / "PG_VERSION"
         if version.exists():
             made_by = version.read_text().strip()
@@ -157,7 +160,7 @@ class EmbeddedServer:
         half.rename(self.cluster)
 
     def _launch(self) -> None:
-        """Start the server and wait for it; again while a dead one's remains are in the way."""
+        """Start the server and wait for it; retry while remains of an earlier one block it."""
         deadline = time.monotonic() + _STILL_HELD_SECONDS
         while True:
             with open(self._data / "postgres.log", "ab", opener=_for_us_alone) as output:
@@ -174,7 +177,7 @@ class EmbeddedServer:
             self._clear_remains()
 
     def _ready(self, process: subprocess.Popen[bytes]) -> bool:
-        """Wait until the server answers (True) or has given up (False)."""
+        """Wait until the server responds (True) or has ended (False)."""
         deadline = time.monotonic() + _START_SECONDS
         patient = time.monotonic() + 5.0
         while process.poll() is None:
@@ -192,7 +195,7 @@ class EmbeddedServer:
         return False
 
     def _clear_remains(self) -> None:
-        """End what a killed run left behind, so that nothing but the new server uses the files."""
+        """End processes of a killed run, so that only the new server uses the files."""
         lines = self._pid_file()
         recorded = int(lines[0]) if lines and lines[0].isdigit() else None
         if HAS_PROC:
@@ -208,7 +211,7 @@ class EmbeddedServer:
             return []
 
     def _socket_folder(self) -> Path:
-        """A short folder that only the server and we can enter."""
+        """Create a folder with a short path that only the server and we can open."""
         record = self._data / "socket"
         with suppress(FileNotFoundError):
             left = Path(record.read_text())

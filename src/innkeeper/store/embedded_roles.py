@@ -1,8 +1,7 @@
 """Roles of the embedded PostgreSQL: an administrator that owns the server, and our own login.
 
-What the server answers requests with is an ordinary login that owns the database: a fault in a
-statement can reach neither files nor programs of the machine. Only `privacy scrub` connects as
-the administrator.
+Requests use an ordinary login that owns the database, so a vulnerable statement can reach neither
+files nor programs of the machine. Only `privacy scrub` connects as the administrator.
 """
 
 from typing import Final
@@ -39,15 +38,15 @@ SELECT 'SCHEMA', format('%I', nspname) FROM pg_namespace WHERE oid >= 16384
 
 
 def administrator(dsn: str) -> str:
-    """The address of the same embedded server for its administrator."""
+    """Return the address of the same embedded server for its administrator."""
     return make_conninfo(dsn, user=ADMINISTRATOR)
 
 
 def separate_roles(dsn: str) -> None:
-    """Make sure that the login of `dsn` exists, owns the database and is no superuser.
+    """Ensure that the login of `dsn` exists, owns the database and is not a superuser.
 
-    A cluster of an earlier Innkeeper has that login as its only superuser: it becomes the
-    administrator, and everything it owns is given to the new login. Does nothing the next time.
+    In a cluster of an earlier Innkeeper that login is the only superuser: it becomes the
+    administrator, and everything it owns is given to the new login. A second call does nothing.
     """
     try:
         connection = psycopg.connect(administrator(dsn), autocommit=True)
@@ -61,9 +60,9 @@ def separate_roles(dsn: str) -> None:
 
 
 def _rename_superuser(dsn: str) -> None:
-    """Give the superuser that an earlier Innkeeper made the administrator's name.
+    """Rename the superuser of an earlier Innkeeper to the administrator's name.
 
-    Nobody can rename the role they are logged in as, so a role made for this does it.
+    A role cannot rename itself, so a temporary role does it.
     """
     login = sql.Identifier(_UPGRADE)
     with psycopg.connect(dsn, autocommit=True) as connection:
@@ -77,7 +76,7 @@ def _rename_superuser(dsn: str) -> None:
 
 
 def _create_application_role(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    """Create the login and give it the database with all that is in it, in one transaction."""
+    """Create the login and give it the database with all its contents, in one transaction."""
     login = sql.Identifier(APPLICATION)
     database = sql.Identifier(connection.info.dbname)
     with connection.transaction():

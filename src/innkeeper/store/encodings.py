@@ -1,4 +1,4 @@
-"""Decide how a text file is encoded, by a mark at its start or by reading all of it."""
+"""Detect the encoding of a text file, by a byte order mark or by reading all of it."""
 
 import codecs
 import unicodedata
@@ -22,11 +22,11 @@ _LEAST_PLAUSIBLE: Final = 0.9
 _SYMBOLS: Final = frozenset("€‘’“”„‚–—…•™®©°§£«»·½¼¾²³±´¡¿ªº\xa0")
 _CELL_ENDS: Final = str.maketrans(dict.fromkeys('\t;|\r\n"', ","))
 _JOINING: Final = frozenset("’‘´·")
-"""Symbols that may stand between two letters."""
+"""Symbols that may be between two letters."""
 
 
 def encoding_of_head(head: bytes) -> str:
-    """Return the encoding that the first bytes show; `utf-8` where they show none."""
+    """Return the encoding that the first bytes show; `utf-8` if they show none."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding
@@ -48,10 +48,10 @@ def encoding_of_head(head: bytes) -> str:
 
 @dataclass(slots=True)
 class _Evidence:
-    """What a file that should be UTF-8 holds beyond ASCII."""
+    """The characters beyond ASCII of a file that should be UTF-8."""
 
     valid: int = 0
-    """Characters beyond ASCII that are valid UTF-8."""
+    """Number of characters beyond ASCII that are valid UTF-8."""
     invalid: int = 0
     first_line: int = 0
     """Line of the first bytes that are not UTF-8, from 1."""
@@ -65,7 +65,7 @@ def decide_encoding(
     """Read a file or its start; return its encoding and a note for people, which may be empty.
 
     Raises `Unreadable` with the line that cannot be decoded. A file without a mark that is not
-    UTF-8 is `WESTERN` where it reads as such, and refused where it does not.
+    UTF-8 is read as `WESTERN` if its characters make sense so, and refused otherwise.
     """
     if encoding == "utf-8" and not is_chosen:
         evidence = _read_utf8(lines)
@@ -132,7 +132,7 @@ def _decide(evidence: _Evidence) -> tuple[str, str]:
 
 
 def _plausibility(text: str) -> float:
-    """Return the share of characters beyond ASCII that stand where Western text has them."""
+    """Return the share of characters beyond ASCII that are in positions usual for Western text."""
     total = good = 0
     before = " "
     for character, after in zip(text, text[1:] + " ", strict=True):

@@ -1,8 +1,8 @@
-"""Encryption of the secrets in the database, with keys that are kept outside of it.
+"""Encryption of the secrets in the database, with keys outside of the database.
 
-The keys are Fernet keys (AES-128-CBC and HMAC-SHA256, by `cryptography`), newest first: the
-first encrypts, each decrypts. They come from the setting `secrets_key`, else from the file
-`secrets.key` of the data folder, which is made when it is first needed.
+The keys are Fernet keys (AES-128-CBC and HMAC-SHA256, by `cryptography`), newest first: the first
+one encrypts, all of them decrypt. They come from the setting `secrets_key`, else from the file
+`secrets.key` of the data folder, which is created when it is first needed.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FILE: Final = "secrets.key"
 PREFIX: Final = "fernet:"
-"""What every encrypted value starts with; no plain secret of ours holds a colon."""
+"""Prefix of every encrypted value; no secret in clear text contains a colon."""
 
 
 class Undecryptable(OperatorError):
@@ -36,14 +36,14 @@ _cached: dict[Path, _Cached] = {}
 
 
 def encrypt(settings: Settings, secret: bytes) -> str:
-    """A secret as it is stored; makes the first key where there is none."""
+    """Encrypt a secret for storage; creates the first key if there is none."""
     return PREFIX + _fernet(settings).encrypt(secret).decode()
 
 
 def decrypt(settings: Settings, stored: str) -> bytes:
-    """The secret behind a stored value; raises `Undecryptable`.
+    """Decrypt a stored value; raises `Undecryptable`.
 
-    A value without the prefix was stored by an earlier version and is the secret itself.
+    A value without the prefix was stored by an earlier version in clear text.
     """
     if not stored.startswith(PREFIX):
         return stored.encode()

@@ -1,4 +1,4 @@
-"""Waiting for other systems: in threads that nothing else needs, and not for ever."""
+"""Run calls to other systems in their own threads, with a timeout."""
 
 import asyncio
 import threading
@@ -11,11 +11,11 @@ Result = TypeVar("Result")
 
 _threads: Final = ThreadPoolExecutor(128, thread_name_prefix="outside")
 _stuck: dict[str, Future[Any]] = {}
-"""What was given up and has not ended, by what it is at."""
+"""Calls that timed out and have not ended yet, by the location they work on."""
 
 
 async def outside(act: Callable[..., Result], *given: Any) -> Result:
-    """Do what may wait long for another system."""
+    """Run a call that may wait long for another system, in a thread."""
     return await asyncio.wrap_future(_threads.submit(act, *given))
 
 
@@ -27,11 +27,11 @@ async def within(
     moved: Callable[[], float] | None = None,
     undo: Callable[[], object] = lambda: None,
 ) -> Result:
-    """Do what may hang; raises TimeoutError when it has not ended after so many seconds, or since
-    it `moved` last (`time.monotonic`).
+    """Run a call that may hang. Raises TimeoutError if it has not ended after a number of seconds,
+    or so long after `moved` (`time.monotonic`) last changed.
 
-    Given up, it may still end: what it did is undone then. Until it has, nothing is done at the
-    same place, which raises TimeoutError as well.
+    A call that timed out may still end: then its effect is undone. Until it ends, further calls for
+    the same location raise TimeoutError as well.
     """
     stuck = _stuck.get(place)
     if stuck is not None and not stuck.done():
@@ -53,7 +53,7 @@ async def within(
 
 
 class _Attempt(Generic[Result]):
-    """Something done once, and undone where it was given up before it ended."""
+    """A call, whose effect is undone if it ends after its timeout."""
 
     def __init__(self, act: Callable[[], Result], undo: Callable[[], object]) -> None:
         self._act = act
@@ -63,7 +63,7 @@ class _Attempt(Generic[Result]):
         self._ended = False
 
     def run(self) -> Result:
-        """Do it; nobody hears what becomes of it once it was given up."""
+        """Run the call; after a timeout its result and errors are ignored."""
         made = self._act()
         with self._turn:
             self._ended = True
@@ -72,7 +72,7 @@ class _Attempt(Generic[Result]):
         return made
 
     def give_up(self) -> bool:
-        """Whether it has not ended yet, and counts no more."""
+        """Mark the call as timed out; return whether it was still running."""
         with self._turn:
             self._given_up = not self._ended
             return self._given_up

@@ -1,7 +1,7 @@
-"""Find out what a file is, by its content: compression, format, encoding and dialect.
+"""Detect the format of a file by its content: compression, format, encoding and dialect.
 
-This is the one place that decides it. What somebody chose (a mapping's `encoding`, `delimiter`
-and `header`) is not looked for; a file's name decides only between formats that look alike.
+This is the only place that decides it. Choices of the caller (a mapping's `encoding`, `delimiter`
+and `header`) are not detected; a file's name decides only between formats that look alike.
 """
 
 import codecs
@@ -25,7 +25,7 @@ from innkeeper.store.readers import (
 )
 
 SAMPLE_BYTES: Final = 1 << 20
-"""Bytes at the start of the content that format and dialect are decided by."""
+"""Number of bytes at the start of the content that decide format and dialect."""
 _NESTED_ARRAY: Final = re.compile(rb"^\s*\[\s*[{\]]")
 _OBJECT: Final = re.compile(rb"^\s*\{\s*[\"}]")
 _WHOLE_OBJECT_LINE: Final = re.compile(rb"^\s*\{.*\}\s*$", re.S)
@@ -42,10 +42,10 @@ _REFUSED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What somebody chose for a file; empty values are looked for."""
+    """What the caller chose for a file; empty values are detected."""
 
     format: str = ""
-    """The format by the file's name or option, for content that shows none."""
+    """The format by the file's name or option, for content that does not show one."""
     encoding: str = ""
     delimiter: str = ""
     header_line: int = 0
@@ -53,7 +53,7 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class FileForm:
-    """What a file is."""
+    """The detected form of a file."""
 
     format: str = "ndjson"
     """ndjson, json (an array, or values over several lines), csv, parquet or spreadsheet."""
@@ -61,7 +61,7 @@ class FileForm:
     encoding: str = "utf-8"
     dialect: CsvDialect = field(default_factory=CsvDialect)
     notes: tuple[str, ...] = ()
-    """Sentences for whoever imports the file: what was decided, and may be wrong."""
+    """Sentences for the person who imports the file, about decisions that may be wrong."""
 
 
 def form_of_head(head: bytes, choices: Choices) -> FileForm:
@@ -91,8 +91,8 @@ def form_of_head(head: bytes, choices: Choices) -> FileForm:
 
 
 def form_of_stream(stream: IO[bytes], choices: Choices) -> FileForm:
-    """Return the form of a seekable text by its start, which stays to be read; raises as
-    `form_of_head` does."""
+    """Detect the form of a seekable text by its start, which is not consumed; raises like
+    `form_of_head`."""
     position = stream.tell()
     with readable():
         head = expanded(stream).read(SAMPLE_BYTES)
@@ -108,7 +108,7 @@ def as_utf8(stream: IO[bytes], encoding: str) -> IO[bytes]:
 
 
 class _Pieces(io.RawIOBase):
-    """A stream of pieces of bytes."""
+    """A readable stream over an iterator of bytes."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces, self._left = pieces, memoryview(b"")
@@ -126,9 +126,9 @@ class _Pieces(io.RawIOBase):
 
 
 def form_of_file(path: Path, choices: Choices, most: int = 0, budget: int = 0) -> FileForm:
-    """Return the form of a file; a text is decoded to its end, or as far as `budget` bytes go.
+    """Detect the form of a file. A text is decoded to its end, or for `budget` bytes.
 
-    Raises `Unreadable`, also past `most` bytes of content, and FileNotFoundError.
+    Raises `Unreadable`, also for more than `most` bytes of content, and FileNotFoundError.
     """
     with path.open("rb") as raw:
         start = raw.read(8)
@@ -160,9 +160,9 @@ def form_of_file(path: Path, choices: Choices, most: int = 0, budget: int = 0) -
 
 
 def _all_lines(raw: IO[bytes], most: int, budget: int) -> Iterator[bytes]:
-    """Yield the content by line, long ones in pieces; raises `Unreadable` past `most` bytes.
+    """Yield the content by line, long lines in pieces; raises `Unreadable` after `most` bytes.
 
-    With a `budget` it ends after so many bytes.
+    With a `budget` it ends after that many bytes.
     """
     size = 0
     stream = io.BufferedReader(RawStream(expanded(raw)), 1 << 20)
@@ -176,7 +176,7 @@ def _all_lines(raw: IO[bytes], most: int, budget: int) -> Iterator[bytes]:
 
 
 def _lines(text: str) -> list[str]:
-    """Split as a reader of CSV does, at \\n, \\r and \\r\\n only."""
+    """Split lines as a CSV reader does, at \\n, \\r and \\r\\n only."""
     return io.StringIO(text, newline="").readlines()
 
 
@@ -210,7 +210,7 @@ def _packed_format(path: Path, start: bytes) -> str:
 
 
 class RawStream(io.RawIOBase):
-    """A stream that need not be seekable, as `BufferedReader` takes it."""
+    """Wrap a stream that may not be seekable for `BufferedReader`."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream

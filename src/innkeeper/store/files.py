@@ -1,6 +1,6 @@
-"""Files at rest: uploads and exports, and the files of the lake.
+"""Stored files: uploads, exports, and the files of the lake.
 
-Operators choose where these are. Where users may deliver exports to is in `destinations.py`.
+Operators choose the storage. Where users may deliver exports to is in `destinations.py`.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ from innkeeper.store.temp_files import temporary
 
 _LEAST_PUT_SECONDS: Final = 300.0
 _SLOWEST_BYTES: Final = 256 * 1024
-"""Bytes a second below which storage is taken to hang."""
+"""Bytes per second below which the storage counts as hanging."""
 
 
 class Files:
     """Files by name, e.g. `live/uploads/{ref}`; `address` is a folder or an fsspec URL.
 
-    Its methods block: call them from a thread where a server waits. What the storage refuses
-    is raised as `Unavailable`.
+    Methods block: a server calls them in a thread. Errors of the storage are raised as
+    `Unavailable`.
     """
 
     def __init__(self, address: str, settings: Settings) -> None:
@@ -44,7 +44,7 @@ class Files:
 
     @property
     def filesystem(self) -> Any:
-        """The fsspec filesystem of an address that is no local folder."""
+        """The fsspec filesystem of an address that is not a local folder."""
         return self._system()[0]
 
     def full(self, name: str) -> str:
@@ -64,7 +64,7 @@ class Files:
             Path(file.name).unlink(missing_ok=True)
 
     def put(self, name: str, staged: IO[bytes]) -> None:
-        """Store a staged file under a name, in place of what was there."""
+        """Store a staged file under a name, replacing an earlier file."""
         staged.flush()
         if self.is_local:
             self._rename(Path(staged.name), name)
@@ -74,7 +74,8 @@ class Files:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[str]:
-        """Where to write a file that appears under `name` once it is complete and on the disk."""
+        """Yield a path to write to; the file appears under `name` when it is complete and synced to
+        the disk."""
         if not self.is_local:
             # Object storage shows an object when it is complete.
             yield self.full(name)
@@ -89,7 +90,7 @@ class Files:
             half.unlink(missing_ok=True)
 
     def open(self, name: str) -> IO[bytes]:
-        """A file to be read from its start; raises FileNotFoundError."""
+        """Open a file for reading; raises FileNotFoundError."""
         if self.is_local:
             return open(self.full(name), "rb")
         with self._reached() as (system, root):
@@ -98,7 +99,7 @@ class Files:
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
-        """A file as one of this machine, copied for the while if it is elsewhere; raises
+        """Yield a local path of a file, a temporary copy if it is in object storage; raises
         FileNotFoundError."""
         if self.is_local:
             path = Path(self.full(name))
@@ -112,19 +113,19 @@ class Files:
 
     @asynccontextmanager
     async def fetched(self, name: str) -> AsyncIterator[Path]:
-        """`local`, for who must not be held up by a file that is elsewhere."""
+        """`local` in a thread, for the event loop."""
         with ExitStack() as stack:
             yield await asyncio.to_thread(stack.enter_context, self.local(name))
 
     def size(self, name: str) -> int:
-        """How many bytes a file has."""
+        """Return the size of a file in bytes."""
         if self.is_local:
             return os.stat(self.full(name)).st_size
         with self._reached() as (system, root):
             return int(system.size(f"{root}/{name}"))
 
     def listed(self, folder: str) -> Iterator[tuple[str, datetime]]:
-        """Every file below a folder, and when it was written."""
+        """Yield every file below a folder and when it was written."""
         if self.is_local:
             for path in Path(self.full(folder)).rglob("*"):
                 if path.is_file():
@@ -138,12 +139,12 @@ class Files:
                 yield path.removeprefix(f"{root}/"), written
 
     def remove(self, *names: str) -> bool:
-        """Remove files; whether there was one."""
+        """Remove files; return whether any existed."""
         removed = [self._remove(name) for name in names]
         return any(removed)
 
     def remove_folder(self, folder: str) -> None:
-        """Remove all below a folder, if there is one."""
+        """Remove everything below a folder, if it exists."""
         if self.is_local:
             shutil.rmtree(self.full(folder), ignore_errors=True)
             return
@@ -152,7 +153,7 @@ class Files:
                 system.rm(f"{root}/{folder}", recursive=True)
 
     def sweep(self) -> None:
-        """Remove what killed processes left half done."""
+        """Remove partial files of killed processes."""
         temp_files.sweep(self._staging())
 
     def _remove(self, name: str) -> bool:
@@ -169,7 +170,7 @@ class Files:
             return True
 
     def _rename(self, complete: Path, name: str) -> None:
-        """Give a complete file of this machine its name, on the disk."""
+        """Rename a complete local file, and sync it and its folder to the disk."""
         final = Path(self.full(name))
         _private(final.parent)
         _sync(complete)
@@ -177,7 +178,7 @@ class Files:
         _sync(final.parent)
 
     def _staging(self) -> Path:
-        """Where files are collected; one that is kept here is then only given its name."""
+        """Folder in which files are staged; for local storage the file is then only renamed."""
         return Path(self.root) / "staged" if self.is_local else temp_files.scratch(self._settings)
 
     def _system(self) -> tuple[Any, str]:
@@ -187,7 +188,7 @@ class Files:
 
     @contextmanager
     def _reached(self) -> Iterator[tuple[Any, str]]:
-        """The filesystem, and the start of paths in it; translates its errors."""
+        """Yield the filesystem and the prefix of its paths; translates its errors."""
         try:
             yield self._system()
         except (FileNotFoundError, ImportError):
@@ -198,7 +199,7 @@ class Files:
 
 
 def open_remote(address: str) -> tuple[Any, str]:
-    """The fsspec filesystem of a URL, and the path in it."""
+    """Return the fsspec filesystem of a URL, and the path in it."""
     # Slow to import, and of no use to most processes.
     import fsspec  # noqa: PLC0415
 
@@ -208,7 +209,7 @@ def open_remote(address: str) -> tuple[Any, str]:
 
 
 def seconds_to_put(size: int) -> float:
-    """After how long a `put` of so many bytes is taken to hang."""
+    """Return the seconds after which a `put` of a number of bytes counts as hanging."""
     return _LEAST_PUT_SECONDS + size / _SLOWEST_BYTES
 
 

@@ -17,7 +17,7 @@ from innkeeper.resources.orders import PLAIN_CHILDREN
 from innkeeper.store.queries import schema_of
 
 LABEL: Final = "functions"
-"""Name of the functions beside names of migrations."""
+"""Label of the functions in lists of migrations."""
 TABLE: Final = """
 CREATE TABLE IF NOT EXISTS innkeeper.functions (
     workspace text COLLATE "C" PRIMARY KEY,
@@ -49,7 +49,8 @@ END $$
 
 @cache
 def text() -> str:
-    """Every file of `store/functions`, in order of their names, with what the declarations add."""
+    """Return the text of every file of `store/functions`, in order of names, with the parts that
+    come from declarations."""
     folder = files("innkeeper.store").joinpath("functions")
     names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
     files_text = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)

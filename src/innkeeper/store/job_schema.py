@@ -1,7 +1,7 @@
-"""The tables of background jobs: procrastinate's own schema, kept in the schema `jobs`.
+"""The tables of background jobs: procrastinate's own schema, in the PostgreSQL schema `jobs`.
 
-The text comes with the installed package, so what is applied is recorded by its version, and a
-newer package brings its own migrations.
+Their SQL comes with the installed package. The applied version is recorded, and a newer package
+brings its own migrations.
 """
 
 from importlib.metadata import version
@@ -16,10 +16,10 @@ SCOPE = "jobs"
 
 
 async def apply_job_schema(connection: psycopg.AsyncConnection[Any]) -> bool:
-    """Create or upgrade the tables when the package is newer; whether anything was done.
+    """Create or upgrade the tables if the package is newer; return whether anything changed.
 
-    Call it under the lock of migrations, outside a transaction. Raises OperatorError for a
-    database that a newer package made.
+    Call it with the lock of migrations, outside a transaction. Raises OperatorError if a newer
+    package created the database.
     """
     installed = _number(version("procrastinate"))
     cursor = await connection.execute(
@@ -62,7 +62,7 @@ END $$
 
 
 def _number(release: str) -> int:
-    """A release as a number that sorts like it: 3.10.0 is 3010000."""
+    """Convert a release to a number that sorts in the same order: 3.10.0 is 3010000."""
     major, minor, patch = [*release.split("."), "0", "0"][:3]
     return int(major) * 1_000_000 + int(minor) * 1_000 + int(patch)
 

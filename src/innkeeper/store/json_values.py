@@ -1,4 +1,4 @@
-"""Values out of a JSON document, one at a time: an array of objects, or several objects."""
+"""Read the values of a JSON document one at a time: an array of objects, or several objects."""
 
 import io
 import json
@@ -14,9 +14,9 @@ _BETWEEN: Final = re.compile(r"[ \t\r\n,\ufeff]*")
 
 
 def json_values(stream: IO[bytes], encoding: str, after: int = 0) -> Iterator[tuple[int, bytes]]:
-    """Yield (line it starts on, JSON) of each value past a line; raises `Unreadable`.
+    """Yield (line of its start, JSON) of each value after a line; raises `Unreadable`.
 
-    Values that start on one line are numbered as if each had a line of its own.
+    Values that start on one line are numbered as if each had its own line.
     """
     text = io.TextIOWrapper(io.BufferedReader(RawStream(stream), 1 << 20), encoding=encoding)
     last = 0

@@ -1,4 +1,4 @@
-"""Streams of which no more than a limit of bytes is read, whatever they were compressed to."""
+"""Streams that read at most a number of bytes, however well the content was compressed."""
 
 import io
 from typing import IO, Any
@@ -11,7 +11,7 @@ class TooLong(Unreadable):
 
 
 class LimitedStream(io.RawIOBase):
-    """Reads a stream; raises `TooLong` past `limit` bytes."""
+    """A stream that raises `TooLong` after `limit` bytes."""
 
     def __init__(self, stream: IO[bytes], limit: int) -> None:
         self._stream = stream
@@ -22,15 +22,15 @@ class LimitedStream(io.RawIOBase):
         return True
 
     def read(self, size: int | None = -1) -> bytes:
-        """The next bytes, as many as `size` or fewer."""
+        """Read up to `size` bytes."""
         return self._counted(self._stream.read(self._most(size)))
 
     def readline(self, size: int | None = -1) -> bytes:
-        """The rest of the line, or its next `size` bytes."""
+        """Read the rest of the line, or up to `size` bytes of it."""
         return self._counted(self._stream.readline(self._most(size)))
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer as far as one read does; how many bytes."""
+        """Fill a buffer with one read; return the number of bytes."""
         piece = self.read(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)

@@ -1,8 +1,8 @@
-"""Semaphores with a bounded queue: how many do one slow thing at a time, and how many may wait.
+"""Semaphores with a bounded queue: how many callers run at once, and how many may wait.
 
-One for each kind of slow work (hashing, questions to the lake, downloads), so that none takes all
-of a process. Take a slot before a database connection: whoever waits for one must hold nothing
-that others need.
+There is one for each kind of slow work (password hashing, queries of the lake, downloads), so that
+none uses all of a process. Take a slot before a database connection: a caller that waits for a slot
+must hold nothing that others need.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from innkeeper.errors import Unavailable
 WAIT_SECONDS: Final = 10.0
 RETRY_SECONDS: Final = 5
 QUESTIONS_AT_ONCE: Final = 2
-"""Questions to the lake that one process answers at a time: each may use every core."""
+"""Queries of the lake that one process runs at a time; each may use every core."""
 
 
 class Limiter:
-    """`async with`: a slot of `at_once`, for which `waiting` more callers wait in their order.
+    """`async with`: one of `at_once` slots, for which up to `waiting` callers wait in order.
 
-    Raises `Unavailable` with a Retry-After when as many wait already, and after `wait_seconds`;
-    None waits as long as it takes.
+    Raises `Unavailable` with Retry-After if as many callers wait already, and after `wait_seconds`;
+    None waits without limit.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Limiter:
             raise
 
     def release(self) -> None:
-        """Give a slot to whoever waits longest."""
+        """Give a slot to the caller that waits longest."""
         while self._queue:
             turn = self._queue.popleft()
             if turn.done():
@@ -84,7 +84,7 @@ class Limiter:
         self._free += 1
 
     def _grant(self, turn: asyncio.Future[None]) -> None:
-        """Give the slot that another thread released, or pass it on."""
+        """Use the slot that another thread released, or pass it on."""
         if turn.done():
             self.release()
         else:
@@ -92,12 +92,12 @@ class Limiter:
 
     @property
     def free(self) -> int:
-        """How many slots nobody holds."""
+        """Number of free slots."""
         return self._free
 
     @property
     def queued(self) -> int:
-        """How many wait."""
+        """Number of waiting callers."""
         return len(self._queue)
 
     def _busy(self) -> Unavailable:
@@ -105,9 +105,9 @@ class Limiter:
 
 
 class KeyedLocks:
-    """A lock for each key, for as long as it is held or waited for.
+    """A lock for each key, which exists while it is held or waited for.
 
-    For what would otherwise wait in the database, with a connection each.
+    Use it for work that would otherwise wait in the database with a connection per caller.
     """
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ class KeyedLocks:
 
     @asynccontextmanager
     async def held(self, key: Hashable) -> AsyncIterator[None]:
-        """Be the only one in this process who holds the lock of a key."""
+        """Hold the lock of a key, exclusively in this process."""
         lock = self._locks.setdefault(key, asyncio.Lock())
         self._wanted[key] += 1
         try:
@@ -130,25 +130,25 @@ class KeyedLocks:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of each kind of slow work one process does at a time."""
+    """The slots of one process for each kind of slow work."""
 
     questions: Limiter
-    """Questions to the lake; each has a connection of a pool apart for its snapshot."""
+    """Queries of the lake; each uses a connection of a separate pool for its snapshot."""
     log_ins: Limiter
-    """Passwords verified for browsers that nobody knows: argon2 takes 64 MB and every core."""
+    """Password checks for unknown browsers: argon2 uses 64 MB and every core."""
     account_log_ins: Limiter
-    """Passwords of people whose browser has logged in before, or who follow a link."""
+    """Password checks for browsers that have logged in before, or that follow a link."""
     uploads: Limiter
-    """Files that arrive by signed links."""
+    """Uploads by signed links."""
     downloads: Limiter
-    """Files that leave by signed links."""
+    """Downloads by signed links."""
     import_files: Limiter
-    """Import files that screens look into."""
+    """Reading of uploaded import files for the screens."""
 
     @classmethod
     def of(cls, pool_size: int, question_wait_seconds: float | None = None) -> "Limits":
-        """`question_wait_seconds`: how long a question may wait for its slot; None waits as long
-        as it takes."""
+        """`question_wait_seconds`: how long a query of the lake may wait for its slot; None waits
+        without limit."""
         # Questions never take all of a pool.
         questions = max(1, min(QUESTIONS_AT_ONCE, pool_size // 2))
         return cls(

@@ -1,4 +1,4 @@
-"""How much memory this machine, or the container we are in, lets us use, and how ours is tidied."""
+"""Memory limits of the machine or container, and settings of Python's garbage collector."""
 
 import gc
 import os
@@ -14,7 +14,8 @@ _LIMITS: Final = (
 
 
 def machine_bytes() -> int:
-    """Memory in bytes: what is built in, or less where the container has a limit."""
+    """Return the memory in bytes: that of the machine, or the limit of the container if it is
+    less."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for limit in _LIMITS:
         try:
@@ -30,10 +31,9 @@ _ALLOCATIONS: Final = 50_000
 
 
 def collect_seldom() -> None:
-    """What is loaded so far stays, and need not be looked at for cycles again; for new ones only
-    now and then. For processes that read many records: they are trees, which go without it, and
-    looking through them took a fifth of an import's time.
-    """
+    """Exclude loaded objects from garbage collection, and collect new ones seldom. For processes
+    that read many records: records are trees, which need no collection, and collecting took a fifth
+    of the time of an import."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS)
@@ -43,20 +43,20 @@ _SWITCH_SECONDS: Final = 0.000_5
 
 
 def switch_threads_often() -> None:
-    """Let a thread that waits for the interpreter have it after half a millisecond, not after five.
+    """Let a waiting thread have the interpreter after half a millisecond instead of five.
 
-    An event loop waits for it several times in each request, while threads that run Python all the
-    time (large pages, compressed bodies) have it.
+    The event loop waits for it several times in each request while threads run Python code (large
+    pages, compressed bodies).
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
 
 
 def clear_frames(error: BaseException) -> None:
-    """Free what the functions that an error came through had at hand: bodies, and what was made of
-    them. Call it where an error ends.
+    """Free the local variables of the functions that an error passed through, such as bodies. Call
+    it where an error is handled.
 
-    A future holds its error, the error its frames, and those the future: only the garbage collector
-    would free them, which runs seldom (`collect_seldom`).
+    A future holds its error, the error its frames, and these hold the future: only the garbage
+    collector would free them, and it runs seldom (`collect_seldom`).
     """
     cleared: set[int] = set()
     each: BaseException | None = error

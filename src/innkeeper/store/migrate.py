@@ -47,7 +47,8 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class MigrationState:
-    """Migrations, and `functions`, of one scope: `control`, or the name of a workspace."""
+    """Applied and pending migrations, including `functions`, of a scope: `control` or a
+    workspace."""
 
     scope: str
     applied: list[str]
@@ -56,7 +57,7 @@ class MigrationState:
 
 @cache
 def migrations(kind: str) -> tuple[Migration, ...]:
-    """The files of `store/migrations/<kind>` by number."""
+    """Return the files of `store/migrations/<kind>` by number."""
     every = []
     for file in files("innkeeper.store").joinpath("migrations", kind).iterdir():
         if file.name.endswith(".sql"):
@@ -71,10 +72,11 @@ def migrations(kind: str) -> tuple[Migration, ...]:
 
 
 async def migrate(dsn: str) -> None:
-    """Bring the database up to this code, and create the first workspace when there is none.
+    """Apply pending migrations, and create the first workspace if there is none.
 
-    Waits for any other process that does the same. Raises OperatorError when the server is
-    too old or cannot be reached, and when the database is not one this code can bring up.
+    Waits for any other process that does the same. Raises OperatorError if the server is too old or
+    cannot be reached, and if the database belongs to another version that has no upgrade to this
+    one.
     """
     async with _connected(dsn) as connection:
         await _inspect(connection)
@@ -97,7 +99,7 @@ async def migrate(dsn: str) -> None:
 
 
 async def status(dsn: str) -> list[MigrationState]:
-    """What has been applied and what is pending, control first; changes nothing."""
+    """Return applied and pending migrations of each scope, control first; changes nothing."""
     async with _connected(dsn) as connection:
         await _inspect(connection)
         cursor = await connection.execute(
@@ -118,7 +120,7 @@ async def status(dsn: str) -> list[MigrationState]:
 
 
 async def create_workspace(connection: psycopg.AsyncConnection[Any], name: str) -> None:
-    """A workspace and its sandbox: rows and schemas. Call it in a transaction, under LOCK."""
+    """Create a workspace and its sandbox: rows and schemas. Call it in a transaction, with LOCK."""
     for each, of in ((name, None), (name + SANDBOX_SUFFIX, name)):
         await connection.execute(
             "INSERT INTO innkeeper.workspaces (name, sandbox_of) VALUES (%s, %s)", [each, of]
@@ -127,7 +129,8 @@ async def create_workspace(connection: psycopg.AsyncConnection[Any], name: str) 
 
 
 async def create_schema(connection: psycopg.AsyncConnection[Any], workspace: str) -> None:
-    """An empty, fully migrated schema for a workspace. Call it in a transaction, under LOCK."""
+    """Create an empty, fully migrated schema for a workspace. Call it in a transaction, with
+    LOCK."""
     await connection.execute(f"CREATE SCHEMA {schema_of(workspace)}")
     for migration in migrations("workspace"):
         await _run(connection, workspace, migration)
@@ -135,7 +138,7 @@ async def create_schema(connection: psycopg.AsyncConnection[Any], workspace: str
 
 
 async def drop_schema(connection: psycopg.AsyncConnection[Any], workspace: str) -> None:
-    """All of a workspace's contents, for good. Call it in a transaction, under LOCK."""
+    """Delete the schema of a workspace with all its data. Call it in a transaction, with LOCK."""
     await connection.execute(f"DROP SCHEMA {schema_of(workspace)} CASCADE")
     await connection.execute("DELETE FROM innkeeper.migrations WHERE scope = %s", [workspace])
     await functions.remove_record(connection, workspace)
@@ -172,7 +175,7 @@ async def _connected(dsn: str) -> AsyncIterator[Connection]:
 
 
 async def _inspect(connection: Connection) -> None:
-    """Refuse a server that is too old; warn about one that may lose what it acknowledged."""
+    """Refuse a server that is too old; warn about settings that can lose acknowledged data."""
     version = connection.info.server_version
     if version < OLDEST_SERVER:
         raise OperatorError(

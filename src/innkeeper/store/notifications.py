@@ -18,11 +18,11 @@ _LONGEST_PAUSE: Final = 2.0
 
 
 class Notifications:
-    """One listening connection of a process, which comes back when it is lost.
+    """One listening connection of a process, which reconnects when it is lost.
 
-    `callbacks` maps a channel to what is called with each payload. `on_change` is called with
-    False when the connection is lost and with True once it is back: notifications may have been
-    missed.
+    `callbacks` maps a channel to a function that is called with each payload. `on_change` is called
+    with False when the connection is lost and with True when it is back, since notifications may
+    have been missed.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Notifications:
         self.connected = False
 
     async def start(self) -> None:
-        """Begin to listen; returns at once, `connected` tells when it does."""
+        """Start listening in the background; `connected` is set when the connection is open."""
         self._task = asyncio.create_task(self._forever(), name="notices")
 
     async def close(self) -> None:

@@ -33,7 +33,7 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 MOST_ADDRESSES: Final = 4
-"""Addresses of one name that are tried."""
+"""Number of addresses of a name that are tried."""
 MOST_HEAD_BYTES: Final = 65_536
 LONGEST_URL: Final = 2048
 _BLOCK: Final = 65_536
@@ -50,7 +50,7 @@ NOT_HTTP: Final = "did not answer with HTTP"
 
 
 class BadAddress(ValueError):
-    """A URL that is not allowed; the text says which are."""
+    """A URL that is not allowed; the message says why."""
 
 
 class OutboundFailed(Exception):
@@ -59,7 +59,7 @@ class OutboundFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL, taken apart."""
+    """A parsed URL."""
 
     scheme: str
     host: str
@@ -75,20 +75,20 @@ class Target:
 
 @dataclass(slots=True)
 class OutboundResponse:
-    """What came back: the body, as far as it was wanted."""
+    """A response, with as much of the body as was requested."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytearray = field(default_factory=bytearray)
 
     def check(self) -> None:
-        """Raise `OutboundFailed` unless the request was taken."""
+        """Raise `OutboundFailed` unless the status is a success."""
         if not 200 <= self.status < 300:
             raise OutboundFailed(f"answered with an error ({self.status // 100}xx)")
 
 
 def target_of(url: object) -> Target:
-    """Take a URL apart; raises `BadAddress`."""
+    """Parse a URL; raises `BadAddress`."""
     if not isinstance(url, str) or not url.isprintable() or len(url) > LONGEST_URL or " " in url:
         raise BadAddress("must be an http or https URL")
     try:
@@ -109,8 +109,8 @@ def target_of(url: object) -> Target:
 
 
 def check_url(settings: Settings, url: object) -> None:
-    """Raise `BadAddress` for what could never be called: no URL, or an address in numbers, of
-    whatever notation, that is not public. A name is looked up when it is called."""
+    """Raise `BadAddress` for a URL that can never be called: an invalid one, or a numeric address,
+    in any notation, that is not public. Names are resolved when they are called."""
     target = target_of(url)
     address = _literal(target.host)
     if address is not None and not _is_allowed(settings, target.host, address):
@@ -118,7 +118,7 @@ def check_url(settings: Settings, url: object) -> None:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the Internet's, and leads to no other one."""
+    """Whether an address is public, and does not embed an address that is not."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped:
             return is_public(address.ipv4_mapped)
@@ -131,7 +131,7 @@ def is_public(address: Address) -> bool:
 
 @cache
 def allowed_hosts(text: str) -> tuple[frozenset[str], tuple[Network, ...]]:
-    """The names, and the networks, that a setting lists; raises `OperatorError`."""
+    """Parse a list of names and networks of a setting; raises `OperatorError`."""
     names, networks = set(), []
     for each in filter(None, map(str.strip, text.split(","))):
         try:
@@ -188,7 +188,7 @@ async def send_request(
 
 
 def _literal(host: str) -> Address | None:
-    """The address that a host in numbers is."""
+    """Return the address of a numeric host."""
     with suppress(OSError):
         # As the C library reads 127.1, 0x7f000001 and 2130706433.
         return ip_address(socket.inet_aton(host))
@@ -206,7 +206,7 @@ def _is_allowed(settings: Settings, host: str, address: Address) -> bool:
 
 
 async def _resolve(settings: Settings, target: Target, *, allows_private: bool) -> list[Address]:
-    """The addresses of a name; raises `BadAddress` when any of them may not be called."""
+    """Resolve a name; raises `BadAddress` if any of its addresses may not be called."""
     entries = await outside(socket.getaddrinfo, target.host, target.port, 0, socket.SOCK_STREAM)
     # One of a link has a zone, which is no part of the address.
     addresses = [ip_address(str(each[4][0]).partition("%")[0]) for each in entries]
@@ -281,7 +281,7 @@ class _Reading:
         self._head_bytes = 0
 
     def count(self, size: int) -> None:
-        """Refuse a head without end."""
+        """Raise for a head that is too long."""
         if not self.in_body:
             self._head_bytes += size
             if self._head_bytes > MOST_HEAD_BYTES:

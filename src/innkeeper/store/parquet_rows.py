@@ -25,7 +25,7 @@ _FROM: Final = "FROM read_parquet(?, file_row_number = true) WHERE file_row_numb
 
 
 def parquet_rows(path: Path, after: int = 0) -> Iterator[tuple[int, bytes]]:
-    """(number from 1, JSON object) of each row past a number; raises `Unreadable`."""
+    """Yield (number from 1, JSON object) of each row after a number; raises `Unreadable`."""
     # Slow to import, and of no use to most processes.
     import duckdb  # noqa: PLC0415
 
@@ -105,7 +105,7 @@ def _window(
 
 
 def parquet_columns(path: Path) -> list[str]:
-    """The column names of a Parquet file; raises `Unreadable`."""
+    """Return the column names of a Parquet file; raises `Unreadable`."""
     import duckdb  # noqa: PLC0415
 
     try:
@@ -116,7 +116,7 @@ def parquet_columns(path: Path) -> list[str]:
 
 
 def parquet_count(path: Path) -> int:
-    """The number of rows of a Parquet file, out of its metadata; raises `Unreadable`."""
+    """Return the number of rows of a Parquet file, from its metadata; raises `Unreadable`."""
     import duckdb  # noqa: PLC0415
 
     try:

@@ -1,7 +1,7 @@
-"""The SQL by which values of a Parquet file become what JSON can hold, at any depth.
+"""SQL that converts values of a Parquet file to what JSON can represent, at any depth.
 
-NaN, infinite numbers and infinite dates have no JSON: they are NULL. An instant with a time zone
-is written in UTC with a `Z`, as DuckDB's own text for it (`+00`) is read by few parsers.
+NaN, infinite numbers and infinite dates become NULL. An instant with a time zone is written in UTC
+with `Z`, since few parsers read DuckDB's own format (`+00`).
 """
 
 from typing import Any, Final
@@ -12,9 +12,9 @@ _INSTANTS: Final = ("timestamp with time zone", "timestamp_tz", "timestamp_tz_ns
 
 
 def json_ready(kind: Any, value: str, depth: int = 0) -> str:
-    """An expression for `value`, itself an expression, that `to_json` writes as valid JSON.
+    """Return an expression for `value`, itself an expression, that `to_json` writes as valid JSON.
 
-    `kind` is the type that DuckDB has for it; the same expression when nothing is to be done.
+    `kind` is its DuckDB type. The expression is unchanged if no conversion is needed.
     """
     name = kind.id
     if name in _NUMBERS or name in _DATES:
@@ -31,7 +31,7 @@ def json_ready(kind: Any, value: str, depth: int = 0) -> str:
 
 
 def quoted(name: str) -> str:
-    """A name as SQL has it."""
+    """Quote a name for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 

@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 
 class InstantText(Loader):
-    """Instants of a session in UTC as `2024-01-01T16:17:16.000Z` (C-8), without a `datetime`."""
+    """Loads instants in UTC as text, `2024-01-01T16:17:16.000Z` (C-8), without creating a
+    `datetime`."""
 
     def load(self, data: Buffer) -> str:
         return instant_text(str(data, "ascii"))
@@ -40,35 +41,36 @@ def instant_text(text: str) -> str:
 
 
 class PooledConnection(psycopg.AsyncConnection[DictRow]):
-    """Waits for results with one registration; psycopg's own makes and removes one for each
-    statement, at eight system calls.
+    """A connection that registers its socket once; psycopg registers and unregisters it for each
+    statement, with eight system calls.
 
-    What writes a lot, or waits with a timeout, waits as psycopg does.
+    Statements that send much data, or wait with a timeout, use psycopg's own way.
     """
 
     _watched = -1
-    """The file descriptor that is registered, or -1."""
+    """The registered file descriptor, or -1."""
     _bytes_came: asyncio.Future[None] | None = None
     """Set while a statement waits for its result."""
 
     @cached_property
     def reused_cursor(self) -> psycopg.AsyncCursor[DictRow]:
-        """A cursor for any statement whose result is read before the next one runs: a new cursor
+        """A cursor for any statement whose result is read before the next one runs. A new cursor
         costs as much as the rest of a short statement."""
         return self.cursor()
 
     @cached_property
     def text_cursor(self) -> psycopg.AsyncCursor[DictRow]:
-        """The same with refs as text, and instants as the API shows them."""
+        """The same, with refs as text and instants as the API formats them."""
         cursor = self.cursor()
         cursor.adapters.register_loader("uuid", TextLoader)
         cursor.adapters.register_loader("timestamptz", InstantText)
         return cursor
 
     def is_sound(self) -> bool:
-        """Whether an idle connection can be used, without a question to the server.
+        """Whether an idle connection can be used, without a request to the server.
 
-        Nobody has asked it anything, so bytes to read are news: mostly that it was closed.
+        No statement is running, so readable bytes are unexpected: usually the server closed the
+        connection.
         """
         if self.closed or self.pgconn.transaction_status != TransactionStatus.IDLE:
             return False
@@ -92,7 +94,7 @@ class PooledConnection(psycopg.AsyncConnection[DictRow]):
         interval: float = 0.1,
         timeout: float | None = None,  # noqa: ASYNC109 - psycopg's
     ) -> Result:
-        """Run a generator of psycopg that talks to the server; what it returns."""
+        """Run a generator of psycopg that communicates with the server; return its result."""
         if timeout is not None:
             self._unwatch()
             return await super().wait(gen, interval, timeout)
@@ -119,7 +121,7 @@ class PooledConnection(psycopg.AsyncConnection[DictRow]):
         return await super().wait(_resumed(gen, wanted), interval)
 
     async def close(self) -> None:
-        """Close the connection; a statement that waits on it fails."""
+        """Close the connection; a statement that is waiting fails."""
         self._unwatch()
         if self._bytes_came is not None and not self._bytes_came.done():
             self._bytes_came.set_exception(psycopg.OperationalError("the connection was closed"))
@@ -159,7 +161,8 @@ class PooledConnection(psycopg.AsyncConnection[DictRow]):
             self._watched = -1
 
     async def _cancel_statement(self, gen: PQGen[Result]) -> None:
-        """Have the server stop, and read what it answers; else the connection is of no more use."""
+        """Cancel the statement and read the rest of its result; if that fails, the connection is
+        closed."""
         self._unwatch()
         if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
             return

@@ -1,4 +1,4 @@
-"""Files with secrets in them: for their owner alone, written whole or not at all."""
+"""Files with secrets: readable by their owner only, written completely or not at all."""
 
 import os
 from contextlib import suppress
@@ -8,7 +8,7 @@ from pathlib import Path
 def write_private(file: Path, text: str, *, replace: bool = True) -> None:
     """Write a file of mode 0600 and sync it to the disk; raises OSError.
 
-    Without `replace`, the file of another process that was quicker stays.
+    Without `replace`, a file that another process created first remains.
     """
     half = file.with_name(f"{file.name}.{os.getpid()}")
     half.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Limits that a child process sets for itself before it reads what a stranger wrote."""
+"""Limits that a child process sets for itself before it reads untrusted input."""
 
 import os
 import resource
@@ -13,9 +13,9 @@ _STATM: Final = Path("/proc/self/statm")
 
 
 def limit_process(parent: int, cpu_seconds: int) -> None:
-    """End with the parent, after so many seconds of processor time, and without a core file.
+    """Limit processor time, disable core files, and end with the parent.
 
-    It runs at a lower priority than what answers requests.
+    The process runs at a lower priority than those that answer requests.
     """
     follow = follow_parent(signal.SIGKILL, parent)
     if follow is not None:
@@ -26,9 +26,9 @@ def limit_process(parent: int, cpu_seconds: int) -> None:
 
 
 def limit_memory(megabytes: int) -> None:
-    """Allow so much address space beyond what is in use; an allocation past that fails.
+    """Limit the address space to a number of bytes beyond what is in use; larger allocations fail.
 
-    Without /proc (macOS, where the system does not enforce the limit) nothing is set.
+    Without /proc (macOS, where the system does not enforce the limit) no limit is set.
     """
     if _STATM.exists():
         used = int(_STATM.read_text().split()[0]) * resource.getpagesize()

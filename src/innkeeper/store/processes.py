@@ -1,4 +1,4 @@
-"""Finding and ending what earlier runs of the embedded server left behind."""
+"""Find and end processes that earlier runs of the embedded server left."""
 
 import ctypes
 import os
@@ -15,9 +15,10 @@ HAS_PROC: Final = Path("/proc/self/cwd").exists()
 
 
 def follow_parent(with_signal: signal.Signals, parent: int) -> Callable[[], None] | None:
-    """What a child calls first to get `with_signal` when the process `parent` is killed.
+    """Return a function for a new child that makes it receive `with_signal` when the process
+    `parent` is killed.
 
-    None where the system knows no such thing.
+    None if the system does not support it.
     """
     if sys.platform != "linux":
         return None
@@ -32,7 +33,7 @@ def follow_parent(with_signal: signal.Signals, parent: int) -> Callable[[], None
 
 
 def servers_in(cluster: Path) -> list[int]:
-    """Process ids of living postgres processes that work in the folder `cluster`."""
+    """List the running postgres processes that work in the folder `cluster`."""
     if not HAS_PROC:
         return []
     return [
@@ -43,10 +44,10 @@ def servers_in(cluster: Path) -> list[int]:
 
 
 def end_servers(cluster: Path, postmaster: int | None, patience_seconds: float = 30.0) -> None:
-    """End every server process that an earlier run left in `cluster`, the gentle way first.
+    """End every server process that an earlier run left in `cluster`, gently first.
 
-    Without its postmaster a backend has nobody to report to and is killed: what it had
-    acknowledged is in the log, what it had not is undone at the next start.
+    A backend without its postmaster is killed: what it acknowledged is in the write-ahead log, and
+    the rest is rolled back at the next start.
     """
     if postmaster is not None and postmaster in servers_in(cluster):
         for polite in (signal.SIGINT, signal.SIGQUIT):

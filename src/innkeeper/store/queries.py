@@ -1,4 +1,4 @@
-"""The named queries of `store/queries/*.sql`, made ready for one workspace's schema."""
+"""Load the named queries of `store/queries/*.sql` for the schema of a workspace."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,13 @@ _PARAMETER = re.compile(r"%\(([a-z_]+)\)s")
 _ARRAYS = {UUID: "uuid[]", str: "text[]", int: "bigint[]"}
 _KEPT_TEXTS = 1000
 _TEMPLATES: Final = ("children", "order_people")
-"""Files of templates for resources that belong to another."""
+"""Files with templates for child resources."""
 _OPTIONAL: Final = frozenset({"used_items", "locked_columns", "locked_rows"})
 """Templates that only some resources have."""
 
 
 def schema_of(workspace: str) -> str:
-    """The PostgreSQL schema that holds a workspace; the name is checked, so it needs no quotes."""
+    """Return the PostgreSQL schema of a workspace; the name is checked, so it needs no quotes."""
     if not WORKSPACE_NAME.fullmatch(workspace):
         raise ValueError(f"{workspace!r} is not a workspace name")
     return f"ws_{workspace}"
@@ -33,7 +33,7 @@ def schema_of(workspace: str) -> str:
 
 @cache
 def catalogue() -> Mapping[str, str]:
-    """Query name to SQL with its markers, from every file."""
+    """Return every query of every file, with its markers, by name."""
     queries: dict[str, str] = {}
     for file in sorted(files("innkeeper.store").joinpath("queries").iterdir(), key=str):
         if file.name.endswith(".sql"):
@@ -46,7 +46,7 @@ def catalogue() -> Mapping[str, str]:
 
 
 def _of_child(resource: type[Resource], queries: Mapping[str, str]) -> dict[str, str]:
-    """Return the statements of a resource that belongs to another, from the templates."""
+    """Return the statements of a child resource, from the templates."""
     files_of = [
         vars(base)["statements"]
         for base in reversed(resource.__mro__)
@@ -73,10 +73,10 @@ def _of_child(resource: type[Resource], queries: Mapping[str, str]) -> dict[str,
 
 
 def parse(stem: str, text: str) -> dict[str, str]:
-    """The queries of one file: a `-- stem.name` line, lines that describe it, its SQL.
+    """Parse the queries of one file: a line `-- stem.name`, lines that describe it, its SQL.
 
-    Raises ValueError for a name that repeats or belongs to another file, and for a query
-    without description or SQL: faults of ours that a test meets before anyone else.
+    Raises ValueError for a name that is repeated or belongs to another file, and for a query
+    without description or SQL.
     """
     queries: dict[str, str] = {}
     _, *pieces = _HEADER.split(text)
@@ -122,7 +122,7 @@ def batched(text: str, params: Mapping[str, Any]) -> str:
 
 
 class Queries:
-    """Every query with the schema of one workspace written into it.
+    """Every query, with the schema of one workspace in its text.
 
     `schema` is None for the control queries, which name their schema themselves.
     """
@@ -133,11 +133,11 @@ class Queries:
         self._plain: dict[str, str] = {}
 
     def text(self, name: str, **parts: Sequence[str]) -> str:
-        """The SQL of a query, its markers filled with the queries that `parts` names.
+        """Return the SQL of a query, its markers replaced with the queries that `parts` names.
 
-        A marker without part is left out; a part's own markers are filled likewise. The text
-        never holds a caller's input: parts are names of queries, and a name that does not
-        exist raises KeyError.
+        A marker without a part is removed; markers inside parts are replaced in the same way. The
+        text never contains input of a caller: parts are names of queries, and an unknown name
+        raises KeyError.
         """
         if not parts:
             plain = self._plain.get(name)

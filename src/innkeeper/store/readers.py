@@ -1,4 +1,4 @@
-"""Records out of files, in constant memory: gzip or plain, by line."""
+"""Read records from files in constant memory: gzip, zstd or plain, by line."""
 
 import asyncio
 import io
@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 
 _LONGEST_REASON: Final = 500
 MAX_LINE: Final = 8 * 1024 * 1024
-"""Longest line in bytes; of a longer one only the start is read."""
+"""Maximum length of a line in bytes; of a longer line only the start is read."""
 MAX_CELLS: Final = 8 * MAX_LINE
-"""Most characters in the cells of a chunk of rows, but for its last row."""
+"""Maximum number of characters in the cells of a chunk of rows, without its last row."""
 _BLOCK: Final = 1024 * 1024
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
@@ -29,21 +29,21 @@ Raw = TypeVar("Raw")
 
 
 class Unreadable(Exception):
-    """The file is not what it should be, e.g. zip instead of gzip; the argument says what is wrong,
-    to go after "cannot be read: "."""
+    """A file that cannot be read, e.g. zip instead of gzip. The argument completes the sentence
+    "cannot be read: "."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk(Generic[Item]):
-    """Some records, and the last line or row that was read for them."""
+    """A chunk of records, and the last line or row that it includes."""
 
     items: list[Item]
     line: int
 
 
 def compression_of(stream: IO[bytes]) -> str:
-    """Return `gzip`, `zstd` or nothing, by the first bytes of a file, which stay to be read; a
-    stream that cannot be looked into ahead is content already."""
+    """Return `gzip`, `zstd` or an empty text, by the first bytes of a file, which are not consumed;
+    a stream that cannot peek is content already."""
     if hasattr(stream, "peek"):
         start = cast(BufferedReader, stream).peek(len(_ZSTD))[: len(_ZSTD)]
     elif not stream.seekable():
@@ -55,12 +55,12 @@ def compression_of(stream: IO[bytes]) -> str:
 
 
 def is_gzip(stream: IO[bytes]) -> bool:
-    """Whether a file is gzip, by its first bytes, which stay to be read."""
+    """Whether a file is gzip, by its first bytes, which are not consumed."""
     return compression_of(stream) == "gzip"
 
 
 def expanded(stream: IO[bytes]) -> IO[bytes]:
-    """The content of a file, whether it is gzip, zstd or plain."""
+    """Open the content of a file that is gzip, zstd or plain."""
     compression = compression_of(stream)
     if compression == "zstd":
         if sys.version_info >= (3, 14):
@@ -72,7 +72,7 @@ def expanded(stream: IO[bytes]) -> IO[bytes]:
 
 
 def unzipped(stream: IO[bytes]) -> IO[bytes]:
-    """The content of a gzip file of one or several members."""
+    """Open the content of a gzip file with one or more members."""
     from isal import igzip  # noqa: PLC0415 - most processes read no files
 
     opener: Any = igzip.open
@@ -80,7 +80,8 @@ def unzipped(stream: IO[bytes]) -> IO[bytes]:
 
 
 def check_gzip(stream: IO[bytes], most: int) -> None:
-    """Read a gzip file to its end; raises `Unreadable`, also past `most` bytes of content."""
+    """Read a gzip file to its end; raises `Unreadable`, also for more than `most` bytes of
+    content."""
     if not is_gzip(stream):
         raise Unreadable("the file is not gzip")
     for _ in bounded_blocks(stream, most):
@@ -88,8 +89,8 @@ def check_gzip(stream: IO[bytes], most: int) -> None:
 
 
 def bounded_blocks(stream: IO[bytes], most: int) -> Iterator[bytes]:
-    """Yield the content of a file piece by piece; raises `Unreadable`, also past `most` bytes,
-    where `most` is not 0."""
+    """Yield the content of a file in pieces; raises `Unreadable`, also after `most` bytes unless
+    that is 0."""
     content, size = expanded(stream), 0
     with readable():
         while block := content.read(_BLOCK):
@@ -99,13 +100,14 @@ def bounded_blocks(stream: IO[bytes], most: int) -> Iterator[bytes]:
 
 
 def check_length(size: int, most: int) -> None:
-    """Raise `Unreadable` for content of `size` bytes or more, past `most`, where that is not 0."""
+    """Raise `Unreadable` if `size` is more than `most`, unless that is 0."""
     if most and size > most:
         raise Unreadable(f"its content is longer than {most:,} bytes: send it in parts")
 
 
 def lines(stream: IO[bytes], after: int = 0) -> Iterator[tuple[int, bytes]]:
-    """(number from 1, text) of each line past `after` that is not blank; raises `Unreadable`."""
+    """Yield (number from 1, text) of each line after `after` that is not blank; raises
+    `Unreadable`."""
     number = 0
     with readable():
         while line := stream.readline(MAX_LINE):
@@ -120,7 +122,7 @@ def lines(stream: IO[bytes], after: int = 0) -> Iterator[tuple[int, bytes]]:
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """What decompression raises, as `Unreadable`."""
+    """Translate errors of decompression to `Unreadable`."""
     from isal import isal_zlib  # noqa: PLC0415
 
     own: type[Exception] = vars(isal_zlib)["error"]
@@ -152,8 +154,8 @@ def chunks(
     size: int,
     weigh: Callable[[Raw], int] = weight_of,
 ) -> Iterator[Chunk[Item]]:
-    """Records read `size` at a time, fewer where they are long; raises `Unreadable` that says
-    where `read` failed."""
+    """Yield chunks of `size` records, fewer if they are long; raises `Unreadable` with the position
+    at which `read` failed."""
     items: list[Item] = []
     number = held = 0
     for number, text in records:
@@ -170,7 +172,7 @@ def chunks(
 
 
 async def ahead(every: Iterator[Item]) -> AsyncIterator[Item]:
-    """The same items, each made in a thread while the one before is dealt with."""
+    """Yield the same items, each produced in a thread while the previous one is used."""
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1, "reader") as pool:
         coming = loop.run_in_executor(pool, _next, every)
@@ -191,8 +193,8 @@ def _next(every: Iterator[Item]) -> Item | None:
 
 
 def unreadable(error: Exception, where: str = "") -> Exception:
-    """What to raise for an error met while a file is read: those that say what is wrong as they
-    are, any other as `Unreadable`. Whatever a file holds, its reader ends with a reason."""
+    """Return the error to raise for an error that occurred while reading a file: readable ones
+    unchanged, all others as `Unreadable`. So every failure of a reader has a reason."""
     if isinstance(error, Unreadable | OperatorError | ApiError | FileNotFoundError):
         return error
     log.error("a file could not be read", exc_info=error)

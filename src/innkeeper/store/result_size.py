@@ -1,4 +1,4 @@
-"""How much JSON one result of the database holds, counted before any of it is parsed."""
+"""Limit the size of the JSON in a result of the database, before it is parsed."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _JSON_TYPES: Final = frozenset({114, 3802})
 
 
 class LargeResult(Exception):
-    """The JSON of a result is too large for the event loop: have another process answer."""
+    """The JSON of a result is too large for the event loop; another process has to answer."""
 
 
 def check_json_size(cursor: psycopg.AsyncCursor[DictRow], most: int | None) -> None:

@@ -1,4 +1,4 @@
-"""Register this user's running servers, so that a command without a folder finds the right one."""
+"""Register this user's running servers, so that a command without --data finds the right one."""
 
 import os
 from contextlib import suppress
@@ -17,15 +17,16 @@ _FOLDER: Final = "servers"
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """A server as it noted itself at its start."""
+    """A registered server."""
 
     data: str
-    """Its data folder, whole."""
+    """Absolute path of its data folder."""
     url: str
 
 
 def note(server: RunningServer) -> None:
-    """Note that a server runs. A home that cannot be written to keeps no server from running."""
+    """Register a server. If the home folder is not writable, the server runs without being
+    registered."""
     with suppress(OSError):
         path = _path(server)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -36,13 +37,13 @@ def note(server: RunningServer) -> None:
 
 
 def forget(server: RunningServer) -> None:
-    """Note that it runs no more."""
+    """Remove the registration."""
     with suppress(OSError):
         _path(server).unlink(missing_ok=True)
 
 
 def running() -> list[RunningServer]:
-    """The servers that run now, by folder; what killed ones left is passed over."""
+    """Return the running servers by data folder; ignores registrations of killed servers."""
     servers = []
     with suppress(OSError):
         for path in sorted(_home().glob("*.json")):

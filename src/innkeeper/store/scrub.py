@@ -1,8 +1,8 @@
-"""The scrub: after it, the database's files hold no byte of what was deleted before.
+"""Scrub: remove the remaining bytes of deleted rows from the database's files.
 
-Deleting a row leaves its bytes in the table until that is written again, its values in the
-statistics until they are gathered again, and the change in the log until that is removed.
-docs/privacy.md tells what PostgreSQL keeps, where and until when.
+A deleted row remains in its table until the table is rewritten, its values in the statistics until
+they are collected again, and the change in the write-ahead log until that is removed.
+docs/privacy.md lists what PostgreSQL retains, where and for how long.
 """
 
 import asyncio
@@ -42,10 +42,10 @@ WHERE backend_xmin IS NOT NULL AND age(backend_xmin) > age(%s::text::xid)
 
 
 async def scrub(dsn: str, report: Report) -> dict[str, int]:
-    """Rewrite tables and statistics, then remove the log; returns both counts.
+    """Rewrite tables and statistics, then remove the log; return both counts.
 
-    Each table is locked while it is rewritten. Raises OperatorError without the rights of a
-    superuser, or if an old transaction does not end.
+    Each table is locked while it is rewritten. Raises OperatorError without superuser rights, and
+    if an old transaction does not end.
     """
     try:
         async with await psycopg.AsyncConnection.connect(
@@ -97,7 +97,8 @@ async def _rewrite(connection: Connection, report: Report) -> int:
 
 
 async def _remove_log(connection: Connection, report: Report) -> int:
-    """Fill every current segment of the log, so that checkpoints delete instead of reuse it."""
+    """Fill every current segment of the log, so that checkpoints delete it instead of reusing
+    it."""
     # What was written so far is in the tables from here on.
     await connection.execute("ALTER SYSTEM SET wal_recycle = off")
     try:

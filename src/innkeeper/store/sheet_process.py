@@ -1,7 +1,7 @@
-"""Print the rows of a workbook's sheet as lines of JSON, in a process with little memory.
+"""Print the rows of a workbook's sheet as lines of JSON, in a process with limited memory.
 
-calamine allocates every cell between the first and the last of a sheet, also where two cells are
-all it has, and ends the process when it cannot: so it runs in one of its own.
+calamine allocates every cell between the first and the last of a sheet, even if only these two
+exist, and aborts the process if that fails. So it runs in its own process.
 """
 
 import json
@@ -18,12 +18,12 @@ _EXACT: Final = 10**15
 
 
 def is_filled(cell: Any) -> bool:
-    """Whether a cell holds anything but spaces."""
+    """Whether a cell contains anything but spaces."""
     return cell is not None and cell != "" and not (isinstance(cell, str) and not cell.strip())
 
 
 def read_sheet(path: str, sheet: str) -> Iterator[Any]:
-    """Yield [row as the sheet numbers it, cells] of each row that is not empty, or at the end the
+    """Yield [row number in the sheet, cells] of each row that is not empty; or, as the last item, a
     sentence that says why the sheet cannot be read."""
     from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - in the child
 
@@ -47,7 +47,7 @@ def read_sheet(path: str, sheet: str) -> Iterator[Any]:
 
 
 def _value(cell: Any) -> Any:
-    """Return a cell as JSON has it."""
+    """Convert a cell to JSON."""
     if isinstance(cell, float):
         return int(cell) if cell.is_integer() and abs(cell) < _EXACT else cell
     if isinstance(cell, datetime | date | time):

@@ -1,4 +1,4 @@
-"""Rows out of Excel and OpenDocument workbooks (xlsx, xlsm, xlsb, xls, ods)."""
+"""Read rows of Excel and OpenDocument workbooks (xlsx, xlsm, xlsb, xls, ods)."""
 
 import json
 import os
@@ -20,11 +20,11 @@ from innkeeper.store.sheet_process import is_filled
 from innkeeper.store.tables import EXTRA, column_names
 
 LARGEST_CONTENT: Final = 256 << 20
-"""Most bytes of a workbook, decompressed: a sheet is read into memory as a whole."""
+"""Maximum decompressed size of a workbook in bytes: a sheet is read into memory as a whole."""
 _BLOCK: Final = 1 << 20
 _LOCAL_HEADER: Final = 30
 _HEADER_SAMPLE: Final = 1000
-"""Rows that the header is found by."""
+"""Number of rows in which the header is searched."""
 _TOO_SPARSE: Final = (
     "the workbook takes too much memory: the cells of its sheet are very many, or far apart. Save "
     "the sheet as CSV, which may be of any size"
@@ -33,10 +33,10 @@ _Row: TypeAlias = tuple[int, list[Any]]
 
 
 def sheet_rows(path: Path, sheet: str = "", after: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (row as the sheet numbers it, column -> value) of each row past a number.
+    """Yield (row number in the sheet, column -> value) of each row after a number.
 
     Raises `Unreadable`. Dates are ISO 8601 text, numbers `int` or `Decimal`; empty cells are
-    left out.
+    omitted.
     """
     with sheet_table(path, sheet) as (_, rows):
         yield from (each for each in rows if each[0] > after)
@@ -59,7 +59,7 @@ def sheet_table(
 
 @contextmanager
 def _opened(path: Path, sheet: str) -> Iterator[tuple[list[str], Iterator[_Row]]]:
-    """Yield the names of a sheet's columns, and its rows below them that are not empty."""
+    """Yield the column names of a sheet, and the rows below them that are not empty."""
     with closing(_read_sheet(path, sheet)) as rows:
         first = list(islice(rows, _HEADER_SAMPLE))
         if not first:
@@ -70,7 +70,7 @@ def _opened(path: Path, sheet: str) -> Iterator[tuple[list[str], Iterator[_Row]]
 
 
 def _read_sheet(path: Path, sheet: str) -> Generator[_Row]:
-    """Yield (row as the sheet numbers it, cells) of each row that is not empty."""
+    """Yield (row number in the sheet, cells) of each row that is not empty."""
     _check_size(path)
     command = [sys.executable, "-m", sheet_process.__name__, str(path), sheet, str(os.getpid())]
     ours = ("INNKEEPER_", "PG")
@@ -96,7 +96,8 @@ def _read_sheet(path: Path, sheet: str) -> Generator[_Row]:
 
 
 def _check_size(path: Path) -> None:
-    """Raise `Unreadable` for a workbook that would fill the memory, whatever it declares."""
+    """Raise `Unreadable` for a workbook that is too large for memory, whatever sizes it
+    declares."""
     left = LARGEST_CONTENT - path.stat().st_size
     if zipfile.is_zipfile(path):
         try:

@@ -12,17 +12,17 @@ from innkeeper.store.readers import MAX_LINE, Unreadable, readable
 
 _QUOTES: Final = re.compile('""?')
 MOST_COLUMNS: Final = 16_384
-"""Most columns of a table: those of a spreadsheet."""
+"""Maximum number of columns of a table: that of a spreadsheet."""
 EXTRA: Final = ""
-"""The member of a row that lists cells without a column, by their position from 1."""
+"""Member of a row that lists cells without a column, by position from 1."""
 
 
 def csv_rows(
     stream: IO[bytes], form: FileForm, after: int = 0
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line it starts on, column -> text) of each row past a line; raises `Unreadable`.
+    """Yield (line of its start, column -> text) of each row after a line; raises `Unreadable`.
 
-    The header names the columns. Cells that a row does not have are not in it.
+    The header names the columns. Cells that a row lacks are absent.
     """
     names, rows = csv_table(stream, form)
     for number, row in rows:
@@ -44,7 +44,7 @@ def csv_table(
 
 
 def column_names(header: Iterable[Any]) -> list[str]:
-    """Return a name for each column: equal ones are numbered, as are those without any."""
+    """Return a name for each column; equal names and missing names are numbered."""
     names: list[str] = []
     cells = [str(cell or "").strip().lstrip("\ufeff") for cell in header]
     while cells and not cells[-1]:
@@ -66,7 +66,7 @@ def column_names(header: Iterable[Any]) -> list[str]:
 
 
 def _csv_cells(text: io.TextIOWrapper, dialect: CsvDialect) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line it starts on, cells) of each row, the header first; raises `Unreadable`."""
+    """Yield (line of its start, cells) of each row, the header first; raises `Unreadable`."""
     lines = _RowLines(text)
     options = csv_options(dialect.delimiter, dialect.has_escapes)
     rows = csv.reader(lines, strict=True, skipinitialspace=dialect.skips_spaces, **options)
@@ -86,7 +86,7 @@ def _csv_cells(text: io.TextIOWrapper, dialect: CsvDialect) -> Iterator[tuple[in
 
 
 class _RowLines:
-    """The lines of a text, with those of the row that is being read."""
+    """The lines of a text, with the lines of the row that is being read."""
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self._text = text
@@ -109,13 +109,13 @@ class _RowLines:
         return line
 
     def end_row(self) -> int:
-        """Forget the lines of a row that was read; return the line of the next one."""
+        """Discard the lines of a row that was read; return the line of the next row."""
         self._row.clear()
         self._size = 0
         return self.number + 1
 
     def fault(self, reason: str) -> str:
-        """Return a sentence, without its stop, on a row that cannot be read."""
+        """Return a sentence, without its full stop, about a row that cannot be read."""
         first = self.number - len(self._row) + 1
         if "unexpected end" in reason or "field limit" in reason:
             opened, is_open = first, False

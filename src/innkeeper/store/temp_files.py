@@ -1,7 +1,7 @@
-"""Files of a moment: in the data folder, since they hold people, and none is left behind.
+"""Temporary files, in the data folder because they contain personal data; none remains.
 
-The name of each tells which process made it. One that was killed cannot clean up, so `serve`
-sweeps what dead ones left.
+The name of each file identifies the process that created it. A killed process cannot clean up, so
+`serve` removes the files of processes that no longer run.
 """
 
 import atexit
@@ -20,7 +20,7 @@ _folders: set[Path] = set()
 
 
 def scratch(settings: Settings) -> Path:
-    """The folder they are in; the system's own where the data folder cannot be written."""
+    """Return the folder of temporary files; the system's own if the data folder is not writable."""
     folder = settings.data / FOLDER
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -37,18 +37,18 @@ def scratch(settings: Settings) -> Path:
 
 
 def named(settings: Settings, what: str) -> Path:
-    """A path for this process, which is removed when it ends; nothing is made there."""
+    """Return a path for this process, which is removed when the process ends; creates nothing."""
     return scratch(settings) / f"{prefix()}{what}"
 
 
 def prefix() -> str:
-    """What the names of this process's files begin with."""
+    """Prefix of the names of this process's files."""
     return f"{_maker(os.getpid())}-"
 
 
 @contextmanager
 def temporary(settings: Settings, what: str) -> Iterator[Path]:
-    """A folder for as long as a block lasts."""
+    """Create a folder that exists for the time of a block."""
     with tempfile.TemporaryDirectory(
         prefix=f"{prefix()}{what}-", dir=scratch(settings), ignore_cleanup_errors=True
     ) as folder:
@@ -56,7 +56,8 @@ def temporary(settings: Settings, what: str) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> int:
-    """Remove from a folder what processes left that are no more; how many files and folders."""
+    """Remove files of processes that no longer run from a folder; return how many files and
+    folders."""
     left = 0
     for path in folder.iterdir() if folder.is_dir() else ():
         pid, _, rest = path.name.partition("-")
@@ -68,7 +69,8 @@ def sweep(folder: Path) -> int:
 
 
 def _maker(pid: int) -> str:
-    """A process so that a later one of the same number is another; `<pid>-gone` for none."""
+    """Identify a process, so that a later one with the same number differs; `<pid>-gone` if it does
+    not run."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:

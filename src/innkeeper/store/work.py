@@ -1,4 +1,4 @@
-"""A connection lent to one caller, for one workspace: run named queries, hold a transaction."""
+"""A connection lent to one caller for one workspace: runs named queries and holds a transaction."""
 
 from collections.abc import (
     AsyncIterator,
@@ -38,13 +38,13 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 _NO_PARTS: Final[Mapping[str, Sequence[str]]] = {}
 _TICK: Final = timedelta(milliseconds=1)
-"""The least difference of two times that the API shows (C-8)."""
+"""The smallest difference of two times that the API can show (C-8)."""
 
 _TEMPORARY: Final = Queries("pg_temp")
 
 
 class Lender(Protocol):
-    """What lends connections: a `Database`."""
+    """An object that lends connections: a `Database`."""
 
     limits: Limits
     batches: BatchQueues
@@ -61,9 +61,9 @@ class Lender(Protocol):
 
 
 class Work:
-    """Named queries on one connection, each in a transaction of its own unless one is open.
+    """Named queries on one connection, each in its own transaction unless one is open.
 
-    Every method raises what `driver_errors.translated` makes of the driver's error.
+    Every method raises the result of `driver_errors.translated` for the driver's errors.
     """
 
     __slots__ = (
@@ -89,17 +89,18 @@ class Work:
         lender: Lender,
         actor: str,
     ) -> None:
-        """Without a connection it takes one for the first query that no batch runs."""
+        """Without a connection it takes one for the first query that does not run in a batch."""
         self._connection = connection
         self._on_demand = connection is None
         self.workspace = workspace
         self.settings = lender.settings
         self.actor = actor
-        """Client key, user or job that acts, for ledgers and the audit log."""
+        """The client key, user or job that acts, for ledgers and the audit log."""
         self.json_bytes_max: int | None = None
-        """Most bytes of JSON in one result; more raises `LargeResult`. None: no limit."""
+        """Maximum bytes of JSON in one result; more raises `LargeResult`. None: no limit."""
         self.session_held = 0
-        """How many locks of this connection's session are held, which would stay with it."""
+        """Number of locks that this connection's session holds, which would remain with the
+        connection."""
         self._queries = queries
         self._lender = lender
         self._open = False
@@ -114,7 +115,7 @@ class Work:
         return self._connection
 
     async def _connect(self) -> PooledConnection:
-        """Take a connection on demand; raises `Unavailable` when none comes free in time."""
+        """Take a connection if none is held; raises `Unavailable` if none is free in time."""
         if not self._on_demand:
             # Whoever queries without one meets an error instead of somebody else's transaction.
             raise RuntimeError("no connection is held")
@@ -122,13 +123,13 @@ class Work:
         return self._connection
 
     async def end(self) -> None:
-        """Return the connection, if one is held; no more queries after this."""
+        """Return the connection, if one is held. No query may follow."""
         self._on_demand = False
         await self.give_back()
 
     def stamp(self) -> datetime:
-        """The current time, but later than this gave before: what one request makes is listed by
-        age (L-10), and so stands in the order it was made."""
+        """The current time, but later than the last one this returned, so that the records of one
+        request are listed in the order of their creation (L-10)."""
         self._stamped = max(clock.now(), self._stamped + _TICK)
         return self._stamped
 
@@ -139,21 +140,21 @@ class Work:
 
     @property
     def cache(self) -> ConfigurationCache:
-        """The configuration that this process has read of the database."""
+        """The cache of configuration of this process and database."""
         return self._lender.cache
 
     @property
     def limits(self) -> Limits:
-        """How much slow work this process does at a time."""
+        """The slots of this process for slow work."""
         return self._lender.limits
 
     @asynccontextmanager
     async def released(self) -> AsyncIterator[None]:
-        """Lend the connection to others while something slow happens; nothing is queried inside.
+        """Lend the connection to others during slow work, in which no query may run.
 
-        It stays inside a transaction, and while a lock of its session is held. Afterwards it is
-        another one: what belongs to a session (temporary tables) is gone. Raises `Unavailable` when
-        none comes free in time.
+        Has no effect inside a transaction, and while the session holds a lock. Afterwards the
+        connection is another one, without the temporary tables of the session. Raises `Unavailable`
+        if none is free in time.
         """
         if self._open or self.session_held:
             yield
@@ -171,7 +172,7 @@ class Work:
 
     @asynccontextmanager
     async def in_slot(self, slots: Limiter) -> AsyncIterator[None]:
-        """Hold a slot; others have the connection while this one waits. Raises `Unavailable`."""
+        """Hold a slot; others may use the connection while this waits. Raises `Unavailable`."""
         async with AsyncExitStack() as stack:
             async with self.released():
                 await stack.enter_async_context(slots)
@@ -179,10 +180,11 @@ class Work:
 
     @asynccontextmanager
     async def apart(self) -> AsyncIterator[None]:
-        """Use a connection of the questions', and lend the own one to others meanwhile.
+        """Use a connection of the separate pool for queries of the lake, and lend the own one to
+        others.
 
-        As `released`, but for what needs a connection for long. Take a slot of `limits.questions`
-        first: there are as many connections as slots.
+        As `released`, but for work that needs a connection for long. Take a slot of
+        `limits.questions` first: there are as many connections as slots.
         """
         async with self.released():
             if self._connection is not None:
@@ -204,7 +206,7 @@ class Work:
     async def one(
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
     ) -> Row | None:
-        """The first row of a query, or None."""
+        """Return the first row of a query, or None."""
         try:
             connection = self._connection or await self._connect()
             cursor = await connection.reused_cursor.execute(
@@ -218,13 +220,13 @@ class Work:
     async def all(
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
     ) -> list[Row]:
-        """Every row of a query."""
+        """Return every row of a query."""
         return await self.fetch_all(self._queries.text(query, **parts), params)
 
     async def all_as_text(
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
     ) -> list[Row]:
-        """As `all`, with refs as text, and instants as the API shows them."""
+        """As `all`, with refs as text, and instants as the API formats them."""
         return await self.fetch_all(self._queries.text(query, **parts), params, as_text=True)
 
     async def all_as_json(
@@ -359,7 +361,7 @@ class Work:
         parts: Mapping[str, Sequence[str]] = _NO_PARTS,
         **params: Any,
     ) -> int:
-        """Write what the `COPY … TO STDOUT` called `query` sends to `target`; how many rows."""
+        """Whether a transaction is open, which has its snapshot already."""
         text = self._queries.text(query, **parts)
         try:
             connection = self._connection or await self._connect()

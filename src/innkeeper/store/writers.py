@@ -1,4 +1,4 @@
-"""Records into files, in constant memory: NDJSON, CSV, Parquet, plain or gzip."""
+"""Write records to files in constant memory: NDJSON, CSV, Parquet, plain or gzip."""
 
 import csv
 import io
@@ -28,11 +28,11 @@ def writer(
     mark: Callable[[str], str] = str,
     label: Callable[[str, str], str] = lambda name, _: name,
 ) -> Iterator[Put]:
-    """What writes records to a stream in a format.
+    """A writer of records to a stream in one format.
 
-    `columns` are those of CSV and Parquet, each with its type as SQL calls it. `mark` makes the
-    cell of a text in CSV, `label` the name of a column with its type. Columns of the type JSON
-    have JSON in their cells, and such names in Parquet too.
+    `columns` are those of CSV and Parquet, each with its SQL type. `mark` converts a text to a CSV
+    cell, `label` gives the name of a column with its type. Columns of the type JSON contain JSON in
+    their cells, and have such names in Parquet too.
     """
     if form == "parquet":
         with _parquet(stream, columns, label) as put:
@@ -129,7 +129,7 @@ def _parquet(
 def _flat(
     record: Mapping[str, Any], columns: Mapping[str, str], names: Mapping[str, str]
 ) -> dict[str, Any]:
-    """A record whose lists, objects and values of several types are text, by column name."""
+    """A record by column name, with its lists, objects and values of mixed types as text."""
     return {
         names[name]: _encode(value).decode()
         if columns[name] == "JSON"
