@@ -135,7 +135,7 @@ def test_i1_500_columns(rows_of: Made) -> None:
         (b'E,N\na,"b"c\n', "line 2: a cell goes on after its closing quote"),
         (gzip.compress(b"E,N\na,b\n" * 99)[:-9], "the compressed file ends too early"),
         (zstd.compress(b"E,N\na,b\n" * 99)[:-5], "the compressed file ends too early"),
-        (b"a@x.example,Ann\nb@x.example,Bo\n", "line 1: holds values, not names of columns"),
+        (b"a@x.example,Ann\nb@x.example,Bo\n", "line 1: contains values, not column names"),
         (b"%PDF-1.4", "it is a PDF document"),
         (b"PK\x03\x04cut", "it is a damaged zip or XLSX file"),
         (POLISH.encode("cp1250"), PERHAPS_CP1250),

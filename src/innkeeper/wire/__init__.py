@@ -1,1 +1,1 @@
-"""How it looks from outside: decode, encode, dialects, the API description."""
+"""The HTTP representation: decoding, encoding, dialects and the API description."""

@@ -1,4 +1,4 @@
-"""Bodies in: from decoded JSON to changes, with every problem named at once."""
+"""Decode request bodies to changes, and name every problem at once."""
 
 import re
 from functools import cache
@@ -18,9 +18,9 @@ DEFAULT_NAME: Final = "ext"
 
 
 def decode(view: View, verb: Verb, body: dict[str, Any], path_name: str | None = None) -> Changes:
-    """What `body` asks to change; raises `Invalid` with every problem (EU-3).
+    """Return the changes that `body` requests; raises `Invalid` with every problem (EU-3).
 
-    `path_name` is the name of a data extension whose path carries it.
+    `path_name` is the name of the data extension in the path, if there is one.
     """
     if isinstance(view, PairsView):
         return _decode_pairs(view, body, path_name)
@@ -47,12 +47,12 @@ def decode(view: View, verb: Verb, body: dict[str, Any], path_name: str | None =
 
 
 def wire_name(view: View, name: str) -> str:
-    """How `view` spells a field."""
+    """Return the name of a field in `view`."""
     return view.rename.get(name) or camel(name)
 
 
 def writable(view: View) -> dict[str, tuple[Field, Kind]]:
-    """The fields a body may set, by name on the wire, with the kind that reads each."""
+    """Return the fields that a body may set, by name in JSON, with the kind that reads each."""
     return {
         wire_name(view, name): (field, view.accept.get(name, field.kind))
         for name, field in view.resource.fields.items()
@@ -61,7 +61,7 @@ def writable(view: View) -> dict[str, tuple[Field, Kind]]:
 
 
 def required_fields(view: View) -> frozenset[str]:
-    """Names of the fields that a create must send."""
+    """Return the names of the fields that a create requires."""
     if view.required is not None:
         return view.required
     return frozenset(name for name, field in view.resource.fields.items() if field.required)
@@ -69,7 +69,8 @@ def required_fields(view: View) -> frozenset[str]:
 
 @cache
 def _plan(view: View, verb: Verb) -> list[tuple[str, Field, Kind, bool]]:
-    """(name on the wire, field, kind, required) of all that a body of `verb` may set."""
+    """Return (name in JSON, field, kind, required) of every member that a body of `verb` may
+    have."""
     needed = required_fields(view) if verb in (Verb.CREATE, Verb.REPLACE) else frozenset()
     return [
         (
@@ -83,12 +84,13 @@ def _plan(view: View, verb: Verb) -> list[tuple[str, Field, Kind, bool]]:
 
 
 def replaced(view: View, field: Field) -> bool:
-    """Whether a replace must send a required field: it keeps what cannot be cleared (G-4)."""
+    """Whether a replace requires a required field: without it, fields that cannot be cleared are
+    kept (G-4)."""
     return field.clearable or field.name in view.insists
 
 
 def _read_rest(view: View, body: dict[str, Any], changes: Changes, problems: list[Problem]) -> None:
-    """What no document lists goes into one field (VU-4)."""
+    """Collect undocumented members into one field (VU-4)."""
     declared = _declared_members(view)
     try:
         rest = opaque({name: value for name, value in body.items() if name not in declared})
@@ -148,7 +150,7 @@ def _decode_pairs(view: PairsView, body: dict[str, Any], path_name: str | None) 
 
 
 def _single_pair(view: PairsView, body: dict[str, Any], problems: list[Problem]) -> str | None:
-    """The key of a pair that was sent as {key, value} (N-12)."""
+    """Return the key of a pair that was sent as {key, value} (N-12)."""
     if not view.single_form or "value" not in body:
         return None
     if not isinstance(body["value"], str):
@@ -171,7 +173,7 @@ def _key_problem(key: str) -> Problem | None:
 
 
 def _keyed_problems(key: Any) -> list[Problem]:
-    """The key that v2 wants in every body (VX-2)."""
+    """Return the key that v2 requires in every body (VX-2)."""
     if key is None:
         return [missing("key")]
     try:

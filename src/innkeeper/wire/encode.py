@@ -1,4 +1,4 @@
-"""Records out: one dict per resource, ready to be written as JSON."""
+"""Encode records as dicts that are ready to be written as JSON."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -14,18 +14,18 @@ from innkeeper.wire.decode import wire_name
 from innkeeper.wire.views import PairsView, Show, View
 
 Encode = Callable[[Record, str], dict[str, Any]]
-"""(record, base URL) -> what is shown."""
+"""Function (record, base URL) -> representation."""
 
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 
 
 def instant_text(value: datetime | str) -> str:
-    """A column's instant, or a body's, which is text already."""
+    """Format an instant of a column; one of a body is text already."""
     return value if isinstance(value, str) else iso(value)
 
 
 def link_of(view: View, path: str) -> Callable[[Record, str], str]:
-    """How to write the absolute URL of `path` for a record of `view`."""
+    """Return a function that builds the absolute URL of `path` for a record of `view`."""
     own = _PLACEHOLDER.findall(view.item)[-1]
     pieces = _PLACEHOLDER.split(path)
     literals, names = pieces[0::2], pieces[1::2]
@@ -46,13 +46,13 @@ def link_of(view: View, path: str) -> Callable[[Record, str], str]:
 
 
 def _links_of(name: str, path: str) -> Callable[[Record, str], list[str]]:
-    """How to write the absolute URL of `path` for each ref in a field."""
+    """Return a function that builds the absolute URL of `path` for each ref in a field."""
     before = path.partition("{")[0]
     return lambda record, base: [f"{base}{before}{ref}" for ref in record.get(name) or ()]
 
 
 def encoder(view: View) -> Encode:
-    """The function that shows records of `view`."""
+    """Return the function that encodes records of `view`."""
     return _pairs_encoder(view) if isinstance(view, PairsView) else _fields_encoder(view)
 
 
@@ -64,7 +64,8 @@ def spelt_names(view: View) -> dict[str, str]:
 
 
 def _shows_of(view: View, spelt: Mapping[str, str]) -> list[tuple[str, Show]]:
-    """Members whose value is shown otherwise than it is stored, of the fields `spelt` so."""
+    """Return the members whose representation differs from the stored value, among the fields
+    `spelt`."""
     instants = {
         name: instant_text
         for name, field in view.resource.fields.items()
@@ -76,8 +77,8 @@ def _shows_of(view: View, spelt: Mapping[str, str]) -> list[tuple[str, Show]]:
 def paths_of(
     view: View,
 ) -> tuple[list[tuple[str, str]], list[tuple[str, Callable[[Record, str], str]]]]:
-    """Members that link elsewhere: what goes on from the resource's own URL, which is most and is
-    written already, and the others."""
+    """Split the members that are links: those whose URL continues the resource's own URL, which
+    most do and which is built already, and the others."""
     below, others = [], []
     for member, path in {**view.parents, **view.children}.items():
         if path.startswith(view.item):

@@ -1,8 +1,8 @@
-"""Operations that are no verb of a resource: each declared once, above its function.
+"""Operations that are not a verb of a resource: each is declared once, above its function.
 
 `EndpointFamily.endpoint` declares method, path, scopes, and the payloads of parameters, request and
-response. From the declaration come decoding and encoding (`wire/payloads.py`), the refusal of
-unknown names (`wire/unknown.py`) and the API description.
+response. Decoding and encoding (`wire/payloads.py`), the refusal of unknown names
+(`wire/unknown.py`) and the API description use the declaration.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -38,28 +38,27 @@ TEXT_PARAMETERS: Final = {
     "report": ("Report", "reportName"),
     "client_key": ("API key", "clientKey"),
 }
-"""Path parameter that is text, not a ref -> (what an error calls the thing it names, its name in
-the API description)."""
+"""Path parameter that is text, not a ref -> (name in errors, name in the API description)."""
 
 
 @dataclass(slots=True)
 class EndpointRequest:
-    """One authenticated request, read as far as it is the same for every operation."""
+    """One authenticated request, decoded as far as that is the same for every operation."""
 
     path: Mapping[str, str]
-    """The path's parameters, as text."""
+    """The parameters of the path, as text."""
     query: Mapping[str, str]
     body: dict[str, Any] | None
-    """The JSON object that was sent; None where the operation takes none."""
+    """The JSON object in the body; None if the operation takes no body."""
     base: str
-    """What absolute URLs start with."""
+    """Prefix of absolute URLs."""
     compatibility: str
     scopes: frozenset[Scope]
-    """What the caller's key may do."""
+    """The scopes of the caller's key."""
     expected: Expected | None
-    """The versions that `If-Match` lets a write replace; None without the header."""
+    """The versions in `If-Match`, which the write may replace; None without the header."""
     problems: tuple[Problem, ...] = field(default=(), kw_only=True)
-    """Unknown names in the query and the body of one of our operations, until they are raised with
+    """Unknown names in the query and the body of one of our operations, to be raised together with
     all other problems."""
     endpoint_url: str = field(default="", kw_only=True)
     """The URL of the operation, absolute and without a query."""
@@ -70,36 +69,37 @@ class EndpointRequest:
 
     @property
     def personal(self) -> bool:
-        """Whether the caller may see and ask for what names or locates a person."""
+        """Whether the caller may see, and filter by, personal data."""
         return Scope.PERSONAL_DATA in self.scopes
 
     def read_members(self, payload: type[Payload]) -> tuple[dict[str, Any], list[Problem]]:
-        """Return the values of the body that are right, by attribute, and every problem so far."""
+        """Return the valid values of the body, by attribute, and every problem so far."""
         problems = [*self.problems]
         return read_members(payload, self.body or {}, problems), problems
 
     def refs(self) -> dict[str, Any]:
-        """The path's parameters as actions take them; raises `Unknown` for what cannot exist."""
+        """Return the parameters of the path for actions; raises `Unknown` for a ref that is not a
+        UUID."""
         return {name: _parameter(name, text) for name, text in self.path.items()}
 
     def ref_or_text(self, parameter: str) -> UUID | str:
-        """Return a parameter of the path that is a ref or another name of the same thing."""
+        """Return a parameter of the path that is a ref or another name of the same resource."""
         text = self.path[parameter]
         return ref_in(text) or text
 
 
 @dataclass(slots=True)
 class EndpointResponse:
-    """What an operation answers, where it is more than the record that the declaration encodes."""
+    """A response that is more than the record which the declaration encodes."""
 
     body: Any = None
     status: int = 200
     location: str | None = None
     content: bytes | None = None
-    """What is answered in place of JSON, of this type."""
+    """A body in place of JSON, with its media type."""
     content_type: str = ""
     etag: str | None = None
-    """The version of what is answered, as a header shows it."""
+    """The version of the resource in the response, for the header `ETag`."""
 
 
 Perform = Callable[[Work, EndpointRequest], Awaitable[Any]]
@@ -108,11 +108,11 @@ PerformType = TypeVar("PerformType", bound=Perform)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Endpoint:
-    """One operation of a dialect beside its views."""
+    """One operation of a dialect in addition to its views."""
 
     method: str
     path: str
-    """Parameters as `{guest}` are refs, `{name}` is text."""
+    """Parameters as `{guest}` are refs, those in `TEXT_PARAMETERS` are text."""
     name: str
     """Its operationId."""
     summary: str
@@ -120,37 +120,39 @@ class Endpoint:
     perform: Perform
     """Returns the record to encode as `response`, or an `EndpointResponse`."""
     before: Callable[[EndpointRequest], Awaitable[None]] | None = None
-    """What may take long and needs no connection: it is done before one is taken."""
+    """Slow work that needs no connection, done before one is taken."""
     parameters: type[Payload] | None = None
-    """The query parameters; None takes none."""
+    """The payload of the query parameters; None if it takes none."""
     request: type[Payload] | Described | None = None
-    """The body; None takes none, whatever a client sends."""
+    """The payload of the body; None if it takes none, whatever a client sends."""
     raises_later: bool = False
     """Whether its function reads the body itself (`EndpointRequest.read_members`), to raise what
     the declaration finds together with what it cannot know: which traits, event types, rules and
     names are stored, as they are under the lock of the write, and the limits of the settings.
     Raised here first, the others would only be seen by a second request."""
     response: Any = None
-    """Type or kind of the response: a payload, or a list of some; None for 204."""
+    """Type or kind of the response: a payload, or a list of payloads; None for 204."""
     response_schema: Schema | None = None
     """Schema of a response that is not encoded by `response`."""
     other_media: tuple[str, ...] = ()
-    """Media types of text that it may answer in place of JSON."""
+    """Other media types of its response, as text."""
     path_names: Mapping[str, str] = field(default_factory=dict)
-    """Path parameter -> its name in the API description, where that is not its own."""
+    """Path parameter -> its name in the API description, if that differs."""
     status: int = 200
     scopes: frozenset[Scope] = frozenset()
-    """What an API key must allow; by default what the method says."""
+    """Scopes that an API key needs; by default those of the method."""
     bearer: bool = False
-    """Whether it takes a bearer token of OAuth, and nothing else (AU-6)."""
+    """Whether it accepts only a bearer token of OAuth (AU-6)."""
     own_transactions: bool = False
-    """Whether it commits by itself, again and again; such a one repeats safely without a key."""
+    """Whether it commits in several transactions; such an operation is safe to repeat without a
+    key."""
     has_etag: bool = False
-    """Whether its answer carries the version of what it shows."""
+    """Whether its response has an `ETag`."""
     takes_version: bool = False
-    """Whether it heeds If-Match."""
+    """Whether it evaluates If-Match."""
     failures: frozenset[int] = frozenset()
-    """Statuses of errors, beside those of all and what follows from method and body."""
+    """Statuses of errors, in addition to the common ones and those that follow from method and
+    body."""
 
     @property
     def takes_body(self) -> bool:
@@ -177,17 +179,17 @@ class Endpoint:
 
     @property
     def writes(self) -> bool:
-        """Whether it may change what is there already."""
+        """Whether it may change an existing resource."""
         return self.method in ("PUT", "PATCH", "DELETE")
 
     @property
     def takes_key(self) -> bool:
-        """Whether an Idempotency-Key makes its repetition answer the first response again."""
+        """Whether a repetition with the same Idempotency-Key returns the first response again."""
         return self.method == "POST" and not self.own_transactions
 
 
 class EndpointFamily:
-    """Endpoints with one tag, whose paths start alike, in the order of their declaration."""
+    """Endpoints with one tag and a common prefix of their paths, in order of declaration."""
 
     def __init__(self, tag: str, path: str, **more: Any) -> None:
         self._tag = tag
@@ -201,9 +203,9 @@ class EndpointFamily:
     def endpoint(
         self, method: str, path: str, summary: str, *, name: str = "", **more: Any
     ) -> Callable[[PerformType], PerformType]:
-        """Declare the decorated function as an operation, by the members of `Endpoint`.
+        """Declare the decorated function as an operation, with the members of `Endpoint`.
 
-        Its operationId is the name of the function, unless `name` is another.
+        Its operationId is the name of the function, unless `name` is given.
         """
 
         def declare(perform: PerformType) -> PerformType:

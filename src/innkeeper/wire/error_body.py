@@ -1,4 +1,5 @@
-"""Error bodies: one union of all documents, with each dialect's additions (errors.md 2)."""
+"""Error bodies: the union of all documented forms, with the additions of each dialect (errors.md
+2)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,7 @@ from innkeeper.errors import ApiError, Invalid, Unauthorized
 def error_body(
     error: ApiError, more_info_url: str, client_key: str, extra: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The body of an error. `extra` names members that repeat others (ER-2: `moreInfo`)."""
+    """Return the body of an error. `extra` names members that repeat others (ER-2: `moreInfo`)."""
     unauthorized = isinstance(error, Unauthorized)
     body: dict[str, Any] = {
         # The one documented text status (N-26); v2's typed clients need a number (ER-2).

@@ -1,4 +1,4 @@
-"""`ETag` and `If-Match`: versions of records as HTTP spells them (RFC 9110, 8.8.3 and 13.1.1)."""
+"""`ETag` and `If-Match`: versions of records in HTTP (RFC 9110, 8.8.3 and 13.1.1)."""
 
 import re
 from typing import Any, Final
@@ -7,25 +7,25 @@ from innkeeper.errors import BadRequest
 from innkeeper.rules.versions import Expected, version_of
 
 MAX_LENGTH: Final = 1000
-"""Bytes of an If-Match header."""
+"""Maximum size of an If-Match header in bytes."""
 _TAG: Final = re.compile(r'\s*(?:W/)?"([^"\s,]{0,100})"\s*')
 
 
 def etag(version: str) -> str:
-    """A version as `ETag` shows it."""
+    """Format a version as an `ETag`."""
     return f'"{version}"'
 
 
 def etag_of(record: dict[str, Any]) -> str:
-    """The `ETag` of a stored record."""
+    """Return the `ETag` of a stored record."""
     return etag(version_of(record))
 
 
 def expected_in(header: bytes | None) -> Expected | None:
-    """What an `If-Match` header asks for; None without one. Raises `BadRequest`.
+    """Parse an `If-Match` header; None without one. Raises `BadRequest`.
 
-    A weak tag counts like a strong one: proxies that compress weaken tags, and ours stand for
-    what is stored, not for bytes.
+    A weak tag counts like a strong one: proxies that compress weaken tags, and our tags identify
+    the stored record, not the bytes of a response.
     """
     if header is None:
         return None

@@ -1,4 +1,4 @@
-"""JSON text: bodies in, with the line and column of a fault; answers out."""
+"""Decode and encode JSON text; errors name line and column."""
 
 import re
 from decimal import Decimal, InvalidOperation
@@ -24,8 +24,8 @@ _LONG: Final = 32 * 1024
 _long_decoder: Final = msgspec.json.Decoder(float_hook=_decimal)
 
 MOST_MEMBERS: Final = 40_000
-"""Members, elements, objects and arrays that a JSON text over 32 KB may hold: to build more takes
-the interpreter tens of milliseconds in which nothing else runs."""
+"""Maximum number of members, elements, objects and arrays in a JSON text over 32 KB. Building more
+takes the interpreter tens of milliseconds, in which nothing else runs."""
 _MARKS: Final = b",:[{"
 _QUOTE: Final = ord('"')
 _OUTSIDE: Final = re.compile(rb'[",:\[{]')
@@ -38,7 +38,8 @@ decode_value: Final = _decoder.decode
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in `body`; a byte order mark is skipped, the last of twin keys wins.
+    """Decode the JSON object in `body`. A byte order mark is skipped; of equal member names the
+    last one counts.
 
     Raises `BadJson` for anything else (CT-4, CT-6).
     """
@@ -63,15 +64,16 @@ def decode_object(body: bytes) -> dict[str, Any]:
 
 
 def count_marks(text: bytes) -> int:
-    """At least as many as a JSON text has members, elements, objects and arrays."""
+    """Return an upper bound of the members, elements, objects and arrays in a JSON text."""
     return sum(map(text.count, _MARKS))
 
 
 def _check_members(text: bytes) -> None:
-    """Raise `Invalid` for a text with more than `MOST_MEMBERS`; JSON or not, in linear time.
+    """Raise `Invalid` for a text with more than `MOST_MEMBERS`; in linear time, also if it is not
+    JSON.
 
-    The marks in strings count for nothing, but are looked at only when there are as many: a step of
-    Python each, so that other threads run meanwhile.
+    Marks inside strings do not count, but they are examined only if there are that many: one step
+    of Python each, so that other threads can run meanwhile.
     """
     if count_marks(text) <= MOST_MEMBERS:
         return

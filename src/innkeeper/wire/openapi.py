@@ -1,4 +1,4 @@
-"""The API description (OpenAPI 3.1), generated from the same views that serve requests."""
+"""The API description (OpenAPI 3.1), generated from the views and endpoints that serve requests."""
 
 import re
 from collections.abc import Iterable
@@ -78,7 +78,7 @@ _SECURITY: Final[Schema] = {
 
 
 def description(compatibility: str, base: str) -> Schema:
-    """The OpenAPI document as a key of that compatibility sees the API at `base`."""
+    """Return the OpenAPI document of the API at `base` for keys with a compatibility."""
     return {**_description(compatibility), "servers": [{"url": base or "/"}]}
 
 
@@ -113,12 +113,12 @@ def _description(compatibility: str) -> Schema:
 
 
 def error_prefix(dialect: Dialect) -> str:
-    """What the names of a dialect's errors start with: nothing for the common ones."""
+    """Return the prefix of the names of a dialect's errors: empty for the common ones."""
     return dialect.name.upper() if dialect.extra_error_members else ""
 
 
 def _paths(compatibility: str, schemas: dict[str, Schema]) -> dict[str, Schema]:
-    """Every path with its operations; what they refer to is added to `schemas`."""
+    """Return every path with its operations; adds the schemas that they refer to."""
     paths: dict[str, Schema] = {}
     for operation in operations(DIALECTS):
         add_schemas(schemas, operation, compatibility)
@@ -143,7 +143,7 @@ def _tags() -> list[Schema]:
 
 
 def _outside(path: str, special: Endpoint | None = None) -> str:
-    """A path with its parameters named as the documents name them."""
+    """Return a path with the parameter names of the vendor's documents."""
     return re.sub(r"\{(\w+)\}", lambda match: "{" + _parameter(match.group(1), special) + "}", path)
 
 
@@ -237,7 +237,7 @@ def _endpoint_body(special: Endpoint) -> str:
 
 
 def hoisted(schema: Any, schemas: dict[str, Schema]) -> Any:
-    """A schema whose parts that have a title stand in `schemas` by that name, referred to."""
+    """Return a schema whose parts with a title are moved to `schemas` and referred to by name."""
     if isinstance(schema, list):
         return [hoisted(each, schemas) for each in schema]
     if not isinstance(schema, dict):
@@ -327,7 +327,7 @@ def _responses(operation: Operation, view: View) -> Schema:
 
 
 def _response_schema(operation: Operation, view: View) -> Schema:
-    """What a good answer of an operation holds."""
+    """Return the successful response of an operation."""
     name = schema_name(operation.dialect, view)
     if operation.verb is Verb.DELETE:
         return {"type": "null"}

@@ -1,4 +1,4 @@
-"""Answers in the API description: errors and headers, each written once and referred to."""
+"""Errors and headers in the API description, each written once and referred to."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -34,9 +34,9 @@ ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     500: ("ServerFault", "An error of the server. X-Correlation-Id names its entry in the log."),
     503: ("Unavailable", "Temporarily unavailable. Retry after the seconds in Retry-After."),
 }
-"""Status -> (name of the response, what it means)."""
+"""Status -> (name of the response, meaning)."""
 ALWAYS: Final = frozenset({400, 401, 403, 414, 429, 431, 500, 503})
-"""Errors that any operation of the API may answer: 400 to what is not valid HTTP, too."""
+"""Errors of every operation of the API, including 400 for invalid HTTP."""
 
 HEADERS: Final[dict[str, Schema]] = {
     "X-Correlation-Id": {
@@ -86,17 +86,17 @@ OF_ERRORS: Final = {
 
 
 def headers(*names: str) -> Schema:
-    """The headers of an answer: those of all, and `names`."""
+    """Return the headers of a response: the common ones, and `names`."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in (*_OF_ALL, *names)}
 
 
 def content(schema: Schema, media: str = JSON) -> Schema:
-    """A body of that schema."""
+    """Return a body with that schema."""
     return {media: {"schema": schema}}
 
 
 def error_responses(prefix: str, schema: str) -> Schema:
-    """Every error as a response of its own, for the operations whose errors have that schema."""
+    """Return every error as a response, for the operations whose errors have that schema."""
     body = content({"$ref": f"#/components/schemas/{schema}"})
     return {
         prefix + name: {
@@ -109,7 +109,7 @@ def error_responses(prefix: str, schema: str) -> Schema:
 
 
 def failures(statuses: Iterable[int], prefix: str) -> dict[str, Any]:
-    """The errors of an operation, those of every operation among them."""
+    """Return the errors of an operation, including the common ones."""
     return {
         str(status): {"$ref": f"#/components/responses/{prefix}{ERRORS[status][0]}"}
         for status in sorted({*statuses, *ALWAYS})
@@ -117,7 +117,8 @@ def failures(statuses: Iterable[int], prefix: str) -> dict[str, Any]:
 
 
 def error_schema(more: Mapping[str, str]) -> Schema:
-    """The body of an error; `more` are members of a dialect that repeat others (ER-2)."""
+    """Return the schema of the body of an error; `more` are members of a dialect that repeat others
+    (ER-2)."""
     properties: Schema = {
         # `UNAUTHORIZED` instead of 401 where no typed client reads a number.
         "status": {"type": ["integer", "string"]},

@@ -1,4 +1,4 @@
-"""Schemas of the API description: what is shown and sent, of each view."""
+"""Schemas of the API description: requests and responses of each view."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -14,17 +14,17 @@ from innkeeper.wire.schemas import PAGE_REQUIRED, REF, URL, paging, ref_to
 from innkeeper.wire.views import Dialect, PairsView, Verb, View
 
 FIRST: Final = "v2.1"
-"""The dialect whose schemas have plain names."""
+"""The dialect whose schemas have names without a prefix."""
 
 
 def schema_name(dialect: Dialect, view: View) -> str:
-    """What a view's schema is called; others carry their dialect before the name."""
+    """Return the name of a view's schema; other dialects have a prefix."""
     prefix = "" if dialect.name == FIRST else camel(dialect.name).capitalize()
     return prefix + (view.name or view.resource.__name__)
 
 
 def add_schemas(schemas: dict[str, Schema], operation: Operation, compatibility: str) -> None:
-    """Add what an operation answers with and takes."""
+    """Add the schemas of an operation's request and response."""
     view = operation.view(compatibility)
     _add_response_schemas(schemas, operation.dialect, view, compatibility)
     if operation.verb in (Verb.CREATE, Verb.REPLACE, Verb.PATCH):
@@ -34,7 +34,7 @@ def add_schemas(schemas: dict[str, Schema], operation: Operation, compatibility:
 def _add_response_schemas(
     schemas: dict[str, Schema], dialect: Dialect, view: View, compatibility: str
 ) -> None:
-    """Add what a view shows, and the pages and collections of it."""
+    """Add the schemas of a view, its pages and its collections."""
     name = schema_name(dialect, view)
     if name in schemas:
         return
@@ -62,7 +62,7 @@ def _views_at(dialect: Dialect, view: View, compatibility: str) -> Iterator[View
 
 
 def _children(dialect: Dialect, view: View, compatibility: str) -> Iterator[tuple[str, Schema]]:
-    """Members that hold other resources, and their schemas."""
+    """Return the members that contain other resources, with their schemas."""
     for member, path in view.children.items():
         child = schema_name(dialect, view_at(dialect, path, compatibility))
         yield member, ref_to(f"{child}Collection")
@@ -75,7 +75,7 @@ def _children(dialect: Dialect, view: View, compatibility: str) -> Iterator[tupl
 
 
 def body_name(operation: Operation, view: View) -> str:
-    """What the schema of an operation's body is called."""
+    """Return the name of the schema of an operation's body."""
     return schema_name(operation.dialect, view) + operation.verb.name.capitalize()
 
 
@@ -106,7 +106,7 @@ def _body(operation: Operation, view: View) -> Schema:
 
 
 def _held(view: View, group: Iterable[str]) -> Schema:
-    """That fields are sent, and not empty."""
+    """Return a condition that fields are present and not empty."""
     least = {"array": {"minItems": 1}, "string": {"minLength": 1}}
     spelt = {wire_name(view, name): view.resource.fields[name].kind.schema() for name in group}
     properties = {
@@ -116,7 +116,8 @@ def _held(view: View, group: Iterable[str]) -> Schema:
 
 
 def response_fields(view: View, children: dict[str, Schema]) -> Schema:
-    """What a view of declared fields shows; `children`: members that hold other resources."""
+    """Return the schema of a view's declared fields; `children`: members that contain other
+    resources."""
     properties: dict[str, Schema] = {"href": URL}
     for name, field in view.resource.fields.items():
         if name in view.hide or name == view.open_ended:

@@ -1,4 +1,4 @@
-"""Lists: reading what page is wanted, and writing the envelope with its links."""
+"""Lists: parse the requested page, and build the envelope with its links."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,11 +26,11 @@ IDENTIFIER: Final = ("identifiers.provider", "identifiers.id")
 
 
 LISTS: Final = ("expand", "name")
-"""Parameters that hold several words, and may be repeated instead (L-9, X-14)."""
+"""Parameters with several words, which may be repeated instead (L-9, X-14)."""
 
 
 class NoHit(Exception):
-    """A filter that nothing stored can meet: the page that was asked for is empty (CT-8)."""
+    """A filter that no stored value can match: the page is empty (CT-8)."""
 
     def __init__(self, page_request: PageRequest) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class NoHit(Exception):
 
 
 def parse_query(raw: bytes) -> dict[str, str]:
-    """The query string's parameters; the last of several with one name counts."""
+    """Return the parameters of a query string; of several with one name the last one counts."""
     if not raw:
         return {}
     pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True)
@@ -50,7 +50,7 @@ def parse_query(raw: bytes) -> dict[str, str]:
 
 
 def wanted(view: View, query: Query) -> PageRequest:
-    """The page that `query` asks for; raises `Invalid` (L-3 to L-6), `NoHit`."""
+    """Parse the requested page; raises `Invalid` (L-3 to L-6), `NoHit`."""
     problems: list[Problem] = []
     window = read_window(query, problems)
     sort = _sort(view, query.get("sort", ""), problems)
@@ -73,7 +73,7 @@ def wanted(view: View, query: Query) -> PageRequest:
 
 
 def expansion(query: Query) -> bool | frozenset[str]:
-    """`expand`: true, false or names of children (L-9)."""
+    """Parse `expand`: true, false or names of children (L-9)."""
     text = query.get("expand", "")
     words = frozenset(filter(None, text.split(",")))
     return True if "true" in words else words - {"false"} or False
@@ -91,7 +91,7 @@ def read_window(query: Query, problems: list[Problem]) -> PageRequest:
 
 
 def number_in(text: str) -> int | str:
-    """The whole number that a parameter is; other text as it is."""
+    """Convert a parameter to a whole number; other text is returned unchanged."""
     return int(text) if _WHOLE.fullmatch(text) else text
 
 
@@ -135,7 +135,8 @@ def _filters(view: View, query: Query, problems: list[Problem]) -> dict[str, Any
 
 
 def _as_stored(view: View, name: str, text: str) -> str | UUID | None:
-    """What a filter compares with: a ref (None for what is none), a day as it is stored (N-8)."""
+    """Convert the value of a filter for comparison: a ref (None if it is not one), a day in its
+    stored form (N-8)."""
     if name in view.ref_filters:
         return ref_in(text)
     field = view.resource.fields.get(name)
@@ -148,7 +149,8 @@ def _as_stored(view: View, name: str, text: str) -> str | UUID | None:
 
 
 def with_plus(text: str) -> str:
-    """An instant of a query, with the `+` of its offset where it came as a space, not encoded."""
+    """Return an instant of a query; a `+` of its offset that arrived as a space, not encoded, is
+    restored."""
     match = _LOST_PLUS.fullmatch(text)
     return f"{match[1]}+{match[2]}" if match else text
 
@@ -162,7 +164,7 @@ def envelope(
     items: Sequence[Any],
     page_first: bool = False,
 ) -> dict[str, Any]:
-    """A page with its links (L-1, L-2, L-7); `url` is absolute and without a query."""
+    """Return a page with its links (L-1, L-2, L-7); `url` is absolute and without a query."""
     parameters = [(name, value) for name, value in query.items() if _narrows(view, name)]
     parameters += [(name, query[name]) for name in ("sort", "expand") if name in query]
     out = page_body(

@@ -38,7 +38,7 @@ Uri = Annotated[str, Url()]
 
 
 class RequestKind(Kind):
-    """Base class: values that are encoded as the caller of a request may see them."""
+    """Base class of values whose encoding depends on what the caller may see."""
 
     def show(self, value: Any, request: EndpointRequest) -> Any:
         """Return the value to encode."""
@@ -47,7 +47,7 @@ class RequestKind(Kind):
 
 @dataclass(frozen=True)
 class Href(RequestKind):
-    """The URL of something, whose path has members of the record as parameters."""
+    """A URL whose path contains members of the record as parameters."""
 
     path: str
 
@@ -85,7 +85,7 @@ class GuestReference(RequestKind):
 
 @dataclass(frozen=True)
 class Actor(RequestKind):
-    """Who did something, as the caller may see it."""
+    """The actor of a change, as the caller may see it."""
 
     def schema(self) -> Schema:
         return TEXT
@@ -96,8 +96,7 @@ class Actor(RequestKind):
 
 @dataclass(frozen=True)
 class DefinitionOf(RequestKind):
-    """A definition as it was sent, without values of personal fields for a caller who may not see
-    them."""
+    """A stored definition, without values of personal fields for a caller who may not see them."""
 
     payload: type[Payload]
 
@@ -110,7 +109,7 @@ class DefinitionOf(RequestKind):
 
 @dataclass(frozen=True)
 class FilterText(Text):
-    """Text to compare with stored text; what cannot be stored matches nothing (CT-8)."""
+    """Text that is compared with stored text; text that cannot be stored matches nothing (CT-8)."""
 
     def read(self, value: Any) -> str:
         try:
@@ -134,7 +133,8 @@ GuestLink = Annotated[str, GuestReference()]
 
 
 class Confirmation(Payload):
-    """What the vendor's tenant calls answer beside the record, and a typed client reads."""
+    """Members that the vendor's tenant operations return in addition to the record, for typed
+    clients."""
 
     name: str
     result: str
@@ -149,16 +149,16 @@ def confirm(name: str, status: int = 200) -> Record:
 
 
 class Items(Payload, Generic[Item]):
-    """All of something."""
+    """A complete list."""
 
     items: list[Item]
 
 
 class Paging(Payload):
-    """Which part of a list a caller requests."""
+    """The requested page of a list."""
 
     most: ClassVar[int] = MAX_LIMIT
-    """A larger limit is cut to this one (L-5)."""
+    """A larger limit counts as this one (L-5)."""
 
     offset: Annotated[int, pagination.OFFSET, "Items to skip."] = 0
     limit: Annotated[int, pagination.LIMIT, "Items on the page, at most 100."] = DEFAULT_LIMIT
@@ -169,7 +169,7 @@ class Paging(Payload):
 
 
 class LongPaging(Paging):
-    """Which part of a list a caller requests, by default a long one."""
+    """The requested page of a list, with a larger default."""
 
     limit: Annotated[int, pagination.LIMIT, "Items on the page, at most 100."] = MAX_LIMIT
 
@@ -217,14 +217,14 @@ def decode_request(route: Endpoint, request: EndpointRequest) -> None:
 
 
 def _decode(payload: type[Payload], body: Mapping[str, Any], problems: list[Problem]) -> Any:
-    """Return a payload, or None with problems added."""
+    """Decode a payload, or return None and add problems."""
     decoded, wrong = decode(payload, body)
     problems += wrong
     return decoded
 
 
 def decode_strictly(payload: type[Payload], body: Mapping[str, Any]) -> Any:
-    """Return a payload that was not sent to an endpoint: from a file, a form or the command line.
+    """Decode a payload from a file, a form or the command line.
 
     Raises `Invalid` with every problem, and with unknown names.
     """
@@ -236,7 +236,8 @@ def decode_strictly(payload: type[Payload], body: Mapping[str, Any]) -> Any:
 
 
 def _typed_texts(payload: type[Payload], query: Mapping[str, str]) -> dict[str, Any]:
-    """Return the parameters of a query as JSON values; text that is no whole number stays text."""
+    """Return the parameters of a query as JSON values; text that is not a whole number stays
+    text."""
     typed: dict[str, Any] = {}
     for member in members_of(payload):
         text = query.get(member.wire_name)
@@ -252,7 +253,7 @@ def _typed_texts(payload: type[Payload], query: Mapping[str, str]) -> dict[str, 
 
 
 def encode_response(route: Endpoint, request: EndpointRequest, result: Any) -> EndpointResponse:
-    """Return the response of an endpoint, whose function returned `result`."""
+    """Return the response of an endpoint whose function returned `result`."""
     response = result if isinstance(result, EndpointResponse) else EndpointResponse(result)
     if response.content is not None or route.response_schema is not None:
         return response
@@ -286,7 +287,7 @@ def encode_value(kind: Kind, value: Any, request: EndpointRequest) -> Any:
 def _encode_payload(payload: type[Payload], record: Any, request: EndpointRequest) -> Record:
     """Encode the declared members of a record, or of another payload.
 
-    A ref may be stored with `_ref` after its name. A URL that is not stored is made of the record.
+    A ref may be stored under its name with `_ref`. URLs are built from the record.
     """
     if isinstance(record, Payload):
         record = msgspec.structs.asdict(record)
@@ -308,7 +309,7 @@ def _encode_payload(payload: type[Payload], record: Any, request: EndpointReques
 
 
 def page_record(request: EndpointRequest, page: Page, *, page_first: bool = False) -> Record:
-    """Return a page with its links, which repeat the other parameters of the request."""
+    """Return a page with links, which repeat the other parameters of the request."""
     parameters: Paging = request.parameters
     names = [member.wire_name for member in members_of(type(parameters))]
     rest = [

@@ -1,4 +1,4 @@
-"""The API reference as one page of plain HTML, from the API description; works offline."""
+"""The API reference as one HTML page, generated from the API description; works offline."""
 
 from html import escape
 from typing import Final
@@ -23,7 +23,7 @@ border-top: 1px solid var(--line); vertical-align: top; } th { font-weight: 600;
 
 
 def reference_page(document: Schema) -> tuple[str, str]:
-    """(HTML, style sheet) of the reference of an OpenAPI document."""
+    """Return (HTML, style sheet) of the reference of an OpenAPI document."""
     info = document["info"]
     sections: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
@@ -76,7 +76,7 @@ def _operation(document: Schema, method: str, path: str, operation: Schema) -> s
 
 
 def _members(document: Schema, heading: str, message: Schema) -> str:
-    """A table of the members of a request's or a response's JSON, or of each of its elements."""
+    """Return a table of the members of a request's or response's JSON, or of its elements."""
     schema = message.get("content", {}).get("application/json", {}).get("schema", {})
     schema = _resolved(document, schema)
     if schema.get("type") == "array":
@@ -91,7 +91,7 @@ def _members(document: Schema, heading: str, message: Schema) -> str:
 
 
 def _resolved(document: Schema, schema: Schema) -> Schema:
-    """What a reference in the document refers to."""
+    """Return what a reference in the document refers to."""
     if "$ref" not in schema:
         return schema
     _, _, kind, name = schema["$ref"].split("/")

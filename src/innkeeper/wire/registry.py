@@ -1,4 +1,4 @@
-"""Every dialect that is served."""
+"""The registry of all dialects."""
 
 from innkeeper.wire.administration.keys import KEYS
 from innkeeper.wire.audiences.exports import EXPORTS, OWN_EXPORTS
@@ -64,7 +64,7 @@ DIALECTS: tuple[Dialect, ...] = (V21, V2, V4, OURS)
 
 
 def dialect_at(path: str) -> Dialect:
-    """The dialect whose errors a path answers in, whether the path exists or not."""
+    """Return the dialect whose error body a path uses, whether the path exists or not."""
     for dialect in DIALECTS:
         if path.startswith(f"/{dialect.name}/"):
             return dialect

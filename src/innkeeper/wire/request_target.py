@@ -8,7 +8,7 @@ from innkeeper.errors import UriTooLong
 
 MAX_PATH_BYTES: Final = 8192
 MAX_QUERY_BYTES: Final = 8192
-"""Bytes of a query, without the message of a stream."""
+"""Maximum size of a query in bytes, without the message of a stream request."""
 MAX_PARAMETERS: Final = 256
 _LONE_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
@@ -28,10 +28,10 @@ def check_query(query: bytes) -> None:
 
 
 def percent_decode(text: bytes) -> bytes:
-    """`text` with each `%XX` as the byte it stands for; a `%` without two digits stays.
+    """Decode each `%XX` of `text` to a byte; a `%` without two digits stays.
 
-    As `urllib.parse.unquote_to_bytes`, which takes one step of Python for each `%`. In
-    quoted-printable `=` has the meaning of `%`, and the standard library decodes that in C.
+    The result is that of `urllib.parse.unquote_to_bytes`, which takes one step of Python for each
+    `%`. Quoted-printable uses `=` in place of `%`, and the standard library decodes that in C.
     """
     if b"%" not in text:
         return text

@@ -1,4 +1,4 @@
-"""Everything that is served, as data from the dialects, and how a path finds it."""
+"""The route table: every operation of the dialects, and the search of a path in it."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,7 +33,7 @@ class Operation:
 
     @property
     def takes_key(self) -> bool:
-        """Whether an Idempotency-Key makes its repetition answer the first response again."""
+        """Whether a repetition with the same Idempotency-Key returns the first response again."""
         return self.method == "POST"
 
 
@@ -41,7 +41,7 @@ Route = Operation | Endpoint
 
 
 def routes(dialects: Iterable[Dialect]) -> Iterator[Route]:
-    """Everything that is served, by method and path."""
+    """Every operation, by method and path."""
     for dialect in dialects:
         yield from operations((dialect,))
         yield from dialect.endpoints
@@ -60,7 +60,7 @@ def operations(dialects: Iterable[Dialect]) -> Iterator[Operation]:
 
 
 def view_at(dialect: Dialect, path: str, compatibility: str) -> View:
-    """The view of a collection in a dialect, for keys of that compatibility."""
+    """Return the view of a collection in a dialect, for keys with a compatibility."""
     for entry in dialect.views:
         open_view, official_view = entry if isinstance(entry, tuple) else (entry, entry)
         if open_view.path == path:
@@ -81,7 +81,7 @@ _SEGMENT: Final = re.compile(r"([^{}]*)\{(\w+)\}")
 
 
 class Router:
-    """Finds what is served at a path: segments match in any case (C-7), a slash may follow."""
+    """Finds the operation of a path: segments match in any case (C-7), a slash may follow."""
 
     def __init__(self, every: Iterable[Route]) -> None:
         self._root = _Node()
@@ -92,9 +92,10 @@ class Router:
             node.routes[route.method] = route
 
     def find(self, raw_path: str) -> tuple[Mapping[str, Route], dict[str, str]]:
-        """What is served by method at a path still percent-encoded, and its parameters.
+        """Return the operations of a path, which is still percent-encoded, by method, and its
+        parameters.
 
-        Nothing when the path is unknown.
+        Empty if the path is unknown.
         """
         node, parameters = self._root, dict[str, str]()
         for segment in raw_path.removeprefix("/").removesuffix("/").split("/"):

@@ -1,4 +1,4 @@
-"""Pieces of schemas that many operations of the API description share."""
+"""Parts of schemas that many operations of the API description share."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ REF: Final[Schema] = {"type": "string", "format": "uuid"}
 URL: Final[Schema] = {"type": "string", "format": "uri"}
 INSTANT: Final[Schema] = {"type": "string", "format": "date-time"}
 FREE: Final[Schema] = {"type": "object", "additionalProperties": True}
-"""An object whose members only its sender knows."""
+"""An object with arbitrary members."""
 LINK: Final[Schema] = {"type": "object", "properties": {"href": URL}, "required": ["href"]}
 REFERENCE: Final[Schema] = {
     "type": "object",
@@ -22,18 +22,18 @@ REFERENCE: Final[Schema] = {
 
 
 def an_object(required: tuple[str, ...] = (), **properties: Schema) -> Schema:
-    """An object with those members."""
+    """An object with these members."""
     out: Schema = {"type": "object", "properties": properties}
     return out | ({"required": list(required)} if required else {})
 
 
 def named(title: str, schema: Schema) -> Schema:
-    """A schema that the description shows under a name of its own."""
+    """A schema that the description contains under its own name."""
     return {"title": title, **schema}
 
 
 def array_of(items: Schema) -> Schema:
-    """An array of such elements."""
+    """An array of these elements."""
     return {"type": "array", "items": items}
 
 
@@ -43,7 +43,7 @@ def one_of(*words: str) -> Schema:
 
 
 def ref_to(name: str) -> Schema:
-    """A schema by its name."""
+    """A reference to a schema by its name."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 

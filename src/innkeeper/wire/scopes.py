@@ -1,7 +1,8 @@
-"""What an API key must allow for each operation, and views without personal data.
+"""The scopes of API keys that operations need, and views without personal data.
 
-The scope of an operation follows its method, unless its declaration names others: for reads that
-are posted, and for what shows or hands on personal data in another form than a resource's fields.
+The scope of an operation follows from its method, unless its declaration names others: for reads by
+POST, and for operations that return or deliver personal data in another form than a resource's
+fields.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,12 +25,12 @@ _OF_METHOD: Final[Mapping[str, Scope]] = {
 }
 
 _FILTERS: Final = frozenset({"identifier", "email_untouched", "phone_number"})
-"""Filters by personal fields that are not named like a field."""
+"""Filters by personal fields whose names differ from the fields'."""
 
 
 @cache
 def needed_scopes(route: Route) -> frozenset[Scope]:
-    """What a caller's key must allow to call an operation."""
+    """Return the scopes that a key needs for an operation."""
     if isinstance(route, Operation):
         if route.verb is Verb.REPLACE and route.views[OPEN].resource.pairs:
             # It takes the place of texts, which the caller must have been able to read.
@@ -39,14 +40,14 @@ def needed_scopes(route: Route) -> frozenset[Scope]:
 
 
 def require(route: Route, scopes: frozenset[Scope]) -> None:
-    """Raise `Forbidden` that names the scopes a key lacks for an operation."""
+    """Raise `Forbidden` with the scopes that a key lacks for an operation."""
     needed = needed_scopes(route)
     if not needed <= scopes:
         refuse_lacking(needed - scopes)
 
 
 def refuse_lacking(lacking: Collection[Scope], why: str = "") -> None:
-    """Raise `Forbidden` if there are scopes that a key lacks."""
+    """Raise `Forbidden` if a key lacks scopes."""
     if lacking:
         words = ", ".join(in_order(lacking))
         raise Forbidden(
@@ -56,7 +57,7 @@ def refuse_lacking(lacking: Collection[Scope], why: str = "") -> None:
 
 
 def require_for_definition(definition: Any, scopes: Collection[Scope]) -> None:
-    """Raise `Forbidden` for rules on personal fields by a key that may not see them."""
+    """Raise `Forbidden` for rules on personal fields if the key may not see them."""
     if Scope.PERSONAL_DATA not in scopes:
         fields = personal_fields_in(definition)
         if fields:
@@ -83,18 +84,18 @@ def _personal_filter(field: str) -> bool:
 
 
 def masked_actor(actor: str, scopes: Collection[Scope]) -> str:
-    """Who did something, as a key may see it: addresses of users only with the scope
-    `personal_data` or `administration`."""
+    """Return an actor as a key may see it: addresses of users only with the scope `personal_data`
+    or `administration`."""
     is_visible = Scope.PERSONAL_DATA in scopes or Scope.ADMINISTRATION in scopes
     return actor if is_visible else masked_addresses(actor)
 
 
 @cache
 def without_personal(view: View) -> View:
-    """How a view looks to a key that may not see personal data: without those fields.
+    """Return a view without personal fields, for a key that may not see them.
 
-    Texts of a data extension and members that no document lists are left out as well, since
-    nobody declared what they hold.
+    Texts of a data extension and undocumented members are left out as well, since their content is
+    not declared.
     """
     if isinstance(view, PairsView):
         return view.but(with_texts=False)

@@ -1,7 +1,8 @@
-"""Members and query parameters that an operation does not know.
+"""Unknown members and query parameters of requests.
 
-Our own operations refuse them by name. The vendor's tolerate them (C-10, G-11) and name them in
-the header `Innkeeper-Ignored`. What the server owns (C-9) and what is reserved (X-8) is known.
+Our own operations refuse them by name. The vendor's operations ignore them (C-10, G-11) and list
+them in the header `Innkeeper-Ignored`. Members that the server owns (C-9) or that are reserved
+(X-8) count as known.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,14 +27,14 @@ MOST_NAMES: Final = 10
 MOST_BYTES: Final = 1024
 _OWN: Final = frozenset(OURS.endpoints)
 _SERVER_OWNED: Final = frozenset({"createdAt", "modifiedAt", "ref", "href"})
-"""C-9."""
+"""Members that the server owns (C-9)."""
 
 
 def check_names(route: Route, request: EndpointRequest) -> bytes:
-    """The value of the header for what is ignored; empty where all is known.
+    """Return the header's value for ignored names; empty if there are none.
 
-    Where the operation is one of ours, they are `EndpointRequest.problems`, which `decode_request`
-    raises with what is wrong with values.
+    Unknown names of our own operations are added to `EndpointRequest.problems`, which
+    `decode_request` raises together with invalid values.
     """
     if isinstance(route, Operation):
         names = _ignored(route, request) if request.query or request.body else None
@@ -71,7 +72,7 @@ def _ignored(route: Operation, request: EndpointRequest) -> list[str]:
 def _add_ignored(
     ignored: list[str], at: str, value: Any, declared: frozenset[str], many: bool
 ) -> None:
-    """Add the members that objects of a body do not have."""
+    """Add the unknown members of objects in a body."""
     for index, one in enumerate(value if many and isinstance(value, list) else (value,)):
         if isinstance(one, dict) and not declared.issuperset(one) and len(ignored) < MOST_NAMES:
             where = f"{at}[{index}]" if many else at
@@ -80,7 +81,7 @@ def _add_ignored(
 
 
 def _header(names: Iterable[str]) -> bytes:
-    """At most 10 names, percent-encoded, in 1 KB."""
+    """Format at most 10 names, percent-encoded, in 1 KB."""
     parts: list[str] = []
     left = MOST_BYTES
     for name in islice(names, MOST_NAMES):
@@ -94,8 +95,9 @@ def _header(names: Iterable[str]) -> bytes:
 
 @cache
 def _declared_names(view: View) -> tuple[frozenset[str], list[tuple[str, frozenset[str], bool]]]:
-    """Members of a body that mean something, or that the server owns or links; and those of them
-    that hold objects, with the members of these and whether they are many."""
+    """Return the known members of a body, including those that the server owns or links; and of
+    these the members that contain objects, with the known members of the objects and whether they
+    are lists."""
     fields = {
         wire_name(view, name): view.accept.get(name, field.kind)
         for name, field in view.resource.fields.items()
@@ -112,7 +114,7 @@ def _declared_names(view: View) -> tuple[frozenset[str], list[tuple[str, frozens
 
 @cache
 def _parameters(view: View, verb: Verb) -> frozenset[str]:
-    """Query parameters that a verb knows."""
+    """Return the query parameters of a verb."""
     match verb:
         case Verb.LIST:
             filters = {name for name in view.filters if name != "identifiers"}
@@ -129,13 +131,13 @@ def _parameters(view: View, verb: Verb) -> frozenset[str]:
 
 
 _OF_STREAMS: Final = frozenset({"client_key", "api_token", "message", "callback"})
-"""What the vendor's SDKs and tags send to any path of the stream API."""
+"""Parameters that the vendor's SDKs and tags send to any path of the stream API."""
 
 
 def ignored_by_stream(route: StreamRoute, query: Mapping[str, str]) -> bytes:
-    """The value of the header for query parameters that a stream endpoint does not know.
+    """Return the header's value for unknown query parameters of a stream endpoint.
 
-    Of bodies nothing is: an event keeps what else is sent as its own data (stream-api.md 4.1).
+    Members of bodies are never unknown: an event stores them as its own data (stream-api.md 4.1).
     """
     names = [name for name in query if name not in route.query and name not in _OF_STREAMS]
     return _header(names) if names else b""

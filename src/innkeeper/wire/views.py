@@ -1,6 +1,6 @@
-"""A view: how one resource looks in one dialect, as the exceptions to its declaration.
+"""Views: the representation of a resource in a dialect, as exceptions to its declaration.
 
-Routes, decoder, encoder, list queries and the API description all walk views.
+Routes, decoder, encoder, list queries and the API description are all derived from views.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from innkeeper.wire.endpoint import Endpoint
 
 
 class Verb(StrEnum):
-    """What a caller can do with a resource; actions are named after them."""
+    """The operations on a resource; actions are named after them."""
 
     CREATE = "create"
     LIST = "list_"
@@ -26,18 +26,18 @@ class Verb(StrEnum):
 
 
 WRITES: Final = frozenset({Verb.REPLACE, Verb.PATCH, Verb.DELETE, Verb.CLEAR})
-"""Verbs that change what is there already; those of versioned resources heed If-Match."""
+"""Verbs that change an existing resource; those of versioned resources evaluate If-Match."""
 SHOWS_VERSION: Final = frozenset({Verb.CREATE, Verb.FETCH, Verb.REPLACE, Verb.PATCH})
-"""Verbs that answer with one resource, and with its ETag where it is versioned."""
+"""Verbs that return one resource, with its ETag if it is versioned."""
 
 
 class ListShape(StrEnum):
-    """How a list is answered."""
+    """Forms of the response of a list."""
 
     ENVELOPE = "envelope"
     ARRAY = "array"
     ARRAY_UNLESS_PAGED = "array unless paged"
-    """An array, but an envelope when the query has `expand`, `offset` or `limit` (N-11)."""
+    """An array, or an envelope if the query has `expand`, `offset` or `limit` (N-11)."""
 
 
 METHODS: Mapping[Verb, str] = {
@@ -55,11 +55,11 @@ Show = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Computed:
-    """A member that is computed of the record, and the schema of what comes out."""
+    """A member that is computed from the record, and its schema."""
 
     schema: Schema
     of: Callable[[Record], Any]
-    """None leaves it out."""
+    """Computes the value; None omits the member."""
 
 
 def ref_of_record(record: Record) -> Any:
@@ -69,9 +69,9 @@ def ref_of_record(record: Record) -> Any:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class View:
-    """How one resource looks in one dialect.
+    """The representation of a resource in a dialect.
 
-    Paths mark refs as `{guest}`: the name is the parameter of the action that takes it.
+    Paths contain refs as `{guest}`: the name of the action's parameter.
     """
 
     resource: type[Resource]
@@ -81,70 +81,73 @@ class View:
     """Of one resource, e.g. `/v2.1/guests/{guest}/extensions/{name}`."""
     verbs: frozenset[Verb]
     name: str = ""
-    """What tells it from the dialect's other views of the resource, e.g. `NestedOrder`."""
+    """Suffix that distinguishes the view from other views of the resource in the dialect, e.g.
+    `NestedOrder`."""
     methods: Mapping[Verb, tuple[str, str]] = field(default_factory=dict)
-    """(method, path) of verbs that are not where REST would put them."""
+    """(method, path) of verbs with an unusual method or path."""
     rename: Mapping[str, str] = field(default_factory=dict)
-    """Field -> name on the wire, where that is not its camelCase."""
+    """Field -> name in JSON, if that is not its camelCase."""
     required: frozenset[str] | None = None
-    """Fields that create must send, where they are not the declared ones."""
+    """Fields that a create requires, if they differ from the declared ones."""
     any_of: tuple[tuple[str, ...], ...] = ()
-    """Groups of fields of which a create or replace must send one, with values (P-1)."""
+    """Groups of fields of which a create or replace requires one with values (P-1)."""
     insists: frozenset[str] = frozenset()
-    """Fixed fields that a replace must send all the same (N-22)."""
+    """Fixed fields that a replace requires all the same (N-22)."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    """Field -> value of a create that does not send it."""
+    """Field -> default of a create."""
     accept: Mapping[str, Kind] = field(default_factory=dict)
-    """Field -> kind that is read in place of the declared one."""
+    """Field -> kind that reads it, if that is not the declared one."""
     show: Mapping[str, Show] = field(default_factory=dict)
-    """Field -> how its stored value is shown; None leaves it out."""
+    """Field -> function that converts its stored value; None omits it."""
     add: Mapping[str, Computed] = field(default_factory=dict)
     """Computed members."""
     hide: frozenset[str] = frozenset()
-    """Fields neither accepted nor shown; a replace keeps them."""
+    """Fields that are neither accepted nor returned; a replace keeps their values."""
     keep: Mapping[str, Show] = field(default_factory=dict)
-    """Field -> how it is shown; a replace that sends what is shown keeps what is stored (N-17)."""
+    """Field -> function that converts its value; a replace with the converted value keeps the
+    stored one (N-17)."""
     open_ended: str = ""
-    """Field that takes the members no document lists, which are shown again as they came."""
+    """Field that stores undocumented members, which are returned unchanged."""
     parents: Mapping[str, str] = field(default_factory=dict)
     """Member -> path of the resource that this one belongs to."""
     linked: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Member -> (field that holds refs, path of each), shown as `{"items": [{"href"}]}`."""
+    """Member -> (field with refs, path of each), returned as `{"items": [{"href"}]}`."""
     children: Mapping[str, str] = field(default_factory=dict)
-    """Member -> path of a collection that belongs to this one: a link, or embedded by `expand`."""
+    """Member -> path of a child collection: a link, or embedded by `expand`."""
     fetch_expands: frozenset[str] = frozenset()
-    """Children that a fetch embeds without being asked."""
+    """Children that a fetch embeds without `expand`."""
     create_expands: bool = False
-    """A create answers the children as collections (VO-2)."""
+    """Whether a create returns the children as collections (VO-2)."""
     arrays: Mapping[str, str] = field(default_factory=dict)
-    """Member -> path of a collection that is shown whole, as an array, in every answer."""
+    """Member -> path of a collection that every response contains whole, as an array."""
     extensions: str = ""
     """Path of the data extensions of a name; each name is a member of its own (VG-5)."""
     filters: Mapping[str, str] = field(default_factory=dict)
     """Query parameter -> filter of the list action."""
     ref_filters: frozenset[str] = frozenset()
-    """Filters that hold a ref: what is no UUID finds nothing."""
+    """Filters with a ref as value: anything but a UUID matches nothing."""
     needs_filter: bool = False
-    """A list without any filter is 400 (VO-3)."""
+    """Whether a list without any filter is 400 (VO-3)."""
     create_query: Mapping[str, str] = field(default_factory=dict)
     """Query parameter of a create that holds a ref -> parameter of the action (O-10)."""
     sorts: Mapping[str, str] = field(default_factory=dict)
     """Name in `sort` -> field."""
     shape: ListShape = ListShape.ENVELOPE
     links: tuple[str, ...] = ()
-    """Members of a list's items until they are expanded (L-8); without any they always are."""
+    """Members of a list's items until they are expanded (L-8); if empty, items are always
+    expanded."""
     with_total: bool = True
     deleted: int = 204
-    """Status of a delete; 200 answers the JSON literal null (S-6)."""
+    """Status of a delete; 200 has the JSON literal null as body (S-6)."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters for the actions that write."""
+    """Additional arguments of the actions that write."""
 
     def but(self, **exceptions: Any) -> Self:
-        """This view with exceptions."""
+        """Return this view with exceptions."""
         return replace(self, **exceptions)
 
     def method_and_path(self, verb: Verb) -> tuple[str, str]:
-        """Where a verb lives."""
+        """Return the method and path of a verb."""
         if verb in self.methods:
             return self.methods[verb]
         if verb in (Verb.CREATE, Verb.LIST):
@@ -154,37 +157,36 @@ class View:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PairsView(View):
-    """A view of a data extension: which names it may have, and how pairs are sent."""
+    """The view of a data extension: its allowed names, and the form of its pairs."""
 
     names: tuple[str, ...] | None = None
     """The only names allowed; None allows any (N-13)."""
     single_form: bool = False
-    """Also reads and shows one pair as {key, value} (N-12)."""
+    """Whether it also reads and returns one pair as {key, value} (N-12)."""
     named_by_path: bool = False
-    """The path names it even on create (E-1)."""
+    """Whether the path contains the name even for a create (E-1)."""
     announces: str = ""
-    """Name of the one extension that a list tells of: its envelope has that name and href (E-6)."""
+    """Name of the only extension in a list, whose envelope has that name and href (E-6)."""
     with_texts: bool = True
-    """Whether pairs that are texts are shown."""
+    """Whether pairs with text values are returned."""
     keyed: bool = False
-    """Several keys stand under a name, each addressed by its ref (v2)."""
+    """Whether a name has several keys, each addressed by its ref (v2)."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """A family of views that share a base path, an error body and the order of a link's query.
+    """A family of views with a common base path, error body and order of query parameters in links.
 
-    `views` are told apart by the API key's compatibility where they differ: a pair is
-    (open, official).
+    Where views differ by the API key's compatibility, `views` has a pair (open, official).
     """
 
     name: str
     views: tuple[View | tuple[View, View], ...]
     endpoints: tuple[Endpoint, ...] = ()
-    """Operations that are no verb of a resource."""
+    """Operations that are not verbs of a resource."""
     extra_error_members: Mapping[str, str] = field(default_factory=dict)
-    """Member -> member of the error body that it repeats."""
+    """Additional member of the error body -> member that it repeats."""
     page_before_filters: bool = False
-    """Links put offset and limit before the filters (VL-1)."""
+    """Whether links have offset and limit before the filters (VL-1)."""
     href_keeps_expand: bool = False
-    """The href of an expanded resource keeps that query (VL-4)."""
+    """Whether the href of an expanded resource keeps the query (VL-4)."""

@@ -23,7 +23,7 @@ KEYS: Final = EndpointFamily("API keys", PATH, scopes=frozenset({Scope.ADMINISTR
 
 
 class CreateKeyRequest(Payload):
-    """What a new key may do."""
+    """The name, compatibility and scopes of a new key."""
 
     name: Annotated[str, Text(LONGEST_NAME)] = ""
     compatibility: Annotated[keys.Compatibility, _COMPATIBILITY] = "open"
@@ -53,7 +53,7 @@ class ApiKey(Payload):
 
 @KEYS.endpoint("GET", "", "List API keys", response=Items[ApiKey])
 async def list_keys(work: Work, _: EndpointRequest) -> Record:
-    """Return every key of the workspace, revoked ones too."""
+    """Return every key of the workspace, including revoked ones."""
     return {"items": await keys.list_all(work, work.workspace)}
 
 
@@ -68,7 +68,7 @@ async def list_keys(work: Work, _: EndpointRequest) -> Record:
     own_transactions=True,
 )
 async def create_key(work: Work, request: EndpointRequest) -> Record:
-    """Create a key; its token is shown this once."""
+    """Create a key. Only this response contains its token."""
     new: CreateKeyRequest = request.payload
     # Of a key that administers alone, the default is its own scope: a key has at least one.
     default = DEFAULT_SCOPES & request.scopes or request.scopes
@@ -90,7 +90,7 @@ async def create_key(work: Work, request: EndpointRequest) -> Record:
     own_transactions=True,
 )
 async def rotate_key(work: Work, request: EndpointRequest) -> Record:
-    """Give a key a new token; the old one ends."""
+    """Replace the token of a key; the old one stops working."""
     async with work.transaction():
         row = await _own(work, request.path["client_key"])
         if row["revoked_at"] is not None:
@@ -101,7 +101,7 @@ async def rotate_key(work: Work, request: EndpointRequest) -> Record:
 
 @KEYS.endpoint("DELETE", "/{client_key}", "Revoke an API key", status=204)
 async def revoke_key(work: Work, request: EndpointRequest) -> None:
-    """Revoke a key: calls with it are refused from now on."""
+    """Revoke a key: requests with it are rejected."""
     async with work.transaction():
         row = await _own(work, request.path["client_key"])
         if row["revoked_at"] is None:
@@ -109,7 +109,7 @@ async def revoke_key(work: Work, request: EndpointRequest) -> None:
 
 
 async def _own(work: Work, client_key: str) -> Record:
-    """A key of the caller's workspace; raises `Unknown` for any other."""
+    """Return a key of the caller's workspace; raises `Unknown` for any other."""
     for row in await keys.list_all(work, work.workspace):
         if row["client_key"] == client_key:
             return row

@@ -1,1 +1,1 @@
-"""Segments, audience exports and reports on the wire."""
+"""Segments, computed traits, audience exports and reports over HTTP."""

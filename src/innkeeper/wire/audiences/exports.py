@@ -1,4 +1,4 @@
-"""Audience exports as clients see them: the vendor's three reads, ours under /innkeeper/v1."""
+"""Audience exports over HTTP: the vendor's three operations, and ours under /innkeeper/v1."""
 
 import math
 from datetime import datetime
@@ -27,7 +27,7 @@ from innkeeper.wire.payloads import DefinitionOf, Href, Items, Uri
 OWN: Final = "/innkeeper/v1/exports"
 TAG: Final = "Audience exports"
 EXPORTS: Final = EndpointFamily(TAG, "/v2/audienceExports", bearer=True)
-"""A1 to A3 (rest-v2.1.md 10)."""
+"""An execution in the responses A1 to A3 (rest-v2.1.md 10)."""
 OWN_EXPORTS: Final = EndpointFamily(TAG, OWN)
 
 
@@ -60,7 +60,7 @@ class _ErrorCount(Payload):
 
 
 class ExportReport(Payload):
-    """An execution, in the vendor's form."""
+    """An execution in the vendor's form."""
 
     client_key: str
     execution_ref: UUID
@@ -131,7 +131,7 @@ class AudienceExport(Payload):
     response=ExportListing,
 )
 async def fetch_latest_export(work: Work, request: EndpointRequest) -> Record:
-    """A1."""
+    """Return the files of the last successful execution (A1)."""
     run = await audience_exports.fetch_latest(work, request.ref_or_text("export"))
     return _listing(run, work, request.base)
 
@@ -143,7 +143,7 @@ async def fetch_latest_export(work: Work, request: EndpointRequest) -> Record:
     response=list[ExportReport],
 )
 async def list_export_reports(work: Work, request: EndpointRequest) -> list[Record]:
-    """A2: a bare array."""
+    """Return the finished executions as a bare array (A2)."""
     row, executions = await audience_exports.list_finished(work, request.ref_or_text("export"))
     return [_report(row, execution, work) for execution in executions]
 
@@ -172,7 +172,7 @@ async def check_early(request: EndpointRequest) -> None:
     has_etag=True,
 )
 async def create_export(work: Work, request: EndpointRequest) -> Record:
-    """Create an export; the secret that its messages are signed with is shown this once."""
+    """Create an export. Only this response contains the secret that signs its messages."""
     row = await audience_exports.create(work, request.body or {}, request.problems)
     stored = row["webhook_secret"]
     return _record(row, webhook_secret(work.settings, stored) if stored else None)
@@ -252,7 +252,7 @@ async def list_export_executions(work: Work, request: EndpointRequest) -> Record
     scopes=READ_PERSONAL,
 )
 async def list_export_files(work: Work, request: EndpointRequest) -> Record:
-    """A3, also for who has an API key."""
+    """Return the files of an execution (A3), for OAuth clients and for API keys."""
     execution: UUID = request.refs()["execution"]
     run = await audience_exports.fetch_listing(work, execution)
     return _listing(run, work, request.base)

@@ -31,12 +31,12 @@ class _ReportTitle(Payload):
 
 @REPORTS.endpoint("GET", "", "List reports", response=Items[_ReportTitle])
 async def list_reports(_: Work, __: EndpointRequest) -> Record:
-    """Return every report there is."""
+    """Return every report."""
     return {"items": [{"name": name, "title": title} for name, title in reports.list_reports()]}
 
 
 class FetchReportParameters(Payload, kw_only=True):
-    """What a report is about."""
+    """The period and options of a report."""
 
     first_day: Annotated[str | Absent, "First day; by default 90 days before `to`."] = (
         msgspec.field(name="from")
@@ -64,7 +64,7 @@ _CELL: Final = Described({"type": ["string", "number", "null"]})
 
 
 class ReportResponse(Payload):
-    """A report."""
+    """The rows of a report."""
 
     schema_name = "Report"
 
@@ -93,7 +93,7 @@ class ReportResponse(Payload):
     other_media=("text/csv",),
 )
 async def fetch_report(work: Work, request: EndpointRequest) -> Record | EndpointResponse:
-    """Return one report."""
+    """Run a report and return its rows."""
     params = {snake(name): text for name, text in request.query.items()}
     report = await reports.run(work, request.path["report"], params)
     if not request.personal:
@@ -108,7 +108,8 @@ async def fetch_report(work: Work, request: EndpointRequest) -> Record | Endpoin
 
 
 def as_csv(report: dict[str, Any]) -> bytes:
-    """Rows below a head; text that a spreadsheet would take for a formula is marked."""
+    """Write the rows as CSV below a header; texts that a spreadsheet would run as formulas are
+    marked."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(report["columns"])
@@ -118,5 +119,5 @@ def as_csv(report: dict[str, Any]) -> bytes:
 
 
 def plain(value: Any) -> Any:
-    """Days as text."""
+    """Convert days to text."""
     return value.isoformat() if hasattr(value, "isoformat") else value

@@ -51,7 +51,7 @@ class _Fields(Payload):
     "GET", "/fields", "List the fields that segments may use", response=_Fields
 )
 async def list_segment_fields(work: Work, _: EndpointRequest) -> Record:
-    """Return what a builder offers: entities, subtypes in use, fields, comparators."""
+    """Return the fields for a segment builder: entities, subtypes in use, fields, comparators."""
     return await segment_catalogue.list_fields(work)
 
 

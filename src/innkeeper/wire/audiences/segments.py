@@ -1,4 +1,4 @@
-"""Segments as clients see them: the vendor's reads under /v4, ours under /innkeeper/v1."""
+"""Segments over HTTP: the vendor's operations under /v4, and ours under /innkeeper/v1."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final
@@ -27,7 +27,7 @@ V4: Final = "/v4/segmentDefinitions"
 OWN: Final = "/innkeeper/v1/segments"
 TAG: Final = "Segments"
 SEGMENTS_V4: Final = EndpointFamily(TAG, V4)
-"""What the vendor's clients read (segmentation-and-export.md 1.3)."""
+"""The members that the vendor's clients read (segmentation-and-export.md 1.3)."""
 OWN_SEGMENTS: Final = EndpointFamily(TAG, OWN)
 MOST: Final = 10_000
 _ONE: Final = "/{segment}"
@@ -40,7 +40,7 @@ class _SizeChange(Payload):
 
 
 class Segment(Payload):
-    """A segment in the vendor's form (1.3), with our own members beside it."""
+    """A segment in the vendor's form (1.3), with our own members."""
 
     client_key: str
     href: Annotated[str, Href(V4 + "/{ref}")]
@@ -94,7 +94,7 @@ class SegmentRun(Payload):
 
 
 class SegmentRevision(Payload):
-    """What a segment was."""
+    """An earlier revision of a segment."""
 
     revision: int
     name: str
@@ -104,7 +104,7 @@ class SegmentRevision(Payload):
 
 
 def _record(work: Work, row: Record, *, with_secret: bool = False) -> Record:
-    """Return a segment with what is computed, and without its stored secret."""
+    """Return a segment with computed members and without its stored secret."""
     stored = row["webhook_secret"] if with_secret else None
     return {
         **row,
@@ -122,7 +122,7 @@ def _share(size: int | None, total: int | None) -> float | None:
 
 
 def _change(row: Record) -> Record | None:
-    """How the size differs from the run before (1.4)."""
+    """Return the difference of the size from the previous run (1.4)."""
     before, size = row["previous_size"], row["size"]
     if before is None or size is None:
         return None
@@ -133,7 +133,7 @@ def _change(row: Record) -> Record | None:
 @SEGMENTS_V4.endpoint("GET", "", "List segments", name="listSegmentDefinitions", response=_Segments)
 @OWN_SEGMENTS.endpoint("GET", "", "List segments", response=_Segments)
 async def list_segments(work: Work, _: EndpointRequest) -> Record:
-    """Return `{href, items}`: every segment."""
+    """Return every segment as `{href, items}`."""
     return {"items": [_record(work, row) for row in await segments.list_all(work)]}
 
 
@@ -168,7 +168,7 @@ async def check_early(request: EndpointRequest) -> None:
     has_etag=True,
 )
 async def create_segment(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """Create a Draft; the secret that its webhook's messages are signed with is shown this once."""
+    """Create a Draft. Only this response contains the secret that signs its webhook's messages."""
     require_for_definition(request.body, request.scopes)
     row = await segments.create(work, request.body or {}, request.problems)
     location = f"{request.base}{OWN}/{row['ref']}"
@@ -176,7 +176,7 @@ async def create_segment(work: Work, request: EndpointRequest) -> EndpointRespon
 
 
 class PreviewSegmentRequest(Payload):
-    """A definition that need not be stored."""
+    """A definition, which need not be stored."""
 
     definition: Annotated[Record, JsonOf(SegmentDefinition)]
 
@@ -200,7 +200,7 @@ class _SegmentSize(Payload):
     own_transactions=True,
 )
 async def preview_segment(work: Work, request: EndpointRequest) -> Record:
-    """Return how many guests a definition would hold."""
+    """Return the number of guests that meet a definition."""
     require_for_definition(request.body, request.scopes)
     values, problems = request.read_members(PreviewSegmentRequest)
     if "definition" not in values:
@@ -264,7 +264,7 @@ async def pause_segment(work: Work, request: EndpointRequest) -> Record:
     "POST", _ONE + "/run", "Calculate a segment now", response=SegmentRun, own_transactions=True
 )
 async def run_segment(work: Work, request: EndpointRequest) -> Record:
-    """Return the run, failed or not."""
+    """Calculate a segment and return the run, which may have failed."""
     return _run(await segment_runs.run(work, request.ref_or_text("segment")))
 
 
@@ -281,7 +281,7 @@ async def list_segment_runs(work: Work, request: EndpointRequest) -> Record:
     "GET", _ONE + "/revisions", "List the revisions of a segment", response=Items[SegmentRevision]
 )
 async def list_segment_revisions(work: Work, request: EndpointRequest) -> Record:
-    """Return what the segment was, newest first."""
+    """Return the revisions of a segment, newest first."""
     return {"items": await segments.revisions(work, request.ref_or_text("segment"))}
 
 
@@ -314,7 +314,7 @@ async def duplicate_segment(work: Work, request: EndpointRequest) -> EndpointRes
 
 
 class ListSegmentGuestsParameters(Paging):
-    """Which guests of a segment to list."""
+    """The page of guests to list."""
 
     most: ClassVar[int] = MOST
     offset: Annotated[int, OFFSET, "Guests to skip."] = 0
@@ -334,7 +334,7 @@ class _Members(Payload):
     response=_Members,
 )
 async def list_segment_guests(work: Work, request: EndpointRequest) -> Record:
-    """Return refs of the guests in the segment now, by a query of the lake."""
+    """Return the refs of the guests in the segment now, by a query of the lake."""
     wanted: Paging = request.parameters
     window = wanted.page()
     size, items = await segment_catalogue.list_members(work, request.ref_or_text("segment"), window)

@@ -58,7 +58,7 @@ async def fetch_trait(work: Work, request: EndpointRequest) -> Record:
     failures=frozenset({409}),
 )
 async def put_trait(work: Work, request: EndpointRequest) -> Record:
-    """Define a trait, or change it."""
+    """Create or replace a trait."""
     require_for_definition(request.body, request.scopes)
     name, body = request.path["trait"], request.body or {}
     return await traits.put(work, name, body, request.expected, problems=request.problems)
@@ -97,7 +97,7 @@ class _TraitsOfGuest(Payload):
     scopes=READ_PERSONAL,
 )
 async def fetch_guest_traits(work: Work, request: EndpointRequest) -> Record:
-    """Return every computed trait of a guest, and the Live segments that hold it."""
+    """Return every computed trait of a guest, and the Live segments that contain the guest."""
     guest: UUID = request.refs()["guest"]
     await fetch_guest(work, guest)
     computed = await traits.compute_for_guest(work, guest)

@@ -1,1 +1,1 @@
-"""Batches, imports and exports on the wire: files of records in and out."""
+"""Batches, imports and exports over HTTP, and the files of records that they read and write."""

@@ -1,4 +1,4 @@
-"""`/v2/batches`: allocate an upload, follow it, list uploads (batch-api.md 1 to 4)."""
+"""`/v2/batches`: create an upload, read its status, list uploads (batch-api.md 1 to 4)."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ BATCHES: Final = EndpointFamily("Batch (v2)", PATH)
 _DIGITS: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 PLAIN: Final = {batches.FILE_UPLOADED: batches.PROCESSING}
-"""What the plain endpoint shows in place of what only inspect tells (batch-api.md 4)."""
+"""Statuses of the plain endpoint in place of those that only inspect returns (batch-api.md 4)."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Checksum(Pattern):
 
 @dataclass(frozen=True)
 class ByteSize(Whole):
-    """A size of a file, or its digits as a widely used client sends it (batch-api.md 2)."""
+    """The size of a file, as a number or as digits in a string, which a widely used client sends
+    (batch-api.md 2)."""
 
     least: int | None = 1
 
@@ -54,7 +55,7 @@ class ByteSize(Whole):
 
 
 class SignedLink(Payload):
-    """Where a file is uploaded or downloaded without credentials, until the link expires."""
+    """A URL for an upload or download without credentials, valid until it expires."""
 
     href: Uri
     expiry: datetime
@@ -79,7 +80,7 @@ class Batch(Payload):
 
 
 class InspectedBatch(Batch):
-    """An upload and its exact status."""
+    """An upload and its detailed status."""
 
     total_records: int | Absent
 
@@ -101,7 +102,7 @@ class AllocateBatchRequest(Payload):
     failures=frozenset({409}),
 )
 async def allocate_batch(work: Work, request: EndpointRequest) -> Record:
-    """Return where to upload; again for the same file, with a fresh link."""
+    """Create a batch and return the URL for its upload; a repetition returns a new URL."""
     ref = ref_in(request.path["batch"])
     file, problems = request.read_members(AllocateBatchRequest)
     problems += [] if ref else [Problem("batchRef", NOT_VALID)]
@@ -114,7 +115,7 @@ async def allocate_batch(work: Work, request: EndpointRequest) -> Record:
 
 @BATCHES.endpoint("GET", "/{batch}", "Fetch the status of a batch", response=Batch)
 async def fetch_batch(work: Work, request: EndpointRequest) -> Record:
-    """Return the status, in the words of the older endpoint."""
+    """Return the status, in the terms of the older endpoint."""
     batch = await _one(work, request)
     plain = {**batch, "state": PLAIN.get(batch["state"], batch["state"])}
     return await _with_links(work, plain, request.base)
@@ -124,12 +125,12 @@ async def fetch_batch(work: Work, request: EndpointRequest) -> Record:
     "GET", "/inspect/{batch}", "Fetch the detailed status of a batch", response=InspectedBatch
 )
 async def inspect_batch(work: Work, request: EndpointRequest) -> Record:
-    """Return the status, and how many records were read."""
+    """Return the status, and the number of records read."""
     return await _with_links(work, await _one(work, request), request.base)
 
 
 class InspectBatchesParameters(LongPaging, kw_only=True):
-    """Which batches to list."""
+    """Filters of the list of batches."""
 
     status: Annotated[str, "Statuses, separated by commas; none shows all."] = ""
     created_before: Annotated[datetime, "Only batches created before this instant."] | Absent
@@ -149,7 +150,7 @@ class InspectBatchesParameters(LongPaging, kw_only=True):
     response=PageOf[InspectedBatch],
 )
 async def inspect_batches(work: Work, request: EndpointRequest) -> Record:
-    """Return a page of the uploads that are stored, newest first."""
+    """Return a page of the stored uploads, newest first."""
     wanted: InspectBatchesParameters = request.parameters
     page = await batches.list_(
         work,
@@ -178,7 +179,7 @@ def size_problems(work: Work, size: int | None) -> list[Problem]:
 
 
 async def _with_links(work: Work, batch: Record, base: str, *, upload: bool = False) -> Record:
-    """Return a batch with its status, and the links of its file and its log."""
+    """Return a batch with its status and the links of its file and its log."""
     status: Record = {"code": batch["state"]}
     if batch["state"] == batches.ERROR and batch["failed"]:
         status["log"] = await log_link(work, batch["ref"], base)
@@ -189,7 +190,7 @@ async def _with_links(work: Work, batch: Record, base: str, *, upload: bool = Fa
 
 
 async def upload_link(work: Work, batch: UUID, base: str) -> Record:
-    """Where the file of a batch or import is uploaded."""
+    """Return the URL for the upload of a batch or import."""
     path = f"{signed_urls.PREFIX}/{work.workspace}/{batch}/import.gz"
     signed = await signed_urls.sign(work, "PUT", path)
     return {**signed, "href": base + signed["href"]}
@@ -202,6 +203,6 @@ async def rejects_link(work: Work, batch: UUID, base: str) -> str:
 
 
 async def log_link(work: Work, batch: UUID, base: str) -> str:
-    """Where what failed is fetched from."""
+    """Return the URL of the log of failed records."""
     path = f"{signed_urls.PREFIX}/{work.workspace}/{batch}/log.gz"
     return base + str((await signed_urls.sign(work, "GET", path))["href"])

@@ -1,4 +1,4 @@
-"""Files of records: how the file of a batch or import is read into entries."""
+"""Read the file of a batch or import as records."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -57,7 +57,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class LookLimit:
-    """How much of a file is looked at; 0 is all of it."""
+    """How much of a file is examined; 0 is all of it."""
 
     rows: int = 0
     size: int = 0
@@ -66,23 +66,23 @@ class LookLimit:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a file of records is made."""
+    """The layout of a file of records."""
 
     entity: str
     format: str = "ndjson"
     compressed: bool = True
-    """What the sender says; only of a batch it is believed (batch-api.md 4 and 6)."""
+    """The format that the caller names; decisive only for a batch (batch-api.md 4 and 6)."""
     mapping: ColumnMapping | None = None
     tracking: bool = False
-    """Whether a batch may hold records of the schema `tracking`."""
+    """Whether a batch may contain records of the schema `tracking`."""
     form: FileForm | None = None
-    """What the file is by its content; None until `prepared`."""
+    """The detected form of the file; None until `prepared`."""
     mark: HighWaterMark | None = None
     """Only rows past it are read."""
 
     @classmethod
     def of(cls, batch: Mapping[str, Any], *, tracking: bool) -> "Layout":
-        """The layout that is kept with a batch or import."""
+        """Return the layout that is stored with a batch or import."""
         file_options, entity = batch["file_options"], batch["entity"]
         if entity == "batch":
             return cls(entity, tracking=tracking)
@@ -94,7 +94,7 @@ class Layout:
         return cls(entity, *options, mapping, mark=mark)
 
     def file_options(self) -> dict[str, Any]:
-        """What is kept with an import."""
+        """Return the layout in the form that is stored with an import."""
         return {
             "format": self.format,
             "compressed": self.compressed,
@@ -396,7 +396,7 @@ def _path(source: IO[bytes] | Path) -> Path:
 
 
 def guessed_format(name: str) -> tuple[str | None, bool]:
-    """The format that a file's name tells, and whether it is compressed."""
+    """Return the format that a file's name shows, and whether the file is compressed."""
     path = Path(name.lower())
     compressed = path.suffix in (".gz", ".zst", ".zstd")
     return ENDINGS.get(Path(path.stem).suffix if compressed else path.suffix), compressed

@@ -1,4 +1,4 @@
-"""What the members of batch records are: name on the wire -> field and kind (batch-api.md 7, 8)."""
+"""The members of batch records: name in JSON -> field and kind (batch-api.md 7, 8)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -20,7 +20,8 @@ PAYMENTS: Final = ("Card", "Paypal", "Voucher", "ATM", "Cash", "Other")
 CARDS: Final = ("Mastercard", "Visa", "Diners", "American Express")
 
 Plan = Mapping[str, tuple[str, Kind | None, bool]]
-"""Name on the wire -> (field, kind that reads it, whether null clears it); no kind ignores it."""
+"""Name in JSON -> (field, kind that reads it, whether null clears it); without kind it is
+ignored."""
 
 
 def plan_of(
@@ -62,7 +63,7 @@ GUEST: Final = plan_of(
     owned=("first_seen", "last_seen"),
 )
 OWN_GUEST: Final = plan_of(Guest, {}, owned=("first_seen", "last_seen"))
-"""What an import of our own accepts: all that REST does, and so all that an export holds."""
+"""The members that an import accepts: all those of REST, and so all those of an export."""
 ORDER: Final = plan_of(
     Order,
     {
@@ -73,7 +74,7 @@ ORDER: Final = plan_of(
     },
 )
 CHILDREN: Final = {camel(child.plural): (child, plan_of(child, {})) for child in PLAIN_CHILDREN}
-"""Name on the wire -> (kind of child, plan), of those that need nothing but their declaration."""
+"""Name in JSON -> (kind of child, plan), of children that need only their declaration."""
 ITEM: Final = plan_of(
     OrderItem,
     {
@@ -84,7 +85,7 @@ ITEM: Final = plan_of(
     {"passenger_type_code": "consumerTypeCode"},
 )
 PERSON: Final = {**GUEST, "guestType": ("guest_type", None, False)}
-"""A contact or consumer is shaped like a guest; what type of guest it is the order decides."""
+"""A contact or consumer has the members of a guest; the order determines the type of guest."""
 NEEDED: Final = {
     "upsert": ("referenceId", "channel", "pointOfSale", "orderedAt"),
     "insert": (
@@ -92,7 +93,7 @@ NEEDED: Final = {
         *("status", "currencyCode", "price", "paymentType"),
     ),
 }
-"""What an order must hold beside its contact (batch-api.md 8)."""
+"""Members that an order requires in addition to its contact (batch-api.md 8)."""
 NEEDED_OF_ITEMS: Final = (
     *("type", "productId", "name", "description", "vendor", "price", "currencyCode"),
 )

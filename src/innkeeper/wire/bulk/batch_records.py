@@ -1,4 +1,4 @@
-"""Records in: one line of a batch or import becomes an entry, or a documented fault."""
+"""Read one line of a batch or import: a record, or a documented error."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -48,7 +48,7 @@ _ORDER_EXTENSION: Final = EXTENSION.but(names=(EXTENSION_NAME,))
 
 
 def entry(line: int, text: bytes, *, tracking: bool = False, imported: bool = False) -> BatchRecord:
-    """The record of a line of a batch, or of an import of such lines; never raises."""
+    """Return the record of a line of a batch, or of an import of such lines; never raises."""
     try:
         envelope = json_of(text)
     except rules.RecordRejected as refused:
@@ -61,7 +61,7 @@ def entry(line: int, text: bytes, *, tracking: bool = False, imported: bool = Fa
 
 
 def entry_of(line: int, value: Any, read: Callable[[dict[str, Any]], Operation]) -> BatchRecord:
-    """The record of a row whose value stands alone; never raises."""
+    """Return the record of a row without an envelope; never raises."""
     if not isinstance(value, dict):
         return BatchRecord(line, None, rules.invalid("value: must be an object"))
     own = value.get("ref")
@@ -69,7 +69,7 @@ def entry_of(line: int, value: Any, read: Callable[[dict[str, Any]], Operation])
 
 
 def guarded(read: Callable[..., Operation], *arguments: Any) -> Operation | RecordError:
-    """What `read` makes of a record, or why it cannot."""
+    """Return the result of `read` for a record, or its error."""
     try:
         return read(*arguments)
     except rules.RecordRejected as refused:
@@ -83,7 +83,7 @@ class BadText(ValueError):
 
 
 def json_value(text: bytes) -> Any:
-    """Any JSON, numbers as they were written; raises `BadText`."""
+    """Decode JSON, with numbers as they are written; raises `BadText`."""
     try:
         return _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, InvalidOperation, RecursionError):
@@ -248,7 +248,7 @@ def _person_record(
 
 
 def guest_delete(value: dict[str, Any], mode: str) -> Operation:
-    """Whom to remove: identifiers, or attributes that identify (batch-api.md 9)."""
+    """Read which guest to delete: identifiers, or attributes that identify (batch-api.md 9)."""
     problems: list[Problem] = []
     changes, _ = _members({**GUEST, **PERSON}, value, ("extensions",), problems)
     if problems:
@@ -257,7 +257,7 @@ def guest_delete(value: dict[str, Any], mode: str) -> Operation:
 
 
 def order_delete(value: dict[str, Any]) -> Operation:
-    """Which order to remove (batch-api.md 9)."""
+    """Read which order to delete (batch-api.md 9)."""
     problems: list[Problem] = []
     reference, order_ref = value.get("referenceId"), value.get("orderRef")
     if not isinstance(reference, str) or not reference or "\x00" in reference:
@@ -271,7 +271,7 @@ def order_delete(value: dict[str, Any]) -> Operation:
 
 
 def migration(value: dict[str, Any]) -> Operation:
-    """Whose guest becomes part of whose: `{migrateFrom, migrateTo}` with identifiers."""
+    """Read which guest to merge into which: `{migrateFrom, migrateTo}` with identifiers."""
     problems: list[Problem] = []
     people = []
     for name in ("migrateFrom", "migrateTo"):
@@ -290,7 +290,7 @@ def migration(value: dict[str, Any]) -> Operation:
 
 
 def identifiers_in(values: Any) -> list[dict[str, str]]:
-    """Those of a list of identifiers that are well formed."""
+    """Return the well-formed ones of a list of identifiers."""
     return [
         {"provider": one["provider"], "id": one["id"]}
         for one in (values if isinstance(values, list) else ())
@@ -299,7 +299,7 @@ def identifiers_in(values: Any) -> list[dict[str, str]]:
 
 
 def event(value: dict[str, Any]) -> Operation:
-    """An event of the stream API, as a file of history holds it."""
+    """Read an event of the stream API from a file."""
     return rules.EventRecord(value)
 
 
@@ -310,13 +310,13 @@ MODES: Final[Mapping[Any, Callable[[dict[str, Any]], Operation]]] = {
     ("order", "delete"): order_delete,
     ("migration", "guest"): migration,
 }
-"""(schema, mode) -> what reads the value (batch-api.md 6)."""
+"""(schema, mode) -> function that reads the value (batch-api.md 6)."""
 
 
 def _members(
     plan: Plan, value: dict[str, Any], nested: tuple[str, ...], problems: list[Problem]
 ) -> tuple[Changes, dict[str, Any]]:
-    """The fields of a record, and what it nests; problems are added."""
+    """Return the fields of a record and its nested records; adds to `problems`."""
     changes: Changes = {}
     rest: dict[str, Any] = {}
     for spelt, given in value.items():
@@ -344,7 +344,7 @@ def _members(
 
 
 def _groups(value: Any, view: PairsView, problems: list[Problem]) -> list[ExtensionRecord]:
-    """The data extensions of a record; a pair of null is one that is not there."""
+    """Return the data extensions of a record; pairs with null are left out."""
     groups = []
     for index, one in enumerate(_listed(value, "extensions", problems)):
         at = f"extensions[{index}]"
@@ -385,5 +385,5 @@ def _present(changes: Changes) -> Record:
 
 
 def _loggable_name(name: str) -> str:
-    """A member's name as a log may hold it."""
+    """Return a member's name in a form that is safe for logs."""
     return name[:100].replace("\x00", "").encode(errors="replace").decode()

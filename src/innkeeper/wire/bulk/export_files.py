@@ -1,4 +1,4 @@
-"""An export, from the first record to a finished file."""
+"""Write the file of an export, from the first record to the finished file."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import IO
@@ -22,9 +22,9 @@ async def write(
     is_guarded: bool = False,
     report: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Write everything of an entity; how many records. `told` learns how many so far.
+    """Write all records of an entity; return their number. `told` is called with the number so far.
 
-    `is_guarded`: texts in CSV that a spreadsheet would take for formulas are marked.
+    With `is_guarded`, texts in CSV that a spreadsheet would run as formulas are marked.
     """
     written = 0
 

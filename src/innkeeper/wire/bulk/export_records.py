@@ -1,4 +1,4 @@
-"""Records out to files: in the shape that imports read."""
+"""Convert records to the form that imports read."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -23,12 +23,12 @@ _SPELT: Final = {"passenger_type_code": "consumerTypeCode"}
 
 
 def guest(record: Record, extensions: Iterable[Row]) -> Value:
-    """A guest with its data extensions, as a value of a batch."""
+    """Return a guest with its data extensions, as a value of a batch."""
     return _fields(Guest, record) | _extensions(extensions)
 
 
 def order(record: Record, parts: ExportedParts) -> Value:
-    """An order with all its parts, as a value of a batch."""
+    """Return an order with all its parts, as a value of a batch."""
     ref: UUID = record["ref"]
     value = _fields(Order, record)
     contacts = parts.contacts.get(ref, [])
@@ -50,7 +50,7 @@ def order(record: Record, parts: ExportedParts) -> Value:
 
 
 def event(row: Row) -> Value:
-    """An event as the stream takes it."""
+    """Return an event in the form of the stream API."""
     body = row["body"]
     data = dict(body.get("data") or {})
     value: Value = {
@@ -66,7 +66,7 @@ def event(row: Row) -> Value:
 
 
 def flat(value: Value) -> Value:
-    """A value as a row of a table: pairs of data extensions have columns of their own."""
+    """Return a value as a row of a table; pairs of data extensions have their own columns."""
     row = {name: member for name, member in value.items() if name != "extensions"}
     for group in value.get("extensions", ()):
         for name, member in group.items():
@@ -76,14 +76,14 @@ def flat(value: Value) -> Value:
 
 
 def flat_event(value: Value) -> Value:
-    """An event as a row of a table: what has no column of its own is JSON in `data`."""
+    """Return an event as a row of a table; members without a column are JSON in `data`."""
     row = {name: member for name, member in value.items() if name in EVENT_COLUMNS}
     rest = {name: member for name, member in value.items() if name not in EVENT_COLUMNS}
     return row | ({"data": rest} if rest else {})
 
 
 def columns(entity: Entity, pairs: Sequence[Row]) -> dict[str, str]:
-    """The columns of a table of such records, and their types as SQL calls them."""
+    """Return the columns of a table of such records, with their SQL types."""
     if entity == "events":
         return {
             name: "TIMESTAMP" if name == "requested_at" else "VARCHAR" for name in EVENT_COLUMNS
@@ -102,7 +102,7 @@ def columns(entity: Entity, pairs: Sequence[Row]) -> dict[str, str]:
 
 
 def label(name: str, kind: str) -> str:
-    """The name of a column in CSV, by which an import knows the type of a pair's values."""
+    """Return the name of a column in CSV, which tells an import the type of a pair's values."""
     if not name.startswith("extensions."):
         return name
     type_ = {"DOUBLE": "number", "BOOLEAN": "boolean", "JSON": "json"}.get(kind, "")
@@ -110,7 +110,7 @@ def label(name: str, kind: str) -> str:
 
 
 def column(name: str, key: str, pair: str) -> str:
-    """The column of a pair, which imports understand as well."""
+    """Return the column of a pair, which imports understand as well."""
     return f"extensions.{name}{'' if key == 'default' else '/' + key}.{pair}"
 
 

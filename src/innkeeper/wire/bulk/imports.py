@@ -38,7 +38,7 @@ _ImportFormat = Annotated[str, one_of(*IMPORT_FORMATS)]
 
 
 class CreateFileExportRequest(Payload):
-    """Which records a file has, and in which form."""
+    """The entity of the records of a file, and the format of the file."""
 
     entity: _Entity
     format: _Format = "ndjson"
@@ -51,7 +51,7 @@ class CreateFileExportRequest(Payload):
 
 
 class CreateImportRequest(CreateFileExportRequest):
-    """A file of records, and how its columns become fields."""
+    """A file of records, and the mapping of its columns to fields."""
 
     format: _ImportFormat = "ndjson"
     mapping: Annotated[Record | None, JsonOf(ImportMapping)] = None
@@ -152,7 +152,7 @@ class FileExport(Payload):
     status=201,
 )
 async def create_import(work: Work, request: EndpointRequest) -> Record:
-    """Create an import; the response says where to upload the file."""
+    """Create an import; the response has the URL for the upload."""
     values, problems = request.read_members(CreateImportRequest)
     problems += size_problems(work, values.get("size"))
     if problems:
@@ -181,7 +181,7 @@ async def list_imports(work: Work, request: EndpointRequest) -> Record:
 
 @FILES.endpoint("GET", IMPORTS + "/{import}", "Fetch an import", response=Import)
 async def fetch_import(work: Work, request: EndpointRequest) -> Record:
-    """Return how far an import is."""
+    """Return the status of an import."""
     return await _import(work, await imports.fetch(work, request.refs()["import"]), request)
 
 
@@ -252,7 +252,7 @@ async def list_file_exports(work: Work, request: EndpointRequest) -> Record:
     scopes=READ_PERSONAL,
 )
 async def fetch_file_export(work: Work, request: EndpointRequest) -> Record:
-    """Return an export, and once it is written where to download it."""
+    """Return an export, with the URL of its file once that is written."""
     export = await file_exports.fetch(work, request.refs()["file_export"])
     return await _export(work, export, request.base)
 
@@ -280,7 +280,7 @@ async def _import(work: Work, batch: Record, request: EndpointRequest) -> Record
 
 
 async def _export(work: Work, export: Record, base: str) -> Record:
-    """Return an export, with the link of its file once it is written."""
+    """Return an export, with the link of its file once that is written."""
     is_retried = export["next_attempt_at"] is not None
     is_done = export["state"] == file_exports.DONE
     out = {

@@ -1,1 +1,1 @@
-"""The dialects of the resources: declarations and tables of exceptions."""
+"""The dialects of the API: views of the resources, with tables of exceptions."""

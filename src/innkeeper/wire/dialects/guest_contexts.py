@@ -1,4 +1,5 @@
-"""`/v2/guestContexts`: a whole guest in one answer, as clients of v2 read it (VK-1, VK-2)."""
+"""`/v2/guestContexts`: a guest with all its records in one response, for clients of v2 (VK-1,
+VK-2)."""
 
 import re
 from datetime import datetime
@@ -47,7 +48,7 @@ _WINDOW: Final = re.compile(r"(?:items\.)?(\w+)(?:\(offset:(\d{1,9}),limit:(\d{1
 
 
 def window(expand: str) -> tuple[int, int]:
-    """(offset, limit) of the orders that an `expand` of the older grammar asks for."""
+    """Return (offset, limit) of the orders from an `expand` in the older grammar."""
     for name, offset, limit in _WINDOW.findall(expand):
         if name == "orders" and limit:
             return int(offset), int(limit)
@@ -55,7 +56,7 @@ def window(expand: str) -> tuple[int, int]:
 
 
 def _behaviour(record: Record) -> dict[str, Any]:
-    """A session or an event: they have no address of their own (identity.md 8)."""
+    """The view of a session or event, which have no URL of their own (identity.md 8)."""
     return {
         _SPELT.get(name) or camel(name): iso(value) if isinstance(value, datetime) else value
         for name, value in record.items()
@@ -111,7 +112,7 @@ _CONTEXT: Final = response_fields(
 
 
 class FetchGuestContextParameters(Payload):
-    """Which orders of a guest to return."""
+    """The page of a guest's orders to embed."""
 
     expand: Annotated[
         str, "`items.orders(offset:0,limit:100)`: the page of orders to embed, latest first."
@@ -127,7 +128,7 @@ class FetchGuestContextParameters(Payload):
     scopes=READ_PERSONAL,
 )
 async def fetch_guest_context(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """Return the guest, `orders`, `dataExtensions` and `sessions`."""
+    """Return the guest with `orders`, `dataExtensions` and `sessions`."""
     offset, limit = window(request.parameters.expand)
     context = await guest_contexts.fetch(work, request.refs()["guest"], offset, limit)
     base = request.base
@@ -151,7 +152,7 @@ async def fetch_guest_context(work: Work, request: EndpointRequest) -> EndpointR
 
 
 class FindGuestContextParameters(Payload):
-    """The browser of a guest."""
+    """The id of a guest's browser."""
 
     browser_ref: Annotated[str, FilterText(), "The browser's id."]
 
@@ -171,7 +172,7 @@ class _BrowserGuest(Payload):
     scopes=READ_PERSONAL,
 )
 async def find_guest_context(work: Work, request: EndpointRequest) -> Record:
-    """Return the guest behind a browser, as `ref` and as the one of `items`; or no items."""
+    """Return the guest of a browser, as `ref` and as the only one of `items`; or no items."""
     ref = ref_in(request.parameters.browser_ref)
     guest = await guest_contexts.of_browser(work, ref) if ref else None
     if guest is None:

@@ -1,4 +1,4 @@
-"""The v2 dialect: what it changes in the official one (rest-v2-legacy.md)."""
+"""The v2 dialect: its differences from the official one (rest-v2-legacy.md)."""
 
 from typing import Any, Final, TypeVar
 
@@ -32,7 +32,8 @@ AnyView = TypeVar("AnyView", bound=View)
 
 
 def legacy(view: AnyView, **exceptions: Any) -> AnyView:
-    """An official view under /v2, without what v2 lacks: updates are POST (V-1, V-2, VU-7)."""
+    """Return an official view under /v2, without what v2 lacks; updates are POST (V-1, V-2,
+    VU-7)."""
     item = _old(view.item)
     moved = view.but(
         path=_old(view.path),
@@ -97,7 +98,7 @@ ORDER_CONSUMER = legacy(official.ORDER_CONSUMER, required=NAMES, accept={"gender
 
 
 def keyed(view: PairsView, parent: str) -> PairsView:
-    """A view of extensions by name and key under `parent` (VX-1 to VX-9)."""
+    """Return a view of extensions by name and key under `parent` (VX-1 to VX-9)."""
     path = parent + "/ext{name}"
     item = path + "/{data_extension}"
     return legacy(
@@ -125,7 +126,7 @@ VIEWS: Final = (
 
 
 def _delete_all(rows: Extensions, view: PairsView) -> Endpoint:
-    """DELETE of every extension of a name (VU-3)."""
+    """Delete every extension of a name (VU-3)."""
     actions = KeyedExtensions(rows)
 
     async def delete_all(work: Work, request: EndpointRequest) -> EndpointResponse:

@@ -1,6 +1,6 @@
-"""Seed 000's dialect: what it changes on the guest paths, and its own paths for orders.
+"""The dialect of seed 000: its differences on the guest paths, and its own paths for orders.
 
-`open` keys are served its guests; its orders stand beside the official ones.
+Keys with the compatibility `open` get its guests; its orders exist beside the official ones.
 """
 
 from innkeeper.resources.guests import VISITOR
@@ -22,7 +22,7 @@ GENDERS = ("Male", "Female", "Other", "Unknown")
 
 
 def gender_word(stored: str) -> str | None:
-    """A stored gender as seed 000 spells it; a word outside its four is left out (N-7)."""
+    """Return a stored gender in the spelling of seed 000; None outside its four words (N-7)."""
     word = stored.capitalize()
     return word if word in GENDERS else None
 
@@ -52,7 +52,7 @@ STATUSES = {
     **dict.fromkeys(("PURCHASED", "PARTIALY_CONFIRMED"), "CONFIRMED"),
     **dict.fromkeys(("PAYMENT_PENDING", "RESERVED"), "PENDING"),
 }
-"""Stored status -> seed 000's word for it; any other is left out (N-17)."""
+"""Stored status -> seed 000's word for it; others are not shown (N-17)."""
 WORDS = {
     **{word: word for word in ("PENDING", "CONFIRMED", "SHIPPED", "DELIVERED")},
     "CANCELED": "CANCELLED",

@@ -1,4 +1,4 @@
-"""The official v2.1 dialect: the declarations, their paths, and what differs."""
+"""The official v2.1 dialect: the views of the resources, their paths, and exceptions."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ REF: Schema = {"type": "string", "format": "uuid"}
 
 
 def midnight(day: str) -> str:
-    """A day as the vendor shows it (N-8)."""
+    """Format a day as the vendor does (N-8)."""
     return f"{day}T00:00:00.000Z"
 
 
@@ -101,7 +101,7 @@ ORDER = View(
 
 
 def part_of(parent: View, resource: type[Resource], **exceptions: Any) -> View:
-    """Return the view of a resource that belongs to another, with exceptions."""
+    """Return the view of a child resource, with exceptions."""
     view = View(
         resource=resource,
         path=f"{parent.item}/{camel(resource.plural)}",
@@ -115,7 +115,7 @@ def part_of(parent: View, resource: type[Resource], **exceptions: Any) -> View:
 
 
 def item_name(item: Record) -> str | None:
-    """An item's name; one that the nested dialect made may have its sku only."""
+    """Return an item's name; an item of the nested dialect may have only a sku."""
     name: str | None = item.get("name")
     return item.get("product_id") if name is None and "type" not in item else name
 

@@ -61,7 +61,7 @@ async def fetch_configuration(work: Work, _: EndpointRequest) -> Record:
     "GET", PATH, "List points of sale", response=ListOf(PayloadOf(PointOfSaleResponse))
 )
 async def list_points_of_sale(work: Work, _: EndpointRequest) -> list[Record]:
-    """Return all of them, as a bare array."""
+    """Return all points of sale, as a bare array."""
     return await configuration.points_of_sale(work)
 
 
@@ -83,6 +83,6 @@ async def create_point_of_sale(work: Work, request: EndpointRequest) -> Endpoint
 
 @TENANTS.endpoint("DELETE", PATH + "/{name}", "Delete a point of sale", response=Confirmation)
 async def delete_point_of_sale(work: Work, request: EndpointRequest) -> Record:
-    """Delete a point of sale; a typed client parses a body after this DELETE."""
+    """Delete a point of sale. The response has a body, which a typed client parses."""
     await configuration.delete_point_of_sale(work, request.refs()["name"])
     return confirm(request.path["name"])

@@ -1,1 +1,1 @@
-"""Identity on the wire: rules, merges, what was guarded."""
+"""Identity over HTTP: rules, merges, blocked evidence."""

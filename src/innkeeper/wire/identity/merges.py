@@ -1,4 +1,4 @@
-"""Merges over HTTP, and why a guest is who it is: `/innkeeper/v1/merges`, `/guests/…/identity`."""
+"""Merges and explanations of guests over HTTP: `/innkeeper/v1/merges`, `/guests/…/identity`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class EvidenceItem(Payload):
 
 
 class Merge(Payload):
-    """A row of the ledger."""
+    """A merge: a row of the ledger."""
 
     ref: UUID
     href: Annotated[str, Href(PATH + "/merges/{ref}")]
@@ -50,7 +50,7 @@ class Merge(Payload):
 
 
 class JoinedRecord(Payload):
-    """A record that created or joined a guest."""
+    """A record that created a guest or was attached to it."""
 
     guest: GuestLink
     rule: str | Absent
@@ -75,7 +75,7 @@ class _Explanation(Payload):
     response=_Explanation,
 )
 async def explain_guest(work: Work, request: EndpointRequest) -> Record:
-    """Return the merges in force, and every record that joined a guest."""
+    """Return the merges in force, and every record that was attached to a guest."""
     return await merges.explain(work, **request.refs())
 
 
@@ -93,12 +93,12 @@ class _HistoryEvent(Payload):
     response=list[_HistoryEvent],
 )
 async def list_guest_history(work: Work, request: EndpointRequest) -> list[Record]:
-    """Return every merge and undo that touched a guest, oldest first."""
+    """Return every merge and undo of a guest, oldest first."""
     return await merges.history(work, **request.refs())
 
 
 class ListMergesParameters(Paging, kw_only=True):
-    """Which merges to list."""
+    """Filters of the list of merges."""
 
     guest_ref: Annotated[UUID, "Only merges of this guest."] | Absent
 
@@ -107,14 +107,14 @@ class ListMergesParameters(Paging, kw_only=True):
     "GET", "/merges", "List merges", parameters=ListMergesParameters, response=PageOf[Merge]
 )
 async def list_merges(work: Work, request: EndpointRequest) -> Page:
-    """Return merges, undone ones too, newest first."""
+    """Return merges, including undone ones, newest first."""
     parameters: ListMergesParameters = request.parameters
     return await merges.list_(work, parameters.page(), parameters.guest_ref or None)
 
 
 @dataclass(frozen=True)
 class GuestReferenceOrRef(Ref):
-    """A guest: its ref, or an object that has it."""
+    """A guest: its ref, or an object with the ref."""
 
     def read(self, value: Any) -> UUID:
         return super().read(value.get("ref") if isinstance(value, Mapping) else value)

@@ -1,4 +1,4 @@
-"""Identity rules over HTTP: as the vendor's clients read them, and our `/innkeeper/v1/identity`."""
+"""Identity rules over HTTP: in the vendor's form, and in our own under `/innkeeper/v1/identity`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -41,12 +41,12 @@ IDENTITY: Final = EndpointFamily(TAG, PATH + "/identity")
 
 _FIELDS: Final = {camel(name): name for name in FIELDS}
 FIELD_NAMES: Final = tuple(_FIELDS)
-"""Guest fields that a rule may name, as they are spelt in `fields`."""
+"""Guest fields that a rule may name, in the spelling of `fields`."""
 _Fields = list[Annotated[str, one_of(*FIELD_NAMES)]]
 
 
 class IdentityRuleRequest(Payload):
-    """A rule: every provider and field must match; one at least must be named."""
+    """A rule: every provider and field must match, and it names at least one."""
 
     identity_rule: Annotated[str, Label(MAX_NAME)]
     providers: list[Annotated[str, NotBlank()]] = msgspec.field(default_factory=list)
@@ -58,14 +58,14 @@ class IdentityRuleRequest(Payload):
             yield missing("providers")
 
     def rule(self) -> IdentityRule:
-        """Return the rule."""
+        """Return the rule for actions."""
         providers = [Condition(provider=each) for each in dict.fromkeys(self.providers)]
         fields = [Condition(field=_FIELDS[each]) for each in dict.fromkeys(self.fields)]
         return IdentityRule(self.identity_rule.strip(), (*providers, *fields))
 
 
 class PreviewIdentityRulesRequest(Payload):
-    """Rules in the order in which they are tried; without them, those in force."""
+    """Rules in order of evaluation; without them, those in force."""
 
     rules: list[IdentityRuleRequest] | None = None
 
@@ -76,18 +76,18 @@ class PreviewIdentityRulesRequest(Payload):
             yield Problem("identityRule", "must be unique")
 
     def identity_rules(self) -> list[IdentityRule] | None:
-        """Return the rules, or None."""
+        """Return the rules for actions, or None."""
         return None if self.rules is None else [rule.rule() for rule in self.rules]
 
 
 class ReplaceIdentityRulesRequest(PreviewIdentityRulesRequest):
-    """Rules in the order in which they are tried."""
+    """Rules in order of evaluation."""
 
     rules: list[IdentityRuleRequest]
 
 
 class IdentityRuleResponse(Payload):
-    """A rule as clients read it; `fields` only where it has some."""
+    """A rule in the vendor's form; `fields` only if it has some."""
 
     schema_name = "IdentityRule"
 
@@ -114,7 +114,7 @@ def read_rules(body: Mapping[str, Any]) -> list[IdentityRule] | None:
 
 
 def represent_rule(rule: IdentityRule) -> IdentityRuleResponse:
-    """Return a rule as clients read it."""
+    """Return a rule in the vendor's form."""
     return IdentityRuleResponse(
         identity_rule=rule.name,
         providers=[one.provider for one in rule.conditions if one.provider is not None],
@@ -124,7 +124,7 @@ def represent_rule(rule: IdentityRule) -> IdentityRuleResponse:
 
 @TENANT_RULES.endpoint("GET", "", "List identity rules", response=list[IdentityRuleResponse])
 async def list_identity_rules(work: Work, _: EndpointRequest) -> list[IdentityRuleResponse]:
-    """Return the rules in the order in which they are tried, as a bare array."""
+    """Return the rules in order of evaluation, as a bare array."""
     return [represent_rule(rule) for rule in await rule_settings.list_rules(work)]
 
 
@@ -145,7 +145,7 @@ class _CreatedRule(Confirmation):
     failures=frozenset({409}),
 )
 async def create_identity_rule(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """Add a rule, tried last."""
+    """Add a rule at the end."""
     new: IdentityRuleRequest = request.payload
     rule = await rule_settings.add_rule(work, new.rule())
     location = f"{request.base}{RULES}/{quote(rule.name, safe='')}"
@@ -161,7 +161,7 @@ async def create_identity_rule(work: Work, request: EndpointRequest) -> Endpoint
     scopes=frozenset({Scope.DELETE, Scope.ADMINISTRATION}),
 )
 async def delete_identity_rule(work: Work, request: EndpointRequest) -> Record:
-    """Delete a rule; a typed client parses a body after this DELETE."""
+    """Delete a rule. The response has a body, which a typed client parses."""
     await rule_settings.delete_rule(work, request.refs()["name"])
     return confirm(request.path["name"])
 
@@ -194,7 +194,7 @@ async def fetch_identity_rules(work: Work, _: EndpointRequest) -> EndpointRespon
     takes_version=True,
 )
 async def replace_identity_rules(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """Put another list of rules in force."""
+    """Replace the rules in force."""
     new: ReplaceIdentityRulesRequest = request.payload
     async with work.transaction():
         await rule_settings.replace_rules(work, new.identity_rules() or [], request.expected)
@@ -202,7 +202,7 @@ async def replace_identity_rules(work: Work, request: EndpointRequest) -> Endpoi
 
 
 class ReorderIdentityRulesRequest(Payload):
-    """The names of all rules in another order."""
+    """The names of all rules in a new order."""
 
     identity_rules: list[str]
 
@@ -219,7 +219,7 @@ class ReorderIdentityRulesRequest(Payload):
     takes_version=True,
 )
 async def reorder_identity_rules(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """Put the same rules in another order."""
+    """Change the order of the rules."""
     values, problems = request.read_members(ReorderIdentityRulesRequest)
     if "identity_rules" not in values:
         raise Invalid(*problems)
@@ -230,7 +230,7 @@ async def reorder_identity_rules(work: Work, request: EndpointRequest) -> Endpoi
 
 
 class Guarded(Payload):
-    """What a guard kept from identifying."""
+    """Evidence that a guard blocked."""
 
     reason: str
     rule: str | Absent
@@ -284,7 +284,7 @@ _State = Literal["waiting", "settling", "indexing", "merging", "done", "failed"]
 
 
 class IdentityJob(Payload):
-    """How far a rule change is."""
+    """The progress of a rule change."""
 
     href: Annotated[str, Href(PATH + "/identity/jobs/{ref}")]
     ref: UUID
@@ -325,7 +325,7 @@ async def list_identity_jobs(work: Work, request: EndpointRequest) -> Page:
 
 @IDENTITY.endpoint("GET", "/jobs/{job}", "Fetch a rule change", response=IdentityJob)
 async def fetch_identity_job(work: Work, request: EndpointRequest) -> Record:
-    """Return how far a rule change is."""
+    """Return the progress of a rule change."""
     return await rule_settings.fetch_job(work, request.refs()["job"])
 
 
@@ -339,7 +339,7 @@ class _Guards(Payload):
 
 
 class ChangeIdentityGuardsRequest(Payload):
-    """What guards go by; null restores a default."""
+    """Settings of the guards; null restores a default."""
 
     group_limit: Annotated[int | Absent | None, Count()] = ABSENT
     region: Annotated[str | Absent | None, COUNTRY] = ABSENT
@@ -351,7 +351,7 @@ class ChangeIdentityGuardsRequest(Payload):
 
 
 def read_guards(body: Mapping[str, Any]) -> Changes:
-    """Read changes of guards; raises `Invalid` with every problem."""
+    """Read changes of the guards' settings; raises `Invalid` with every problem."""
     request: ChangeIdentityGuardsRequest = decode_strictly(ChangeIdentityGuardsRequest, body)
     return present(msgspec.structs.asdict(request))
 
@@ -364,7 +364,7 @@ def _guards(book: IdentityRules) -> EndpointResponse:
     "GET", "/guards", "Fetch the settings of identity guards", response=_Guards, has_etag=True
 )
 async def fetch_identity_guards(work: Work, _: EndpointRequest) -> EndpointResponse:
-    """Return what guards go by."""
+    """Return the settings of the guards."""
     return _guards(await rule_settings.read_rules(work))
 
 
@@ -380,7 +380,7 @@ async def fetch_identity_guards(work: Work, _: EndpointRequest) -> EndpointRespo
     takes_version=True,
 )
 async def change_identity_guards(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """Change some of what guards go by."""
+    """Change some settings of the guards."""
     values, problems = request.read_members(ChangeIdentityGuardsRequest)
     async with work.transaction():
         await rule_settings.set_guards(work, present(values), request.expected, problems)
@@ -396,5 +396,5 @@ async def change_identity_guards(work: Work, request: EndpointRequest) -> Endpoi
     scopes=READ_PERSONAL,
 )
 async def list_identity_guarded(work: Work, request: EndpointRequest) -> Page:
-    """Return what guards kept from identifying, newest first."""
+    """Return the evidence that guards blocked, newest first."""
     return await rule_settings.list_guarded(work, request.parameters.page())

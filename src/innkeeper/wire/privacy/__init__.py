@@ -1,1 +1,1 @@
-"""Privacy on the wire: erasure, subject access, searching files at rest."""
+"""Privacy over HTTP: erasure, subject access, search of stored files."""

@@ -24,7 +24,7 @@ PRIVACY: Final = EndpointFamily("Privacy", "/innkeeper/v1/privacy")
 
 
 class EraseGuestRequest(Payload):
-    """Which guest to erase, and how."""
+    """The guest to erase, and the mode."""
 
     guest_ref: UUID
     mode: Annotated[str, one_of(*privacy.MODES)] = GDPR_DELETE
@@ -32,7 +32,7 @@ class EraseGuestRequest(Payload):
 
 
 class ErasureReceipt(Payload):
-    """What an erasure removed."""
+    """The receipt of an erasure."""
 
     at: datetime
     by: str
@@ -61,7 +61,7 @@ async def erase_guest(work: Work, request: EndpointRequest) -> Record:
 
 
 def represent_receipt(receipt: Receipt) -> Record:
-    """Return the receipt of one person."""
+    """Return the receipt for one person."""
     return {
         "at": receipt.at,
         "by": receipt.by,
@@ -92,7 +92,7 @@ class _Subject(Payload):
     scopes=READ_PERSONAL,
 )
 async def fetch_subject(work: Work, request: EndpointRequest) -> Record:
-    """Return all that is held on a guest."""
+    """Return all data that is stored about a guest."""
     subject: Record = plain(await held_on(work, request.refs()["guest"]))
     return subject
 
@@ -110,7 +110,7 @@ class PersonRequest(Payload):
             yield missing("identifiers")
 
     def person(self) -> Record:
-        """Return the person as guests are stored."""
+        """Return the person in the form of a stored guest."""
         fields = {"identifiers": self.identifiers, "email": self.email}
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -128,7 +128,7 @@ class _Suppressed(Payload):
     status=201,
 )
 async def suppress_identifiers(work: Work, request: EndpointRequest) -> Record:
-    """Return how many digests are new on the block list."""
+    """Return the number of new entries of the block list."""
     order: PersonRequest = request.payload
     return {"added": await block_list.suppress_person(work, order.person(), order.reason)}
 
@@ -146,7 +146,7 @@ class _Released(Payload):
     status=201,
 )
 async def release_identifiers(work: Work, request: EndpointRequest) -> Record:
-    """Return how many digests left the block list."""
+    """Return the number of removed entries of the block list."""
     order: PersonRequest = request.payload
     return {"removed": await block_list.release_person(work, order.person())}
 

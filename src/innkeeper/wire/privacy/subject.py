@@ -1,4 +1,4 @@
-"""All that is held on a person: what the database has, and what waits in uploads."""
+"""All data about a person: from the database, and from unfinished uploads."""
 
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from innkeeper.wire.privacy.upload_search import find_in_uploads
 
 
 async def held_on(work: Work, guest: UUID) -> dict[str, Any]:
-    """What `privacy.access` finds, with `uploads`; raises `Unknown`."""
+    """Return the result of `privacy.access` with `uploads`; raises `Unknown`."""
     subject = await privacy.access(work, guest)
     uploads = await find_in_uploads(work, Files.of(work.settings), guest)
     subject["held"]["uploads"] = uploads

@@ -1,4 +1,4 @@
-"""What is held on a person as a page that reads without a computer's help."""
+"""All data about a person as a page that people can read."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ _STYLE: Final = (
 
 
 def plain(value: Any) -> Any:
-    """The same as JSON can hold it: names in camelCase, instants as text."""
+    """Convert to JSON: names in camelCase, instants as text."""
     if isinstance(value, Mapping):
         return {camel(str(name)): plain(member) for name, member in value.items()}
     if isinstance(value, list | tuple | set):
@@ -29,7 +29,7 @@ def plain(value: Any) -> Any:
 
 
 def page(held: Mapping[str, Any]) -> str:
-    """An HTML page of what `privacy.access` found; it loads nothing from anywhere."""
+    """Return an HTML page of the result of `privacy.access`; it loads no other resource."""
     subject = plain(held)
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",

@@ -97,9 +97,9 @@ async def _search(
 async def _matching(
     work: Work, files: Files, batch: Row, book: IdentityRules, wanted: frozenset[bytes]
 ) -> list[BatchRecord]:
-    """Records of an upload that tell of people known by any of `wanted`.
+    """Return the records of an upload about people with one of the `wanted` keys.
 
-    Of a file that nobody can read nothing is ever applied: it goes with its batch.
+    A file that cannot be read is never applied: it is deleted with its batch.
     """
     layout, records = Layout.of(batch, tracking=True), list[BatchRecord]()
     name = batches.upload_name(work.workspace, batch["ref"])
@@ -132,7 +132,7 @@ def _write_without(path: Path, numbers: frozenset[int], staged: Any) -> None:
 
 
 def _keys(entry: BatchRecord, book: IdentityRules) -> list[UUID]:
-    """Everything that the people of a record are known by."""
+    """Return the keys of every person of a record."""
     return [key for person in _people(entry) for key in identifying_keys(person, book)]
 
 

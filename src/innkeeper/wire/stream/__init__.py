@@ -1,1 +1,1 @@
-"""Streams on the wire: messages, endpoints, quarantine."""
+"""Stream API over HTTP: messages, endpoints, quarantine."""

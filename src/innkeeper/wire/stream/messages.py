@@ -1,4 +1,4 @@
-"""How streams look: messages in, bodies and errors out, JSONP (stream-api.md 2 to 4)."""
+"""Decode stream messages, and encode responses, errors and JSONP (stream-api.md 2 to 4)."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ VERSION: Final = "1.2"
 JAVASCRIPT: Final = b"application/javascript"
 CALLBACK: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$.]{0,127}", re.ASCII)
 NO_DECISION: Final[Mapping[str, Any]] = {}
-"""What callFlows and personalize answer: no flow is run here, so none decides."""
+"""The response of callFlows and personalize: no decision, since no flow runs here."""
 WEB_FLOWS: Final = b"/* Innkeeper runs no web experiences. */\n"
 _MESSAGE: Final = b"message="
 _OBJECT_START: Final = re.compile(r"(?:\xef\xbb\xbf)?[ \t\r\n]*\{")
@@ -24,22 +24,22 @@ _scanner: Final = JSONDecoder(strict=False)
 
 
 def created(client_key: str, browser: UUID, guest: UUID) -> dict[str, Any]:
-    """The answer to browser create (section 3)."""
+    """Return the response to browser create (section 3)."""
     return {**_head("OK", client_key), "ref": browser, "customer_ref": guest}
 
 
 def represent_browser(client_key: str, browser: UUID, guest: UUID) -> dict[str, Any]:
-    """The answer to browser show (section 3)."""
+    """Return the response to browser show (section 3)."""
     return {**_head("OK", client_key), "ref": browser, "customer": {"ref": guest}}
 
 
 def taken(client_key: str, event: UUID, guest: UUID) -> dict[str, Any]:
-    """The answer to an event (sections 4 and 9)."""
+    """Return the response to an event (sections 4 and 9)."""
     return {**_head("OK", client_key), "ref": event, "customer_ref": guest}
 
 
 def event_error(error: ApiError, client_key: str, more_info_url: str) -> dict[str, Any]:
-    """The body of an error of browsers and events (sections 4 and 9)."""
+    """Return the body of an error of browsers and events (sections 4 and 9)."""
     if isinstance(error, UnknownBrowser):
         body = _head("NOT_FOUND", client_key)
     else:
@@ -48,7 +48,7 @@ def event_error(error: ApiError, client_key: str, more_info_url: str) -> dict[st
 
 
 def flow_error(error: ApiError, client_key: str, more_info_url: str) -> dict[str, Any]:
-    """The body of an error of callFlows and personalize (section 7)."""
+    """Return the body of an error of callFlows and personalize (section 7)."""
     body: dict[str, Any] = {
         "status": error.status,
         "code": error.status,
@@ -64,14 +64,14 @@ def flow_error(error: ApiError, client_key: str, more_info_url: str) -> dict[str
 
 
 def jsonp(callback: str, body: bytes) -> bytes:
-    """A script that hands `body`, which is JSON, to a function of the page."""
+    """Return a script that passes `body`, which is JSON, to a function of the page."""
     # JSON may hold two line separators that no script could before 2019.
     plain = body.replace(b"\xe2\x80\xa8", rb"\u2028").replace(b"\xe2\x80\xa9", rb"\u2029")
     return b"%s(%s);" % (callback.encode(), plain)
 
 
 def callback_of(query: Mapping[str, str]) -> str | None:
-    """The function a script asks for; raises `BadRequest` for what cannot name one."""
+    """Return the name of the JSONP function; raises `BadRequest` for an invalid name."""
     name = query.get("callback")
     if name is not None and not CALLBACK.fullmatch(name):
         raise BadRequest("callback is not the name of a function")
@@ -79,11 +79,11 @@ def callback_of(query: Mapping[str, str]) -> str | None:
 
 
 def parse_query(query: bytes, *, takes_message: bool) -> tuple[dict[str, str], bytes | None]:
-    """The parameters of a query, and its `message` for a route that takes one.
+    """Return the parameters of a query, and its `message` for a route that takes one.
 
-    A message may be sent unencoded and hold `&`: it ends where its JSON object ends. Time is
-    linear in the length of the query, and functions in C read the message. Raises `UriTooLong`
-    when the rest of the query is over the limits of `request_target`.
+    A message may be sent without percent-encoding and contain `&`: it ends where its JSON object
+    ends. The time is linear in the length of the query, and functions in C read the message. Raises
+    `UriTooLong` if the rest of the query exceeds the limits of `request_target`.
     """
     message: bytes | None = None
     start = _message_start(query) if takes_message else -1
@@ -103,7 +103,7 @@ def _decode(text: bytes) -> str:
 
 
 def _message_start(query: bytes) -> int:
-    """Where the value of the first parameter `message` starts; -1 when there is none."""
+    """Return the position of the value of the first parameter `message`; -1 without one."""
     if query.startswith(_MESSAGE):
         return len(_MESSAGE)
     before = query.find(b"&" + _MESSAGE)
@@ -111,8 +111,8 @@ def _message_start(query: bytes) -> int:
 
 
 def _read_message(raw: bytes) -> tuple[bytes, int]:
-    """The JSON text of the message that `raw` starts with, and the length of it in `raw`; up to
-    the first `&` when no JSON object starts there or it does not end."""
+    """Return the JSON text of the message at the start of `raw`, and its length in `raw`; up to the
+    first `&` if there is no complete JSON object."""
     value = raw.partition(b"&")[0]
     # In what was encoded a plus is a space; in what was not it is a plus, as of a phone number.
     encoded = b"{" not in value
@@ -134,7 +134,7 @@ def _read_message(raw: bytes) -> tuple[bytes, int]:
 
 
 def _object_end(text: bytes) -> int:
-    """Where the JSON object that `text` starts with ends; 0 when there is none."""
+    """Return the end of the JSON object at the start of `text`; 0 if there is none."""
     plain = text.decode("latin-1")  # one character for each byte
     start = _OBJECT_START.match(plain)
     if start is None:
@@ -155,7 +155,7 @@ def _is_object(text: bytes) -> bool:
 
 
 def message(text: bytes | None) -> dict[str, Any]:
-    """The JSON object of a message; raises `BadRequest` for what is none."""
+    """Decode the JSON object of a message; raises `BadRequest`."""
     if not text:
         raise BadRequest("message is required")
     try:
@@ -167,7 +167,8 @@ def message(text: bytes | None) -> dict[str, Any]:
 
 
 def check_storable(decoded: dict[str, Any]) -> None:
-    """Refuse what no database keeps: U+0000, numbers beyond all bounds (errors.md CT-8)."""
+    """Refuse values that the database cannot store: U+0000, numbers that are too large (errors.md
+    CT-8)."""
     try:
         opaque(decoded)
     except ValueRefused as refused:

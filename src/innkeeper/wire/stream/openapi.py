@@ -1,4 +1,4 @@
-"""The stream endpoints in the API description: they have bodies and credentials of their own."""
+"""The stream endpoints in the API description; they have their own bodies and credentials."""
 
 import re
 from typing import Final
@@ -39,7 +39,7 @@ _NAMES: Final = {
 
 
 def stream_paths() -> dict[str, Schema]:
-    """The path items of every stream endpoint."""
+    """Return the path items of every stream endpoint."""
     paths: dict[str, Schema] = {}
     for route in STREAM_ROUTES:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)

@@ -1,4 +1,4 @@
-"""`/innkeeper/v1/quarantine`: events that could not be attached, and trying them again."""
+"""`/innkeeper/v1/quarantine`: list, replay and delete events that could not be attached."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -38,7 +38,7 @@ class _QuarantinePage(PageOf[Quarantined]):
 
 
 class ListQuarantineParameters(Paging, kw_only=True):
-    """Which events to list."""
+    """Filters of the list of events."""
 
     reason: Annotated[str, FilterText(), "Only events in quarantine for this reason."] | Absent
     order_ref: Annotated[UUID, "Only events that are missing from this order."] | Absent
@@ -53,7 +53,7 @@ class ListQuarantineParameters(Paging, kw_only=True):
     scopes=READ_PERSONAL,
 )
 async def list_quarantine(work: Work, request: EndpointRequest) -> Record:
-    """Return a page of what waits, oldest first, and how many wait by reason."""
+    """Return a page of quarantined events, oldest first, and their number by reason."""
     wanted: ListQuarantineParameters = request.parameters
     selection = Selection(wanted.reason or None, order=wanted.order_ref or None)
     page = await quarantine.list_(work, wanted.page(), selection)
@@ -62,7 +62,7 @@ async def list_quarantine(work: Work, request: EndpointRequest) -> Record:
 
 
 class ReplayQuarantineRequest(Payload):
-    """Which events to try again; all when neither is named."""
+    """The events to replay; all if neither member is sent."""
 
     reason: Annotated[str | None, "Only events in quarantine for this reason."] = None
     refs: Annotated[
@@ -71,7 +71,7 @@ class ReplayQuarantineRequest(Payload):
 
 
 class ReplayedEvent(Payload):
-    """An event that was tried again."""
+    """An event that was replayed."""
 
     ref: UUID
     reason: (
@@ -100,7 +100,7 @@ class _Replayed(Payload):
     own_transactions=True,
 )
 async def replay_quarantine(work: Work, request: EndpointRequest) -> Record:
-    """Return how many are attached now, why others still wait, and the first of them."""
+    """Return how many events are attached now, the reasons of the others, and the first of them."""
     wanted: ReplayQuarantineRequest = request.payload
     done = await replays.replay(work, Selection(wanted.reason, wanted.refs))
     items = [{"ref": one.ref, "reason": one.reason, "order_ref": one.order} for one in done.items]
@@ -134,5 +134,5 @@ async def correct_quarantined(work: Work, request: EndpointRequest) -> None:
 
 @QUARANTINE.endpoint("DELETE", "/{quarantined}", "Delete an event from quarantine", status=204)
 async def discard_quarantined(work: Work, request: EndpointRequest) -> None:
-    """Delete a quarantined event for good."""
+    """Delete a quarantined event permanently."""
     await quarantine.discard(work, request.refs()["quarantined"])

@@ -1,4 +1,4 @@
-"""The stream endpoints as data: where they live, for the stream app and the API description."""
+"""The route table of the stream endpoints, for the stream app and the API description."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -19,18 +19,18 @@ class StreamRoute:
     method: str
     path: str
     act: str
-    """The method of `web.stream.Stream` that performs it."""
+    """Name of the method of `web.stream.Stream` that performs it."""
     name: str
     summary: str
     edge: bool = False
     """Whether its credential is a context id, and its point of sale that of a site."""
     flow: bool = False
-    """Whether errors look like those of callFlows."""
+    """Whether errors have the form of those of callFlows."""
     query: Mapping[str, str] = field(default_factory=dict)
     body: Schema | None = None
     status: int = 200
     response_schema: Schema | None = None
-    """Of a JSON answer."""
+    """Schema of a JSON response."""
     media: str = "application/json"
     failures: tuple[int, ...] = ()
 
@@ -40,11 +40,11 @@ class StreamRoute:
 
     @property
     def takes_message(self) -> bool:
-        """Whether the event or the question is in the query's `message`."""
+        """Whether the message is in the query parameter `message`."""
         return "message" in self.query
 
     def matches(self, path: str) -> dict[str, str] | None:
-        """The parameters of a path that this is the route of."""
+        """Return the parameters of a path that matches this route."""
         match = _pattern(self.path).fullmatch(path)
         return match.groupdict() if match else None
 
@@ -206,7 +206,7 @@ def _events(edge: bool) -> Iterator[StreamRoute]:
 
 
 def _prefix(edge: bool) -> tuple[str, str, str]:
-    """What paths start with on the direct or the edge paths, and names and summaries end in."""
+    """Prefix of the direct or edge paths, and suffix of their names and summaries."""
     return (EDGE, "AtEdge", " (edge)") if edge else ("", "", "")
 
 
@@ -281,11 +281,12 @@ STREAM_ROUTES: Final = (
     *_scripts(),
 )
 PREFIXES: Final = ("/v1.2/", "/v1/events/", "/v1/personalize", "/v2/callflows", "/web-flow-libs/")
-"""Starts of the paths that the stream app answers, whether a path exists or not; in lower case."""
+"""Prefixes of the paths that the stream app handles, whether a path exists or not; in lower
+case."""
 
 
 def routes_at(path: str) -> tuple[dict[str, StreamRoute], dict[str, str]]:
-    """What is served at a path by method, and the path's parameters."""
+    """Return the operations of a path by method, and the path's parameters."""
     if path in _PLAIN:
         return _PLAIN[path], {}
     routes: dict[str, StreamRoute] = {}
@@ -303,14 +304,14 @@ _PLAIN: Final[Mapping[str, dict[str, StreamRoute]]] = {
     for path in {route.path for route in STREAM_ROUTES}
     if "{" not in path
 }
-"""Paths without parameters, as nearly every client spells them."""
+"""Paths without parameters, in the spelling of nearly every client."""
 
 
 def is_stream(path: str) -> bool:
-    """Whether the stream app answers at a path."""
+    """Whether the stream app handles a path."""
     return path.lower().startswith(PREFIXES)
 
 
 def is_event_path(path: str) -> bool:
-    """Whether errors at a path look like those of events, be there anything or not."""
+    """Whether errors at a path have the form of those of events, whether the path exists or not."""
     return path.lower().startswith(PREFIXES[:2])
