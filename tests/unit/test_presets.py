@@ -11,6 +11,7 @@ import pytest
 from innkeeper.errors import OperatorError
 from innkeeper.rules.batch import EventRecord, ExtensionRecord, GuestWrite, OrderWrite
 from innkeeper.wire.bulk.batch_files import Layout, guessed_format
+from innkeeper.wire.bulk.column_values import currency_of
 from innkeeper.wire.bulk.mapping import mapping_of
 from innkeeper.wire.bulk.presets import Preset, find_preset, read_presets
 from innkeeper.wire.bulk.sample import read_json_sample, read_sample
@@ -37,9 +38,9 @@ def records(stem: str) -> Iterator[Any]:
     suggestion = suggest(preset.entity, sample.columns, sample.rows, None, preset)
     document = suggestion.document()
     if stem == "magento2_orders":
-        # Its grid has amounts without a currency, so that is asked.
+        # $ is several currencies, so that is asked.
         assert document.pop("undecided") == [["constants", "currencyCode"]]
-        document["constants"]["currencyCode"] = "EUR"
+        document["constants"]["currencyCode"] = "USD"
     layout = replace(layout, entity=preset.entity, mapping=mapping_of(preset.entity, document))
     with layout.opened(path) as source:
         for chunk in layout.chunks(source):
@@ -91,3 +92,24 @@ def test_i7_people_add_their_own_presets(tmp_path: Path) -> None:
     assert suggestion.columns["zahl"] == ["extensions.ext.zahl"]
     with pytest.raises(OperatorError, match=r"The preset x\.toml is wrong. .*shoeSize"):
         Preset.of(text.replace('"email"', '"shoeSize"'), "x.toml")
+
+
+@pytest.mark.parametrize(
+    ("amounts", "currency"),
+    [
+        (["€29.00", "€1.250,50"], "EUR"),
+        (["29,00 €", "-3,00 €"], "EUR"),
+        (["US$29.00", "(US$3.00)"], "USD"),
+        (["29.00 USD", "USD 3.00"], "USD"),
+        (["R$ 29,00"], "BRL"),
+        (["$29.00"], None),
+        (["kr 29,00"], None),
+        (["€29.00", "£3.00"], None),
+        (["€29.00", "$3.00"], None),
+        (["29.00", ""], None),
+    ],
+)
+def test_i7_a_currency_is_taken_from_what_only_it_has(
+    amounts: list[str], currency: str | None
+) -> None:
+    assert currency_of(amounts) == currency

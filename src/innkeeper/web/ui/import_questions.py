@@ -12,6 +12,7 @@ from innkeeper.rules.date_formats import NotADate, read_date
 from innkeeper.rules.number_formats import NotANumber, read_number
 from innkeeper.web.ui.import_form import MOST_COLUMNS, ImportDraft
 from innkeeper.wire.bulk.cells import pivot_of
+from innkeeper.wire.bulk.column_values import currency_mark
 from innkeeper.wire.bulk.targets import kind_of
 
 _PHONES: Final = ("phone", "mobile", "phoneNumbers")
@@ -115,9 +116,20 @@ def _number_questions(draft: ImportDraft, *, is_masked: bool) -> Iterator[FileQu
 def _currency(draft: ImportDraft) -> Iterator[FileQuestion]:
     if draft.is_priced:
         value = str(draft.mapping.constants.get("currencyCode") or "")
-        hint = "The file does not name a currency. ISO 4217 code."
-        text = "Currency of the amounts"
-        yield FileQuestion("currency", text, value, not value, placeholder="EUR", hint=hint)
+        mark = next(filter(None, map(currency_mark, _amounts(draft))), "")
+        hint = (
+            f"{mark} is several currencies."
+            if mark
+            else "The file does not name a currency. ISO 4217 code."
+        )
+        name, likely = "Currency of the amounts", "USD" if mark == "$" else "EUR"
+        yield FileQuestion("currency", name, value, not value, placeholder=likely, hint=hint)
+
+
+def _amounts(draft: ImportDraft) -> Iterator[str]:
+    for column, targets in draft.mapping.columns.items():
+        if {"price", "orderItems.price"} & {*targets}:
+            yield from (str(row[column]) for row in draft.table.rows if row.get(column))
 
 
 def _phones(draft: ImportDraft, region: str | None) -> Iterator[FileQuestion]:

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import Any, Final
 
+from innkeeper.resources.codes import CURRENCIES
 from innkeeper.resources.kinds import EMAIL, Kind, ListOf
 from innkeeper.resources.values import ValueRefused
 from innkeeper.rules.date_formats import DateColumn
@@ -19,7 +21,13 @@ _TITLES: Final = frozenset(
         *("mevr", "mw", "sig", "sigra", "dott", "drs", "ing", "mx", "don"),
     )
 )
-_SYMBOLS: Final = {"€": "EUR", "£": "GBP"}
+_SYMBOLS: Final = {
+    **{"€": "EUR", "£": "GBP", "₹": "INR", "₺": "TRY", "₴": "UAH", "₽": "RUB", "₪": "ILS"},
+    **{"₩": "KRW", "₫": "VND", "₱": "PHP", "฿": "THB", "zł": "PLN", "Kč": "CZK", "Ft": "HUF"},
+    **{"US$": "USD", "A$": "AUD", "AU$": "AUD", "CA$": "CAD", "C$": "CAD", "NZ$": "NZD"},
+    **{"HK$": "HKD", "R$": "BRL", "MX$": "MXN"},
+}
+"""Symbol that only one currency has -> its code. `$`, `¥` and `kr` are several currencies."""
 
 
 def share(texts: Sequence[str], test: Callable[[str], bool]) -> float:
@@ -50,9 +58,26 @@ def is_numbered(text: str) -> bool:
 
 
 def currency_of(texts: Sequence[str]) -> str | None:
-    """Return the currency whose symbol amounts have; None for `$`, which many currencies have."""
-    codes = {code for symbol, code in _SYMBOLS.items() if any(symbol in text for text in texts)}
+    """Return the currency whose symbol or code amounts have; None if one has the mark of several
+    currencies, such as `$`, or if they differ."""
+    codes = {_currency_of_mark(mark) for mark in map(currency_mark, texts) if mark}
     return codes.pop() if len(codes) == 1 else None
+
+
+def currency_mark(text: str) -> str:
+    """Return what stands before or after the digits of an amount: `$`, `EUR`; often nothing."""
+    marks = (text.strip()[:4], text.strip()[-4:])
+    before = "".join(takewhile(_is_of_mark, marks[0].lstrip("(+- ")))
+    after = "".join(takewhile(_is_of_mark, reversed(marks[1].rstrip(")- "))))[::-1]
+    return before or after
+
+
+def _is_of_mark(letter: str) -> bool:
+    return not letter.isdecimal() and letter not in " .,()+-\u00a0\u202f'’"
+
+
+def _currency_of_mark(mark: str) -> str | None:
+    return mark.upper() if mark.upper() in CURRENCIES else _SYMBOLS.get(mark)
 
 
 def fits(kind: Kind | None, value: Any) -> bool:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from typing import Any, Final
 
 from innkeeper.wire.bulk import column_values as values
-from innkeeper.wire.bulk.column_names import currency_in, pair_name
+from innkeeper.wire.bulk.column_names import currency_in, named_targets, pair_name
 from innkeeper.wire.bulk.suggested_mapping import Suggestion, Table
 from innkeeper.wire.bulk.targets import is_of_item
 
@@ -60,6 +60,10 @@ def _settle_items(suggestion: Suggestion, table: Table) -> None:
     total, price = suggestion.column_of("price"), suggestion.column_of("orderItems.price")
     quantity = suggestion.column_of("orderItems.quantity")
     named = suggestion.column_of("orderItems.name") or suggestion.column_of("orderItems.productId")
+    if price is None and named and total and _differs_by_line(suggestion, table, total):
+        # `Price` of lines of one order is the price of each.
+        suggestion.columns[total] = ["orderItems.price"]
+        price, total = total, None
     of_one = quantity is None or {*table.texts[quantity]} <= {"1"}
     if price is None and total is not None and named and of_one and not _repeats(suggestion, table):
         suggestion.columns[total].append("orderItems.price")
@@ -98,6 +102,15 @@ def _groups(suggestion: Suggestion, table: Table) -> dict[str, list[Any]]:
 def _repeats(suggestion: Suggestion, table: Table) -> bool:
     """Whether an order has several sample rows."""
     return any(len(rows) > 1 for rows in _groups(suggestion, table).values())
+
+
+def _differs_by_line(suggestion: Suggestion, table: Table, column: str) -> bool:
+    """Whether a column that may be of items differs between the sample rows of some order."""
+    is_of_items = "orderItems.price" in named_targets("orders", column)
+    return is_of_items and any(
+        len({row.get(column) for row in rows} - {None, ""}) > 1
+        for rows in _groups(suggestion, table).values()
+    )
 
 
 def _varying(suggestion: Suggestion, table: Table) -> dict[str, list[str]]:
