@@ -113,6 +113,8 @@ def own_refs(api: Api) -> dict[str, str]:
     assert api.put("/innkeeper/v1/traits/dearest", json=trait).is_success
     files = made(api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}))
     upload = made(api.post("/innkeeper/v1/imports", json={"entity": "guests"}))
+    body = {"name": PLANTED, "address": "people.csv", "entity": "guests"}
+    source = made(api.post("/innkeeper/v1/importSources", json=body))
     return {
         **parts,
         **{"guest": guest, "data_extension": data_extension, "order": order_ref, "batch": batch},
@@ -126,7 +128,7 @@ def own_refs(api: Api) -> dict[str, str]:
         },
         **{"execution": run["executionRef"], "quarantined": quarantined, "trait": "dearest"},
         **{"file_export": files["ref"], "import": upload["ref"], "client_key": api.client_key},
-        **{"name": "ext", "report": "pages"},
+        **{"name": "ext", "report": "pages", "source": source["ref"]},
     }
 
 

@@ -167,6 +167,37 @@ HTTP = [
         {"entity": "guests", "format": "csv", "mapping": {"columns": {"Mail": "email"}}},
     ),
     Step(
+        *("createImportSource", "import_source.create", "shop"),
+        {
+            "address": [None, "daily/people.csv"],
+            "entity": [None, "guests"],
+            "schedule": [None, "DAILY"],
+            "format": [None, "csv"],
+            "compressed": [None, False],
+        },
+        *("POST", f"{OWN}/importSources"),
+        {
+            **{"name": "shop", "address": "daily/people.csv", "entity": "guests"},
+            **{"format": "csv", "schedule": "DAILY"},
+        },
+    ),
+    Step(
+        *("runImportSource", "import_source.run", "shop"),
+        {},
+        *("POST", f"{OWN}/importSources/shop/run"),
+    ),
+    Step(
+        *("deleteImportSource", "import_source.delete", "shop"),
+        {
+            "address": ["daily/people.csv", None],
+            "entity": ["guests", None],
+            "schedule": ["DAILY", None],
+            "format": ["csv", None],
+            "compressed": [False, None],
+        },
+        *("DELETE", f"{OWN}/importSources/shop"),
+    ),
+    Step(
         *("createFileExport", "file_export.create", None),
         {"entity": [None, "guests"], "format": [None, "ndjson"]},
         *("POST", f"{OWN}/fileExports", {"entity": "guests"}),
@@ -194,6 +225,27 @@ HTTP = [
     ),
 ]
 COMMANDS = [
+    Step(
+        *("import-sources create", "import_source.create", "shop"),
+        {
+            "address": [None, "/srv/people.csv"],
+            "entity": [None, "guests"],
+            "format": [None, "csv"],
+            "compressed": [None, False],
+        },
+        words="shop /srv/people.csv --entity guests",
+    ),
+    Step("import-sources run", "import_source.run", "shop", {}, words="shop"),
+    Step(
+        *("import-sources delete", "import_source.delete", "shop"),
+        {
+            "address": ["/srv/people.csv", None],
+            "entity": ["guests", None],
+            "format": ["csv", None],
+            "compressed": [False, None],
+        },
+        words="shop",
+    ),
     Step(
         *("points-of-sale create", "point_of_sale.create", "till"),
         {"name": [None, "till"], "timeout_minutes": [None, 5]},
@@ -337,7 +389,7 @@ OTHER_COMMANDS = {
             *("identity preview", "identity why", "identity history", "identity guarded"),
             *("identity rules list", "segments list", "privacy access", "workspaces list"),
             *("keys list", "users list", "points-of-sale list", "aliases list", "db status"),
-            *("db dump", "lake status", "jobs list"),
+            *("db dump", "lake status", "jobs list", "import-sources list"),
         ),
         READS,
     ),

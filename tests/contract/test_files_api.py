@@ -57,6 +57,51 @@ def imported(batches: Batches, body: dict[str, Any], content: bytes) -> dict[str
     return done
 
 
+class TestImportSources:
+    def test_i12_a_file_elsewhere_that_is_imported_again(
+        self, batches: Batches, site: Site
+    ) -> None:
+        """Created, read by the worker, listed with how far it is, read again, deleted."""
+        api, folder = batches.api, site.settings.data / "imports"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "people.csv").write_text("identifiers.email,number\nann@example.com,7\n")
+        path = "/innkeeper/v1/importSources"
+        body = {
+            **{"name": "people", "address": "people.csv", "entity": "guests", "format": "csv"},
+            **{"mapping": {"columns": {"identifiers.email": "identifiers.email"}}},
+            **{"markColumn": "number", "schedule": "WEEKLY"},
+        }
+        created = api.post(path, json=body)
+        assert created.status_code == 201, created.text
+        source = created.json()
+        assert source["nextAt"].endswith("T00:30:00.000Z")
+        assert api.post(path, json=body).status_code == 409
+        assert api.post(f"{path}/people/run").status_code == 202
+        batches.work()
+        read = api.get(f"{path}/{source['ref']}").json()
+        assert (read["mark"], read["attempts"]) == ({"value": "7"}, 0)
+        done = api.get(f"/innkeeper/v1/imports/{read['latestImport']}").json()
+        assert (done["status"], done["outcomes"]) == ("success", {"created": 1})
+        assert [each["name"] for each in api.get(path).json()["items"]] == ["people"]
+        assert api.delete(f"{path}/people").status_code == 204
+        assert api.get(f"{path}/people").status_code == 404
+
+    def test_i12_users_name_every_problem_of_a_source(self, api: Api) -> None:
+        """S5 and S6: users read public addresses, and what the operator lists."""
+        body = {
+            **{"name": "x", "address": "/etc/passwd", "entity": "orders", "schedule": "often"},
+            **{"markColumn": "n", "mapping": {"group": "Name", "columns": {"Name": "referenceId"}}},
+        }
+        refused = api.post("/innkeeper/v1/importSources", json=body)
+        assert refused.status_code == 400
+        said = str(refused.json())
+        for name in ("address: must be inside", "schedule: must be", "markColumn: is not for"):
+            assert name in said, said
+        body = {"name": "x", "address": "http://10.1.2.3/x.csv", "entity": "guests"}
+        refused = api.post("/innkeeper/v1/importSources", json=body)
+        assert "address: must be a public address" in str(refused.json())
+
+
 class TestImports:
     def test_gzipped_lines(self, batches: Batches) -> None:
         content = gzip.compress(ndjson(GUESTS))

@@ -36,6 +36,7 @@ TEXT_PARAMETERS: Final = {
     "trait": ("Trait", "traitName"),
     "export": ("Audience export", "audienceExportRef"),
     "report": ("Report", "reportName"),
+    "source": ("Import source", "importSourceRef"),
     "client_key": ("API key", "clientKey"),
 }
 """Path parameter that is text, not a ref -> (name in errors, name in the API description)."""

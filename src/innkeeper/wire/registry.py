@@ -8,6 +8,7 @@ from innkeeper.wire.audiences.segment_tables import SEGMENT_TABLES
 from innkeeper.wire.audiences.segments import OWN_SEGMENTS, SEGMENTS_V4
 from innkeeper.wire.audiences.traits import TRAITS
 from innkeeper.wire.bulk.batch import BATCHES
+from innkeeper.wire.bulk.import_sources import IMPORT_SOURCES
 from innkeeper.wire.bulk.imports import FILES
 from innkeeper.wire.dialects import legacy
 from innkeeper.wire.dialects.guest_contexts import GUEST_CONTEXTS
@@ -56,7 +57,7 @@ OURS = Dialect(
             *OWN_EXPORTS,
             *REPORTS,
         ),
-        *(*FILES, *PRIVACY, *KEYS),
+        *(*FILES, *IMPORT_SOURCES, *PRIVACY, *KEYS),
     ),
 )
 

@@ -99,9 +99,7 @@ async def start(work: Work, source: UUID | str) -> Record:
     """Queue an import source to be read now; returns it. Raises `Unknown`."""
     async with work.transaction():
         row = await fetch(work, source)
-        await audit.note(
-            work, "import_source.run", about=audit.AuditSubject("import_source", row["name"])
-        )
+        await audit.record(work, IMPORT_SOURCE, "run", row, row)
         # Should the job be lost, the next minute's look for due sources queues another.
         now = clock.now()
         await work.run(

@@ -32,15 +32,15 @@ from innkeeper.wire.payloads import Href, LongPaging, Uri, WindowOf, page_record
 IMPORTS: Final = "/innkeeper/v1/imports"
 EXPORTS: Final = "/innkeeper/v1/fileExports"
 FILES: Final = EndpointFamily("Files", "")
-_Entity = Annotated[str, one_of("guests", "orders", "events")]
+Entity = Annotated[str, one_of("guests", "orders", "events")]
 _Format = Annotated[str, one_of(*FORMATS)]
-_ImportFormat = Annotated[str, one_of(*IMPORT_FORMATS)]
+ImportFormat = Annotated[str, one_of(*IMPORT_FORMATS)]
 
 
 class CreateFileExportRequest(Payload):
     """The entity of the records of a file, and the format of the file."""
 
-    entity: _Entity
+    entity: Entity
     format: _Format = "ndjson"
     compressed: bool | Absent = ABSENT
 
@@ -50,14 +50,11 @@ class CreateFileExportRequest(Payload):
             yield Problem("compressed", f"a {values['format']} file is compressed by itself")
 
 
-class CreateImportRequest(CreateFileExportRequest):
+class ImportedFileRequest(CreateFileExportRequest):
     """A file of records, and the mapping of its columns to fields."""
 
-    format: _ImportFormat = "ndjson"
+    format: ImportFormat = "ndjson"
     mapping: Annotated[Record | None, JsonOf(ImportMapping)] = None
-    dry_run: bool = False
-    checksum: Annotated[str | None, Checksum()] = None
-    size: Annotated[int | None, ByteSize()] = None
 
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -68,13 +65,21 @@ class CreateImportRequest(CreateFileExportRequest):
                 yield replace(problem, field=at)
 
 
+class CreateImportRequest(ImportedFileRequest):
+    """A file of records, and the mapping of its columns to fields."""
+
+    dry_run: bool = False
+    checksum: Annotated[str | None, Checksum()] = None
+    size: Annotated[int | None, ByteSize()] = None
+
+
 class Import(Payload):
     """An import and its status."""
 
     href: Annotated[str, Href(IMPORTS + "/{ref}")]
     ref: UUID
-    entity: _Entity
-    format: _ImportFormat
+    entity: Entity
+    format: ImportFormat
     compressed: bool | Absent
     dry_run: bool | Absent
     status: Annotated[str, one_of(*batches.STATES)]
@@ -128,7 +133,7 @@ class FileExport(Payload):
 
     href: Annotated[str, Href(EXPORTS + "/{ref}")]
     ref: UUID
-    entity: _Entity
+    entity: Entity
     format: _Format
     compressed: bool | Absent
     status: Annotated[str, one_of("waiting", "writing", "done", "failed", "removed")]

@@ -1,0 +1,79 @@
+"""The screen of import sources: files elsewhere that are imported again, on a schedule."""
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from innkeeper.actions.bulk import batches, import_sources, imports
+from innkeeper.actions.paging import PageRequest
+from innkeeper.errors import BadRequest
+from innkeeper.resources.base import Record
+from innkeeper.resources.payloads import read_members
+from innkeeper.resources.values import ref_in
+from innkeeper.rules.access import Right
+from innkeeper.web.ui.export_form import SCHEDULES
+from innkeeper.web.ui.shell import PageRoute, Visit
+from innkeeper.wire.bulk.import_sources import CreateImportSourceRequest, options_of
+
+ENTITIES: Final = (("guests", "Guests"), ("orders", "Orders"), ("events", "Events"))
+_MODELS: Final = 50
+"""Most imports that a new source can take its columns from."""
+
+
+async def show(visit: Visit) -> Response:
+    """List the import sources, with a dialog that creates one."""
+    rows = await import_sources.list_all(visit.work)
+    models = [("", "As the columns are named"), *await _models(visit)]
+    return visit.show(
+        "import_sources.html",
+        rows=[{**row, "address": visit.veil_text(row["address"])} for row in rows],
+        entities=ENTITIES,
+        schedules=SCHEDULES,
+        models=models,
+    )
+
+
+async def _models(visit: Visit) -> list[tuple[str, str]]:
+    """Return the latest imports that have a mapping: (ref, name)."""
+    page = await batches.list_(visit.work, PageRequest(0, _MODELS), envelopes=False)
+    return [
+        (str(row["ref"]), f"As in {row['file_options'].get('name') or row['ref']}")
+        for row in page.items
+        if row["file_options"].get("mapping")
+    ]
+
+
+async def change(visit: Visit) -> Response:
+    """Create, read or delete an import source."""
+    action = visit.form_text("action")
+    if action == "create":
+        await _create(visit)
+        return visit.go("/import-sources", f"{visit.form_text('name')} was created.")
+    ref = ref_in(visit.form_text("source"))
+    if ref is None or action not in ("run", "delete"):
+        raise BadRequest("Unknown action.")
+    row = await import_sources.fetch(visit.work, ref)
+    if action == "delete":
+        await import_sources.delete(visit.work, ref)
+        return visit.go("/import-sources", f"{row['name']} was deleted.")
+    await import_sources.start(visit.work, ref)
+    return visit.go("/import-sources", f"{row['name']} is being read.")
+
+
+async def _create(visit: Visit) -> Record:
+    schedule, model = visit.form_text("schedule"), ref_in(visit.form_text("model"))
+    body: dict[str, Any] = {
+        **{name: visit.form_text(name) for name in ("name", "address", "entity")},
+        "schedule": (visit.form_text("cron") if schedule == "cron" else schedule) or None,
+        "markColumn": visit.form_text("mark_column") or None,
+        "format": "csv",
+    }
+    if model is not None:
+        options = (await imports.fetch(visit.work, model))["file_options"]
+        body |= {name: options[name] for name in ("format", "mapping")}
+    problems: list[Any] = []
+    values = read_members(CreateImportSourceRequest, body, problems)
+    return await import_sources.create(visit.work, values, options_of(values, problems), problems)
+
+
+PAGES: Final = (PageRoute("/import-sources", show, change, post_right=Right.IMPORTS),)

@@ -1,0 +1,124 @@
+"""`/innkeeper/v1/importSources`: files elsewhere that are imported again, on a schedule."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from innkeeper.actions.bulk import import_sources
+from innkeeper.errors import Problem
+from innkeeper.resources.base import Record
+from innkeeper.resources.payload_kinds import Label, NotBlank
+from innkeeper.resources.payloads import Absent, Payload
+from innkeeper.store.work import Work
+from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.imports import Entity, ImportedFileRequest, ImportFormat
+from innkeeper.wire.bulk.mapping import mapping_of
+from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
+from innkeeper.wire.payloads import Href, Items
+
+SOURCES: Final = "/innkeeper/v1/importSources"
+IMPORT_SOURCES: Final = EndpointFamily("Files", SOURCES)
+MAX_NAME: Final = 100
+
+
+class CreateImportSourceRequest(ImportedFileRequest, kw_only=True):
+    """A file elsewhere, how its columns become fields, and when it is read."""
+
+    name: Annotated[str, Label(MAX_NAME)]
+    address: Annotated[
+        str,
+        NotBlank(),
+        "Path or URL; with a slash at its end, every new file below it.",
+    ]
+    mark_column: Annotated[
+        str | None, "Column of which only values past the greatest one so far are imported."
+    ] = None
+    schedule: Annotated[str | None, "DAILY, WEEKLY or a cron line, UTC."] = None
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
+        yield from super().check(values)
+        mapping = values.get("mapping")
+        if values.get("mark_column") and isinstance(mapping, dict) and mapping.get("group"):
+            yield Problem("markColumn", "is not for orders of several rows")
+
+
+class ImportSource(Payload):
+    """An import source, how far it was imported, and why it cannot be read."""
+
+    href: Annotated[str, Href(SOURCES + "/{ref}")]
+    ref: UUID
+    name: str
+    address: str
+    entity: Entity
+    format: ImportFormat
+    mark_column: str | Absent
+    mark: Annotated[dict[str, Any], "The greatest value, the last file, or the ETag."]
+    schedule: str | Absent
+    next_at: datetime | Absent
+    latest_import: Annotated[UUID, "Ref of its last import."] | Absent
+    read_at: datetime | Absent
+    attempts: int
+    error: str | Absent
+    next_attempt_at: datetime | Absent
+    created_at: datetime
+    modified_at: datetime
+
+
+@IMPORT_SOURCES.endpoint("GET", "", "List import sources", response=Items[ImportSource])
+async def list_import_sources(work: Work, _: EndpointRequest) -> Record:
+    """Return every import source, by name."""
+    return {"items": [_record(row) for row in await import_sources.list_all(work)]}
+
+
+@IMPORT_SOURCES.endpoint(
+    "POST",
+    "",
+    "Create an import source",
+    request=CreateImportSourceRequest,
+    raises_later=True,
+    response=ImportSource,
+    status=201,
+    failures=frozenset({409}),
+)
+async def create_import_source(work: Work, request: EndpointRequest) -> Record:
+    """Create an import source, which reads public addresses and what the operator lists."""
+    values, problems = request.read_members(CreateImportSourceRequest)
+    return _record(
+        await import_sources.create(work, values, options_of(values, problems), problems)
+    )
+
+
+def options_of(values: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
+    """Return how the file of a source is read; nothing where the request has `problems`."""
+    if problems:
+        return {}
+    entity, given = values["entity"], values.get("mapping")
+    mapping = None if given is None else mapping_of(entity, given)
+    compressed = values.get("compressed") is True
+    return Layout(entity, values["format"], compressed, mapping).file_options()
+
+
+@IMPORT_SOURCES.endpoint("GET", "/{source}", "Fetch an import source", response=ImportSource)
+async def fetch_import_source(work: Work, request: EndpointRequest) -> Record:
+    """Return one import source, by ref or name."""
+    return _record(await import_sources.fetch(work, request.ref_or_text("source")))
+
+
+@IMPORT_SOURCES.endpoint(
+    "POST", "/{source}/run", "Read an import source now", response=ImportSource, status=202
+)
+async def run_import_source(work: Work, request: EndpointRequest) -> Record:
+    """Queue an import source to be read."""
+    return _record(await import_sources.start(work, request.ref_or_text("source")))
+
+
+@IMPORT_SOURCES.endpoint("DELETE", "/{source}", "Delete an import source", status=204)
+async def delete_import_source(work: Work, request: EndpointRequest) -> None:
+    """Delete an import source; what it imported stays."""
+    await import_sources.delete(work, request.ref_or_text("source"))
+
+
+def _record(row: Record) -> Record:
+    return {**row, "format": row["file_options"]["format"], "latest_import": row["import_ref"]}

@@ -1,0 +1,43 @@
+"""I12: import sources on the screens."""
+
+import re
+
+from calling import Api
+from visiting import Person
+
+PAGE = "/w/live/import-sources"
+
+
+def test_i12_a_source_is_created_read_and_deleted(owner: Person, analyst: Person, api: Api) -> None:
+    """Its columns are those of an earlier import; who may not import files only sees it."""
+    mapping = {"columns": {"Mail": ["identifiers.email"]}}
+    body = {"entity": "guests", "format": "csv", "mapping": mapping}
+    model = api.post("/innkeeper/v1/imports", json=body).json()["ref"]
+    assert f'value="{model}"' in owner.http.get(PAGE).text
+    form = {
+        **{"csrf": owner.csrf, "action": "create", "name": "Shop", "address": "shop.csv"},
+        **{"entity": "guests", "model": model, "mark_column": "n", "schedule": "cron"},
+        "cron": "*/15 * * * *",
+    }
+    refused = owner.http.post(PAGE, data={**form, "address": "/etc/passwd"})
+    assert refused.status_code == 400
+    assert "must be inside the folder of imports" in refused.text
+    assert owner.http.post(PAGE, data=form).status_code == 303
+    (source,) = [
+        each
+        for each in api.get("/innkeeper/v1/importSources").json()["items"]
+        if each["name"] == "Shop"
+    ]
+    assert (source["markColumn"], source["schedule"]) == ("n", "*/15 * * * *")
+    page = " ".join(owner.http.get(PAGE).text.split())
+    assert re.search(r"<strong>Shop</strong>.*shop\.csv.*not read yet", page)
+    form = {"csrf": owner.csrf, "source": source["ref"]}
+    assert owner.http.post(PAGE, data={**form, "action": "run"}).status_code == 303
+    assert "being read" in owner.http.get(PAGE).text
+    seen = analyst.http.get(PAGE).text
+    assert "Shop" in seen
+    assert "Read now" not in seen
+    refused = analyst.http.post(PAGE, data={**form, "csrf": analyst.csrf, "action": "delete"})
+    assert refused.status_code == 403
+    assert owner.http.post(PAGE, data={**form, "action": "delete"}).status_code == 303
+    assert "Shop" not in owner.http.get(PAGE).text.partition("page-head")[2]
