@@ -136,6 +136,8 @@ def examples(owner: Person, api: Api, site: Site) -> dict[str, str]:
     line = {"identifiers": [{"provider": "email", "id": f"undo-{one['ref']}@example.com"}]}
     httpx.put(imported["location"]["href"], content=json.dumps(line).encode()).raise_for_status()
     site.run_worker()
+    elsewhere = {"name": "forms", "address": "a.csv", "entity": "guests"}
+    assert api.post("/innkeeper/v1/importSources", json=elsewhere).is_success
     invited(site, f"somebody-{one['ref']}@example.com", Role.ANALYST)
     site.key()
     owner.post("/settings/oauth", action="create", name="x")
@@ -163,6 +165,7 @@ def examples(owner: Person, api: Api, site: Site) -> dict[str, str]:
         "/exports/{export}/edit": "/exports/letters/edit",
         "/exports/{export}": "/exports/letters",
         "/imports": "/imports",
+        "/import-sources": "/import-sources",
         "/imports/{import}": upload.headers["location"].removeprefix("/w/live"),
         "/imports/{import}/undo": f"/imports/{imported['ref']}/undo",
         "/quarantine": "/quarantine",

@@ -163,7 +163,9 @@ async def test_i12_a_schedule_queues_a_source_once(sources: Sources) -> None:
     assert (source["next_at"].hour, source["next_at"].minute) == (0, 30)
     async with sources.database.work("live", "test") as work:
         assert await import_sources.start_due(work) == 0
-        await work.connection.execute("UPDATE ws_live.import_sources SET next_at = now()")
+        await work.connection.execute(
+            "UPDATE ws_live.import_sources SET next_at = now() - interval '1 s'"
+        )
         for _ in range(2):
             # Due until it was read, so that a lost job is queued again.
             assert await import_sources.start_due(work) == 1
