@@ -1,7 +1,7 @@
 """The members of a mapping, as files and requests have them, and what is wrong with one."""
 
 import codecs
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Annotated, Any, Final
 
@@ -9,7 +9,7 @@ import msgspec
 import phonenumbers
 
 from innkeeper.errors import Problem
-from innkeeper.resources.kinds import ListOf, Text, Whole
+from innkeeper.resources.kinds import Kind, ListOf, Text, Whole
 from innkeeper.resources.payload_kinds import Checked, Described, MapOf, OneOrMany, one_of
 from innkeeper.resources.payloads import MOST_PROBLEMS, Payload, PayloadOf, read_members
 from innkeeper.rules.date_formats import format_fault
@@ -17,49 +17,42 @@ from innkeeper.rules.members import LONGEST_NAME, unknown_members
 from innkeeper.wire.bulk.cells import TYPES, is_zone
 from innkeeper.wire.bulk.targets import is_single, is_target, near_target
 
+_TEXT: Final = Text()
 _NOT_OF_FILES: Final = ("punycode", "idna", "unicode-escape", "raw-unicode-escape")
 """Codecs of texts that no file is written in; the first takes time in the square of its text."""
 
 
-def _encoding_fault(name: str) -> str | None:
+def _is_encoding(name: str) -> bool:
     try:
         # Raises for codecs that are not of text, such as zlib.
-        "".encode(name or "utf-8")
-        is_of_files = codecs.lookup(name or "utf-8").name not in _NOT_OF_FILES
+        "".encode(name)
+        return codecs.lookup(name).name not in _NOT_OF_FILES
     except (LookupError, ValueError):
-        is_of_files = False
-    return None if is_of_files else "is no encoding of files: say utf-8, cp1252 …"
+        return False
 
 
-def _delimiter_fault(text: str) -> str | None:
-    is_right = len(text) <= 1 and text not in ("\n", "\r", '"')
-    return None if is_right else "must be one character, such as ; or a tab"
+def _must_be(reason: str, is_right: Callable[[Any], bool], kind: Kind = _TEXT) -> Checked:
+    """Return the kind of values that are right, or empty."""
+    return Checked(kind, lambda value: None if not value or is_right(value) else reason)
 
 
-def _decimal_fault(text: str) -> str | None:
-    return None if text in ("", ".", ",") else 'must be "." or ","'
-
-
-def _zone_fault(name: str) -> str | None:
-    is_right = not name or is_zone(name)
-    return None if is_right else "must be the name of a time zone, such as Europe/Berlin"
-
-
-def _region_fault(code: str) -> str | None:
-    is_right = not code or code.upper() in phonenumbers.SUPPORTED_REGIONS
-    return None if is_right else "must be the code of a country, such as US"
-
-
-def _refuse_fault(what: str) -> str | None:
-    return None if what in ("", "row", "cell") else "must be row or cell"
-
-
-def _pivot_fault(year: int) -> str | None:
-    is_right = not year or 1000 <= year <= 9900
-    return None if is_right else "must be the first year of a century, such as 1930"
-
-
-_Texts = Annotated[dict[str, str], MapOf(Text())]
+_Texts = Annotated[dict[str, str], MapOf(_TEXT)]
+_DELIMITER: Final = _must_be(
+    "must be one character, such as ; or a tab", lambda text: len(text) == 1 and text not in '\n\r"'
+)
+_ENCODING: Final = _must_be("is no encoding of files: say utf-8, cp1252 …", _is_encoding)
+_DECIMAL: Final = _must_be('must be "." or ","', (".", ",").__contains__)
+_ZONE: Final = _must_be("must be the name of a time zone, such as Europe/Berlin", is_zone)
+_REGION: Final = _must_be(
+    "must be the code of a country, such as US",
+    lambda code: code.upper() in phonenumbers.SUPPORTED_REGIONS,
+)
+_REFUSE: Final = _must_be("must be row or cell", ("row", "cell").__contains__)
+_PIVOT: Final = _must_be(
+    "must be the first year of a century, such as 1930",
+    lambda year: 1000 <= year <= 9900,
+    Whole(),
+)
 
 
 class ImportMapping(Payload, kw_only=True):
@@ -96,25 +89,17 @@ class ImportMapping(Payload, kw_only=True):
         ListOf(ListOf(Text(), 2, shortest=2)),
         "[table, entry] of each entry that is missing: complete these before you use the mapping.",
     ] = msgspec.field(default_factory=list)
-    delimiter: Annotated[str, Checked(Text(), _delimiter_fault)] = ""
-    encoding: Annotated[str, Checked(Text(), _encoding_fault)] = ""
+    delimiter: Annotated[str, _DELIMITER] = ""
+    encoding: Annotated[str, _ENCODING] = ""
     header: Annotated[int, Whole(0, 1000), "Line that names the columns."] = 0
     sheet: Annotated[str, "Sheet of a workbook."] = ""
-    decimal: Annotated[str, Checked(Text(), _decimal_fault), "Mark before decimals: . or ,"] = ""
+    decimal: Annotated[str, _DECIMAL, "Mark before decimals: . or ,"] = ""
     timezone: Annotated[
-        str,
-        Checked(Text(), _zone_fault),
-        "Time zone of instants without an offset, such as Europe/Berlin.",
+        str, _ZONE, "Time zone of instants without an offset, such as Europe/Berlin."
     ] = ""
-    pivot: Annotated[
-        int,
-        Checked(Whole(), _pivot_fault),
-        "Earliest year that a two-digit year may mean, such as 1930.",
-    ] = 0
+    pivot: Annotated[int, _PIVOT, "Earliest year that a two-digit year may mean, such as 1930."] = 0
     region: Annotated[
-        str,
-        Checked(Text(), _region_fault),
-        "Country of phone numbers without a country code, such as US.",
+        str, _REGION, "Country of phone numbers without a country code, such as US."
     ] = ""
     nothing: Annotated[list[str], "Texts that mean an empty cell, such as NULL and N/A."] = (
         msgspec.field(default_factory=list)
@@ -124,7 +109,7 @@ class ImportMapping(Payload, kw_only=True):
     )
     refuse: Annotated[
         str,
-        Checked(Text(), _refuse_fault),
+        _REFUSE,
         "What is refused where a field does not accept a cell: row, or cell, without which the row "
         "is imported. By default row.",
     ] = ""
