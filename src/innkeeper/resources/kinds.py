@@ -299,17 +299,14 @@ class ListOf(Kind):
 
     def fits(self, value: Any) -> bool:
         """Whether a value is an array of the right length."""
-        most = self.longest
-        return (
-            isinstance(value, list)
-            and len(value) >= self.shortest
-            and (most is None or len(value) <= most)
-        )
+        if not isinstance(value, list):
+            return False
+        return self.shortest <= len(value) and (self.longest is None or len(value) <= self.longest)
 
     def read(self, value: Any) -> list[Any]:
-        if not isinstance(value, list):
-            raise ValueRefused("must be an array")
         if not self.fits(value):
+            if not isinstance(value, list):
+                raise ValueRefused("must be an array")
             raise ValueRefused(f"size must be between {self.shortest} and {self.longest}")
         read = []
         for index, element in enumerate(value):

@@ -1,7 +1,7 @@
 """Kinds of values that only endpoints of our own have."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -125,12 +125,14 @@ class Word(Kind):
     """One of a few words in any case, read as it is declared."""
 
     words: tuple[str, ...]
+    by_lower: dict[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_lower", {word.lower(): word for word in self.words})
 
     def read(self, value: Any) -> str:
-        if isinstance(value, str) and value.isascii():
-            for word in self.words:
-                if word.lower() == value.strip().lower():
-                    return word
+        if isinstance(value, str) and (word := self.by_lower.get(value.strip().lower())):
+            return word
         raise ValueRefused(f"value must be one of {','.join(self.words)}")
 
     def schema(self) -> Schema:

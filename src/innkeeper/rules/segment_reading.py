@@ -147,21 +147,21 @@ class DefinitionReader:
     def _with_values(
         self, rule: FilterRule, comparator: Comparator, values: Sequence[Any], at: str
     ) -> FilterRule | None:
-        rule = replace(rule, comparator=comparator)
         if comparator.test in ("past", "next", "plus", "minus"):
             reach = _reach(values)
             if reach is None:
                 reason = "must be a number and one of days, weeks, months, years"
                 self.problem(f"{at}values", reason)
                 return None
-            return replace(rule, values=reach)
+            return replace(rule, comparator=comparator, values=reach)
         if not self._check_number_of(values, comparator, at):
             return None
         try:
-            return replace(rule, values=tuple(_value(rule.type, value) for value in values))
+            read = tuple(_value(rule.type, value) for value in values)
         except ValueRefused as refused:
             self.problem(f"{at}values", refused.reason)
             return None
+        return replace(rule, comparator=comparator, values=read)
 
     def _check_number_of(self, values: Sequence[Any], comparator: Comparator, at: str) -> bool:
         if comparator.least <= len(values) <= comparator.most:
