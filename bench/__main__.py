@@ -4,8 +4,9 @@ import argparse
 import os
 import platform
 import re
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,8 +34,9 @@ tables (`bench/floor.py`), without validation, links or errors. The two are load
 machine that slows down slows both. The ratio is Innkeeper's requests per second divided by the
 floor's. The load generator runs on the same machine. PostgreSQL runs with fsync on.
 
-Each section states the load average of the machine. Above 2, other processes were running, and the
-ratios are more meaningful than the rates.
+Each section states the load average of the machine, at its start and its end. Above 2 at the start,
+other processes were running, and the ratios are more meaningful than the rates. The output of the
+command shows the same row of main's last page beside each row.
 """
 
 
@@ -56,6 +58,33 @@ def lines(asked: argparse.Namespace) -> Iterator[str]:
                 yield f"\n## {name.capitalize()}\n"
                 yield f"Load average of the machine at the start: {os.getloadavg()[0]:.1f}.\n"
                 yield from SECTIONS[name](bench)
+                yield f"\nLoad average at the end: {os.getloadavg()[0]:.1f}."
+
+
+def _last_page() -> str:
+    """The page on main, or as it is here where there is no such branch."""
+    shown = subprocess.run(
+        ["git", "show", f"main:docs/{PAGE.name}"], cwd=PAGE.parent, capture_output=True, check=False
+    )
+    return PAGE.read_text() if shown.returncode else shown.stdout.decode()
+
+
+def _keyed(text: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Lines with what names them as rows of a table: section, work and connections; or nothing."""
+    section, labels = "", 1
+    for line in text:
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if line.strip().startswith("## "):
+            section = line.strip()
+        is_row = cells and cells[-1][:1].isdigit()
+        if cells and not is_row and not cells[0].startswith("-"):
+            labels = 1 + ("connections" in cells)
+        yield (" | ".join([section, *cells[:labels]]) if is_row else "", line)
+
+
+def _beside(row: str | None) -> str:
+    """What to print after a row: the same row on main, from its second cell on."""
+    return "" if row is None else "  main: " + row.strip("| ").partition(" |")[2].strip()
 
 
 def _with_others(text: str) -> str:
@@ -79,8 +108,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     asked = parser.parse_args()
     written = []
-    for line in lines(asked):
-        print(line, flush=True)
+    before = {key: line for key, line in _keyed(_last_page().splitlines()) if key}
+    for key, line in _keyed(lines(asked)):
+        print(line + _beside(before.get(key)), flush=True)
         written.append(line)
     if asked.write:
         text = "\n".join([*written, ""])

@@ -16,6 +16,7 @@ from innkeeper.actions.identity import rule_settings, rulebook
 from innkeeper.rules.identity_keys import guest_keys
 from innkeeper.rules.identity_rules import Condition, IdentityRule, IdentityRules
 from innkeeper.store.database import Database
+from innkeeper.store.work import Work
 
 WORKSPACE: Final = "bench_people"
 SMALL, FULL = 20_000, 1_000_000
@@ -76,7 +77,7 @@ class Known:
 
 
 async def filled(dsn: str, number: int) -> list[Known]:
-    """The guests of the workspace, which is made and filled unless it has as many."""
+    """The guests of the workspace, which is made and filled unless it has exactly these."""
     people = _people(number)
     database = Database(dsn, pool_size=1, statement_timeout_ms=0)
     await database.open()
@@ -86,12 +87,28 @@ async def filled(dsn: str, number: int) -> list[Known]:
             if WORKSPACE not in names:
                 await workspaces.create(work, WORKSPACE)
         async with database.work(WORKSPACE) as work:
-            if (await work.one("guests.count_all") or {})["total"] < number:
+            if not (await work.one("guests.count_all") or {})["total"]:
                 await rule_settings.replace_rules(work, RULES)
                 await _fill(dsn, people, await rulebook.read(work))
+            await _check(work, people)
     finally:
         await database.close()
     return people
+
+
+async def _check(work: Work, people: list[Known]) -> None:
+    """Raise RuntimeError unless the workspace has these guests, of which a thousand are compared.
+
+    Guests that a measurement creates are further ones.
+    """
+    sample = random.Random(4).sample(people, min(1000, len(people)))
+    rows = await work.all("guest_writes.read", refs=[person.ref for person in sample])
+    stored = {row["ref"]: row["body"] for row in rows}
+    # A measurement adds to guests that it attaches contacts to, but does not rename them.
+    names = [(one.ref, one.first, one.last) for one in sample]
+    found = [(r, (b := stored.get(r, {})).get("first_name"), b.get("last_name")) for r, *_ in names]
+    if names != found or (await rulebook.read(work)).rules != RULES:
+        raise RuntimeError(f"{WORKSPACE} has other guests or rules: delete it to fill it again")
 
 
 async def served(server: Server) -> Server:
@@ -124,10 +141,11 @@ def _people(number: int) -> list[Known]:
 
 
 def _names(chance: random.Random, number: int, syllables: int) -> list[str]:
-    found: set[str] = set()
+    # A dict, which has an order: every run makes the same people.
+    found: dict[str, None] = {}
     while len(found) < number:
         length = syllables + (chance.random() < 0.4)
-        found.add("".join(chance.choices(_SYLLABLES, k=length)).capitalize())
+        found["".join(chance.choices(_SYLLABLES, k=length)).capitalize()] = None
     return sorted(found, key=lambda name: chance.random())
 
 
