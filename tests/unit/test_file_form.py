@@ -133,7 +133,7 @@ def test_i1_500_columns(rows_of: Made) -> None:
         (b'E,N\na,ok\nb,"24 inch\nc,ok\nd,ok\n', OPEN_QUOTE),
         (b'E,N\n"p\nq","x\ny\n1,2\n', OPEN_QUOTE),
         (b'E,N\na,"b"c\n', "line 2: a cell goes on after its closing quote"),
-        (gzip.compress(b"E,N\na,b\n" * 99)[:-9], "the compressed file ends too early"),
+        (gzip.compress(b"E,N\na,b\n" * 99, mtime=0)[:-9], "the compressed file ends too early"),
         (zstd.compress(b"E,N\na,b\n" * 99)[:-5], "the compressed file ends too early"),
         (b"a@x.example,Ann\nb@x.example,Bo\n", "line 1: contains values, not column names"),
         (b"%PDF-1.4", "it is a PDF document"),
