@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 40
 """Most columns that a command lists."""
+_SHOWN_ROWS: Final = 3
+_SHOWN_CHARACTERS: Final = 200
 
 
 @dataclass(frozen=True)
@@ -177,9 +180,21 @@ def _show(name: str, suggestion: "Suggestion") -> None:
         print(f"  {note}", file=sys.stderr)
 
 
+def _show_first_rows(layout: "Layout", path: Path) -> None:
+    """Print the first rows of a table, before more of it is read; raises `Unreadable`."""
+    from innkeeper.store.file_form import SAMPLE_BYTES, form_of_file
+
+    layout = replace(layout, form=form_of_file(path, layout.choices(), budget=SAMPLE_BYTES))
+    with layout.table(path) as (columns, rows):
+        for number, row in islice(rows, _SHOWN_ROWS):
+            cells = " | ".join(str(row.get(column) or "") for column in columns[:_SHOWN])
+            print(f"  line {number}: {cells[:_SHOWN_CHARACTERS]}", flush=True)
+
+
 async def write_suggestion(work: "Work", options: MappingOptions, name: str) -> None:
     """Write a suggested mapping beside a file."""
     from innkeeper.store.readers import Unreadable
+    from innkeeper.wire.bulk.batch_files import FIRST_LOOK
     from innkeeper.wire.bulk.sample import read_sample
 
     if is_elsewhere(name):
@@ -188,12 +203,16 @@ async def write_suggestion(work: "Work", options: MappingOptions, name: str) -> 
     if path.exists():
         raise OperatorError(f"{path} exists already: delete it to get a new suggestion.")
     try:
-        layout, survey = options.stored(name)[1].surveyed(Path(name))
-        sample = read_sample(layout, Path(name))
+        layout = options.stored(name)[1]
+        _show_first_rows(layout, Path(name))
+        layout, survey = layout.surveyed(Path(name), limit=FIRST_LOOK)
+        sample = read_sample(layout, Path(name), FIRST_LOOK.rows)
     except Unreadable as error:
         raise OperatorError(f"{name} cannot be read: {error}.") from error
     except OSError as error:
         raise OperatorError(f"{name} cannot be read: {error.strerror}.") from error
+    for note in layout.form.notes if layout.form else ():
+        print(f"innkeeper: {name}: {note}", file=sys.stderr)
     suggestion = await _suggest(work, options.what, sample, survey)
     path.write_text(suggestion.mapping_file(), encoding="utf-8")
     print(f"{path}: edit it, then import {name} again.")

@@ -21,7 +21,7 @@ from innkeeper.store.files import Files
 from innkeeper.store.limited_streams import LimitedStream, TooLong
 from innkeeper.store.readers import Chunk, Unreadable, expanded, readable
 from innkeeper.web.ui.import_form import SAMPLE
-from innkeeper.wire.bulk.batch_files import PACKED, TABLES, Layout, LookLimit, guessed_format
+from innkeeper.wire.bulk.batch_files import FIRST_LOOK, PACKED, TABLES, Layout, guessed_format
 from innkeeper.wire.bulk.mapping import ColumnMapping
 from innkeeper.wire.bulk.presets import find_preset, read_presets
 from innkeeper.wire.bulk.rejected_rows import ReasonCounts, Refusal, RejectedRows
@@ -31,8 +31,6 @@ from innkeeper.wire.bulk.survey import TableSurvey
 
 HEAD_BYTES: Final = 1 << 20
 """Bytes at the start of a file that a page reads for its first rows."""
-FIRST_LOOK: Final = LookLimit(rows=100_000, size=32 << 20)
-"""How much of a file is looked at before its page is shown; an import reads all of it first."""
 _BLOCK: Final = 1 << 20
 _MOST_SAMPLES: Final = 8
 _LARGEST_SAMPLE: Final = 1 << 20

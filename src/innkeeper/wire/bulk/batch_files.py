@@ -64,6 +64,10 @@ class LookLimit:
     """Bytes of text, decompressed."""
 
 
+FIRST_LOOK: Final = LookLimit(rows=20_000, size=8 << 20)
+"""How much of a file is looked at to suggest a mapping; an import reads all of it first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The layout of a file of records."""

@@ -27,10 +27,11 @@ class TableSample:
     lines: list[int] = field(default_factory=list)
 
 
-def read_sample(layout: Layout, path: Path) -> TableSample:
-    """Read a sample of a table by its layout, which is prepared; raises `Unreadable`."""
+def read_sample(layout: Layout, path: Path, most: int = MOST_ROWS) -> TableSample:
+    """Read a sample of the first `most` rows of a table by its layout, which is prepared; raises
+    `Unreadable`."""
     with layout.table(path) as (columns, rows):
-        numbered = _sample(rows)
+        numbered = _sample(islice(rows, most))
     return TableSample(columns, [row for _, row in numbered], [number for number, _ in numbered])
 
 
@@ -55,6 +56,4 @@ def _sample(rows: Iterator[tuple[int, dict[str, Any]]]) -> list[tuple[int, dict[
             others.append(row)
         elif (position := random.randrange(number - FIRST_ROWS)) < OTHER_ROWS:
             others[position] = row
-        if number == MOST_ROWS:
-            break
     return first + sorted(others, key=lambda one: one[0])
