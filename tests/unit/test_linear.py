@@ -79,7 +79,7 @@ def test_f1_queries_of_streams(takes_message: bool, start: bytes, repeated: byte
 @pytest.mark.parametrize("repeated", [b"a&", b"&", b"expand=a&", b"name=x&", b"%41", b"sort=a::b|"])
 def test_f1_queries_of_rest(repeated: bytes) -> None:
     def read(query: bytes) -> None:
-        pagination.wanted(OPEN_GUEST, pagination.parse_query(b"sort=" + query))
+        pagination.parse_page(OPEN_GUEST, pagination.parse_query(b"sort=" + query))
 
     assert_linear(tolerant(read), repeated)
 

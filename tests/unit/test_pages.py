@@ -7,7 +7,7 @@ import pytest
 from innkeeper.actions.paging import PageRequest
 from innkeeper.errors import Invalid
 from innkeeper.wire.dialects.official import GUEST, GUEST_EXTENSION
-from innkeeper.wire.pagination import NoHit, envelope, expansion, parse_query, wanted
+from innkeeper.wire.pagination import NoHit, envelope, expansion, parse_page, parse_query
 
 URL = "https://host/v2.1/guests"
 
@@ -53,7 +53,7 @@ def test_what_is_asked_of_a_list() -> None:
         "identifiers.id": "i",
         "shoeSize": "44",
     }
-    assert wanted(GUEST, query) == PageRequest(
+    assert parse_page(GUEST, query) == PageRequest(
         20,
         100,
         {"email": "a@b.co", "identifier": ("p", "i")},
@@ -64,18 +64,18 @@ def test_what_is_asked_of_a_list() -> None:
 
 def test_nothing_asked_is_the_first_ten() -> None:
     """L-3, L-4, L-10."""
-    assert wanted(GUEST, {}) == PageRequest(0, 10, {}, (), False)
+    assert parse_page(GUEST, {}) == PageRequest(0, 10, {}, (), False)
 
 
 def test_a_list_without_an_order_of_its_own_ignores_sort() -> None:
     """G-11: an unknown parameter."""
-    assert wanted(GUEST_EXTENSION, {"sort": "x::y"}).sort == ()
+    assert parse_page(GUEST_EXTENSION, {"sort": "x::y"}).sort == ()
 
 
 def test_every_problem_of_a_query_is_named() -> None:
     """L-3, L-6, L-11, G-10."""
     with pytest.raises(Invalid) as invalid:
-        wanted(GUEST, {"offset": "-1", "limit": "x", "sort": "x", "identifiers.id": "i"})
+        parse_page(GUEST, {"offset": "-1", "limit": "x", "sort": "x", "identifiers.id": "i"})
     fields = [problem.field for problem in invalid.value.problems]
     assert fields == ["offset", "limit", "sort", "identifiers.provider"]
 
@@ -83,9 +83,9 @@ def test_every_problem_of_a_query_is_named() -> None:
 def test_a_filter_that_cannot_be_stored_finds_nothing() -> None:
     """CT-8: and only a filter."""
     with pytest.raises(NoHit) as none:
-        wanted(GUEST, {"email": "\x00", "limit": "3"})
-    assert none.value.wanted.limit == 3
-    assert wanted(GUEST, {"shoe": "\x00"}) == PageRequest()
+        parse_page(GUEST, {"email": "\x00", "limit": "3"})
+    assert none.value.page_request.limit == 3
+    assert parse_page(GUEST, {"shoe": "\x00"}) == PageRequest()
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_link_repeats_what_narrows_the_list() -> None:
 def test_f1_a_sort_key_counts_once() -> None:
     """F1: 64 KB of one key are one column of a statement, and one problem."""
     many = "|".join(["createdAt::DESC", *["createdAt"] * 5000])
-    assert wanted(GUEST, {"sort": many}).sort == (("created_at", True),)
+    assert parse_page(GUEST, {"sort": many}).sort == (("created_at", True),)
     with pytest.raises(Invalid) as refused:
-        wanted(GUEST, {"sort": "|".join(["x", "y", "createdAt::UP"] * 5000)})
+        parse_page(GUEST, {"sort": "|".join(["x", "y", "createdAt::UP"] * 5000)})
     assert len(refused.value.problems) == 2

@@ -58,9 +58,9 @@ class MappingOptions:
                 raise OperatorError(f"{path} is not UTF-8. Save it as UTF-8.") from error
             what, mapping = read_mapping(self.what, text, str(path))
         if self.sheet or self.refuse:
-            given = mapping or ColumnMapping({})
-            sheet, refuse = self.sheet or given.sheet, self.refuse or given.refuse
-            mapping = replace(given, sheet=sheet, refuse=refuse)
+            explicit = mapping or ColumnMapping({})
+            sheet, refuse = self.sheet or explicit.sheet, self.refuse or explicit.refuse
+            mapping = replace(explicit, sheet=sheet, refuse=refuse)
         return what, Layout(what or "", self.form or guessed or "csv", compressed, mapping)
 
 

@@ -30,14 +30,14 @@ _instances: dict[tuple[int, str], "Connection"] = {}
 _making = threading.Lock()
 
 
-def instance(settings: Settings, place: Files, *, upkeep: bool = False) -> "Connection":
+def instance(settings: Settings, lake_files: Files, *, upkeep: bool = False) -> "Connection":
     """Return this process's DuckDB for queries, or the small one for maintenance; created on first
     use."""
     import duckdb  # noqa: PLC0415 - 43 MB that an idle process does not spend
 
     megabytes = settings.lake_maintenance_mb if upkeep else settings.lake_memory_mb
     threads = 1 if upkeep and megabytes < _ONE_THREAD else os.cpu_count() or 1
-    key = (megabytes, place.address)
+    key = (megabytes, lake_files.address)
     spill = str(named(settings, f"lake-{megabytes}"))
     with _making:
         database = _instances.get(key)
@@ -53,16 +53,18 @@ def instance(settings: Settings, place: Files, *, upkeep: bool = False) -> "Conn
                 }
             )
             database.execute("SET parquet_metadata_cache = true")
-            if not place.is_local:
-                database.register_filesystem(place.filesystem)
+            if not lake_files.is_local:
+                database.register_filesystem(lake_files.filesystem)
             _instances[key] = database
     return database
 
 
 @contextmanager
-def connected(settings: Settings, place: Files, *, upkeep: bool = False) -> Iterator["Connection"]:
+def connected(
+    settings: Settings, lake_files: Files, *, upkeep: bool = False
+) -> Iterator["Connection"]:
     """Open a connection with its own temporary tables; with `upkeep` it has little memory."""
-    connection = instance(settings, place, upkeep=upkeep).cursor()
+    connection = instance(settings, lake_files, upkeep=upkeep).cursor()
     try:
         connection.execute("SET TimeZone = 'UTC'")
         yield connection
@@ -70,16 +72,18 @@ def connected(settings: Settings, place: Files, *, upkeep: bool = False) -> Iter
         connection.close()
 
 
-def run_maintenance(settings: Settings, place: Files, act: "Callable[[Connection], Made]") -> Made:
+def run_maintenance(
+    settings: Settings, lake_files: Files, act: "Callable[[Connection], Made]"
+) -> Made:
     """Run maintenance with little memory; `act` runs again with the memory of a query if long
     records need it."""
     import duckdb  # noqa: PLC0415 - 43 MB that an idle process does not spend
 
     try:
-        with connected(settings, place, upkeep=True) as connection:
+        with connected(settings, lake_files, upkeep=True) as connection:
             return act(connection)
     except duckdb.OutOfMemoryException:
-        with connected(settings, place) as connection:
+        with connected(settings, lake_files) as connection:
             return act(connection)
 
 

@@ -59,12 +59,12 @@ async def flush(work: Work, most: int = CHUNK) -> Flushed:
 
 async def flush_all(work: Work, most: int = CHUNK) -> int:
     """Flush until no change is pending; return the number of changes."""
-    taken = 0
+    count = 0
     while changes := (await flush(work, most)).changes:
-        taken += changes
+        count += changes
         if changes < most:
             break
-    return taken
+    return count
 
 
 async def _flush(work: Work, most: int, folder: Path) -> Flushed:
@@ -85,31 +85,31 @@ async def _flush(work: Work, most: int, folder: Path) -> Flushed:
 
 
 def _write(settings: Settings, prefix: tuple[str, Any, int], lines: Lines) -> list[Written]:
-    place = storage(settings)
+    lake_files = storage(settings)
     return engine.run_maintenance(
-        settings, place, lambda lent: write_lines(lent, place, prefix, lines)
+        settings, lake_files, lambda lent: write_lines(lent, lake_files, prefix, lines)
     )
 
 
 def write_lines(
-    connection: Any, place: Files, prefix: tuple[str, Any, int], lines: Lines
+    connection: Any, lake_files: Files, prefix: tuple[str, Any, int], lines: Lines
 ) -> list[Written]:
     """Write a file for each table with rows. `prefix`: workspace, folder, sequence."""
     workspace, folder, sequence = prefix
     files = []
     for name, path in lines.paths.items():
         if name == CHANGES:
-            files += _write_changes(connection, place, prefix, path)
+            files += _write_changes(connection, lake_files, prefix, path)
             continue
         target = new_path(workspace, folder, name, sequence)
         if name == MERGED:
-            written = write_rows(connection, place, target, engine.merged_rows(path))
+            written = write_rows(connection, lake_files, target, engine.merged_rows(path))
             files.append(Written(target, name, GUESTS.kind, *written))
             continue
         table = BY_NAME[name]
         rows = engine.typed_rows(table, path, sequence)
         order = ", ".join(map(engine.quoted, table.sort))
-        written = write_rows(connection, place, target, f"{rows} ORDER BY {order}")
+        written = write_rows(connection, lake_files, target, f"{rows} ORDER BY {order}")
         files.append(Written(target, name, table.kind, *written))
     return files
 

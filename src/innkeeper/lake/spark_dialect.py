@@ -77,8 +77,8 @@ def _api_time(write: Any, arguments: list[exp.Expr]) -> str:
 
 _OWN: Final[dict[str, Callable[[Any, list[exp.Expr]], str]]] = {
     "json_type": _json_type,
-    "json_extract_string": lambda write, given: _member(write, given, "string"),
+    "json_extract_string": lambda write, arguments: _member(write, arguments, "string"),
     "strftime": _api_time,
     # The rows of a table as structures in one list.
-    "list": lambda write, given: f"COLLECT_LIST(STRUCT({write.sql(given[0])}.*))",
+    "list": lambda write, arguments: f"COLLECT_LIST(STRUCT({write.sql(arguments[0])}.*))",
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from innkeeper.errors import Invalid, Problem
 from innkeeper.lake import duckdb as engine
-from innkeeper.lake import sql_positions as places
+from innkeeper.lake import sql_positions as positions
 from innkeeper.lake.sql_jobs import FIELD
 from innkeeper.lake.sql_names import rename_ctes, resolved_cte
 from innkeeper.lake.tables import BY_NAME
@@ -59,17 +59,17 @@ def checked(text: str) -> "exp.Query":
         trees = [each for each in read if each and not isinstance(each, exp.Semicolon)]
         tree = trees[0] if len(trees) == 1 else None
         if not isinstance(tree, exp.Select | exp.SetOperation):
-            second = places.of_node(trees[1], text) if len(trees) > 1 else None
+            second = positions.of_node(trees[1], text) if len(trees) > 1 else None
             raise refused("must be one SELECT statement", second or (1, 1))
         _check(tree, text)
     except SqlglotError as error:
         reason = str(error).splitlines()[0].partition(" Line ")[0].rstrip(".")
-        raise refused(f"is not SQL: {reason}", places.of_parse_error(error, text)) from None
+        raise refused(f"is not SQL: {reason}", positions.of_parse_error(error, text)) from None
     except RecursionError:
         raise refused("is too deep") from None
     names = [name.lower() for name in tree.named_selects]
     if "guest_ref" not in names and "*" not in names:
-        raise refused("must return a column guest_ref", places.of_node(tree, text))
+        raise refused("must return a column guest_ref", positions.of_node(tree, text))
     rename_ctes(tree)
     return tree
 
@@ -94,7 +94,7 @@ def _check(tree: "exp.Query", text: str) -> None:
         if node.depth > DEEPEST:
             raise refused("is too deep")
         if reason:
-            raise refused(reason, places.of_node(node, text))
+            raise refused(reason, positions.of_node(node, text))
 
 
 def _readable(node: "exp.Table") -> bool:
@@ -128,9 +128,9 @@ def _spelt(node: "exp.Func") -> str:
     return next((name.lower() for name in names if name.lower() in _FUNCTIONS), names[0].lower())
 
 
-def refused(reason: str, place: places.Place | None = None) -> Invalid:
+def refused(reason: str, position: positions.Position | None = None) -> Invalid:
     """A problem of the text, with its position."""
-    return Invalid(Problem(FIELD, reason, position=place))
+    return Invalid(Problem(FIELD, reason, position=position))
 
 
 def bound(tree: "exp.Query", text: str) -> None:
@@ -151,17 +151,20 @@ def bound(tree: "exp.Query", text: str) -> None:
         connection.execute("SET lock_configuration = true")
         _describe(connection, tree.sql(dialect="duckdb"))
     except duckdb.Error as error:
-        place = None
+        position = None
         try:
             # As it was typed, for the sake of lines and columns.
             _describe(connection, text.strip().rstrip(";"))
         except duckdb.Error as typed:
             skipped = len(text) - len(text.lstrip())
-            place = places.of_pointer(str(typed), text.strip(), lines_before=1)
-            if place is not None:
-                line, column = places.of_offset(text, skipped)
-                place = (line + place[0] - 1, place[1] + (column - 1 if place[0] == 1 else 0))
-        raise refused(first_sentence(error), place) from None
+            position = positions.of_pointer(str(typed), text.strip(), lines_before=1)
+            if position is not None:
+                line, column = positions.of_offset(text, skipped)
+                position = (
+                    line + position[0] - 1,
+                    position[1] + (column - 1 if position[0] == 1 else 0),
+                )
+        raise refused(first_sentence(error), position) from None
     finally:
         connection.close()
 

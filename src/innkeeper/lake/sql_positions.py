@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from sqlglot import exp
 
-Place = tuple[int, int]
+Position = tuple[int, int]
 """Line and column, from 1, counted in characters."""
 
 _MISSING: Final = re.compile(r" from \d+:(\d+)")
 _LINE_LENGTH_MAX: Final = re.compile(r"LINE (\d+): (.*)")
 
 
-def of_offset(text: str, offset: int) -> Place:
+def of_offset(text: str, offset: int) -> Position:
     """Return the position of the character at an offset."""
     before = text[: max(0, min(offset, len(text)))]
     return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
-def of_node(node: "exp.Expr", text: str) -> Place | None:
+def of_node(node: "exp.Expr", text: str) -> Position | None:
     """Return the position of the first word of a node, or of the smallest part around it that has
     one."""
     around: Any = node
@@ -32,7 +32,7 @@ def of_node(node: "exp.Expr", text: str) -> Place | None:
     return None
 
 
-def of_parse_error(error: Exception, text: str) -> Place:
+def of_parse_error(error: Exception, text: str) -> Position:
     """Return where SQLGlot stopped parsing: at a word, or at an unclosed quote or bracket."""
     fault = (getattr(error, "errors", None) or [{}])[0]
     if fault.get("line"):
@@ -42,7 +42,7 @@ def of_parse_error(error: Exception, text: str) -> Place:
     return of_offset(text, int(missing[1]) if missing else len(text))
 
 
-def of_pointer(message: str, text: str, lines_before: int) -> Place | None:
+def of_pointer(message: str, text: str, lines_before: int) -> Position | None:
     """Return the position that DuckDB's message points to, in a text that started some lines
     further down.
 

@@ -175,14 +175,14 @@ class _Adapted:
 def with_options(dsn: str, statement_timeout_ms: int = 0) -> str:
     """Add the options that all our connections need to an address, after the options of its
     owner."""
-    given: dict[str, Any] = conninfo_to_dict(dsn)
-    options = f"{given.get('options') or ''} -c TimeZone=UTC"
+    parameters: dict[str, Any] = conninfo_to_dict(dsn)
+    options = f"{parameters.get('options') or ''} -c TimeZone=UTC"
     if statement_timeout_ms:
         options += f" -c statement_timeout={statement_timeout_ms}"
     own = {"options": options.strip()}
-    if "application_name" not in given:
+    if "application_name" not in parameters:
         own["application_name"] = "innkeeper"
-    if "connect_timeout" not in given:
+    if "connect_timeout" not in parameters:
         own["connect_timeout"] = "5"
     return make_conninfo(dsn, **own)
 

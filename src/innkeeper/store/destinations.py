@@ -135,8 +135,8 @@ class Destination:
 def destination_of(settings: Settings, url: object) -> Destination:
     """Parse a destination; raises `BadDestination`."""
     own = _parse(str(settings.data / OWN))
-    place = _place_of(url, own)
-    if below := _below((own, *allowed_destinations(settings)), place):
+    location = _place_of(url, own)
+    if below := _below((own, *allowed_destinations(settings)), location):
         return below
     raise BadDestination(
         "must be a folder inside the folder of exports, such as weekly, or below a place that the "
@@ -148,11 +148,11 @@ def import_source_of(settings: Settings, url: object, *, is_free: bool = False) 
     """Open a folder below a root as a descriptor, creating missing folders. A symbolic link in the
     path is an error, also if it is created meanwhile."""
     own = _parse(str(settings.data / OWN_IMPORTS))
-    place = _place_of(url, own)
+    location = _place_of(url, own)
     if is_free:
-        return Destination(DestinationPath(place.scheme, place.parts[:1]), place.parts[1:])
+        return Destination(DestinationPath(location.scheme, location.parts[:1]), location.parts[1:])
     allowed = _listed(settings.import_sources, "import_sources")
-    if below := _below((own, *allowed), place):
+    if below := _below((own, *allowed), location):
         return below
     raise BadDestination(
         "must be inside the folder of imports, such as daily/people.csv, or below a place that the "
@@ -160,9 +160,9 @@ def import_source_of(settings: Settings, url: object, *, is_free: bool = False) 
     )
 
 
-def _below(roots: Iterable[DestinationPath], place: DestinationPath) -> Destination | None:
-    root = next((each for each in roots if each.holds(place)), None)
-    return Destination(root, place.parts[len(root.parts) :]) if root else None
+def _below(roots: Iterable[DestinationPath], location: DestinationPath) -> Destination | None:
+    root = next((each for each in roots if each.holds(location)), None)
+    return Destination(root, location.parts[len(root.parts) :]) if root else None
 
 
 def _place_of(url: object, own: DestinationPath) -> DestinationPath:

@@ -56,8 +56,8 @@ async def list_files(settings: Settings, address: str, *, is_free: bool) -> list
     """List the files below a prefix, those that changed first first; raises `DownloadFailed`."""
 
     def read() -> list[RemoteFile]:
-        place = import_source_of(settings, address, is_free=is_free)
-        files = [RemoteFile(*each) for _, each in zip(range(MOST_FILES), place.listed())]  # noqa: B905
+        import_source = import_source_of(settings, address, is_free=is_free)
+        files = [RemoteFile(*each) for _, each in zip(range(MOST_FILES), import_source.listed())]  # noqa: B905
         return sorted(files, key=lambda one: (one.changed, one.name))
 
     files: list[RemoteFile] = await _reached(address, _LIST_SECONDS, read)
@@ -96,8 +96,8 @@ async def download(
         return response.headers
 
     def copy() -> None:
-        place = import_source_of(settings, address, is_free=is_free)
-        with (place.file(name) if name else place).open() as source:
+        import_source = import_source_of(settings, address, is_free=is_free)
+        with (import_source.file(name) if name else import_source).open() as source:
             size = 0
             while block := source.read(_BLOCK):
                 size += len(block)

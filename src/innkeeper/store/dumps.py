@@ -51,8 +51,10 @@ def dump(dsn: str, target: Path, progress: Progress) -> None:
     try:
         # Whoever reads it reads everything: nobody else may.
         with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            with _running([tool, "--format=custom", *_PLAINLY, *schemas], dsn, stdout=PIPE) as made:
-                _pump(_output(made), file, progress)
+            with _running(
+                [tool, "--format=custom", *_PLAINLY, *schemas], dsn, stdout=PIPE
+            ) as process:
+                _pump(_output(process), file, progress)
             file.flush()
             os.fsync(file.fileno())
         half.replace(target)

@@ -14,14 +14,14 @@ _stuck: dict[str, Future[Any]] = {}
 """Calls that timed out and have not ended yet, by the location they work on."""
 
 
-async def outside(act: Callable[..., Result], *given: Any) -> Result:
+async def outside(act: Callable[..., Result], *arguments: Any) -> Result:
     """Run a call that may wait long for another system, in a thread."""
-    return await asyncio.wrap_future(_threads.submit(act, *given))
+    return await asyncio.wrap_future(_threads.submit(act, *arguments))
 
 
 async def within(
     seconds: float,
-    place: str,
+    location: str,
     act: Callable[[], Result],
     *,
     moved: Callable[[], float] | None = None,
@@ -33,10 +33,10 @@ async def within(
     A call that timed out may still end: then its effect is undone. Until it ends, further calls for
     the same location raise TimeoutError as well.
     """
-    stuck = _stuck.get(place)
+    stuck = _stuck.get(location)
     if stuck is not None and not stuck.done():
         raise TimeoutError("an earlier attempt has not ended yet")
-    _stuck.pop(place, None)
+    _stuck.pop(location, None)
     attempt = _Attempt(act, undo)
     began = time.monotonic()
     future = _threads.submit(attempt.run)
@@ -47,7 +47,7 @@ async def within(
             return waiting.result()
         is_late = time.monotonic() - (moved() if moved else began) > seconds
         if is_late and attempt.give_up():
-            _stuck[place] = future
+            _stuck[location] = future
             waiting.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             raise TimeoutError(f"no data was transferred for {seconds:g} seconds")
 
@@ -64,12 +64,12 @@ class _Attempt(Generic[Result]):
 
     def run(self) -> Result:
         """Run the call; after a timeout its result and errors are ignored."""
-        made = self._act()
+        result = self._act()
         with self._turn:
             self._ended = True
             if self._given_up:
                 self._undo()
-        return made
+        return result
 
     def give_up(self) -> bool:
         """Mark the call as timed out; return whether it was still running."""

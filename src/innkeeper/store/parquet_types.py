@@ -47,10 +47,10 @@ def _instant(value: str) -> str:
 
 def _struct(kind: Any, value: str, depth: int) -> str:
     members = [(name, f"struct_extract({value}, {_text(name)})", of) for name, of in kind.children]
-    made = [(name, member, json_ready(of, member, depth)) for name, member, of in members]
-    if all(member == ready for _, member, ready in made):
+    converted = [(name, member, json_ready(of, member, depth)) for name, member, of in members]
+    if all(member == ready for _, member, ready in converted):
         return value
-    packed = ", ".join(f"{quoted(name)} := {ready}" for name, _, ready in made)
+    packed = ", ".join(f"{quoted(name)} := {ready}" for name, _, ready in converted)
     return f"CASE WHEN {value} IS NOT NULL THEN struct_pack({packed}) END"
 
 

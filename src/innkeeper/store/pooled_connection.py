@@ -99,14 +99,14 @@ class PooledConnection(psycopg.AsyncConnection[DictRow]):
             self._unwatch()
             return await super().wait(gen, interval, timeout)
         try:
-            wanted = next(gen)
+            wait_for = next(gen)
         except StopIteration as end:
             # psycopg lets other tasks run now and then where nothing blocks.
             return await super().wait(_returning(end.value))
         try:
-            while not wanted & Wait.W:
+            while not wait_for & Wait.W:
                 await self._readable()
-                wanted = gen.send(Ready.R)
+                wait_for = gen.send(Ready.R)
         except StopIteration as end:
             result: Result = end.value
             return result
@@ -118,7 +118,7 @@ class PooledConnection(psycopg.AsyncConnection[DictRow]):
             self._unwatch()
             raise
         self._unwatch()
-        return await super().wait(_resumed(gen, wanted), interval)
+        return await super().wait(_resumed(gen, wait_for), interval)
 
     async def close(self) -> None:
         """Close the connection; a statement that is waiting fails."""
@@ -184,11 +184,11 @@ def _returning(value: Result) -> PQGen[Result]:
     yield Wait.R
 
 
-def _resumed(gen: PQGen[Result], wanted: Wait) -> PQGen[Result]:
-    """The rest of a generator that waits for `wanted`."""
+def _resumed(gen: PQGen[Result], wait_for: Wait) -> PQGen[Result]:
+    """The rest of a generator that waits for `wait_for`."""
     try:
         while True:
-            wanted = gen.send((yield wanted))
+            wait_for = gen.send((yield wait_for))
     except StopIteration as end:
         result: Result = end.value
         return result

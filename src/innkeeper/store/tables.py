@@ -51,16 +51,16 @@ def column_names(header: Iterable[Any]) -> list[str]:
         cells.pop()
     if len(cells) > MOST_COLUMNS:
         raise Unreadable(f"it has more than {MOST_COLUMNS:,} columns")
-    given, taken, next_numbers = set(cells), set[str](), dict[str, int]()
+    in_header, used, next_numbers = set(cells), set[str](), dict[str, int]()
     for position, cell in enumerate(cells, 1):
         name = cell or f"Column {position}"
-        if name in taken:
+        if name in used:
             stem = cell or "Column"
             number = next_numbers.get(stem, 2)
-            while (name := f"{stem} {number}") in taken or name in given:
+            while (name := f"{stem} {number}") in used or name in in_header:
                 number += 1
             next_numbers[stem] = number + 1
-        taken.add(name)
+        used.add(name)
         names.append(name)
     return names
 

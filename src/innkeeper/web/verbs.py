@@ -140,9 +140,9 @@ async def list_(work: Work, call: ResourceRequest) -> ApiResponse:
     view = call.view
     require_for_query(view, call.query, call.scopes)
     try:
-        page_request = pagination.wanted(view, call.query)
+        page_request = pagination.parse_page(view, call.query)
     except pagination.NoHit as none:
-        return _page(call, none.wanted, Page([], 0), [])
+        return _page(call, none.page_request, Page([], 0), [])
     paged = any(name in call.query for name in pagination.PAGING)
     as_array = view.shape is ListShape.ARRAY or (
         view.shape is ListShape.ARRAY_UNLESS_PAGED and not paged

@@ -62,7 +62,7 @@ def item_text_encoder(view: View) -> ItemText | None:
     def encode_item(record: Record, base: bytes) -> msgspec.Raw:
         for name, show in shows:
             if name in record:
-                record[name] = _shown(record[name], show)
+                record[name] = _convert(record[name], show)
         shape = (base, *record)
         text, values = prepared.get(shape) or prepare(shape)
         try:
@@ -78,16 +78,16 @@ def _literal(text: str | bytes) -> bytes:
     return (text.encode() if isinstance(text, str) else text).replace(b"%", b"%%")
 
 
-def _without_null(record: Record, shown: Collection[str]) -> Record:
-    """Return a record with null as JSON; a value that is shown as none is left out."""
+def _without_null(record: Record, converted: Collection[str]) -> Record:
+    """Return a record with null as JSON; a value that converts to None is left out."""
     return {
         name: b"null" if value is None else value
         for name, value in record.items()
-        if value is not None or name not in shown
+        if value is not None or name not in converted
     }
 
 
-def _shown(value: Any, show: Show) -> bytes | None:
+def _convert(value: Any, show: Show) -> bytes | None:
     """Return a value as a view shows it; None leaves the member out."""
-    shown = show(decode_value(value))
-    return None if shown is None else encode(shown)
+    converted = show(decode_value(value))
+    return None if converted is None else encode(converted)

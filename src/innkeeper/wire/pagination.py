@@ -34,7 +34,7 @@ class NoHit(Exception):
 
     def __init__(self, page_request: PageRequest) -> None:
         super().__init__()
-        self.wanted = page_request
+        self.page_request = page_request
 
 
 def parse_query(raw: bytes) -> dict[str, str]:
@@ -49,7 +49,7 @@ def parse_query(raw: bytes) -> dict[str, str]:
     return query
 
 
-def wanted(view: View, query: Query) -> PageRequest:
+def parse_page(view: View, query: Query) -> PageRequest:
     """Parse the requested page; raises `Invalid` (L-3 to L-6), `NoHit`."""
     problems: list[Problem] = []
     window = read_window(query, problems)

@@ -32,7 +32,7 @@ UNKNOWN: Final = "unknown"
 Records = Sequence[TransferredRecord]
 
 
-async def transfer_rules(work: Work, wanted: Sequence[IdentityRule]) -> int:
+async def transfer_rules(work: Work, requested: Sequence[IdentityRule]) -> int:
     """Put the source's identity rules in force; return how many of them are.
 
     They replace those of a workspace without guests, and are added to those of any other.
@@ -41,20 +41,22 @@ async def transfer_rules(work: Work, wanted: Sequence[IdentityRule]) -> int:
     stored = await rule_settings.list_rules(work)
     names = {rule.name for rule in stored}
     if row and row["has_guests"]:
-        rules_after = [*stored, *(rule for rule in wanted if rule.name not in names)]
+        rules_after = [*stored, *(rule for rule in requested if rule.name not in names)]
     else:
-        rules_after = [*wanted]
+        rules_after = [*requested]
     if rules_after != stored:
         await rule_settings.replace_rules(work, rules_after)
-    return sum(rule in rules_after for rule in wanted)
+    return sum(rule in rules_after for rule in requested)
 
 
-async def transfer_points_of_sale(work: Work, wanted: Sequence[Changes]) -> int:
+async def transfer_points_of_sale(work: Work, requested: Sequence[Changes]) -> int:
     """Create the points of sale that do not exist; return how many of the source's there are."""
     stored = {row["name"] for row in await configuration.points_of_sale(work)}
-    for point in {point["name"]: point for point in wanted if point["name"] not in stored}.values():
+    for point in {
+        point["name"]: point for point in requested if point["name"] not in stored
+    }.values():
         await configuration.create_point_of_sale(work, point)
-    return len(wanted)
+    return len(requested)
 
 
 async def transfer_guests(work: Work, records: Records) -> TransferCounts:

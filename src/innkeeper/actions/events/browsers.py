@@ -125,10 +125,10 @@ async def fetch_state(
 
 
 async def fetch_states(
-    work: Work, wanted: Sequence[tuple[UUID, str | None, datetime, timedelta]]
+    work: Work, requested: Sequence[tuple[UUID, str | None, datetime, timedelta]]
 ) -> dict[UUID, Browser]:
     """Fetch several browsers as `fetch_state` does, by ref, in one statement."""
-    refs, channels, times, timeouts = zip(*wanted, strict=True)
+    refs, channels, times, timeouts = zip(*requested, strict=True)
     rows = await work.all(
         "browsers.states",
         refs=list(refs),

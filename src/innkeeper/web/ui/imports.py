@@ -78,8 +78,8 @@ async def upload(visit: Visit) -> Response:
     name = batches.upload_name(visit.workspace, ref)
     most = MOST_EXPANSION * visit.settings.max_upload_bytes
     folders = preset_folders(visit.settings.data, visit.workspace)
-    given = (files, name, upload_file.file, upload_file.filename, most, folders)
-    stored = await _in_thread(visit, import_files.store_upload, *given)
+    arguments = (files, name, upload_file.file, upload_file.filename, most, folders)
+    stored = await _in_thread(visit, import_files.store_upload, *arguments)
     entity = entity or stored.entity or ""
     if not entity:
         await _in_thread(visit, files.remove, name)
@@ -214,9 +214,9 @@ async def _read_draft(visit: Visit, row: Record) -> tuple[TableSample, ImportDra
     ):
         return table, None, ""
     # A file may have thousands of columns: off the event loop.
-    given = (entity, table, file_options, await _rules(visit), folders)
+    arguments = (entity, table, file_options, await _rules(visit), folders)
     try:
-        first = await _in_thread(visit, import_form.begin_draft, *given)
+        first = await _in_thread(visit, import_form.begin_draft, *arguments)
     except OperatorError as error:
         raise BadRequest(str(error)) from error
     if "c0" not in visit.form:

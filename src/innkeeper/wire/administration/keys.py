@@ -74,11 +74,11 @@ async def create_key(work: Work, request: EndpointRequest) -> Record:
     default = DEFAULT_SCOPES & request.scopes or request.scopes
     scopes = frozenset(map(Scope, new.scopes)) if new.scopes else default
     async with work.transaction():
-        made = await keys.create(
+        new_key = await keys.create(
             work, work.workspace, new.compatibility, new.name, scopes=scopes, by=request.scopes
         )
-        row = await _own(work, made.client_key)
-    return {**row, "api_token": made.api_token}
+        row = await _own(work, new_key.client_key)
+    return {**row, "api_token": new_key.api_token}
 
 
 @KEYS.endpoint(
@@ -95,8 +95,8 @@ async def rotate_key(work: Work, request: EndpointRequest) -> Record:
         row = await _own(work, request.path["client_key"])
         if row["revoked_at"] is not None:
             raise Conflict("The key was revoked. Create another one.")
-        made = await keys.rotate(work, row["client_key"], by=request.scopes)
-    return {**row, "api_token": made.api_token}
+        new_key = await keys.rotate(work, row["client_key"], by=request.scopes)
+    return {**row, "api_token": new_key.api_token}
 
 
 @KEYS.endpoint("DELETE", "/{client_key}", "Revoke an API key", status=204)

@@ -88,12 +88,17 @@ class _Values(Payload):
 )
 async def list_segment_values(work: Work, request: EndpointRequest) -> Record:
     """Return the most frequent values of a field, with their shares."""
-    wanted: ListSegmentValuesParameters = request.parameters
+    parameters: ListSegmentValuesParameters = request.parameters
     if not request.personal:
         # Values are texts, whatever the field is.
-        is_page = wanted.location == CORE and is_page_address(wanted.field)
-        if is_page or is_personal(wanted.field, wanted.location, STRING):
+        is_page = parameters.location == CORE and is_page_address(parameters.field)
+        if is_page or is_personal(parameters.field, parameters.location, STRING):
             refuse_lacking({Scope.PERSONAL_DATA})
     return await segment_catalogue.list_values(
-        work, wanted.entity, wanted.type or None, wanted.location, wanted.field, wanted.contains
+        work,
+        parameters.entity,
+        parameters.type or None,
+        parameters.location,
+        parameters.field,
+        parameters.contains,
     )

@@ -78,11 +78,13 @@ class SegmentOverlap(Payload):
 )
 async def list_segment_table(work: Work, request: EndpointRequest) -> Record | EndpointResponse:
     """Return a page of the guests in a segment, as JSON or CSV."""
-    wanted: ListSegmentTableParameters = request.parameters
-    columns = wanted.columns.split(",") if isinstance(wanted.columns, str) else TABLE_COLUMNS
-    page = page_of(wanted.offset, wanted.limit, wanted.sort)
+    parameters: ListSegmentTableParameters = request.parameters
+    columns = (
+        parameters.columns.split(",") if isinstance(parameters.columns, str) else TABLE_COLUMNS
+    )
+    page = page_of(parameters.offset, parameters.limit, parameters.sort)
     table = await guest_tables.of_segment(work, request.ref_or_text("segment"), columns, page)
-    if wanted.format == "csv":
+    if parameters.format == "csv":
         return EndpointResponse(content=as_csv(table.csv), content_type="text/csv; charset=utf-8")
     return _page(table)
 
@@ -103,11 +105,11 @@ async def list_guest_table(work: Work, request: EndpointRequest) -> Record:
     values, problems = request.read_members(ListGuestTableRequest)
     if "definition" not in values:
         raise Invalid(*problems)
-    wanted = ListGuestTableRequest(**values)
-    columns: Sequence[str] = wanted.columns if isinstance(wanted.columns, list) else TABLE_COLUMNS
-    page = page_of(wanted.offset, wanted.limit, wanted.sort)
+    payload = ListGuestTableRequest(**values)
+    columns: Sequence[str] = payload.columns if isinstance(payload.columns, list) else TABLE_COLUMNS
+    page = page_of(payload.offset, payload.limit, payload.sort)
     table = await guest_tables.of_definition(
-        work, wanted.definition, columns, page, problems=problems
+        work, payload.definition, columns, page, problems=problems
     )
     return _page(table)
 

@@ -335,8 +335,8 @@ class _Members(Payload):
 )
 async def list_segment_guests(work: Work, request: EndpointRequest) -> Record:
     """Return the refs of the guests in the segment now, by a query of the lake."""
-    wanted: Paging = request.parameters
-    window = wanted.page()
+    parameters: Paging = request.parameters
+    window = parameters.page()
     size, items = await segment_catalogue.list_members(work, request.ref_or_text("segment"), window)
     return {"total_count": size, "items": items}
 

@@ -151,13 +151,13 @@ class InspectBatchesParameters(LongPaging, kw_only=True):
 )
 async def inspect_batches(work: Work, request: EndpointRequest) -> Record:
     """Return a page of the stored uploads, newest first."""
-    wanted: InspectBatchesParameters = request.parameters
+    parameters: InspectBatchesParameters = request.parameters
     page = await batches.list_(
         work,
-        wanted.page(),
-        states=[*filter(None, wanted.status.split(","))],
-        before=instant(wanted.created_before) if wanted.created_before else None,
-        after=instant(wanted.created_after) if wanted.created_after else None,
+        parameters.page(),
+        states=[*filter(None, parameters.status.split(","))],
+        before=instant(parameters.created_before) if parameters.created_before else None,
+        after=instant(parameters.created_after) if parameters.created_after else None,
     )
     items = [await _with_links(work, batch, request.base) for batch in page.items]
     return page_record(request, Page(items, page.total), page_first=True)

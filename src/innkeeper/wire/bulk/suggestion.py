@@ -134,7 +134,7 @@ def _apply_preset(suggestion: Suggestion, preset: Preset, table: Table) -> None:
 
 def _choose_targets(suggestion: Suggestion, table: Table) -> None:
     """Give each column its target: certain names first, then names with another meaning left."""
-    entity, taken = suggestion.entity, set[str]()
+    entity, used = suggestion.entity, set[str]()
     candidates = {column: named_targets(entity, column) for column in table.texts}
     for column, texts in table.texts.items():
         by_content = _by_content(entity, texts)
@@ -143,9 +143,9 @@ def _choose_targets(suggestion: Suggestion, table: Table) -> None:
     for column, texts in table.texts.items():
         suggestion.columns[column] = []
         for target in candidates[column]:
-            free = target not in taken or not is_single(entity, target)
+            free = target not in used or not is_single(entity, target)
             if free and _agrees(entity, target, texts, table):
-                taken.add(target)
+                used.add(target)
                 suggestion.columns[column] = [target]
                 break
             if target.endswith("email") and values.share(texts, values.is_email) > 0.5:

@@ -95,9 +95,9 @@ async def _search(
 
 
 async def _matching(
-    work: Work, files: Files, batch: Row, book: IdentityRules, wanted: frozenset[bytes]
+    work: Work, files: Files, batch: Row, book: IdentityRules, searched_keys: frozenset[bytes]
 ) -> list[BatchRecord]:
-    """Return the records of an upload about people with one of the `wanted` keys.
+    """Return the records of an upload about people with one of the `searched_keys` keys.
 
     A file that cannot be read is never applied: it is deleted with its batch.
     """
@@ -110,7 +110,7 @@ async def _matching(
                 async for chunk in ahead(layout.chunks(source)):
                     for entry in chunk.items:
                         keys = await block_list.digests_of(work, _keys(entry, book))
-                        if not wanted.isdisjoint(keys):
+                        if not searched_keys.isdisjoint(keys):
                             records.append(entry)
     except (Unreadable, FileNotFoundError, OperatorError):
         return []

@@ -54,9 +54,9 @@ class ListQuarantineParameters(Paging, kw_only=True):
 )
 async def list_quarantine(work: Work, request: EndpointRequest) -> Record:
     """Return a page of quarantined events, oldest first, and their number by reason."""
-    wanted: ListQuarantineParameters = request.parameters
-    selection = Selection(wanted.reason or None, order=wanted.order_ref or None)
-    page = await quarantine.list_(work, wanted.page(), selection)
+    parameters: ListQuarantineParameters = request.parameters
+    selection = Selection(parameters.reason or None, order=parameters.order_ref or None)
+    page = await quarantine.list_(work, parameters.page(), selection)
     reasons = {row["reason"]: row["waiting"] for row in await quarantine.reasons(work)}
     return {**page_record(request, page), "reasons": reasons}
 
@@ -101,8 +101,8 @@ class _Replayed(Payload):
 )
 async def replay_quarantine(work: Work, request: EndpointRequest) -> Record:
     """Return how many events are attached now, the reasons of the others, and the first of them."""
-    wanted: ReplayQuarantineRequest = request.payload
-    done = await replays.replay(work, Selection(wanted.reason, wanted.refs))
+    payload: ReplayQuarantineRequest = request.payload
+    done = await replays.replay(work, Selection(payload.reason, payload.refs))
     items = [{"ref": one.ref, "reason": one.reason, "order_ref": one.order} for one in done.items]
     return {
         "attached": done.attached,
@@ -128,8 +128,8 @@ class CorrectQuarantinedRequest(Payload):
 )
 async def correct_quarantined(work: Work, request: EndpointRequest) -> None:
     """Replace the message of a quarantined event, to be replayed afterwards."""
-    wanted: CorrectQuarantinedRequest = request.payload
-    await quarantine.correct(work, request.refs()["quarantined"], wanted.message)
+    payload: CorrectQuarantinedRequest = request.payload
+    await quarantine.correct(work, request.refs()["quarantined"], payload.message)
 
 
 @QUARANTINE.endpoint("DELETE", "/{quarantined}", "Delete an event from quarantine", status=204)
