@@ -134,3 +134,116 @@ def exported(command: Command, folder: Path, workspace: str = "live") -> dict[st
         }
         for value in values
     }
+
+
+def line(number: int, **fields: Any) -> dict[str, Any]:
+    return {
+        **{"type": "OTHER", "name": "Thing", "productId": f"P-{number}", "description": "d"},
+        **{"price": 5, "currencyCode": "EUR", "status": "CONFIRMED", "quantity": 2},
+        **{"vendor": "v", "referenceId": f"I-{number}", **fields},
+    }
+
+
+def pairs_of(pairs: dict[str, Any]) -> dict[str, Any]:
+    return {"extensions": [{"name": "ext", "key": "default", **pairs}]} if pairs else {}
+
+
+lines = st.builds(
+    lambda fields, pairs: {**fields, **pairs_of(pairs)},
+    st.fixed_dictionaries(
+        {"price": numbers},
+        optional={"name": texts.filter(bool), "language": texts.filter(bool)},
+    ),
+    pairs,
+)
+purchases = st.fixed_dictionaries(
+    {"pairs": pairs, "lines": st.lists(lines, min_size=1, max_size=3)},
+    optional={
+        "cardType": texts.filter(bool),
+        "pointOfSale": texts.filter(bool),
+        "price": numbers,
+        "city": texts.filter(bool),
+        "uses": st.booleans(),
+    },
+)
+EVERY_PURCHASE = [
+    {
+        "pairs": {"text": "00042", "number": 5, "mixed": 5},
+        "lines": [
+            {"price": 7.25, "name": "=1+1", **pairs_of({"text": "5", "flag": True})},
+            {"price": 5, "language": "line\r\nbreak", **pairs_of({"mixed": "true"})},
+        ],
+        **{"cardType": "'quoted", "paymentType": "Klarna", "status": "SHIPPED"},
+        "price": 12.25,
+    },
+    {
+        "pairs": {"text": "", "number": 7.5, "flag": True, "mixed": "5"},
+        "lines": [{"price": 0, "type": "FLIGHT", "extra": {"seats": [1, "A"]}}],
+        "pointOfSale": "4.47712E+11",
+        "uses": True,
+    },
+    {"pairs": {"mixed": True}, "lines": [{"price": 2**53}], "city": "NULL", "uses": True},
+]
+
+
+def purchase(number: int, position: int, drawn: dict[str, Any]) -> dict[str, Any]:
+    drawn = dict(drawn)
+    more, uses = pairs_of(drawn.pop("pairs")), drawn.pop("uses", False)
+    items = [line(at, **fields) for at, fields in enumerate(drawn.pop("lines"))]
+    contact = {"identifiers": [{"provider": "email", "id": f"{number}-{position}@example.com"}]}
+    if "city" in drawn:
+        contact["city"] = drawn.pop("city")
+    consumer = {"firstName": "Bob", "lastName": "Lee", "orderItems": [{"referenceId": "I-0"}]}
+    return {
+        **{"referenceId": f"R-{number}-{position}", "orderedAt": "2026-01-02T03:04:05.678Z"},
+        **{"currencyCode": "EUR", "status": "PURCHASED", "channel": "WEB", "price": 10},
+        **{"paymentType": "Cash", "pointOfSale": "shop", "contact": contact},
+        **({"consumers": [consumer]} if uses else {}),
+        **{"orderItems": items, **more, **drawn},
+    }
+
+
+@settings(
+    max_examples=50,
+    deadline=None,
+    phases=PHASES,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@example(drawn=EVERY_PURCHASE)
+@given(drawn=st.lists(purchases, min_size=2, max_size=6))
+def test_i2_export_and_import_of_orders_change_nothing(
+    command: Command, tmp_path: Path, drawn: list[dict[str, Any]]
+) -> None:
+    """With items, consumers and pairs of every type, into an empty workspace and their own."""
+    number = next(_numbers(tmp_path))
+    folder = tmp_path / str(number)
+    folder.mkdir()
+    written = folder / "written.ndjson"
+    values = [purchase(number, position, one) for position, one in enumerate(drawn)]
+    written.write_text("".join(json.dumps(one) + "\n" for one in values), encoding="utf-8")
+    command("import", "orders", written)
+    before = exported_orders(command, folder)
+    for name in FILES:
+        file = folder / name
+        command("export", "orders", file, *(["--guarded"] if name == "guarded.csv" else []))
+        command("import", "orders", file)
+        assert exported_orders(command, folder) == before, name
+        command("import", "orders", file, "--workspace", "live_sandbox")
+        assert exported_orders(command, folder, "live_sandbox") == before, name
+
+
+def exported_orders(command: Command, folder: Path, workspace: str = "live") -> dict[str, Any]:
+    """referenceId -> what an export has of the order, without refs and times of this workspace."""
+    file = folder / "orders.ndjson"
+    command("export", "orders", file, "--workspace", workspace)
+    values = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return {value["referenceId"]: _without_own(value) for value in values}
+
+
+def _without_own(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_own(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    own = ("ref", "createdAt", "modifiedAt")
+    return {name: _without_own(member) for name, member in value.items() if name not in own}

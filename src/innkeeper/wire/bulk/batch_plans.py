@@ -1,14 +1,16 @@
 """The members of batch records: name in JSON -> field and kind (batch-api.md 7, 8)."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from innkeeper.resources.base import Field, Resource
 from innkeeper.resources.codes import COUNTRIES
 from innkeeper.resources.guests import CUSTOMER, Guest
-from innkeeper.resources.kinds import CURRENCY, Code, Kind, OneOf, Pattern
+from innkeeper.resources.kinds import CURRENCY, Code, Kind, OneOf, Pattern, Text
 from innkeeper.resources.naming import camel
 from innkeeper.resources.orders import CHANNELS, PLAIN_CHILDREN, Order, OrderItem
+from innkeeper.resources.orders import STATUSES as ORDER_STATUSES
 
 TITLES: Final = (
     *("Br", "Brigadier", "Capt", "Colonel", "Dame", "Dr", "Elder", "Fr", "General", "Hon"),
@@ -84,7 +86,8 @@ ITEM: Final = plan_of(
     },
     {"passenger_type_code": "consumerTypeCode"},
 )
-PERSON: Final = {**GUEST, "guestType": ("guest_type", None, False)}
+_GUEST_TYPE: Final = {"guestType": ("guest_type", None, False)}
+PERSON: Final = {**GUEST, **_GUEST_TYPE}
 """A contact or consumer has the members of a guest; the order determines the type of guest."""
 NEEDED: Final = {
     "upsert": ("referenceId", "channel", "pointOfSale", "orderedAt"),
@@ -97,3 +100,34 @@ NEEDED: Final = {
 NEEDED_OF_ITEMS: Final = (
     *("type", "productId", "name", "description", "vendor", "price", "currencyCode"),
 )
+
+
+def _required_of(resource: type[Resource], needed: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the members that a batch requires that REST requires too."""
+    required = {camel(name) for name, field in resource.fields.items() if field.required}
+    return tuple(name for name in needed if name in required)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPlans:
+    """The members that an order and its parts accept, and those that they require."""
+
+    order: Plan
+    item: Plan
+    person: Plan
+    needed: Mapping[str, tuple[str, ...]]
+    needed_of_items: tuple[str, ...]
+
+
+BATCH_ORDER: Final = OrderPlans(ORDER, ITEM, PERSON, NEEDED, NEEDED_OF_ITEMS)
+OWN_ORDER: Final = OrderPlans(
+    plan_of(Order, {"status": OneOf((*ORDER_STATUSES, "SHIPPED", "DELIVERED"))}),
+    {
+        **plan_of(OrderItem, {"type": Text()}, {"passenger_type_code": "consumerTypeCode"}),
+        "extra": ("extra", OrderItem.fields["extra"].kind, True),
+    },
+    {**OWN_GUEST, **_GUEST_TYPE},
+    {mode: _required_of(Order, needed) for mode, needed in NEEDED.items()},
+    _required_of(OrderItem, NEEDED_OF_ITEMS),
+)
+"""The members that an import accepts: those of REST and events, and so those of an export."""

@@ -24,14 +24,14 @@ from innkeeper.rules.batch import (
     RecordError,
 )
 from innkeeper.wire.bulk.batch_plans import (
+    BATCH_ORDER,
     CHILDREN,
     GUEST,
-    ITEM,
-    NEEDED,
-    NEEDED_OF_ITEMS,
     ORDER,
     OWN_GUEST,
+    OWN_ORDER,
     PERSON,
+    OrderPlans,
     Plan,
 )
 from innkeeper.wire.bulk.damage import refuse_damaged
@@ -140,25 +140,22 @@ def guest(value: dict[str, Any], mode: rules.GuestMode = "upsert", plan: Plan = 
 
 
 def order(
-    value: dict[str, Any], mode: rules.OrderMode = "upsert", *, imported: bool = False
+    value: dict[str, Any], mode: rules.OrderMode = "upsert", plans: OrderPlans = BATCH_ORDER
 ) -> rules.OrderWrite:
-    """An order to create or change (batch-api.md 8); raises `RecordRejected`.
-
-    Files that are `imported` may lack the type of a card: shops do not export it.
-    """
+    """An order to create or change (batch-api.md 8); raises `RecordRejected`."""
     problems: list[Problem] = []
     nested = ("contact", "consumers", "orderItems", "extensions", *CHILDREN)
-    changes, rest = _members(ORDER, value, nested, problems)
-    problems += [missing(name) for name in NEEDED[mode] if value.get(name) is None]
-    needs_card = mode == "insert" and not imported and changes.get("payment_type") == "Card"
-    if needs_card and "card_type" not in changes:
+    changes, rest = _members(plans.order, value, nested, problems)
+    problems += [missing(name) for name in plans.needed[mode] if value.get(name) is None]
+    needs_card = mode == "insert" and changes.get("payment_type") == "Card"
+    if needs_card and plans is BATCH_ORDER and "card_type" not in changes:
         problems.append(missing("cardType"))
-    contact = _person_record(rest.get("contact"), "contact", problems)
+    contact = _person_record(rest.get("contact"), "contact", plans, problems)
     items: list[ItemRecord] = []
     consumers: list[PersonRecord] = []
     if mode == "insert":
         items = [
-            _item(one, f"orderItems[{index}]", problems)
+            _item(one, f"orderItems[{index}]", plans, problems)
             for index, one in enumerate(_listed(rest.get("orderItems"), "orderItems", problems))
         ]
         if not rest.get("orderItems"):
@@ -166,7 +163,8 @@ def order(
     elif rest.get("orderItems"):
         problems.append(Problem("orderItems", "is not supported by upsert"))
     for index, one in enumerate(_listed(rest.get("consumers"), "consumers", problems)):
-        consumers.append(_person_record(one, f"consumers[{index}]", problems, uses_items=True))
+        consumer = _person_record(one, f"consumers[{index}]", plans, problems, uses_items=True)
+        consumers.append(consumer)
     groups = _groups(rest.get("extensions"), _ORDER_EXTENSION, problems)
     if len(groups) > 1:
         problems.append(Problem("extensions", "a maximum of 1 data extension is allowed"))
@@ -186,7 +184,7 @@ def order(
 
 def any_order(value: dict[str, Any]) -> rules.OrderWrite:
     """An order of an import: with items as an insert, without them as an upsert."""
-    return order(value, "insert" if value.get("orderItems") else "upsert", imported=True)
+    return order(value, "insert" if value.get("orderItems") else "upsert", OWN_ORDER)
 
 
 def order_row(value: dict[str, Any]) -> rules.OrderWrite:
@@ -194,13 +192,13 @@ def order_row(value: dict[str, Any]) -> rules.OrderWrite:
     return replace(any_order(value), is_row=True)
 
 
-def _item(value: Any, at: str, problems: list[Problem]) -> ItemRecord:
+def _item(value: Any, at: str, plans: OrderPlans, problems: list[Problem]) -> ItemRecord:
     if not isinstance(value, dict):
         problems.append(Problem(at, "must be an object"))
         return ItemRecord({})
     item_problems: list[Problem] = []
-    changes, rest = _members(ITEM, value, ("extensions",), item_problems)
-    item_problems += [missing(name) for name in NEEDED_OF_ITEMS if value.get(name) is None]
+    changes, rest = _members(plans.item, value, ("extensions",), item_problems)
+    item_problems += [missing(name) for name in plans.needed_of_items if value.get(name) is None]
     groups = _groups(rest.get("extensions"), _ORDER_EXTENSION, item_problems)
     if len(groups) > 1:
         item_problems.append(Problem("extensions", "a maximum of 1 data extension is allowed"))
@@ -224,7 +222,7 @@ def _child(
 
 
 def _person_record(
-    value: Any, at: str, problems: list[Problem], *, uses_items: bool = False
+    value: Any, at: str, plans: OrderPlans, problems: list[Problem], *, uses_items: bool = False
 ) -> PersonRecord:
     if value is None:
         problems.append(missing(at))
@@ -234,7 +232,7 @@ def _person_record(
         return PersonRecord({})
     person_problems: list[Problem] = []
     nested = ("extensions", "orderItems") if uses_items else ("extensions",)
-    changes, rest = _members(PERSON, value, nested, person_problems)
+    changes, rest = _members(plans.person, value, nested, person_problems)
     groups = _groups(rest.get("extensions"), EXTENSION, person_problems)
     items = []
     for index, one in enumerate(_listed(rest.get("orderItems"), "orderItems", person_problems)):

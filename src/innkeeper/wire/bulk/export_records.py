@@ -126,7 +126,7 @@ def _fields(resource: type[Resource], record: Mapping[str, Any]) -> Value:
     value: Value = {}
     for name, field in resource.fields.items():
         field_value = record.get(name)
-        if field_value is not None and name != "extra":
+        if field_value is not None:
             instant = isinstance(field.kind, Instant)
             value[_SPELT.get(name, camel(name))] = (
                 instant_text(field_value) if instant else field_value
