@@ -46,7 +46,7 @@ def test_an_export_is_defined_run_and_downloaded(page, segment) -> None:
     page.get_by_role("link", name="New export").click()
     page.get_by_label("Name", exact=True).fill("Kinvara newsletter")
     page.locator("#f-segment").select_option(label="In Kinvara")
-    for name in ("First Name", "Last Name", "Country"):
+    for name in ("First name", "Last name", "Country"):
         page.get_by_label(name, exact=True).uncheck()
     page.get_by_role("button", name="Create and run").click()
     link = page.get_by_role("link", name="download")

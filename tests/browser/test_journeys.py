@@ -56,8 +56,8 @@ def test_extension_keys_read_as_words(page, api) -> None:
     )
     assert answer.status_code == 201, answer.text
     page.go(f"/orders/{order['ref']}")
-    assert page.get_by_text("First Time Order").is_visible()
-    assert page.locator("dt:text-is('First Time Order') + dd").inner_text() == "true"
+    assert page.get_by_text("First time order").is_visible()
+    assert page.locator("dt:text-is('First time order') + dd").inner_text() == "true"
 
 
 def test_support_pastes_an_email(page, api) -> None:

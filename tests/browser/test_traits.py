@@ -51,7 +51,7 @@ def _build(page) -> None:
     page.get_by_label("Currency").wait_for()
     page.get_by_role("button", name="Rule", exact=True).press("Enter")
     page.get_by_label("Field", exact=True).wait_for()
-    page.keyboard.type("Point Of Sale")
+    page.keyboard.type("Point of sale")
     page.keyboard.press("Tab")
     value = page.get_by_label("Value", exact=True)
     value.press_sequentially("fair")
@@ -84,7 +84,7 @@ def test_a_marketer_defines_a_trait_and_sees_its_values(page, api, buyers) -> No
     name.press("Enter")
     page.wait_for_url("**/traits/of/spentAtTheFair")
     assert page.get_by_text("Price of all orders, added up, in EUR").is_visible()
-    assert page.get_by_text(f"where Point Of Sale is equal to {FAIR}").is_visible()
+    assert page.get_by_text(f"where Point of sale is {FAIR}").is_visible()
     page.locator("#values").get_by_text("110.00 EUR").first.wait_for()
     kept = defined(api)["spentAtTheFair"]
     rule = {"location": "core", "field": "point_of_sale", "comparator": "is equal to"}

@@ -79,7 +79,7 @@ def guest_pages(owner: Person, reader: Person, guest: dict[str, Any]) -> None:
     for text in ("gold", "gold murphy", "golt"):
         assert guest["ref"] in owner.get(f"/guests?q={text}&type=all").text, text
     overview = owner.get(f"/guests/{guest['ref']}").text
-    assert "Loyalty Tier" in overview
+    assert "Loyalty tier" in overview
     assert "Gold Star" in overview
     assert 'name="loyalty_tier"' in owner.get(f"/guests/{guest['ref']}/edit").text
     assert "loyaltyTier" in owner.get("/settings/identity-rules").text

@@ -34,6 +34,7 @@ UNVERSIONED = {
     ("/segments/{segment}", "start"): ONE_SHOT,
     ("/segments/{segment}", "pause"): ONE_SHOT,
     ("/segments/{segment}", "run"): ONE_SHOT,
+    ("/segments/{segment}", "duplicate"): CREATES,
     ("/segments/{segment}", "delete"): DELETES + ", which lists what uses it as it is then",
     ("/traits/new", ""): CREATES,
     ("/traits/of/{trait}", "delete"): DELETES + ", refused while anything asks for it",
@@ -124,6 +125,7 @@ def examples(owner: Person, api: Api, site: Site) -> dict[str, str]:
     for name, webhook in (("Crew", None), ("Told", "https://example.com/hook")):
         body = {"name": name, "definition": EVERYBODY, "webhook": webhook}
         assert api.post("/innkeeper/v1/segments", json=body).is_success
+    assert api.patch("/innkeeper/v1/segments/crew", json={"tags": ["second"]}).is_success
     api.post("/innkeeper/v1/exports", json={"name": "Letters", "segment": "crew"})
     api.put("/innkeeper/v1/traits/bought", json={"entity": "order", "function": "count"})
     upload = owner.http.post(
@@ -155,6 +157,7 @@ def examples(owner: Person, api: Api, site: Site) -> dict[str, str]:
         "/merges/{merge}/undo": f"/merges/{merge}/undo",
         "/segments/new": "/segments/new",
         "/segments/{segment}/edit": "/segments/crew/edit",
+        "/segments/{segment}/history": "/segments/crew/history",
         "/segments/{segment}": "/segments/crew",
         "/traits/new": "/traits/new",
         "/traits/of/{trait}/edit": "/traits/of/bought/edit",

@@ -77,7 +77,7 @@ def test_f22_a_guest_that_is_edited_is_named_with_old_and_new(owner: Person, api
     (row,) = rows(owner, f"guest.edit&subject={guest['ref']}")
     assert "guest: edit Anna Byrne" in row
     assert "City : Cork → Sligo" in row
-    assert "First Name : Ann → Anna" in row
+    assert "First name : Ann → Anna" in row
 
 
 def test_f22_an_erasure_takes_the_guest_out_of_the_log(

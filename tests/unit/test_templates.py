@@ -15,7 +15,8 @@ SCREENS = Path(rendering.__file__).parent
 SOURCES = {path.name: path.read_text() for path in sorted((SCREENS / "templates").iterdir())}
 TREES = {name: rendering._environment().parse(source) for name, source in SOURCES.items()}
 LINE = 160
-OF_CONTEXT = {"asset", "caller", "camel", "dict", "loop", "problem_in_form", "range", "super"}
+OF_CONTEXT = {"asset", "caller", "camel", "dict", "field_prefix", "loop", "problem_in_form"}
+OF_CONTEXT |= {"range", "super"}
 """Functions that templates call and that are no macros: of Jinja, and what pages hand over."""
 
 

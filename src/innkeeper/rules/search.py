@@ -1,7 +1,7 @@
 """Interpret the text of a guest search, and compare words with tolerance for typos."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -13,6 +13,7 @@ LONG_WORD: Final = 7
 """Fewest letters of a word that may contain two typos."""
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I | re.A)
+_START_OF_REF: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f-]{0,27})?", re.I | re.A)
 _PHONE: Final = re.compile(r"\+?[\d\s().\-/]{6,30}", re.A)
 _LEAST_DIGITS: Final = 6
 
@@ -23,6 +24,8 @@ class Query:
 
     text: str
     ref: UUID | None = None
+    ref_range: tuple[UUID, UUID] | None = None
+    """The first and last ref that begin with the text, which has eight characters or more."""
     browser: UUID | None = None
     email: str | None = None
     phone: str | None = None
@@ -45,6 +48,15 @@ def read(text: str) -> Query:
         return Query(text)
     if "@" in text:
         return Query(text, email=text, identifier=text)
+    if _START_OF_REF.fullmatch(text):
+        digits = text.replace("-", "").lower()
+        ref_range = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+        return replace(_read_words(text), ref_range=ref_range)
+    return _read_words(text)
+
+
+def _read_words(text: str) -> Query:
+    """Interpret a text that is no ref, browser id or e-mail address."""
     number, _ = without_extension(text)
     digits = digits_of(number)
     if _PHONE.fullmatch(number) and len(digits) >= _LEAST_DIGITS:

@@ -6,12 +6,15 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper.actions.paging import PageRequest, flat
+from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
 from innkeeper.rules.identity_keys import email_key, identifier_key, reference_key
 from innkeeper.rules.search import Query, cost, read, typo_forms
 from innkeeper.store.work import Work
 
 DEFAULT_PAGE: Final = PageRequest(limit=50)
+LEAST_PART: Final = 4
+"""Fewest characters of a part of an e-mail address or order reference."""
 MOST: Final = 1000
 """Maximum number of hits that a search reads; with more, the number of hits is a lower bound."""
 
@@ -102,6 +105,10 @@ async def _results(work: Work, query: Query, personal: bool) -> list[tuple[str, 
     results: list[tuple[str, list[Record]]] = []
     if query.ref is not None:
         results.append(("ref", await work.all("search.by_ref", ref=query.ref)))
+    if query.ref_range is not None:
+        first, last = query.ref_range
+        rows = await work.all("search.by_ref_range", first=first, last=last, most=MOST)
+        results.append(("ref", rows))
     if query.reference_id is not None or query.ref is not None:
         results.append(("order reference", await _by_order(work, query)))
     if query.browser is not None:
@@ -117,7 +124,23 @@ async def _results(work: Work, query: Query, personal: bool) -> list[tuple[str, 
         results.append(("phone", rows))
     if query.name is not None:
         results.append(("name", await _by_name(work, query.name)))
+    if not any(rows for _, rows in results):
+        results.append(("part of an e-mail or order", await _by_part(work, query.text)))
     return results
+
+
+async def _by_part(work: Work, text: str) -> list[Record]:
+    """Find guests by a part of an e-mail address or the beginning of an order reference.
+
+    No index has these, so the lake is searched, and only where nothing else is found.
+    """
+    from innkeeper.lake.guest_search import find_by_part  # noqa: PLC0415 - loads SQLGlot
+
+    if len(text) < LEAST_PART:
+        return []
+    async with opened(work) as lake:
+        refs = await find_by_part(lake, text, MOST)
+    return [{"guest_ref": UUID(ref), "cost": 0} for ref in refs]
 
 
 async def _by_order(work: Work, query: Query) -> list[Record]:

@@ -53,6 +53,11 @@ SELECT provider FROM {ws}.identifier_providers
 -- The guest with that ref, live or merged.
 SELECT ref AS guest_ref, 0 AS cost FROM {ws}.guests WHERE ref = %(ref)s
 
+-- search.by_ref_range
+-- Guests whose refs lie between two refs, up to a limit.
+SELECT ref AS guest_ref, 0 AS cost FROM {ws}.guests
+WHERE ref BETWEEN %(first)s AND %(last)s ORDER BY ref LIMIT %(most)s
+
 -- search.by_order
 -- Guests who are contacts or consumers of orders with that reference, or of the order itself.
 WITH matching AS (

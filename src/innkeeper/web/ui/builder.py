@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from innkeeper.errors import Invalid, Problem
@@ -58,6 +58,66 @@ def problem_in_form(problem: Problem) -> str:
     ]
     member = {"withinDays": "days", "comparatorDataType": "type"}.get(match[4], match[4])
     return f"{', '.join(numbers)}: {member.partition('.')[0]} {problem.reason}"
+
+
+def field_prefix(draft: Draft, problem: Problem) -> str:
+    """Return how the names of the fields begin that a problem is about: `g0.r1.`; empty when it is
+    about no group. Rules without a field are in the form, and not in the definition."""
+    match = _PROBLEM_POSITION.fullmatch(problem.field)
+    if problem.position or match is None or int(match[1]) >= len(draft.groups):
+        return ""
+    group = draft.groups[int(match[1])]
+    prefix, rules = f"g{match[1]}.", group.rules
+    if match[2] is not None and int(match[2]) < len(group.steps):
+        prefix, rules = f"{prefix}s{match[2]}.", group.steps[int(match[2])].rules
+    indexes = [index for index, rule in enumerate(rules) if rule.field]
+    if match[3] is not None and int(match[3]) < len(indexes):
+        prefix += f"r{indexes[int(match[3])]}."
+    return prefix
+
+
+def problems_by_prefix(draft: Draft, problems: Iterable[Problem]) -> dict[str, str]:
+    """Return `field_prefix` of each problem -> what is wrong there, in a sentence."""
+    wrong: dict[str, str] = {}
+    for problem in problems:
+        prefix = field_prefix(draft, problem)
+        if prefix:
+            wrong.setdefault(prefix, _sentence(problem))
+    return wrong
+
+
+def missing_values(draft: Draft) -> list[Problem]:
+    """Return a problem for each rule of the form whose value is not entered yet."""
+    problems = []
+    for index, group in enumerate(draft.groups):
+        path = f"filterGroups[{index}]"
+        lists = [(path, group.rules)]
+        lists += [(f"{path}.sequence[{at}]", step.rules) for at, step in enumerate(group.steps)]
+        for start, rules in lists:
+            named = [rule for rule in rules if rule.field]
+            problems += [
+                Problem(f"{start}.rules[{at}].values", "may not be null.")
+                for at, rule in enumerate(named)
+                if rule.inputs and not rule.first
+            ]
+    return problems
+
+
+def _sentence(problem: Problem) -> str:
+    match = _PROBLEM_POSITION.fullmatch(problem.field)
+    member = match[4].partition(".")[0].partition("[")[0] if match else ""
+    if member == "values" and ("null" in problem.reason or "must hold" in problem.reason):
+        return "Enter a value."
+    if member == "values" and problem.reason.startswith("must be a"):
+        return f"Enter {problem.reason.removeprefix('must be ').rstrip('.')}."
+    subject = {"values": "The value", "withinDays": "The number of days", "count": "The number"} | {
+        "sum": "The total",
+        "rules": "A rule",
+        "type": "The type",
+        "field": "The field",
+        "comparator": "The comparison",
+    }
+    return f"{subject.get(member, member.capitalize() or 'This')} {problem.reason.rstrip('.')}."
 
 
 def _group(group: GroupRow) -> dict[str, Any]:

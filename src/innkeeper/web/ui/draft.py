@@ -7,7 +7,7 @@ from innkeeper.resources.segments import COMPARATORS, ENTITIES, NUMBER, TIMESTAM
 from innkeeper.rules.segments import MONEY
 
 COUNTS: Final = (
-    ("", "any number of"),
+    ("", "any"),
     ("is greater than or equal to", "at least"),
     ("is less than or equal to", "at most"),
     ("is equal to", "exactly"),

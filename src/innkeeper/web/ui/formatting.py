@@ -21,13 +21,40 @@ _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\
 _SHORT: Final = {"id", "url", "crm", "sql", "api", "bid", "utm", "gdpr", "sku", "rfm"}
 
 
+COMPARISONS: Final = {
+    "is equal to": "is",
+    "is not equal to": "is not",
+    "includes any of": "is any of",
+    "does not include any of": "is none of",
+    "is null": "has no value",
+    "is not null": "has any value",
+    "is less than or equal to": "is at most",
+    "is greater than": "is more than",
+    "is greater than or equal to": "is at least",
+    "is in the past": "is within the last",
+    "is not in the past": "is not within the last",
+    "is in the next": "is within the next",
+    "is not in the next": "is not within the next",
+    "is now plus": "is from now exactly",
+    "is now minus": "is before now exactly",
+    "is true": "is yes",
+    "is false": "is no",
+}
+"""Comparator -> how pages say it, where its own name is not plain."""
+
+
 def title_words(key: str) -> str:
-    """Format a name as words: `firstTimeOrder` as First Time Order."""
-    words = (word for word in _CAMEL.split(key) if word)
-    return " ".join(
-        word.upper() if word.lower() in _SHORT and len(word) < 4 else word[:1].upper() + word[1:]
-        for word in words
-    )
+    """Format a name as a title in sentence case: `firstTimeOrder` as First time order."""
+    words = [word for word in _CAMEL.split(key) if word]
+    return " ".join(_word(word, is_first=not index) for index, word in enumerate(words))
+
+
+def _word(word: str, *, is_first: bool) -> str:
+    if word.lower() in _SHORT and len(word) < 4:
+        return word.upper()
+    if is_first:
+        return word[:1].upper() + word[1:]
+    return word if word.isupper() else word[:1].lower() + word[1:]
 
 
 TIME_ZONE: Final[ContextVar[tzinfo]] = ContextVar("time_zone", default=UTC)
@@ -187,7 +214,12 @@ def rule_words(what: str) -> str:
             break
     location, _, name = field.partition(".")
     suffix = "" if location in (CORE, TRAIT) else f" ({location})"
-    return f"{title_words(name)}{suffix}{sep}{test}"
+    return f"{title_words(name)}{suffix}{sep}{COMPARISONS.get(test, test)}"
+
+
+def comparison(name: str) -> str:
+    """Format a comparator as pages say it: `is greater than or equal to` as is at least."""
+    return COMPARISONS.get(name, name)
 
 
 def group_words(what: str) -> str:
@@ -267,6 +299,7 @@ FILTERS: Final = {
             unguarded_cell,
             type_words,
             rule_words,
+            comparison,
             group_words,
             import_state,
             size,

@@ -9,7 +9,6 @@ from uuid import UUID
 from starlette.responses import Response
 
 from innkeeper.actions.audiences import segments, traits
-from innkeeper.actions.console import search
 from innkeeper.actions.events import sessions
 from innkeeper.actions.identity import merges
 from innkeeper.actions.paging import Page as ExtensionsPage
@@ -18,7 +17,7 @@ from innkeeper.actions.privacy import erasure
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_GUESTS
 from innkeeper.resources.base import Record
-from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest
+from innkeeper.resources.guests import Guest
 from innkeeper.resources.naming import camel
 from innkeeper.resources.segments import TRAIT
 from innkeeper.rules.access import Right
@@ -31,7 +30,6 @@ from innkeeper.wire.json_text import encode
 from innkeeper.wire.privacy import subject_page
 from innkeeper.wire.privacy.subject import held_on
 
-ALL: Final = "all"
 SESSIONS: Final = 100
 """Number of latest sessions whose channels are counted."""
 ARRANGED: Final = frozenset(
@@ -43,31 +41,6 @@ ARRANGED: Final = frozenset(
     }
 )
 """Fields that the overview shows in a form of its own, or that only the properties show."""
-TYPES: Final = (CUSTOMER, VISITOR, TRAVELLER)
-
-
-async def find_guests(visit: Visit) -> Response:
-    """Show the search; its filter is Customer by default, as in the vendor's product."""
-    q = visit.query_text("q")
-    guest_type = visit.query_text("type", CUSTOMER).lower()
-    if guest_type not in TYPES:
-        guest_type = ALL
-    hits = await search.find_guests(
-        visit.work,
-        q,
-        visit.page_request,
-        guest_type=None if guest_type == ALL else guest_type,
-        personal=visit.personal,
-    )
-    return visit.show(
-        "guests.html",
-        q=q,
-        chosen_type=guest_type,
-        hits=hits,
-        everyone=sum(hits.counts.values()),
-        rows=[visit.veil(item, Guest) for item in hits.items],
-        is_new=not q and not hits.counts,
-    )
 
 
 async def load_guest(visit: Visit) -> tuple[Record, dict[str, Any]]:
@@ -258,7 +231,6 @@ def _shares(records: list[Record], name: str) -> list[tuple[str, int, int]]:
 
 
 PAGES: Final = (
-    PageRoute("/guests", find_guests),
     PageRoute("/guests/{guest}", show_overview),
     PageRoute("/guests/{guest}/properties", show_properties),
     PageRoute("/guests/{guest}/json", show_json),

@@ -12,6 +12,7 @@ from innkeeper.web.ui import (
     exports,
     extension_form,
     guest_form,
+    guest_list,
     guest_tables,
     guests,
     home,
@@ -38,6 +39,7 @@ from innkeeper.web.ui.shell import PageRoute, Shell
 PAGES: Final[tuple[PageRoute, ...]] = (
     *home.PAGES,
     *guest_tables.PAGES,
+    *guest_list.PAGES,
     *guests.PAGES,
     *guest_form.PAGES,
     *extension_form.PAGES,

@@ -158,6 +158,9 @@ async def new(visit: Visit) -> Response:
     draft = Draft(groups=[GroupRow()])
     if visit.query_text("mode") == "sql":
         draft = Draft(sql=EXAMPLE_SQL)
+    elif "g0.entity" in visit.request.query_params:
+        # Filters of the list of guests.
+        draft = draft_form.read_form(visit.request.query_params)
     elif visit.query_text("from") in EXAMPLES:
         example = EXAMPLES[visit.query_text("from")]
         draft = builder.draft_of(
@@ -243,6 +246,9 @@ async def _builder(
     preview, problems, verdict = None, [], None
     word, _, guest = visit.form_text("do").partition(":")
     try:
+        problems = builder.missing_values(draft)
+        if problems:
+            raise Invalid(*problems)
         preview = await segment_questions.preview(visit.work, definition)
         if word == "why":
             verdict = await segment_questions.explain_definition(
@@ -280,6 +286,8 @@ def _page_of(visit: Visit, draft: Draft, catalogue: dict[str, Any], **more: Any)
         total_labels=dict(TOTALS),
         entities={each["name"]: each for each in catalogue["entities"]},
         problem_in_form=builder.problem_in_form,
+        field_prefix=builder.field_prefix,
+        wrong=builder.problems_by_prefix(draft, context["problems"]),
         words=WORDS,
         counts=COUNTS,
         totals=TOTALS,

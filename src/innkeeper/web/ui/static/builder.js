@@ -1,9 +1,12 @@
 // The forms of segments and computed traits: each change is sent, and the form comes back with its
-// count. One request at a time; what is typed meanwhile stays.
+// count; while somebody types, the count alone. One request at a time; what is typed meanwhile stays.
 "use strict";
 
+const TYPING_MS = 300;
 let lastRebuild = Promise.resolve();
 let isUnsaved = false;
+let typingTimer = 0;
+let isCountPending = false;
 
 const typedMeanwhile = (form, sent) =>
   [...form.elements]
@@ -18,14 +21,45 @@ const focusAgain = (id, caret) => {
   if (field.matches("textarea, [type=text], .title")) field.setSelectionRange(caret, caret);
 };
 
-const sendBuilder = async (button) => {
-  const form = document.querySelector("form[data-builder]");
-  const sent = new URLSearchParams(new FormData(form));
-  if (button) sent.set("do", button);
+const fieldsOf = (form) => new URLSearchParams(new FormData(form));
+
+// The count on the page is of an older question until the next response.
+const markStale = () => {
+  const live = document.getElementById("live");
+  live.classList.add("stale");
+  const note = live.querySelector(".stale-note");
+  if (note && live.querySelector(".count:not(.loading), .problem")) note.hidden = false;
+};
+
+const requestForm = async (form, sent) => {
   const response = await fetch(form.action, { method: "POST", body: sent });
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   const newForm = page.querySelector("form[data-builder]");
   if (!newForm) throw new Error("no form came back");
+  return newForm;
+};
+
+const showCount = (form, newForm, sent) => {
+  document.getElementById("live").replaceWith(newForm.querySelector("#live"));
+  for (const text of newForm.querySelectorAll("[data-problem]")) {
+    const shown = document.getElementById(text.id);
+    if (shown) shown.textContent = text.textContent;
+  }
+  if (String(fieldsOf(form)) !== String(sent)) markStale();
+};
+
+const sendCount = async () => {
+  isCountPending = false;
+  const form = document.querySelector("form[data-builder]");
+  const sent = fieldsOf(form);
+  showCount(form, await requestForm(form, sent), sent);
+};
+
+const sendBuilder = async (button) => {
+  const form = document.querySelector("form[data-builder]");
+  const sent = fieldsOf(form);
+  if (button) sent.set("do", button);
+  const newForm = await requestForm(form, sent);
   const typed = typedMeanwhile(form, sent);
   const focused = newForm.dataset.focus || document.activeElement.id;
   const caret = document.activeElement.selectionStart;
@@ -36,18 +70,37 @@ const sendBuilder = async (button) => {
   }
   focusAgain(focused, caret);
   highlightSql();
+  if (typed.length) markStale();
 };
 
-const rebuild = (button) => {
-  lastRebuild = lastRebuild.then(() => sendBuilder(button)).catch(() => {
-    const count = document.querySelector("#live .loading + p");
-    if (count) count.textContent = "The count failed. Change something to try again.";
+const enqueue = (send) => {
+  lastRebuild = lastRebuild.then(send).catch(() => {
+    const count = document.querySelector("#live .loading + p, #live .stale-note");
+    if (!count) return;
+    count.textContent = "The count failed. Change something to try again.";
+    count.hidden = false;
   });
 };
 
-on("change", "form[data-builder] :is(input, select, textarea)", () => {
+const rebuild = (button) => {
+  clearTimeout(typingTimer);
+  markStale();
+  enqueue(() => sendBuilder(button));
+};
+
+on("input", "form[data-builder] :is(input, textarea):not([name=name])", () => {
   isUnsaved = true;
-  rebuild();
+  markStale();
+  clearTimeout(typingTimer);
+  typingTimer = setTimeout(() => {
+    if (isCountPending) return;
+    isCountPending = true;
+    enqueue(sendCount);
+  }, TYPING_MS);
+});
+on("change", "form[data-builder] :is(input, select, textarea)", (field) => {
+  isUnsaved = true;
+  if (field.name !== "name" || field.id === "t-name") rebuild();
 });
 on("click", "form[data-builder] button[value]:not([value=save])", (button, event) => {
   event.preventDefault();

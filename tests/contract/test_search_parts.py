@@ -1,0 +1,44 @@
+"""Search by the beginning of a ref or an order reference, or by a part of an e-mail address."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from calling import Api
+from test_segments_api import jobs, order
+
+from innkeeper.actions.console import search
+from innkeeper.rules.search import read
+
+__all__ = ["jobs"]
+
+
+def test_a_guest_is_found_by_a_part(api: Api, jobs: Any) -> None:
+    def found(text: str, **more: bool) -> list[tuple[str, str]]:
+        hits = jobs(lambda work: search.find_guests(work, text, **more))
+        return [(str(item["ref"]), item["found_by"]) for item in hits.items]
+
+    mail = "Quentin.Partlow77@parts.example"
+    body = {"guestType": "customer", "email": mail}
+    body |= {"identifiers": [{"provider": "email", "id": mail}]}
+    guest = api.post("/v2.1/guests", json=body).json()
+    order(api, guest, referenceId="PART-2026-0042")
+    ref = guest["ref"]
+    assert found(ref[:8]) == [(ref, "ref")]
+    assert found(ref[:13].upper()) == [(ref, "ref")]
+    for text in ("quentin.partlow77", "tin.part", "part-2026-00"):
+        assert found(text) == [(ref, "part of an e-mail or order")], text
+    assert found("par") == found("tlow%") == found("partlow77", personal=False) == []
+
+
+@pytest.mark.parametrize("text", ["4c67e30e", "4C67E30E-e11e", "4c67e30ee11e"])
+def test_the_beginning_of_a_ref_is_a_range(text: str) -> None:
+    query = read(text)
+    if len(text) == 12:
+        assert query.ref_range is None
+        return
+    assert query.ref_range is not None
+    first, last = query.ref_range
+    ref = UUID("4c67e30e-e11e-4719-80ba-651d219664be")
+    assert first <= ref <= last
+    assert query.identifier == text
