@@ -211,6 +211,7 @@ def test_f21_every_form_has_a_version_or_a_reason_to_have_none(
         "/guests/{guest}/merge",
         "/merges/{merge}/undo",
         "/segments/{segment}/edit",
+        "/segments/{segment}/history",
         "/traits/of/{trait}/edit",
         "/exports/{export}/edit",
         "/imports/{import}",
@@ -246,7 +247,7 @@ def test_f21_every_form_with_a_version_asks_when_it_comes_too_late(
             assert ASKED in text, path
             assert "Use the stored values" in text, (path, "both, and a choice")
             asked.add(page)
-    assert len(asked) == 12
+    assert len(asked) == 13
 
 
 EXPORT = {"segment": "crew", "kind": "FULL_SYNC", "format": "CSV", "columns": "ref"}
