@@ -38,18 +38,20 @@ async def find_guests(
     *,
     guest_type: str | None = None,
     personal: bool = True,
+    is_quick: bool = False,
 ) -> Hits:
     """Find the guests that match a text: the closest match first, then the last seen.
 
     A merged guest is returned as its survivor. `personal`: whether personal data is searched;
-    without it, only refs, browser ids and order references are.
+    without it, only refs, browser ids and order references are. `is_quick`: whether only indexes
+    are read, as for suggestions.
     """
     query = read(text)
     if not query.text:
         return await _list_latest(work, guest_type, page_request)
     hits: dict[UUID, tuple[int, str]] = {}
     is_more = False
-    for kind, rows in await _results(work, query, personal):
+    for kind, rows in await _results(work, query, personal, is_quick=is_quick):
         is_more = is_more or len(rows) >= MOST
         for row in rows:
             hits.setdefault(row["guest_ref"], (row["cost"], kind))
@@ -100,7 +102,9 @@ async def _list_latest(work: Work, guest_type: str | None, page_request: PageReq
     return Hits(await list_rows(work, [row["ref"] for row in rows]), total, of_type)
 
 
-async def _results(work: Work, query: Query, personal: bool) -> list[tuple[str, list[Record]]]:
+async def _results(
+    work: Work, query: Query, personal: bool, *, is_quick: bool
+) -> list[tuple[str, list[Record]]]:
     """Return (kind, hits) for each interpretation of a query, the most certain first."""
     results: list[tuple[str, list[Record]]] = []
     if query.ref is not None:
@@ -124,7 +128,7 @@ async def _results(work: Work, query: Query, personal: bool) -> list[tuple[str, 
         results.append(("phone", rows))
     if query.name is not None:
         results.append(("name", await _by_name(work, query.name)))
-    if not any(rows for _, rows in results):
+    if not is_quick and not any(rows for _, rows in results):
         results.append(("part of an e-mail or order", await _by_part(work, query.text)))
     return results
 

@@ -11,6 +11,7 @@ from innkeeper.web.ui import (
     components,
     exports,
     extension_form,
+    finder,
     guest_form,
     guest_list,
     guest_tables,
@@ -38,6 +39,7 @@ from innkeeper.web.ui.shell import PageRoute, Shell
 
 PAGES: Final[tuple[PageRoute, ...]] = (
     *home.PAGES,
+    *finder.PAGES,
     *guest_tables.PAGES,
     *guest_list.PAGES,
     *guests.PAGES,

@@ -1,0 +1,37 @@
+"""The command palette and the suggestions of the search, by keyboard."""
+
+import pytest
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_pages_and_guests_are_reached_by_keys(opened, width) -> None:
+    """Ctrl K, words, arrows, Enter; Escape closes. The search suggests guests while one types."""
+    one = opened(width)
+    page = one.go("/reports")
+    page.keyboard.press("Control+k")
+    palette = page.locator("#palette")
+    palette.get_by_role("option").first.wait_for()
+    page.keyboard.type("new seg")
+    palette.get_by_role("option", name="New segment in SQL").wait_for()
+    page.wait_for_timeout(200)
+    page.keyboard.press("ArrowDown")
+    field = palette.get_by_role("combobox")
+    active = page.locator(f"#{field.get_attribute('aria-activedescendant')}")
+    assert active.get_attribute("aria-selected") == "true"
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/segments/new?mode=sql")
+    page.keyboard.press("Control+k")
+    palette.get_by_role("option").first.wait_for()
+    page.keyboard.press("Escape")
+    assert not palette.is_visible()
+    one.go("/reports")
+    page.keyboard.press("/")
+    page.keyboard.type("murphy")
+    suggestions = page.locator("#search-options")
+    suggestions.get_by_role("option").first.wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/w/live/guests/*")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    one.context.close()
+    assert one.faults == []
