@@ -1,11 +1,15 @@
 """The command palette and the suggestions of the search, by keyboard."""
 
+import httpx
 import pytest
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_pages_and_guests_are_reached_by_keys(opened, width) -> None:
+def test_pages_and_guests_are_reached_by_keys(opened, shop, width) -> None:
     """Ctrl K, words, arrows, Enter; Escape closes. The search suggests guests while one types."""
+    person = {"guestType": "customer", "firstName": "Palettia", "lastName": f"Keys{width}"}
+    with httpx.Client(base_url=shop.url, auth=(shop.client_key, shop.token)) as api:
+        assert api.post("/v2.1/guests", json=person).status_code == 201
     one = opened(width)
     page = one.go("/reports")
     page.keyboard.press("Control+k")
@@ -26,7 +30,7 @@ def test_pages_and_guests_are_reached_by_keys(opened, width) -> None:
     assert not palette.is_visible()
     one.go("/reports")
     page.keyboard.press("/")
-    page.keyboard.type("murphy")
+    page.keyboard.type("palettia")
     suggestions = page.locator("#search-options")
     suggestions.get_by_role("option").first.wait_for()
     page.keyboard.press("ArrowDown")

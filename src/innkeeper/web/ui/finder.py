@@ -30,13 +30,13 @@ _ACTIONS: Final = (
 
 
 async def show(visit: Visit) -> Response:
-    """List what a text may mean: pages and actions, segments, guests; `only=guests` for the search.
+    """List what a text may mean: pages and actions, segments, guests; `kind=guests` for the search.
 
     Guests are found as in the list of guests, without what only the lake knows.
     """
     q = visit.query_text("q").strip()
     groups: list[tuple[str, list[tuple[str, str, str]]]] = []
-    if visit.query_text("only") != "guests":
+    if visit.query_text("kind") != "guests":
         for title, entries in (("Pages", _PAGES), ("Actions", _ACTIONS)):
             links = [
                 (visit.url(path), text, "")

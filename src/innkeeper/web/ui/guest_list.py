@@ -53,11 +53,15 @@ class ListRequest:
         return {"q": self.q, "type": self.guest_type} | self.rule_fields(self.rules, "")
 
     def rule_fields(self, rules: list[RuleRow], prefix: str) -> dict[str, str]:
-        """The fields of a form that hold the filters; their names begin with `prefix`."""
+        """The fields of a form that hold the filters; their names begin with `prefix`.
+
+        A rule without a field yet has a space as its field: URLs leave empty values out.
+        """
         fields = {f"{prefix}operator": "OR"} if self.operator == "OR" and len(rules) > 1 else {}
         for index, rule in enumerate(rules):
             for name in _RULE_MEMBERS:
-                fields[f"{prefix}r{index}.{name}"] = getattr(rule, name)
+                empty = " " if name == "field" else ""
+                fields[f"{prefix}r{index}.{name}"] = getattr(rule, name) or empty
         return fields
 
     @property
@@ -97,6 +101,9 @@ async def find_guests(visit: Visit) -> Response:
     for any number of guests; with them, the lake.
     """
     wanted = read_request(visit)
+    if visit.query_text("do"):
+        # Without the button that was pressed, which a reload must not press again.
+        return visit.go("/guests", **wanted.query, **_view_query(visit))
     hits = await _search(visit, wanted, visit.page_request)
     has_view = any(visit.query_text(name) for name in ("columns", "sort"))
     context: dict[str, Any] = {"table": None, "rows": [], "query": {}}
@@ -113,7 +120,7 @@ async def find_guests(visit: Visit) -> Response:
     if wanted.rules:
         catalogue = await segment_catalogue.list_fields(visit.work, {segment_catalogue.GUEST})
         entity = _visible_fields(visit, catalogue["entities"][0])
-    response = visit.show(
+    return visit.show(
         "guests.html",
         **{**context, "query": wanted.query | context["query"]},
         q=wanted.q,
@@ -125,11 +132,6 @@ async def find_guests(visit: Visit) -> Response:
         units=UNITS,
         filter_problems=problems,
     )
-    if visit.is_part:
-        # Without the button that was pressed, which must not be pressed again by a reload.
-        address = visit.url("/guests", **wanted.query, **_view_query(visit))
-        response.headers["hx-replace-url"] = address
-    return response
 
 
 def _view_query(visit: Visit) -> dict[str, Any]:

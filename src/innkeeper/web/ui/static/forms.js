@@ -1,7 +1,13 @@
 // Forms: fields that send their form when they change, and lists whose rows can be moved.
 "use strict";
 
-on("change", "[data-submits]", (field) => field.form.requestSubmit());
+on("change", "[data-submits], form[data-submits-changes] [name]", (field) => field.form.requestSubmit());
+
+// After such a form came back, what is still empty in it is to be filled in next.
+const emptyField = [...document.querySelectorAll("form[data-submits-changes] .rule [name]")].find(
+  (field) => !field.value,
+);
+emptyField?.focus();
 
 // The fields of a row move with it, and are sent in the new order.
 on("click", "[data-move]", (button) => {
