@@ -93,6 +93,10 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
             *("mapping.columns.A", "mapping.columns.B", "mapping.types.A", "mapping.encoding"),
         ],
     ),
+    "createImportSource": (
+        {"name": "", "address": "/etc/passwd", "entity": "x", "schedule": "often", "markColumn": 1},
+        ["name", "address", "entity", "schedule", "markColumn"],
+    ),
     "createFileExport": ({"entity": "x", "format": "y"}, ["entity", "format"]),
     "eraseGuest": ({"mode": "x", "suppress": 1}, ["guestRef", "mode", "suppress"]),
     "suppressIdentifiers": (
@@ -124,6 +128,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "changeExport": {"name": "New"},
     "createImport": {"entity": "guests"},
     "createFileExport": {"entity": "guests"},
+    "createImportSource": {"name": "New", "address": "a.csv", "entity": "guests"},
     "suppressIdentifiers": {"email": "jane@example.com"},
     "releaseIdentifiers": {"email": "jane@example.com"},
     "createKey": {"name": "New"},
@@ -132,6 +137,7 @@ RIGHT: dict[str, dict[str, Any]] = {
 LISTS = (
     *("identity/rules", "identity/guards", "identity/jobs", "merges", "segments", "traits"),
     *("exports", "imports", "fileExports", "privacy/suppressions", "keys"),
+    "importSources",
 )
 OPERATIONS = {
     route.name: route

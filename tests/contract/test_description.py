@@ -430,6 +430,13 @@ def visit_files(tour: Tour, site: Site) -> None:
     for listed in ("listImports", "listFileExports", "inspectBatches"):
         tour(listed, params={"limit": 1})
     tour("inspectBatch", batch)
+    elsewhere = {"name": f"tour-{batch}", "address": "none.csv", "entity": "guests"}
+    source = tour("createImportSource", json={**elsewhere, "schedule": "DAILY"})["ref"]
+    tour("runImportSource", source)
+    site.run_worker()
+    assert tour("fetchImportSource", source)["error"] == "It is not there."
+    assert tour("listImportSources")["items"]
+    tour("deleteImportSource", source)
 
 
 def visit_streams(tour: Tour, site: Site) -> None:

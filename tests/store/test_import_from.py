@@ -90,6 +90,8 @@ def test_i12_users_read_public_addresses_and_listed_places(tmp_path: Path) -> No
     assert [(one.name, one.size) for one in listed] == [("a.csv", len(PEOPLE))]
     with pytest.raises(DownloadFailed, match="could not be read"):
         fetched(settings, f"{tmp_path}/in/link")
+    # The operator's own choice may lead through links.
+    assert fetched(settings, f"{tmp_path}/in/link", is_free=True) == b"secret"
     with pytest.raises(DownloadFailed, match="is larger than 9 bytes"):
         fetched(settings, f"{tmp_path}/in/a.csv", most=9)
     with pytest.raises(DownloadFailed, match="is not there"):

@@ -78,6 +78,8 @@ def test_s11_what_is_wrong_is_named_with_advice(
         ({"cors_origins": "*"}, "origins", Severity.WARNING),
         ({"rate_limit": 0.0}, "rate limit", Severity.WARNING),
         ({"allowed_private_hosts": "10.0.0.7"}, "private addresses", Severity.WARNING),
+        ({"import_sources": "/etc"}, "import sources", Severity.BAD),
+        ({"import_sources": "/srv/imports"}, "import sources", Severity.GOOD),
         ({"export_destinations": "/"}, "export destinations", Severity.BAD),
         ({"export_destinations": "/srv/exports,/etc"}, "export destinations", Severity.BAD),
         ({"export_destinations": "/srv/exports"}, "export destinations", Severity.GOOD),

@@ -29,7 +29,7 @@ from innkeeper.settings import Settings
 from innkeeper.store import running_servers
 from innkeeper.store.data_folder import SERVE, Announcement, DataFolder
 from innkeeper.store.database import Database
-from innkeeper.store.destinations import allowed_destinations
+from innkeeper.store.destinations import allowed_destinations, allowed_sources
 from innkeeper.store.embedded import EmbeddedServer
 from innkeeper.store.files import Files
 from innkeeper.store.migrate import FIRST_WORKSPACE
@@ -64,6 +64,7 @@ def _run(settings: Settings, stack: ExitStack) -> None:
     trusted_networks(settings.trusted_proxies)
     allowed_hosts(settings.allowed_private_hosts)
     allowed_destinations(settings)
+    allowed_sources(settings)
     stop_time = StopTime(settings.stop_seconds)
     worker = JobWorker(stop_time.work)
     watch = StopWatch(stop_time, worker.terminate, stack.close)

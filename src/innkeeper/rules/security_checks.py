@@ -78,6 +78,7 @@ def checks(facts: Facts) -> Iterator[Check]:
     yield _rate(facts.settings)
     yield _private_hosts(facts.settings)
     yield _destinations(facts.settings)
+    yield _import_sources(facts.settings)
     yield from _keys(facts)
 
 
@@ -236,9 +237,26 @@ def _private_hosts(settings: Settings) -> Check:
     )
 
 
+def _import_sources(settings: Settings) -> Check:
+    listed, broad = _listed(settings.import_sources)
+    return _check(
+        "import sources",
+        broad,
+        Severity.BAD,
+        f"Users may import any file below {', '.join(broad)}.",
+        "List the folder that imports are for, such as /srv/imports or s3://bucket/imports.",
+        good=f"Imports read {', '.join(listed) or 'the folder imports of the data folder'}.",
+    )
+
+
+def _listed(setting: str) -> tuple[list[str], list[str]]:
+    """Return the places that a setting lists, and those of them that hold too much."""
+    listed = [each.strip() for each in setting.split(",") if each.strip()]
+    return listed, [each for each in listed if each.rstrip("/").count("/") < 2]
+
+
 def _destinations(settings: Settings) -> Check:
-    listed = [each.strip() for each in settings.export_destinations.split(",") if each.strip()]
-    broad = [each for each in listed if each.rstrip("/").count("/") < 2]
+    listed, broad = _listed(settings.export_destinations)
     return _check(
         "export destinations",
         broad,

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO, Final, Protocol
 
 from innkeeper.errors import OperatorError
@@ -145,14 +146,18 @@ def destination_of(settings: Settings, url: object) -> Destination:
 
 
 def import_source_of(settings: Settings, url: object, *, is_free: bool = False) -> Destination:
-    """Open a folder below a root as a descriptor, creating missing folders. A symbolic link in the
-    path is an error, also if it is created meanwhile."""
+    """Parse the location of a file or folder that imports read; raises `BadDestination`.
+
+    `is_free`: the operator chose it, so it may be anywhere.
+    """
     own = _parse(str(settings.data / OWN_IMPORTS))
     location = _place_of(url, own)
     if is_free:
+        if not location.scheme:
+            # What the operator names may lead through symbolic links.
+            location = DestinationPath("", Path(location.text).resolve().parts[1:])
         return Destination(DestinationPath(location.scheme, location.parts[:1]), location.parts[1:])
-    allowed = _listed(settings.import_sources, "import_sources")
-    if below := _below((own, *allowed), location):
+    if below := _below((own, *allowed_sources(settings)), location):
         return below
     raise BadDestination(
         "must be inside the folder of imports, such as daily/people.csv, or below a place that the "
@@ -179,6 +184,11 @@ def _place_of(url: object, own: DestinationPath) -> DestinationPath:
 def allowed_destinations(settings: Settings) -> list[DestinationPath]:
     """What the operator lists for exports; raises `OperatorError`."""
     return _listed(settings.export_destinations, "export_destinations")
+
+
+def allowed_sources(settings: Settings) -> list[DestinationPath]:
+    """Return what the operator lists for imports; raises `OperatorError`."""
+    return _listed(settings.import_sources, "import_sources")
 
 
 def _listed(setting: str, name: str) -> list[DestinationPath]:
