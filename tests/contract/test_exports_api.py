@@ -5,12 +5,15 @@ import gzip
 import io
 import json
 import os
+import re
 import socket
 import threading
 import tomllib
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -205,6 +208,33 @@ def test_csv_with_delimiter_header_and_quotes(api: Api, jobs: Any) -> None:
     bare = exported(api, segment, friendlyId="bare", columns=["ref"], header=False)
     ((_, content),) = contents(api, run(api, jobs, bare))
     assert gzip.decompress(content).decode() == guest["ref"] + "\n"
+
+
+def test_a_byte_order_mark_digests_and_the_name_to_save_a_file_as(api: Api, jobs: Any) -> None:
+    """Digests by hashlib: of the address in lower case, and of the number with its country code."""
+    guest = api.guest(email="Ann@Example.COM", phoneNumbers=["+353 86 123-4567"])
+    bare = api.guest(phoneNumbers=["086 1234567"])
+    segment = made(api, guests_where(rule("ref", "is not null")))
+    columns = ["ref", "sha256.email", "sha256.phone"]
+    export = exported(api, segment, columns=columns, bom=True)
+    execution = run(api, jobs, export)
+    ((_, content),) = contents(api, execution)
+    text = gzip.decompress(content)
+    assert text.startswith(BOM_UTF8 + b"ref,")
+    rows = {row["ref"]: row for row in csv.DictReader(io.StringIO(text.decode("utf-8-sig")))}
+    digests = [sha256(value).hexdigest() for value in (b"ann@example.com", b"+353861234567")]
+    assert [rows[guest["ref"]][name] for name in columns[1:]] == digests
+    assert [rows[bare["ref"]][name] for name in columns[1:]] == ["", ""]
+    listed = api.get(f"{OWN}/executions/{execution['executionRef']}/files").json()
+    saved_as = httpx.get(listed["exports"][0]["url"]).headers["content-disposition"]
+    day = datetime.now(UTC).date().isoformat()
+    assert re.search(rf'filename="{segment["friendlyId"]}-{day}-\d{{4}}-0000.csv.gz"', saved_as)
+    body = {"name": "P", "segment": segment["friendlyId"], "format": "PARQUET", "bom": True}
+    refused = api.post(OWN, json={**body, "columns": ["sha256.city"]})
+    assert refused.json()["errors"] == [
+        "bom: is for CSV alone",
+        "columns[0]: there is no column sha256.city",
+    ]
 
 
 def test_s9_formulas_are_marked_where_that_is_asked_for(api: Api, jobs: Any, site: Any) -> None:

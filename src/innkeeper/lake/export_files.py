@@ -1,6 +1,7 @@
 """Write the files of an export with the engine; templates are filled row by row."""
 
 import gzip
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ from innkeeper.rules.traits import Traits
 from innkeeper.settings import Settings
 
 _BATCH: Final = 2000
+_GZIPPED_MARK: Final = gzip.compress(BOM_UTF8, mtime=0)
 _PARQUET: Final = "FORMAT parquet, COMPRESSION zstd"
 
 
@@ -35,7 +37,11 @@ def write_file(
     seconds = snapshot.settings.lake_query_seconds
     if shape.template is not None:
         return _template(session, shape, rows, path, seconds)
-    return session.copy(rows, path, _form(shape), seconds)
+    written = session.copy(rows, path, _form(shape), seconds)
+    if shape.bom:
+        # Members of a gzip file are read as one text.
+        path.write_bytes(_GZIPPED_MARK + path.read_bytes())
+    return written
 
 
 def write_without(

@@ -1,10 +1,10 @@
 """The rows of an export as SQL: one row for each guest of a table of refs, with the chosen
 columns."""
 
-from sqlglot import exp
+from sqlglot import exp, parse_one
 
 from innkeeper.lake.trait_sql import trait_values
-from innkeeper.resources.exports import PARQUET
+from innkeeper.resources.exports import HASHED, PARQUET
 from innkeeper.resources.segments import STRING, TIMESTAMP
 from innkeeper.rules import spreadsheets
 from innkeeper.rules.exports import ExportColumn, ExportFormat
@@ -37,6 +37,8 @@ def _add(
         elif shape.guarded and column.declared.type == STRING:
             value = _marked(value)
         return select.select(exp.alias_(value, column.name, quoted=True))
+    if column.location == HASHED:
+        return select.select(exp.alias_(_hashed(column.field), column.name, quoted=True))
     if column.location == "trait":
         trait = traits.trait(column.field)
         rows: exp.Query = trait_values(trait)
@@ -62,6 +64,22 @@ def _add(
         rows.subquery(alias), on=f"{alias}.guest_ref = c.guest_ref", join_type="left"
     )
     return select.select(exp.alias_(value, column.name, quoted=True))
+
+
+def _hashed(field: str) -> exp.Expr:
+    """The SHA-256 of the normalised e-mail address or phone number, null where there is none.
+
+    Addresses are trimmed and in lower case. A phone number is `+` and its digits; one without a
+    country code has no digest.
+    """
+    if field == "email":
+        return parse_one("sha256(nullif(lower(trim(g.core_email)), ''))", dialect="duckdb")
+    number = "coalesce(g.core_phone_numbers[1], g.core_phone)"
+    digits = f"regexp_replace({number}, '[^0-9]', '', 'g')"
+    return parse_one(
+        f"CASE WHEN {number} LIKE '+%' AND {digits} <> '' THEN sha256('+' || {digits}) END",
+        dialect="duckdb",
+    )
 
 
 def _api_time(value: exp.Expr, *, day: bool = False) -> exp.Expr:

@@ -182,6 +182,9 @@ class ChangeExportRequest(Payload):
     guarded: Annotated[
         bool | Absent | None, "CSV: mark texts that a spreadsheet would run as formulas."
     ]
+    bom: Annotated[
+        bool | Absent | None, "CSV: begin with a byte order mark, by which Excel knows UTF-8."
+    ]
     filter: _Definition | Absent | None
     schedule: Annotated[str | Absent | None, "DAILY, WEEKLY or a cron line, UTC."]
     destination: ExportDestination | Absent | None

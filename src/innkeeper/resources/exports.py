@@ -28,6 +28,10 @@ FILES_PATH: Final = "/v2/audienceExports/executions/{execution}/export"
 """The path of the list of files of an execution."""
 LISTS: Final = ("identifiers", "orders", "order_items", "sessions", "events")
 """Columns that hold a list of all of a guest's rows of one kind, in JSON formats."""
+HASHED: Final = "sha256"
+HASHED_FIELDS: Final = ("email", "phone")
+"""Columns `sha256.email` and `sha256.phone`: digests of normalised values, as advertising audiences
+match them."""
 DAILY: Final = "DAILY"
 WEEKLY: Final = "WEEKLY"
 CRONS: Final = {DAILY: "30 0 * * *", WEEKLY: "30 0 * * 1"}

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from innkeeper.errors import Invalid, Problem
-from innkeeper.resources.exports import CSV, JSON, LISTS, MOST_COLUMNS, NDJSON, PARQUET
+from innkeeper.resources.exports import (
+    CSV,
+    HASHED,
+    HASHED_FIELDS,
+    JSON,
+    LISTS,
+    MOST_COLUMNS,
+    NDJSON,
+    PARQUET,
+)
 from innkeeper.resources.segments import ENTITIES, TRAIT, SegmentField, snake
 
 _PLACEHOLDER: Final = re.compile(r"\{\{\s*([\w.]{1,200})\s*\}\}")
@@ -36,6 +45,8 @@ class ExportFormat:
     filter: Mapping[str, Any] | None = None
     guarded: bool = False
     """Whether texts that a spreadsheet would run as formulas are marked (CSV only)."""
+    bom: bool = False
+    """Whether files begin with a byte order mark, by which Excel knows UTF-8 (CSV only)."""
 
 
 def read_shape(body: Mapping[str, Any], traits: Mapping[str, str]) -> ExportFormat:
@@ -45,6 +56,9 @@ def read_shape(body: Mapping[str, Any], traits: Mapping[str, str]) -> ExportForm
     guarded = body.get("guarded", False) is True
     if guarded and form != CSV:
         problems.append(Problem("guarded", "is for CSV alone"))
+    bom = body.get("bom", False) is True
+    if bom and form != CSV:
+        problems.append(Problem("bom", "is for CSV alone"))
     template = body.get("template")
     names = body.get("columns")
     if template is not None:
@@ -75,6 +89,7 @@ def read_shape(body: Mapping[str, Any], traits: Mapping[str, str]) -> ExportForm
         template,
         body.get("filter"),
         guarded,
+        bom,
     )
 
 
@@ -95,6 +110,8 @@ def _column(name: Any, form: str, traits: Mapping[str, str]) -> ExportColumn | N
             return ExportColumn(name, "core", declared.name, declared)
         lists = form in (JSON, NDJSON, PARQUET) and snake(name) in LISTS
         return ExportColumn(name, "list", snake(name)) if lists else None
+    if location == HASHED:
+        return ExportColumn(name, HASHED, field) if field in HASHED_FIELDS else None
     if location == TRAIT:
         return ExportColumn(name, TRAIT, field) if field in traits else None
     return ExportColumn(name, location, field) if field else None

@@ -85,8 +85,7 @@ class ExportApp:
             raise NotFound
         workspace, ref = await check_link(self.database, request)
         async with self.database.work(workspace, "download") as work:
-            name = await audience_exports.find_file_name(work, ref, int(number))
-        return name, f"{ref}-{name.rpartition('/')[2]}"
+            return await audience_exports.find_file_name(work, ref, int(number))
 
 
 def _oauth_error(status: int, code: str) -> Response:

@@ -262,12 +262,21 @@ async def _build_listing(work: Work, row: Record, execution: Record) -> Record:
     return {"export": row, "execution": execution, "expire_at": expiry, "files": files}
 
 
-async def find_file_name(work: Work, execution: UUID, number: int) -> str:
-    """Find the storage name of a file by its number; raises `NotFound`."""
+async def find_file_name(work: Work, execution: UUID, number: int) -> tuple[str, str]:
+    """Find the storage name of a file by its number, and the name to save it as: the segment, the
+    time of the run, and the number; raises `NotFound`."""
     for file in await work.all("exports.files", execution=execution):
         if file["number"] == number:
-            return str(file["name"])
-    raise NotFound
+            break
+    else:
+        raise NotFound
+    run = await work.one("exports.find_execution", parts=_EXECUTION, ref=execution) or {}
+    export = await fetch(work, run["export_ref"])
+    source = await fetch_source(work, export)
+    name = source["friendly_id"] if source else export["friendly_id"]
+    name = f"{name}-{run['requested_at']:%Y-%m-%d-%H%M}"
+    action = f"-{file['delta_action']}" if file["delta_action"] else ""
+    return str(file["name"]), f"{name}{action}-{file['name'].rpartition('/')[2]}"
 
 
 async def _fetch_locked(work: Work, export: UUID | str) -> Record:

@@ -20,7 +20,7 @@ from innkeeper.store.destinations import BadDestination, destination_of
 from innkeeper.store.work import Json, Work
 
 _SHAPE: Final = (
-    *("format", "columns", "template", "delimiter", "header", "quote", "guarded", "filter"),
+    *("format", "columns", "template", "delimiter", "header", "quote", "guarded", "bom", "filter"),
 )
 
 

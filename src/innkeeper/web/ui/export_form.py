@@ -7,16 +7,18 @@ from starlette.responses import Response
 
 from innkeeper.actions.admin.stored_secrets import webhook_secret
 from innkeeper.actions.audiences import audience_exports, segment_catalogue, segments
+from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import (
+    CRONS,
     CSV,
-    DAILY,
     DELIMITERS,
     DELTA,
     FORMATS,
     FULL_SYNC,
+    HASHED,
+    HASHED_FIELDS,
     LISTS,
-    WEEKLY,
 )
 from innkeeper.resources.naming import camel
 from innkeeper.resources.segments import ENTITIES
@@ -24,12 +26,22 @@ from innkeeper.rules.access import Right
 from innkeeper.rules.versions import version_of
 from innkeeper.web.ui.shell import PageRoute, Visit
 
+DAYS: Final = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 SCHEDULES: Final = (
     ("", "Only on request"),
-    (DAILY, "Every day at 00:30 UTC"),
-    (WEEKLY, "Every Monday at 00:30 UTC"),
+    ("* * *", "Every day"),
+    ("* * 1-5", "Every working day"),
+    *((f"* * {day % 7}", f"Every {DAYS[day % 7]}") for day in range(1, 8)),
+    ("1 * *", "On the first of the month"),
     ("cron", "By a cron expression"),
 )
+"""Days of a cron line -> in words."""
+PRESETS: Final = (
+    ("mailing", "Mailing", ("email", "firstName", "lastName", "language")),
+    ("post", "Letters", ("firstName", "lastName", "street", "postCode", "city", "country")),
+    ("ads", "Advertising audience", ("sha256.email", "sha256.phone", "country")),
+)
+"""Name -> title and columns."""
 KINDS: Final = ((FULL_SYNC, "All guests"), (DELTA, "Guests added and removed since the last run"))
 DESTINATIONS: Final = (
     ("", "Stored here, to download"),
@@ -44,7 +56,12 @@ _DEFAULT_COLUMNS: Final = ("ref", "firstName", "lastName", "email", "city", "cou
 async def new(visit: Visit) -> Response:
     """Show the form with defaults, or as typed when it was refused."""
     segment = visit.query_text("segment")
-    defaults = {"columns": list(_DEFAULT_COLUMNS), "segment": segment, "header": True}
+    defaults = {
+        "columns": list(_DEFAULT_COLUMNS),
+        "segment": segment,
+        "header": True,
+        "time": "06:00",
+    }
     return await _form(visit, None, defaults)
 
 
@@ -94,18 +111,20 @@ async def _draft_of(visit: Visit, row: Record) -> dict[str, Any]:
     segment = await audience_exports.fetch_source(visit.work, row)
     destination = row["destination"] or {}
     schedule = row["schedule"] or ""
-    is_preset = schedule.upper() in (DAILY, WEEKLY, "")
+    days, time = read_schedule(schedule)
     template = shape.get("template")
     return {
         "name": row["name"],
         "segment": segment["friendly_id"] if segment else "",
         "kind": row["definition_type"],
-        "schedule": schedule.upper() if is_preset else "cron",
-        "cron": "" if is_preset else schedule,
+        "schedule": days,
+        "time": time,
+        "cron": schedule if days == "cron" else "",
         "format": shape.get("format", CSV),
         "delimiter": shape.get("delimiter", ","),
         "header": shape.get("header", True),
         "guarded": shape.get("guarded", False),
+        "bom": shape.get("bom", False),
         "columns": shape.get("columns", []),
         "template": msgspec.json.format(msgspec.json.encode(template), indent=2).decode()
         if template
@@ -123,7 +142,7 @@ async def _form(visit: Visit, row: Record | None, stored: dict[str, Any]) -> Res
     fields = stored
     if is_refused:
         fields = {name: visit.form_text(name) for name in visit.form}
-        boxes = {name: visit.form_text(name) == "yes" for name in ("header", "guarded")}
+        boxes = {name: visit.form_text(name) == "yes" for name in ("header", "guarded", "bom")}
         fields |= {"columns": visit.form.getlist("columns"), **boxes}
     is_whole = is_refused or visit.is_part
     list_fields = (
@@ -146,6 +165,7 @@ async def _form(visit: Visit, row: Record | None, stored: dict[str, Any]) -> Res
         formats=[(each, each) for each in FORMATS],
         delimiters=[(each, {",": "comma", "|": "bar"}[each]) for each in DELIMITERS],
         schedules=SCHEDULES,
+        presets=PRESETS,
         destinations=DESTINATIONS,
         version=version_of(row) if row else "",
         differing=[
@@ -160,7 +180,12 @@ async def _form(visit: Visit, row: Record | None, stored: dict[str, Any]) -> Res
 def _columns() -> list[tuple[str, list[str]]]:
     """Return the columns that every export may have: (heading, column names)."""
     own = ["ref", *(camel(name) for name in ENTITIES["guest"].fields if name != "ref")]
-    return [("Fields", own), ("Lists (JSON, NDJSON and Parquet)", [camel(name) for name in LISTS])]
+    hashed = [f"{HASHED}.{name}" for name in HASHED_FIELDS]
+    return [
+        ("Fields", own),
+        ("For advertising audiences, as SHA-256", hashed),
+        ("Lists (JSON, NDJSON and Parquet)", [camel(name) for name in LISTS]),
+    ]
 
 
 def _free(catalogue: dict[str, Any]) -> list[tuple[str, list[str]]]:
@@ -190,8 +215,9 @@ async def _body(visit: Visit) -> dict[str, Any]:
         "delimiter": (visit.form_text("delimiter") or ",") if form == CSV else None,
         "header": visit.form_text("header") == "yes" if form == CSV else None,
         "guarded": visit.form_text("guarded") == "yes" if form == CSV else None,
+        "bom": visit.form_text("bom") == "yes" if form == CSV else None,
         "template": None,
-        "schedule": (visit.form_text("cron") if schedule == "cron" else schedule) or None,
+        "schedule": _cron(visit, schedule),
         "destination": {"type": kind, "url": visit.form_text("url")} if kind else None,
         "webhook": visit.form_text("webhook") or None,
     }
@@ -202,6 +228,35 @@ async def _body(visit: Visit) -> dict[str, Any]:
         segment = await segments.fetch(visit.work, name) if name else None
         body["filter"] = segment["definition"] if segment else None
     return body
+
+
+def read_schedule(schedule: str) -> tuple[str, str]:
+    """Return the days of a schedule, one of `SCHEDULES`, and its time: `("* * 1", "06:00")`."""
+    minute, hour, *days = CRONS.get(schedule.upper(), schedule).split(" ") if schedule else ("", "")
+    if not schedule:
+        return "", "06:00"
+    joined = " ".join(days)
+    if joined not in dict(SCHEDULES) or not (minute.isdecimal() and hour.isdecimal()):
+        return "cron", "06:00"
+    return joined, f"{int(hour):02}:{int(minute):02}"
+
+
+def schedule_words(schedule: str) -> str:
+    """Describe a schedule: `Every Monday at 06:00 UTC`."""
+    days, time = read_schedule(schedule)
+    return schedule if days == "cron" else f"{dict(SCHEDULES)[days]} at {time} UTC"
+
+
+def _cron(visit: Visit, days: str) -> str | None:
+    """Return the cron line of the menus, the typed one, or None."""
+    if days == "cron":
+        return visit.form_text("cron") or None
+    if not days:
+        return None
+    hour, _, minute = (visit.form_text("time") or "06:00").partition(":")
+    if not (hour.isdecimal() and minute.isdecimal()):
+        raise Invalid(Problem("schedule", "choose a time of the day"))
+    return f"{int(minute)} {int(hour)} {days}"
 
 
 def _plain(value: Any) -> str:

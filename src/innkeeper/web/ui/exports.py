@@ -12,7 +12,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.exports import FINISHED, NDJSON, SUCCESS
 from innkeeper.rules.access import Right
 from innkeeper.web.ui import export_form
-from innkeeper.web.ui.export_form import KINDS
+from innkeeper.web.ui.export_form import KINDS, schedule_words
 from innkeeper.web.ui.shell import PageRoute, Visit
 
 DESTINATION_NAMES: Final = {"": "here", "FOLDER": "a folder", "WEBHOOK": "a web address"}
@@ -53,6 +53,7 @@ async def show_one(visit: Visit) -> Response:
         webhook=visit.veil_text(row["webhook"]),
         segment=await audience_exports.fetch_source(visit.work, row),
         executions=executions[:20],
+        schedule=schedule_words(row["schedule"] or ""),
         running=[each for each in executions if each["status"] not in FINISHED],
         files=files,
         place=DESTINATION_NAMES[destination["type"]],

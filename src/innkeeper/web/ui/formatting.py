@@ -202,7 +202,8 @@ def run_state(status: str) -> str:
 
 def column_words(name: str) -> str:
     """Format a column of an export: `trait.lifetimeValue.EUR` as Lifetime Value EUR."""
-    return title_words(name.partition(".")[2] or name)
+    before, _, after = name.partition(".")
+    return f"SHA-256 of {after}" if before == "sha256" else title_words(after or name)
 
 
 def rule_words(what: str) -> str:

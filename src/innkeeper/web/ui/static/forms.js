@@ -9,6 +9,14 @@ const emptyField = [...document.querySelectorAll("form[data-submits-changes] .ru
 );
 emptyField?.focus();
 
+// Checks the boxes of a preset and no others.
+on("click", "[data-checks]", (button) => {
+  const names = button.dataset.checks.split(" ");
+  for (const box of button.form.querySelectorAll('[name="columns"][type="checkbox"]')) {
+    box.checked = names.includes(box.value);
+  }
+});
+
 // The fields of a row move with it, and are sent in the new order.
 on("click", "[data-move]", (button) => {
   const row = button.closest("[data-movable]");
