@@ -43,6 +43,12 @@ def test_i9_a_dry_run_is_the_first_step_and_says_what_would_happen(owner: Person
     reason = next(cell for cell in cells if "not a well-formed email address" in cell)
     at = cells.index(reason)
     assert cells[at + 1 : at + 4] == ["1", "5", "not-an-address"]
+    refused = owner.http.post(path, data={"csrf": owner.csrf, "action": "refused", **columns})
+    assert refused.headers["content-disposition"].startswith("attachment; ")
+    assert refused.text.splitlines() == [
+        "Email,First name,Birthday,innkeeper:reason",
+        "not-an-address,Cy,1982-02-01,email: not a well-formed email address",
+    ]
     at = cells.index("a guest of this file")
     assert cells[at - 1 : at + 3] == ["3", "a guest of this file", "email", "ANN@example.com"]
 

@@ -24,7 +24,12 @@ from innkeeper.web.ui.import_form import SAMPLE
 from innkeeper.wire.bulk.batch_files import FIRST_LOOK, PACKED, TABLES, Layout, guessed_format
 from innkeeper.wire.bulk.mapping import ColumnMapping
 from innkeeper.wire.bulk.presets import find_preset, read_presets
-from innkeeper.wire.bulk.rejected_rows import ReasonCounts, Refusal, RejectedRows
+from innkeeper.wire.bulk.rejected_rows import (
+    ReasonCounts,
+    Refusal,
+    RejectedRows,
+    RejectedRowsWriter,
+)
 from innkeeper.wire.bulk.sample import TableSample, read_json_sample
 from innkeeper.wire.bulk.suggestion import guess_entity, guess_entity_of_values
 from innkeeper.wire.bulk.survey import TableSurvey
@@ -217,6 +222,29 @@ def first_chunks(
     layout = replace(layout, form=form_of_stream(source, layout.choices()))
     limited = cast(IO[bytes], LimitedStream(expanded(source), limit))
     yield from layout.chunks(limited)
+
+
+def refused_csv(
+    files: Files,
+    name: str,
+    file_options: Mapping[str, Any],
+    layout: Layout,
+    refusals: list[Refusal],
+) -> str:
+    """Return the rows of refused records as CSV, with the reason; cells that a spreadsheet would
+    run are marked."""
+    out = io.StringIO()
+    with open_upload(files, name, file_options) as source:
+        if isinstance(source, Path):
+            columns = layout.columns(source)
+        else:
+            layout = replace(layout, form=form_of_stream(source, layout.choices()))
+            columns = layout.columns(source)
+            source.seek(0)
+        writer = RejectedRowsWriter(layout, columns, source, out)
+        writer.write_header(is_guarded=True)
+        writer.write(refusals)
+    return out.getvalue()
 
 
 def read_refused(

@@ -40,7 +40,7 @@ from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.bulk.batch_files import MOST_EXPANSION, Layout
 from innkeeper.wire.bulk.mapping import ColumnMapping
 from innkeeper.wire.bulk.presets import find_preset, preset_folders, read_presets
-from innkeeper.wire.bulk.rejected_rows import ReasonCounts
+from innkeeper.wire.bulk.rejected_rows import ReasonCounts, Refusal
 from innkeeper.wire.bulk.sample import TableSample
 
 Result = TypeVar("Result")
@@ -261,6 +261,9 @@ async def run_action(visit: Visit) -> Response:
         raise BadRequest(" ".join(questions))
     if action == "try":
         return await show_one(visit, await _dry_run(visit, row, mapping))
+    if action == "refused":
+        visit.need(Right.PERSONAL)
+        return await _refused_rows(visit, row, mapping)
     layout = import_files.layout_of(row["entity"], row["file_options"], mapping)
     file_options = {
         **row["file_options"],
@@ -273,8 +276,28 @@ async def run_action(visit: Visit) -> Response:
     return visit.go(path)
 
 
-async def _dry_run(visit: Visit, row: Record, mapping: ColumnMapping | None) -> Record:
-    """Return what an import of the first records would do, without writing anything."""
+async def _refused_rows(visit: Visit, row: Record, mapping: ColumnMapping | None) -> Response:
+    """Run a dry run again; return the rows that it refuses, with the reason, as CSV."""
+    refusals: list[Refusal] = []
+    await _dry_run(visit, row, mapping, refusals)
+    files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
+    layout = import_files.layout_of(row["entity"], row["file_options"], mapping)
+    given = (files, name, row["file_options"], layout, refusals)
+    text = await _in_thread(visit, import_files.refused_csv, *given)
+    headers = {"content-disposition": f'attachment; filename="refused-{row["ref"]}.csv"'}
+    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+async def _dry_run(
+    visit: Visit,
+    row: Record,
+    mapping: ColumnMapping | None,
+    refusals: list[Refusal] | None = None,
+) -> Record:
+    """Return what an import of the first records would do, without writing anything.
+
+    Adds line and reasons of each refused record to `refusals`.
+    """
     files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
     layout = import_files.layout_of(row["entity"], row["file_options"], mapping)
     counts, reasons, is_whole = Outcomes(), ReasonCounts(), True
@@ -287,7 +310,10 @@ async def _dry_run(visit: Visit, row: Record, mapping: ColumnMapping | None) -> 
         failed += len(outcomes.failures)
         for failure in sorted(outcomes.failures, key=lambda one: one.line):
             fault = failure.fault
-            reasons.add((failure.line, fault.errors or (fault.message,)), {}, None)
+            refusal = (failure.line, fault.errors or (fault.message,))
+            reasons.add(refusal, {}, None)
+            if refusals is not None:
+                refusals.append(refusal)
         left_out.update(outcomes.count_left_out(chunk))
         counts.outcomes.update(outcomes.outcomes)
         counts.matches = [*counts.matches, *outcomes.matches][:MOST_MATCHES]
