@@ -203,7 +203,7 @@ def test_i13_a_guest_of_documented_columns_a_newer_export_and_what_is_missing(
     assert (shown(done)["retired guests"], shown(done)["guests"]) == ("1 0", "1 1")
     missing = json.loads((tmp_path.parent / f"{tmp_path.name}.missing.ndjson").read_text())
     assert (missing["entity"], missing["ref"]) == ("retired guests", GONE)
-    assert "left out of guests: country" in done.stderr
+    assert "not imported from guests: country" in done.stderr
     expected = {
         **{"first_name": "Ada", "email": "ada@example.com", "emails": ["ada@example.com"]},
         "identifiers": [{"provider": "email", "id": "ada@example.com"}],
