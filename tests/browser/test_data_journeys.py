@@ -328,7 +328,7 @@ def test_a_key_changes_its_compatibility(page, api) -> None:
         page.go("/settings")
         page.get_by_label("Compatibility", exact=False).filter(has_text="o").first.click()
         page.locator("dialog[open]").get_by_role("button", name=f"Change to {wanted}").click()
-        page.get_by_text(f"answers as {wanted} now").wait_for()
+        page.get_by_text(f"follows {wanted} now").wait_for()
         assert api.post(path, json={"name": f"n{wanted}", "two": 2}).status_code == status
 
 

@@ -168,7 +168,7 @@ def test_quarantine_is_replayed(page) -> None:
     page.get_by_role("button", name="Create", exact=True).click()
     page.go("/quarantine?reason=unknown+point+of+sale")
     page.get_by_role("button", name=re.compile("Replay these")).click()
-    page.get_by_text(re.compile("[1-9] attached, 0 still wait")).wait_for()
+    page.get_by_text(re.compile("[1-9] attached, 0 still in quarantine")).wait_for()
 
 
 def test_a_dialog_that_is_refused_opens_again_as_it_was_typed(page) -> None:

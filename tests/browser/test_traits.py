@@ -94,11 +94,11 @@ def test_a_marketer_defines_a_trait_and_sees_its_values(page, api, buyers) -> No
     assert kept["rules"] == [rule]
     page.get_by_role("link", name="Edit").click()
     page.get_by_label("How it is computed").select_option("Count")
-    page.get_by_role("heading", name="How many orders").wait_for()
+    page.get_by_role("heading", name="Number of orders").wait_for()
     assert live.locator("dd").all_inner_texts() == ["2", "2", "2"]
     page.get_by_role("button", name="Save", exact=True).last.click()
     page.get_by_text("spentAtTheFair was saved.").wait_for()
-    assert page.get_by_text("How many orders", exact=True).is_visible()
+    assert page.get_by_text("Number of orders", exact=True).is_visible()
 
 
 def test_leaving_with_unsaved_changes_asks_first(page) -> None:

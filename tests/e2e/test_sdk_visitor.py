@@ -96,7 +96,7 @@ def test_quarantine_at_the_command_line(shop: Api, running: Innkeeper) -> None:
     page("CLICK")
     listed = json.loads(run("quarantine", "list", "--json", *where).stdout)
     assert (listed[0]["ref"], listed[0]["reason"]) == (ref, "unknown point of sale")
-    assert "2 still wait" in run("quarantine", "replay", *where).stdout
+    assert "2 still in quarantine" in run("quarantine", "replay", *where).stdout
     assert run("points-of-sale", "create", "later", *where).returncode == 0
     assert run("quarantine", "replay", ref, *where).stdout.startswith(
         "1 attached, 0 still in quarantine."
