@@ -267,14 +267,18 @@ def test_a_guest_is_edited_and_told_what_is_wrong(page, api) -> None:
     page.go(f"/guests/{ref}/properties")
     page.get_by_role("link", name="Edit").click()
     page.get_by_label("City").fill("Sligo")
-    page.get_by_label("Country").fill("Ireland")
+    page.get_by_label("Country").select_option("Ireland (IE)")
+    page.get_by_label("Gender").select_option("Female")
+    page.get_by_label("Date of birth").fill("1990-02-03")
+    page.get_by_label("Emails", exact=True).fill("no address")
     page.get_by_role("button", name="Save").click()
     assert page.locator(".field .wrong").count() == 1
     assert page.get_by_label("City").input_value() == "Sligo"
-    page.get_by_label("Country").fill("IE")
-    page.get_by_label("Emails").fill("edna@example.com\nedna@work.example")
+    page.get_by_label("Emails", exact=True).fill("edna@example.com")
+    page.get_by_label("Emails, 2").fill("edna@work.example")
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Saved.").wait_for()
     guest = api.get(f"/v2.1/guests/{ref}").json()
     assert (guest["city"], guest["country"]) == ("Sligo", "IE")
+    assert (guest["gender"], guest["dateOfBirth"][:10]) == ("female", "1990-02-03")
     assert guest["emails"] == ["edna@example.com", "edna@work.example"]

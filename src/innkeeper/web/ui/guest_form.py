@@ -1,5 +1,7 @@
 """The form that edits a guest: its declared fields, which the API's decoder reads."""
 
+import re
+from functools import cache
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -7,8 +9,9 @@ from starlette.responses import Response
 from innkeeper.actions.admin import audit
 from innkeeper.actions.records import guests
 from innkeeper.resources.base import Record
+from innkeeper.resources.codes import COUNTRIES
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.kinds import Instant, ListOf, ObjectOf, OneOf, Opaque
+from innkeeper.resources.kinds import COUNTRY, Day, Instant, ListOf, ObjectOf, OneOf, Opaque
 from innkeeper.resources.naming import camel
 from innkeeper.rules.access import Right
 from innkeeper.rules.versions import version_of
@@ -21,6 +24,8 @@ from innkeeper.wire.views import Verb
 _TRAVEL: Final = frozenset({"passport_number", "passport_expiry", "nationality"})
 # Fields that mirror another field, or that only older clients send.
 _NOT_CLEARED: Final = frozenset({"email", "phone", "zip_code", "identity_status"})
+_GENDERS: Final = ("female", "male", "other", "unknown")
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.A)
 EDITABLE: Final = tuple(
     name
     for name, field in Guest.fields.items()
@@ -36,10 +41,39 @@ def is_list(name: str) -> bool:
     return isinstance(Guest.fields[name].kind, ListOf)
 
 
-def choices(name: str) -> tuple[str, ...]:
-    """Return the values of a field that allows only a few; empty for any other field."""
+def choices(name: str, stored: str) -> list[tuple[str, str]]:
+    """Return the values of a field that has a menu, and their texts; empty for any other field.
+
+    A stored value that the menu lacks is added.
+    """
     kind = Guest.fields[name].kind
-    return kind.words if isinstance(kind, OneOf) else ()
+    if isinstance(kind, OneOf):
+        options = [(word, title_words(word)) for word in kind.words]
+    elif kind is COUNTRY:
+        options = [("", "Not known"), *_countries()]
+    elif name == "gender":
+        options = [("", "Not known"), *((word, title_words(word)) for word in _GENDERS)]
+    else:
+        return []
+    is_listed = any(value == stored for value, _ in options)
+    return options if is_listed else [*options, (stored, stored)]
+
+
+@cache
+def _countries() -> list[tuple[str, str]]:
+    """Return the codes and names of countries, by name."""
+    from babel import Locale  # noqa: PLC0415 - loads much data
+
+    names = Locale("en").territories
+    pairs = [(code, f"{names.get(code, code)} ({code})") for code in COUNTRIES]
+    return sorted(pairs, key=lambda pair: pair[1])
+
+
+def input_type(name: str, value: str) -> str:
+    """Return the type of a field's input; a day that is no date stays a text."""
+    if isinstance(Guest.fields[name].kind, Day) and (not value or _DAY.fullmatch(value)):
+        return "date"
+    return "tel" if name == "phone_numbers" else "text"
 
 
 async def show(visit: Visit) -> Response:
@@ -50,8 +84,10 @@ async def show(visit: Visit) -> Response:
     for name in EDITABLE:
         if name in hidden and not guest.get(name):
             continue
-        value = visit.form_text(name) if visit.fault else _text(guest.get(name))
-        rows.append((name, value, is_list(name), choices(name), Guest.fields[name].doc))
+        stored = _text(guest.get(name))
+        value = _typed(visit, name) if visit.fault else stored
+        kind = input_type(name, value)
+        rows.append((name, value, is_list(name), choices(name, stored), kind, _hint(name)))
     wrong = {}
     for problem in getattr(visit.fault, "problems", ()):
         wrong[problem.field.partition("[")[0]] = problem.reason
@@ -95,7 +131,7 @@ def _body(visit: Visit, guest: Record) -> dict[str, Any]:
     for name in EDITABLE:
         if name not in visit.form:
             continue
-        text = visit.form_text(name).replace("\r\n", "\n")
+        text = _typed(visit, name)
         if text == _text(guest.get(name)):
             continue
         value: Any = text or None
@@ -103,6 +139,18 @@ def _body(visit: Visit, guest: Record) -> dict[str, Any]:
             value = [line.strip() for line in text.split("\n") if line.strip()] or None
         body[camel(name)] = value
     return body
+
+
+def _typed(visit: Visit, name: str) -> str:
+    """Return what was typed for a field: the values of a list on a line each."""
+    texts = [text.replace("\r\n", "\n").strip() for text in visit.form_texts(name)]
+    return "\n".join(filter(None, texts))
+
+
+def _hint(name: str) -> str:
+    """Return the description of a field, unless it says no more than its label."""
+    doc = Guest.fields[name].doc
+    return "" if doc.replace(".", "").lower() == name.replace("_", " ") else doc
 
 
 def _text(value: Any) -> str:
