@@ -280,5 +280,5 @@ def test_a_guest_is_edited_and_told_what_is_wrong(page, api) -> None:
     page.get_by_text("Saved.").wait_for()
     guest = api.get(f"/v2.1/guests/{ref}").json()
     assert (guest["city"], guest["country"]) == ("Sligo", "IE")
-    assert (guest["gender"], guest["dateOfBirth"][:10]) == ("female", "1990-02-03")
+    assert (guest["gender"], guest["dateOfBirth"][:10]) == ("Female", "1990-02-03")
     assert guest["emails"] == ["edna@example.com", "edna@work.example"]
