@@ -208,7 +208,7 @@ async def test_a_session_that_another_has_locked_is_left_alone(
     await one_by_one(work, [sent(browser, 0) for browser in several[:2]])
     async with database.work("live") as other, other.transaction():
         for browser in (several[0], several[2]):
-            assert await other.one("browsers.lock", ref=browser)
+            assert await browsers.lock(other, browser, None, datetime.now(UTC), timedelta())
             await other.connection.execute(
                 "SELECT FROM ws_live.sessions WHERE browser_ref = %s FOR UPDATE", [browser]
             )

@@ -1,6 +1,6 @@
 """The rows of one guest, read from the store, for segment decisions in memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from innkeeper.lake.change_feed import REQUESTED_GUESTS, copy_lines
+from innkeeper.lake.change_feed import REQUESTED_GUESTS
 from innkeeper.lake.tables import BY_NAME, DAY, INSTANT, JSON, NUMBER, TABLES, LakeColumn
 from innkeeper.lake.views import FOLLOWING
 from innkeeper.rules.segment_matching import GuestRows
@@ -18,11 +18,16 @@ from innkeeper.store.work import Work
 
 async def guest_rows(work: Work, guest: UUID) -> GuestRows | None:
     """Return the rows of a guest and of the guests merged into it; None if it does not exist."""
-    names = tuple(table.name for table in TABLES)
+    parts = {
+        "lines": [f"lake.lines_of_{table.name}" for table in TABLES],
+        "taken": [REQUESTED_GUESTS],
+        "contact": ["lake.contact"],
+    }
     with temporary(work.settings, "guest") as folder:
-        async with work.transaction():
-            lines = await copy_lines(work, REQUESTED_GUESTS, folder, names, guests=[guest])
-        tables = {name: list(_rows(name, path)) for name, path in lines.paths.items()}
+        path = folder / "rows.ndjson"
+        with path.open("wb") as target:
+            await work.copy_out("lake.lines", target, parts=parts, guests=[guest])
+        tables = _tables(path)
     ref = str(guest)
     own = next((row for row in tables.get("guests", ()) if row["meta_ref"] == ref), None)
     if own is None:
@@ -38,12 +43,15 @@ async def guest_rows(work: Work, guest: UUID) -> GuestRows | None:
     return GuestRows(own, tables, {})
 
 
-def _rows(name: str, path: Path) -> Iterator[dict[str, Any]]:
-    columns = BY_NAME[name].columns
+def _tables(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows in a file of lines by table, those of every table."""
+    tables: dict[str, list[dict[str, Any]]] = {table.name: [] for table in TABLES}
     with path.open("rb") as lines:
         for line in lines:
-            record = msgspec.json.decode(line)
-            yield {column.name: _value(column, record) for column in columns}
+            name, record = msgspec.json.decode(line)
+            columns = BY_NAME[name].columns
+            tables[name].append({column.name: _value(column, record) for column in columns})
+    return tables
 
 
 def _value(column: LakeColumn, record: Mapping[str, Any]) -> Any:

@@ -40,8 +40,20 @@ def catalogue() -> Mapping[str, str]:
             queries |= parse(file.name.removesuffix(".sql"), file.read_text(encoding="utf-8"))
     for resource in CHILDREN:
         queries |= _of_child(resource, queries)
+    queries |= _lines_of_tables(queries)
     return {
         name: text for name, text in queries.items() if name.partition(".")[0] not in _TEMPLATES
+    }
+
+
+def _lines_of_tables(queries: Mapping[str, str]) -> dict[str, str]:
+    """Return the parts of `lake.lines`: `lake.lines_of_` and the name of each table of the lake."""
+    rows = {name.removeprefix("lake.rows_of_").removesuffix(".lake_rows"): name for name in queries}
+    return {
+        f"lake.lines_of_{table}": f"UNION ALL SELECT json_build_array('{table}', line)::text "  # noqa: S608 - our own
+        f"FROM (\n{queries[name]}\n) AS line"
+        for table, name in rows.items()
+        if table != name and table not in _TEMPLATES
     }
 
 

@@ -43,6 +43,8 @@ class SignedInUser:
     memberships: Sequence[str] | None = None
     """Workspaces that the user may open, each with its sandbox; None for every workspace."""
     time_zone: str = "UTC"
+    all_workspaces: Sequence[Record] = ()
+    """Every workspace (name, sandbox_of, created_at), each before its sandbox."""
 
     def may_open(self, workspace: str) -> bool:
         """Whether the user may open a workspace."""
@@ -259,7 +261,8 @@ async def fetch_login(work: Work, token: str, workspace: str | None = None) -> S
     if row is None:
         return None
     allowed = row["workspaces"]
-    current = workspace or row["workspace"]
+    exists = any(each["name"] == workspace for each in row["all_workspaces"])
+    current = workspace if workspace and exists else row["workspace"]
     if not is_member(allowed, current):
         # The caller refuses the page itself; the stored workspace must be one of the user's.
         current = row["workspace"] if is_member(allowed, row["workspace"]) else allowed[0]
@@ -275,6 +278,10 @@ async def fetch_login(work: Work, token: str, workspace: str | None = None) -> S
     return SignedInUser(
         *(row["ref"], row["email"], row["name"], Role(row["role"]), current, allowed),
         time_zone=row["time_zone"],
+        all_workspaces=[
+            {**each, "created_at": datetime.fromisoformat(each["created_at"])}
+            for each in row["all_workspaces"]
+        ],
     )
 
 

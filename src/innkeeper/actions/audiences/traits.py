@@ -135,9 +135,11 @@ async def lock_against_deletion(work: Work) -> None:
 
 
 async def compute_for_guest(
-    work: Work, guest: UUID, *, include_relative: bool = True
+    work: Work, guest: UUID, every: Traits | None = None, *, include_relative: bool = True
 ) -> dict[str, Any]:
     """Compute every trait of a guest as of now, in each currency of its orders; raises `Unknown`.
+
+    `every`: the current traits, where the caller has them.
 
     `include_relative`: also compute the traits that depend on all guests, which needs a query of
     the lake; without it they are None.
@@ -145,7 +147,8 @@ async def compute_for_guest(
     rows = await guest_rows(work, guest)
     if rows is None:
         raise Unknown("Guest", guest)
-    every = await list_current(work)
+    if every is None:
+        every = await list_current(work)
     codes = sorted({str(row["core_currency_code"]) for row in rows.of("orders")})
     names = [*every, *(f"{name}.{code}" for name in IN_CURRENCY for code in codes)]
     existing = [name for name in names if name in every]

@@ -168,16 +168,16 @@ def unread_browser(browser: UUID) -> Browser:
 
 async def lock(
     work: Work, browser: UUID, channel: str | None, at: datetime, longest_timeout: timedelta
-) -> bool:
+) -> Browser | None:
     """Lock a browser and the sessions that an event may affect until the transaction ends.
 
-    Returns False if there is no such browser.
+    Returns the browser as `fetch_state` does.
     """
-    if not await work.one("browsers.lock", ref=browser):
-        return False
     until = at + longest_timeout
-    await work.all("browsers.lock_sessions", ref=browser, channel=channel, at=at, until=until)
-    return True
+    rows = await work.all(
+        "browsers.lock_state", browser=browser, channel=channel, at=at, until=until
+    )
+    return browser_from_rows(rows) if rows else None
 
 
 async def create_if_absent(work: Work, browser: UUID) -> None:

@@ -72,7 +72,7 @@ async def record(
     `browser_id` or `type`, `UnknownBrowser`.
     """
     incoming = await read_event(work, event, ref, replay=replay)
-    for _ in range(0 if replay else QUICK_ATTEMPTS):
+    for _ in range(0 if replay or is_slow(event) else QUICK_ATTEMPTS):
         ingested = await _attempt(work, incoming, _write_unlocked)
         if ingested is not None:
             return ingested
@@ -218,10 +218,9 @@ async def _store_cart_event(work: Work, event: ValidEvent, problem: InvalidEvent
     reading, longest_timeout = event.reading, event.config.longest_timeout
     scope = (event.browser, reading.channel, reading.at, longest_timeout)
     async with work.transaction():
-        await browsers.lock(work, *scope)
+        browser = await browsers.lock(work, *scope)
         if not await _store_quarantined(work, event, problem):
             return False
-        browser = await browsers.fetch_state(work, *scope)
         if browser is not None:
             late = QuarantinedEvent(event.ref, reading.type, reading.at, event.event.message)
             await incomplete_orders.link_late(work, late, browser.sessions, reading.channel)
@@ -275,8 +274,8 @@ async def _write_locked(work: Work, event: ValidEvent) -> Ingested | None:
         quarantined = await quarantine.lock_pending(work, event.ref) if event.replay else None
         if event.replay and quarantined is None:
             return None
-        record = await build_record(work, event)
-        if not locked:
+        record = await build_record(work, event, locked)
+        if locked is None:
             # The browser of a bot, which was created just now.
             return None
         guest = record.browser.root

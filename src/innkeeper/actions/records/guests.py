@@ -56,6 +56,15 @@ async def fetch(work: Work, guest: UUID) -> Record:
     return flat(_live(row, guest))
 
 
+async def fetch_with_group(work: Work, guest: UUID) -> tuple[Record, list[UUID]]:
+    """Return one live guest, and the refs of it and of all guests merged into it.
+
+    Raises `Unknown`.
+    """
+    rows = {row["ref"]: row for row in await work.all("merges.group_with_guest", guest=guest)}
+    return flat(_live(rows.get(guest), guest)), list(rows)
+
+
 async def list_(work: Work, page_request: PageRequest) -> Page:
     """Return a page of live guests with the total (G-8 to G-13)."""
     if not page_request.filters.keys() & guest_filters.BY_RULES:

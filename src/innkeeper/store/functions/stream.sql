@@ -59,6 +59,34 @@ BEGIN
     ORDER BY s.started_at, s.expires_at;
 END $$;
 
+-- The same, after locking the browser and then those sessions until the transaction ends. Each statement
+-- sees what was committed before it began.
+CREATE FUNCTION {ws}.lock_browser_state(
+    browser uuid, told_channel text, at_time timestamptz, until timestamptz
+) RETURNS TABLE (
+    browser_ref uuid, browser_guest uuid, version bigint, last_channel text,
+    last_point_of_sale text, root uuid, root_type text, in_group boolean, ref uuid,
+    guest_ref uuid, session_version bigint, started_at timestamptz, last_at timestamptz,
+    expires_at timestamptz, ended_at timestamptz, ended_by text, events integer, details jsonb,
+    cart jsonb, session_root uuid
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    channel_before text;
+BEGIN
+    SELECT b.channel INTO channel_before FROM {ws}.browsers AS b WHERE b.ref = browser
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM s.ref FROM {ws}.sessions AS s WHERE s.ref = ANY (ARRAY(
+        SELECT n.ref FROM {ws}.nearby_sessions(
+            browser, coalesce(told_channel, channel_before, 'WEB'), at_time, until
+        ) AS n (ref)
+    )) ORDER BY s.ref FOR NO KEY UPDATE;
+    RETURN QUERY SELECT * FROM {ws}.browser_state(browser, told_channel, at_time, until);
+END $$;
+
 -- Add the partition of the month of `instant`. Attaching, unlike creating one in its place, lets
 -- others write to the table meanwhile.
 CREATE FUNCTION {ws}.add_events_partition(instant timestamptz) RETURNS void

@@ -24,18 +24,9 @@ SELECT state.* FROM unnest(%(refs)s::uuid[], %(channels)s::text[], %(times)s::ti
     %(until)s::timestamptz[]) AS each (browser, channel, at, until)
 CROSS JOIN LATERAL {ws}.browser_state(browser, channel, at, until) AS state
 
--- browsers.lock_sessions
--- The same sessions of a locked browser, locked until the transaction ends.
-SELECT ref FROM {ws}.sessions WHERE ref = ANY (ARRAY(
-    SELECT n.ref FROM {ws}.browsers AS b CROSS JOIN LATERAL {ws}.nearby_sessions(
-        b.ref, coalesce(%(channel)s::text, b.channel, 'WEB'), %(at)s, %(until)s
-    ) AS n (ref)
-    WHERE b.ref = %(ref)s
-)) ORDER BY ref FOR NO KEY UPDATE
-
--- browsers.lock
--- Lock a browser until the transaction ends.
-SELECT version FROM {ws}.browsers WHERE ref = %(ref)s FOR NO KEY UPDATE
+-- browsers.lock_state
+-- The same, after locking the browser and those sessions until the transaction ends.
+SELECT * FROM {ws}.lock_browser_state(%(browser)s, %(channel)s, %(at)s, %(until)s)
 
 -- browsers.note
 -- Store the defaults of a locked browser's next event.

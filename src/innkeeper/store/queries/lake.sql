@@ -94,6 +94,11 @@ pg_temp.lake_taken
 COPY (SELECT row_to_json(line)::text FROM ({of}) AS line) TO STDOUT
 (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')
 
+-- lake.lines
+-- Rows of several tables by one statement, as lines of JSON: the name of the table, then its row.
+COPY (SELECT NULL::text AS line WHERE false {lines}) TO STDOUT
+(FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')
+
 -- lake.rows_of_changes
 -- Roots whose rows in earlier files are old.
 SELECT kind, ref FROM {taken} AS taken GROUP BY kind, ref HAVING NOT bool_and(is_new)

@@ -149,6 +149,12 @@ SELECT intent FROM {ws}.guest_journal WHERE guest_ref = %(guest)s ORDER BY seque
 -- A live guest and the guests merged into it.
 SELECT ref FROM {ws}.guests WHERE ref = %(guest)s OR survivor_ref = %(guest)s
 
+-- merges.group_with_guest
+-- A live guest, and the guests merged into it without their fields; a merged guest alone.
+SELECT ref, guest_type, CASE WHEN ref = %(guest)s THEN body ELSE '{}' END AS body, first_seen,
+    last_seen, created_at, modified_at, survivor_ref, xmin::text AS row_version
+FROM {ws}.guests WHERE ref = %(guest)s OR survivor_ref = %(guest)s
+
 -- merges.in_force
 -- The merges in force of a live guest's group, oldest first.
 SELECT merges.ref, merges.survivor_ref, absorbed_ref, rule, evidence, source, actor, merged_at,

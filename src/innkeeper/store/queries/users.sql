@@ -126,9 +126,16 @@ INSERT INTO innkeeper.logins (token_sha256, user_ref, workspace, created_at, exp
 VALUES (%(token_sha256)s, %(user)s, %(workspace)s, %(now)s, %(expires_at)s)
 
 -- users.of_login
--- The user and the workspace of an open login.
+-- The user and the workspace of an open login, and every workspace, each before its sandbox.
 SELECT users.ref, users.email, users.name, users.role, users.workspaces, users.last_seen_at,
-    users.time_zone, logins.workspace
+    users.time_zone, logins.workspace, (
+        SELECT jsonb_agg(
+            jsonb_build_object(
+                'name', w.name, 'sandbox_of', w.sandbox_of, 'created_at', w.created_at
+            )
+            ORDER BY coalesce(w.sandbox_of, w.name), w.sandbox_of NULLS FIRST
+        ) FROM innkeeper.workspaces AS w
+    ) AS all_workspaces
 FROM innkeeper.logins JOIN innkeeper.users ON users.ref = logins.user_ref
 WHERE token_sha256 = %(token_sha256)s AND expires_at > %(now)s AND disabled_at IS NULL
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -10,7 +11,6 @@ from starlette.responses import Response
 
 from innkeeper.actions.audiences import segments, traits
 from innkeeper.actions.events import sessions
-from innkeeper.actions.identity import merges
 from innkeeper.actions.paging import Page as ExtensionsPage
 from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.privacy import erasure
@@ -23,6 +23,7 @@ from innkeeper.resources.segments import TRAIT
 from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked
 from innkeeper.rules.personal import is_personal
+from innkeeper.rules.traits import Traits
 from innkeeper.web.ui import bounded
 from innkeeper.web.ui.downloads import StreamedObject, file, read_extensions, streamed_json_file
 from innkeeper.web.ui.shell import PageRoute, Visit
@@ -41,14 +42,20 @@ ARRANGED: Final = frozenset(
     }
 )
 """Fields that the overview shows in a form of its own, or that only the properties show."""
+FIRST_ORDER: Final = PageRequest(limit=1)
 
 
-async def load_guest(visit: Visit) -> tuple[Record, dict[str, Any]]:
-    """Fetch the guest of the path; return it and the template context of every tab of its page."""
+async def load_guest(
+    visit: Visit, orders_page: PageRequest = FIRST_ORDER
+) -> tuple[Record, dict[str, Any]]:
+    """Fetch the guest of the path; return it and the template context of every tab of its page.
+
+    `guest_orders` of the context is that page of the guest's orders.
+    """
     ref = visit.ref("guest")
-    guest = await guests.fetch(visit.work, ref)
-    guest_orders = await orders.list_(visit.work, PageRequest(limit=1), guest=ref)
-    members = await merges.group_refs(visit.work, ref)
+    guest, members = await guests.fetch_with_group(visit.work, ref)
+    of_guest = replace(orders_page, filters={"guest_ref": ref})
+    guest_orders = await orders.list_(visit.work, of_guest)
     tabs = [
         ("", "Overview", None),
         ("/timeline", "Timeline", None),
@@ -64,20 +71,23 @@ async def load_guest(visit: Visit) -> tuple[Record, dict[str, Any]]:
         "base": f"/guests/{ref}",
         "tabs": tabs,
         "orders_total": guest_orders.total,
+        "guest_orders": guest_orders,
         "members": members,
     }
 
 
 async def show_overview(visit: Visit) -> Response:
     """Show totals, the latest orders, contact details and extensions."""
-    guest, frame = await load_guest(visit)
-    ref = guest["ref"]
-    latest = PageRequest(limit=200, sort=(("ordered_at", True),), filters={"guest_ref": ref})
-    page = await orders.list_(visit.work, latest)
+    latest = PageRequest(limit=200, sort=(("ordered_at", True),))
+    guest, frame = await load_guest(visit, latest)
+    ref, page = guest["ref"], frame["guest_orders"]
     behaviour = await sessions.of_guest(
         visit.work, ref, most=SESSIONS, events=0, days=None, custom=False
     )
-    trait_values = await traits.compute_for_guest(visit.work, ref, include_relative=visit.is_part)
+    current = await traits.list_current(visit.work)
+    trait_values = await traits.compute_for_guest(
+        visit.work, ref, current, include_relative=visit.is_part
+    )
     return visit.show(
         "guest_overview.html",
         **frame,
@@ -87,17 +97,16 @@ async def show_overview(visit: Visit) -> Response:
         channels=_shares(behaviour.sessions, "channel"),
         order_channels=_shares(page.items, "channel"),
         session_number=len(behaviour.sessions),
-        traits=await _traits(visit, trait_values),
+        traits=_traits(visit, current, trait_values),
         segments=await segments.of_guest(visit.work, ref),
         extensions=(await _extensions(visit, ref)).items,
     )
 
 
-async def _traits(
-    visit: Visit, trait_values: dict[str, Any]
+def _traits(
+    visit: Visit, current: Traits, trait_values: dict[str, Any]
 ) -> list[tuple[str, Any, bool, str | None]]:
     """List the traits that a page shows: (name, value, whether it is loaded later, currency)."""
-    current = await traits.list_current(visit.work)
     has_bought = bool(trait_values.get("orderCount")) and not visit.is_part
     rows = []
     for name, value in trait_values.items():

@@ -14,7 +14,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from innkeeper.actions.admin import users, workspaces
+from innkeeper.actions.admin import users
 from innkeeper.actions.paging import PageRequest
 from innkeeper.errors import ApiError, Conflict, NotFound, OperatorError, Outdated
 from innkeeper.resources.base import Record, Resource
@@ -273,15 +273,16 @@ class Shell:
             token = read_cookie(request, LOGIN_COOKIE)
             workspace = request.path_params["workspace"]
             async with self.database.control() as work:
-                all_workspaces = await workspaces.list_all(work)
-                exists = any(each["name"] == workspace for each in all_workspaces)
-                person = await users.fetch_login(work, token, workspace if exists else None)
+                person = await users.fetch_login(work, token, workspace)
             if person is None:
                 return redirect_to_login(request)
+            exists = any(each["name"] == workspace for each in person.all_workspaces)
             # A workspace that is not the user's is 404, as one that does not exist.
             if not exists or not person.may_open(workspace):
                 raise NotFound
-            all_workspaces = [each for each in all_workspaces if person.may_open(each["name"])]
+            all_workspaces = [
+                each for each in person.all_workspaces if person.may_open(each["name"])
+            ]
             # By its ref: logs must not hold e-mail addresses.
             members_of(request).update(workspace=workspace, user=str(person.ref))
             TIME_ZONE.set(ZoneInfo(person.time_zone))
