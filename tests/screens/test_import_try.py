@@ -9,7 +9,7 @@ from visiting import Person
 
 from innkeeper.store.limited_streams import LimitedStream, TooLong
 from innkeeper.store.readers import MAX_LINE, Unreadable, check_gzip, chunks, lines
-from innkeeper.web.ui.imports import DRY_RUN_BYTES
+from innkeeper.web.ui.import_dry_run import DRY_RUN_BYTES
 
 
 def uploaded(owner: Person, file: bytes, name: str) -> str:

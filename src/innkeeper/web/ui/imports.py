@@ -2,57 +2,43 @@
 
 import csv
 import io
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 from uuid import UUID, uuid4
 
-import anyio.to_thread
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from innkeeper import clock
 from innkeeper.actions.bulk import batches, imports
-from innkeeper.actions.bulk.outcomes import MOST_MATCHES, Outcomes
 from innkeeper.actions.identity import rulebook
 from innkeeper.errors import BadRequest, OperatorError
 from innkeeper.resources.base import Record
 from innkeeper.resources.values import instant
 from innkeeper.rules.access import Right
-from innkeeper.rules.batch import BatchRecord
 from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.spreadsheets import guarded
 from innkeeper.rules.versions import version_of
 from innkeeper.store.files import Files
-from innkeeper.store.limited_streams import TooLong
-from innkeeper.store.readers import Unreadable, ahead
 from innkeeper.store.work import Lend
 from innkeeper.web.downloads import BLOCK_BYTES, Body, Download, open_stored_file
 from innkeeper.web.ui import import_files, import_form, import_questions
 from innkeeper.web.ui.formatting import import_state, target_words
+from innkeeper.web.ui.import_dry_run import dry_run, in_thread, refused_rows
 from innkeeper.web.ui.import_form import ImportDraft
 from innkeeper.web.ui.reports import time_zones
 from innkeeper.web.ui.shell import PageRoute, Visit
-from innkeeper.wire.bulk.batch_files import MOST_EXPANSION, Layout
-from innkeeper.wire.bulk.mapping import ColumnMapping
+from innkeeper.wire.bulk.batch_files import MOST_EXPANSION
 from innkeeper.wire.bulk.presets import find_preset, preset_folders, read_presets
-from innkeeper.wire.bulk.rejected_rows import ReasonCounts, Refusal
+from innkeeper.wire.bulk.rejected_rows import ReasonCounts
 from innkeeper.wire.bulk.sample import TableSample
-
-Result = TypeVar("Result")
 
 HOLDS: Final = (
     ("", "Recognise by columns"),
     *(("guests", "Guests"), ("orders", "Orders"), ("events", "Events")),
 )
-DRY_RUN_RECORDS: Final = 10_000
-"""Most records in a dry run of the screens; `innkeeper import --dry-run` takes all."""
-DRY_RUN_BYTES: Final = 64 << 20
-"""Most bytes of their text, decompressed, in a dry run of the screens."""
 ACTION_LABELS: Final = {"start": "Import it", "discard": "Delete the file", "try": "Try it"}
 REJECTS_SHOWN: Final = 20
 """Most rejected records in a page."""
@@ -79,27 +65,21 @@ async def upload(visit: Visit) -> Response:
     most = MOST_EXPANSION * visit.settings.max_upload_bytes
     folders = preset_folders(visit.settings.data, visit.workspace)
     arguments = (files, name, upload_file.file, upload_file.filename, most, folders)
-    stored = await _in_thread(visit, import_files.store_upload, *arguments)
+    stored = await in_thread(visit, import_files.store_upload, *arguments)
     entity = entity or stored.entity or ""
     if not entity:
-        await _in_thread(visit, files.remove, name)
+        await in_thread(visit, files.remove, name)
         raise BadRequest("The columns do not show what the records are: choose it.")
     kind, size = cast(batches.Holds, entity), stored.size
     await imports.create(visit.work, kind, stored.file_options, stored.checksum, size, ref=ref)
     return visit.go(f"/imports/{ref}")
 
 
-async def _in_thread(visit: Visit, act: Callable[..., Result], *arguments: Any) -> Result:
-    """Run a slow function on a file in a thread; the connection is released meanwhile."""
-    async with visit.work.released(), visit.work.limits.import_files:
-        return await anyio.to_thread.run_sync(act, *arguments)
-
-
-async def show_one(visit: Visit, dry_run: Record | None = None) -> Response:
+async def show_one(visit: Visit, trial: Record | None = None) -> Response:
     """Show an import: its mapping before it starts, then its progress and rejected records."""
     row = await imports.fetch(visit.work, visit.ref("import"))
     if row["state"] == batches.UPLOADING and row["file_options"].get("name"):
-        return await _mapping_page(visit, row, dry_run)
+        return await _mapping_page(visit, row, trial)
     is_finished = row["finished_at"] is not None
     most = REJECTS_COUNTED if is_finished else REJECTS_SHOWN
     failures = [each async for each in _first_items(batches.failures(visit.work, row["ref"]), most)]
@@ -151,7 +131,7 @@ def _target_text(targets: str) -> str:
     return target_words(targets) if targets else "Not imported"
 
 
-async def _mapping_page(visit: Visit, row: Record, dry_run: Record | None) -> Response:
+async def _mapping_page(visit: Visit, row: Record, trial: Record | None) -> Response:
     table, draft, wrong = await _read_draft(visit, row)
     every = {
         "row": row,
@@ -159,12 +139,12 @@ async def _mapping_page(visit: Visit, row: Record, dry_run: Record | None) -> Re
         "differing": _differing(visit, row),
         "all_columns": len(table.columns),
         "expires_at": _expiry(visit, row),
-        "dry_run": dry_run,
+        "dry_run": trial,
         "wrong": wrong,
         "json_rows": table.rows[: import_form.SHOWN_ROWS] if visit.personal else None,
     }
     if draft is not None:
-        every |= await _in_thread(
+        every |= await in_thread(
             visit, _form_parts, draft, await _providers(visit), await _rules(visit), visit.personal
         )
     return visit.show("import_map.html", 400 if wrong else 200, **every)
@@ -205,7 +185,7 @@ async def _read_draft(visit: Visit, row: Record) -> tuple[TableSample, ImportDra
     wrong with the form. Lines of JSON that no preset knows have no mapping."""
     files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
     file_options, entity = row["file_options"], row["entity"]
-    table = await _in_thread(
+    table = await in_thread(
         visit, import_files.read_sample, files, name, file_options, row["revision"]
     )
     folders = preset_folders(visit.settings.data, visit.workspace)
@@ -216,13 +196,13 @@ async def _read_draft(visit: Visit, row: Record) -> tuple[TableSample, ImportDra
     # A file may have thousands of columns: off the event loop.
     arguments = (entity, table, file_options, await _rules(visit), folders)
     try:
-        first = await _in_thread(visit, import_form.begin_draft, *arguments)
+        first = await in_thread(visit, import_form.begin_draft, *arguments)
     except OperatorError as error:
         raise BadRequest(str(error)) from error
     if "c0" not in visit.form:
         return table, first, ""
     try:
-        return table, await _in_thread(visit, import_form.read_draft, first, visit.form), ""
+        return table, await in_thread(visit, import_form.read_draft, first, visit.form), ""
     except OperatorError as error:
         return table, first, str(error)
 
@@ -248,7 +228,7 @@ async def run_action(visit: Visit) -> Response:
     if action == "discard":
         files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
         await imports.discard(visit.work, row["ref"], visit.expected)
-        await _in_thread(visit, files.remove, name)
+        await in_thread(visit, files.remove, name)
         import_files.forget_sample(name)
         return visit.go("/imports", "The file was deleted. Nothing was imported.")
     _, draft, wrong = await _read_draft(visit, row)
@@ -260,10 +240,10 @@ async def run_action(visit: Visit) -> Response:
     if draft is not None and (questions := draft.unanswered()):
         raise BadRequest(" ".join(questions))
     if action == "try":
-        return await show_one(visit, await _dry_run(visit, row, mapping))
+        return await show_one(visit, await dry_run(visit, row, mapping))
     if action == "refused":
         visit.need(Right.PERSONAL)
-        return await _refused_rows(visit, row, mapping)
+        return await refused_rows(visit, row, mapping)
     layout = import_files.layout_of(row["entity"], row["file_options"], mapping)
     file_options = {
         **row["file_options"],
@@ -274,103 +254,6 @@ async def run_action(visit: Visit) -> Response:
     await imports.start(visit.work, row["ref"], file_options, visit.expected)
     import_files.forget_sample(batches.upload_name(visit.workspace, row["ref"]))
     return visit.go(path)
-
-
-async def _refused_rows(visit: Visit, row: Record, mapping: ColumnMapping | None) -> Response:
-    """Run a dry run again; return the rows that it refuses, with the reason, as CSV."""
-    refusals: list[Refusal] = []
-    await _dry_run(visit, row, mapping, refusals)
-    files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
-    layout = import_files.layout_of(row["entity"], row["file_options"], mapping)
-    given = (files, name, row["file_options"], layout, refusals)
-    text = await _in_thread(visit, import_files.refused_csv, *given)
-    headers = {"content-disposition": f'attachment; filename="refused-{row["ref"]}.csv"'}
-    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
-
-
-async def _dry_run(
-    visit: Visit,
-    row: Record,
-    mapping: ColumnMapping | None,
-    refusals: list[Refusal] | None = None,
-) -> Record:
-    """Return what an import of the first records would do, without writing anything.
-
-    Adds line and reasons of each refused record to `refusals`.
-    """
-    files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
-    layout = import_files.layout_of(row["entity"], row["file_options"], mapping)
-    counts, reasons, is_whole = Outcomes(), ReasonCounts(), True
-    left_out = Counter[str]()
-    records = failed = 0
-
-    async def count_chunk(outcomes: Outcomes, chunk: Sequence[BatchRecord]) -> None:
-        nonlocal records, failed
-        records += len(chunk)
-        failed += len(outcomes.failures)
-        for failure in sorted(outcomes.failures, key=lambda one: one.line):
-            fault = failure.fault
-            refusal = (failure.line, fault.errors or (fault.message,))
-            reasons.add(refusal, {}, None)
-            if refusals is not None:
-                refusals.append(refusal)
-        left_out.update(outcomes.count_left_out(chunk))
-        counts.outcomes.update(outcomes.outcomes)
-        counts.matches = [*counts.matches, *outcomes.matches][:MOST_MATCHES]
-
-    try:
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(visit.work.in_slot(visit.work.limits.import_files))
-            opening = import_files.open_upload(files, name, row["file_options"])
-            async with visit.work.released():
-                source = await anyio.to_thread.run_sync(stack.enter_context, opening)
-            chunks = import_files.first_chunks(layout, source, DRY_RUN_BYTES)
-            # Chunks are of a thousand records at most.
-            await imports.dry_run(
-                visit.work, ahead(islice(chunks, DRY_RUN_RECORDS // 1000)), count_chunk
-            )
-    except TooLong:
-        is_whole = False
-    except Unreadable as error:
-        raise BadRequest(f"The file cannot be read: {error}.") from error
-    if not is_whole and not records:
-        raise BadRequest(
-            f"The first records are longer than {DRY_RUN_BYTES:,} bytes, which is too long for a "
-            f"dry run here. Use `innkeeper import --dry-run` for files of any size."
-        )
-    return {
-        "records": records,
-        "whole": is_whole and records < DRY_RUN_RECORDS,
-        "outcomes": counts.outcomes,
-        "matches": counts.matches,
-        "failed": failed,
-        "left_out": left_out,
-        "reasons": await _with_cells(visit, row, layout, reasons),
-    }
-
-
-async def _with_cells(
-    visit: Visit, row: Record, layout: Layout, reasons: ReasonCounts
-) -> list[Record]:
-    """Return the reasons, with the first wrong cell of each for roles that see personal data."""
-    listed = reasons.listed()
-    if not visit.personal or layout.format == "ndjson" or not listed:
-        return listed
-    files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
-    lines = {
-        one["line"]: [each["reason"] for each in listed if each["line"] == one["line"]]
-        for one in listed
-    }
-    examples = await _in_thread(
-        visit,
-        import_files.read_refused,
-        files,
-        name,
-        row["file_options"],
-        layout,
-        sorted(lines.items()),
-    )
-    return [{**one, "value": examples.get(one["reason"])} for one in listed]
 
 
 def _rejection_of(failure: Record) -> Record:
