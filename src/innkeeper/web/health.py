@@ -19,7 +19,7 @@ from innkeeper.web.base_url import base_url
 from innkeeper.web.queue_metrics import queue_metrics
 from innkeeper.wire.json_text import encode
 from innkeeper.wire.openapi import description
-from innkeeper.wire.reference import reference_page
+from innkeeper.wire.reference import SCRIPT, reference_page
 from innkeeper.wire.routes import OFFICIAL, OPEN
 
 # Headers that proxies add to the requests that they forward.
@@ -64,6 +64,7 @@ def routes(database: Database, settings: Settings) -> list[BaseRoute]:
         Route("/openapi.json", openapi),
         Route("/docs", _docs),
         Route("/docs/style.css", _style),
+        Route("/docs/search.js", _search),
     ]
 
 
@@ -113,6 +114,10 @@ async def _docs(_: Request) -> Response:
     page, _style_sheet = _reference()
     headers = {"content-security-policy": CSP}
     return Response(page, media_type="text/html", headers=headers)
+
+
+async def _search(_: Request) -> Response:
+    return Response(SCRIPT, media_type="text/javascript")
 
 
 async def _style(_: Request) -> Response:

@@ -97,7 +97,7 @@ def _description(compatibility: str) -> Schema:
             "title": "Innkeeper",
             "version": __version__,
             "description": "A self-hosted customer data platform that implements the Sitecore CDP "
-            "APIs. This is the API for a key with the compatibility `{compatibility}`.",
+            f"APIs. This is the API for a key with the compatibility `{compatibility}`.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "security": [{"basicAuth": []}],

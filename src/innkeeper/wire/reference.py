@@ -4,6 +4,7 @@ from html import escape
 from typing import Final
 
 from innkeeper.resources.kinds import Schema
+from innkeeper.wire.reference_examples import examples
 
 STYLE: Final = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; --accent: #0a6b5c; }
@@ -19,6 +20,46 @@ summary b { display: inline-block; min-width: 4.5rem; color: var(--accent); }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .25rem .5rem;
 border-top: 1px solid var(--line); vertical-align: top; } th { font-weight: 600; }
 .must { color: var(--accent); font-size: .85em; }
+pre { background: var(--soft); border-radius: 6px; padding: .75rem; overflow-x: auto; }
+input { font: inherit; width: 100%; padding: .4rem .6rem; border: 1px solid #888;
+border-radius: 6px; box-sizing: border-box; background: Canvas; color: CanvasText; }
+nav ul { list-style: none; padding: 0; margin: .5rem 0; }
+nav a { display: block; padding: .2rem 0; }
+.languages summary { font-weight: 600; }
+[hidden] { display: none; }
+@media (min-width: 64rem) {
+  body { max-width: 80rem; display: grid; gap: 2.5rem;
+  grid-template-columns: 15rem minmax(0, 1fr); }
+  nav { position: sticky; top: 1.5rem; align-self: start; max-height: calc(100vh - 3rem);
+  overflow-y: auto; }
+}
+"""
+SCRIPT: Final = """
+"use strict";
+const search = document.querySelector("input[type=search]");
+const show = () => {
+  const words = search.value.toLowerCase().split(/\\s+/).filter(Boolean);
+  let count = 0;
+  for (const section of document.querySelectorAll("main > section")) {
+    let shown = 0;
+    for (const each of section.querySelectorAll(":scope > details")) {
+      const text = each.querySelector("summary").textContent.toLowerCase();
+      each.hidden = !words.every((word) => text.includes(word));
+      shown += each.hidden ? 0 : 1;
+    }
+    section.hidden = shown === 0;
+    document.querySelector(`nav a[href="#${section.id}"]`).hidden = shown === 0;
+    count += shown;
+  }
+  document.querySelector("[role=status]").textContent = words.length ? `${count} operations` : "";
+};
+search.addEventListener("input", show);
+const open = () => {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (target && target.matches("details")) target.open = true;
+};
+addEventListener("hashchange", open);
+open();
 """
 
 
@@ -31,27 +72,35 @@ def reference_page(document: Schema) -> tuple[str, str]:
             section = _operation(document, method, path, operation)
             sections.setdefault(operation["tags"][0], []).append(section)
     contents = "".join(
-        f"<h2>{escape(tag)}</h2>{''.join(operations)}" for tag, operations in sections.items()
+        f'<section id="{_anchor(tag)}"><h2>{escape(tag)}</h2>{"".join(operations)}</section>'
+        for tag, operations in sections.items()
     )
+    links = "".join(f'<li><a href="#{_anchor(tag)}">{escape(tag)}</a></li>' for tag in sections)
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(info['title'])} API</title>"
-        '<link rel="stylesheet" href="/docs/style.css"></head><body>'
+        '<link rel="stylesheet" href="/docs/style.css">'
+        '<script src="/docs/search.js" defer></script></head><body>'
+        '<nav aria-label="Contents"><label for="search">Find an operation</label>'
+        '<input id="search" type="search" autocomplete="off" '
+        'placeholder="guest, /v2.1/orders, POST">'
+        f'<p role="status"></p><ul>{links}</ul></nav><main>'
         f"<h1>{escape(info['title'])} API</h1><p>Version {escape(info['version'])}. "
         f"{escape(info['description'])}</p><p>Machine-readable: "
         '<a href="/openapi.json">/openapi.json</a>, or '
         '<a href="/openapi.json?compatibility=official">as an official key sees it</a>.</p>'
-        f"{contents}</body></html>"
+        f"{contents}</main></body></html>"
     )
     return page, STYLE
 
 
 def _operation(document: Schema, method: str, path: str, operation: Schema) -> str:
     parts = [
-        f"<details><summary><b>{method.upper()}</b> <code>{escape(path)}</code> "
-        f'{escape(operation["summary"])}</summary><div class="in">'
+        f'<details id="{operation["operationId"]}"><summary><b>{method.upper()}</b> '
+        f'<code>{escape(path)}</code> {escape(operation["summary"])}</summary><div class="in">'
     ]
+    parts.append(_examples(document, method, path, operation))
     if operation["parameters"]:
         rows = "".join(
             _row(
@@ -73,6 +122,22 @@ def _operation(document: Schema, method: str, path: str, operation: Schema) -> s
     )
     parts.append(f"<h3>Answers</h3><table>{rows}</table></div></details>")
     return "".join(parts)
+
+
+def _anchor(tag: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in tag.lower()).split())
+
+
+def _examples(document: Schema, method: str, path: str, operation: Schema) -> str:
+    """The request in each language, of which the first is open."""
+    languages = "".join(
+        f"<details{' open' if not position else ''}><summary>{language}</summary>"
+        f'<div class="in"><pre tabindex="0">{escape(text)}</pre></div></details>'
+        for position, (language, text) in enumerate(
+            examples(document, method, path, operation).items()
+        )
+    )
+    return f'<h3>Example</h3><div class="languages">{languages}</div>'
 
 
 def _members(document: Schema, heading: str, message: Schema) -> str:
