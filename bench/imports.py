@@ -36,7 +36,7 @@ TABLES = {
     ),
 }
 """Whose rows an import of each kind makes."""
-MANY, FULL = 20_000, 1_000_000
+MANY, FULL = 20_000, 100_000
 PAUSE_SECONDS = 0.02
 FIRST = ("Jane", "John", "Aoife", "Seán", "María", "Chloé", "Wei", "Priya")
 LAST = ("Doe", "Smith", "Ó Néill", "García", "Müller", "Novák", "Kim", "Silva")
