@@ -56,8 +56,8 @@ def test_the_timeline_is_filtered_and_a_session_opens_to_its_events(page, guest)
 
 def test_properties_read_as_words_and_json_is_raw(page, guest) -> None:
     page.go(f"/guests/{guest}/properties")
-    assert page.locator("dt:text-is('Favourite Brand') + dd").inner_text() == "Burren"
-    assert page.locator("dt:text-is('Is Member') + dd").inner_text() == "true"
+    assert page.locator("dt:text-is('Favourite brand') + dd").inner_text() == "Burren"
+    assert page.locator("dt:text-is('Is member') + dd").inner_text() == "true"
     assert page.get_by_text("email", exact=True).first.is_visible()
     # Nobody without an order has a tab of orders.
     tabs = page.get_by_role("navigation", name="Guest")
@@ -76,3 +76,27 @@ def test_the_group_is_a_picture_with_its_reasons(page, guest) -> None:
     assert page.locator(".graph .node").count() == 3
     assert page.locator(".graph .rule", has_text="email").count() == 2
     assert page.get_by_text(f"email = {MAIL}").first.is_visible()
+
+
+def test_orders_have_totals_per_currency_and_sort_by_day(page, shop) -> None:
+    """By hand: 30 and 12.50 EUR are bought, 99 EUR was cancelled: 42.50 EUR, 2 of 3 bought."""
+    who = [{"provider": "email", "id": "totals@example.com"}]
+    orders = [("T-1", 30, "PURCHASED"), ("T-2", 12.5, "PURCHASED"), ("T-3", 99, "CANCELLED")]
+    with httpx.Client(base_url=shop.url, auth=(shop.client_key, shop.token)) as api:
+        ref = api.post("/v2.1/guests", json={"guestType": "customer", "identifiers": who}).json()[
+            "ref"
+        ]
+        for day, (reference, price, status) in enumerate(orders, 1):
+            order = {"referenceId": reference, "price": price, "status": status, "channel": "WEB"}
+            order |= {"currencyCode": "EUR", "pointOfSale": "harbourandhill.com"}
+            order["orderedAt"] = f"2026-05-0{day}T10:00:00.000Z"
+            made = api.post("/v2.1/orders", json=order).json()["ref"]
+            contact = {"firstName": "To", "lastName": "Tal", "identifiers": who}
+            api.post(f"/v2.1/orders/{made}/contacts", json=contact).raise_for_status()
+    page.go(f"/guests/{ref}/orders")
+    assert page.locator(".stat").all_inner_texts()[0].split() == ["Orders", "3", "2", "bought"]
+    assert "42.50 EUR" in page.locator(".stat").nth(1).inner_text()
+    assert page.locator("td a.open").all_inner_texts() == ["T-3", "T-2", "T-1"]
+    page.get_by_role("link", name="Ordered").click()
+    page.wait_for_url("**sort=ordered")
+    assert page.locator("td a.open").all_inner_texts() == ["T-1", "T-2", "T-3"]

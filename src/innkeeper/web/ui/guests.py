@@ -93,7 +93,7 @@ async def show_overview(visit: Visit) -> Response:
         **frame,
         details=_details(frame["guest"]),
         latest=page.items[:5],
-        revenue=_revenue(trait_values),
+        revenue=revenue_of(trait_values),
         channels=_shares(behaviour.sessions, "channel"),
         order_channels=_shares(page.items, "channel"),
         session_number=len(behaviour.sessions),
@@ -219,7 +219,7 @@ def _header_fields(guest: Record) -> list[tuple[str, str, Any]]:
     ]
 
 
-def _revenue(trait_values: Record) -> list[tuple[str, Any]]:
+def revenue_of(trait_values: Record) -> list[tuple[str, Any]]:
     """List the total revenue of a guest by currency, the largest first."""
     prefix = "lifetimeValue."
     sums = [

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
+from innkeeper.actions.audiences import traits
 from innkeeper.actions.events import quarantine
 from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.records import orders
@@ -17,6 +18,7 @@ from innkeeper.actions.records.order_items import ITEMS
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact, OrderItem
+from innkeeper.rules.traits import ORDER_COUNT
 from innkeeper.web.ui.bounded import EXTENSIONS, ROWS, TEXT_CHARACTERS
 from innkeeper.web.ui.downloads import (
     StreamedObject,
@@ -25,7 +27,7 @@ from innkeeper.web.ui.downloads import (
     streamed_json_file,
 )
 from innkeeper.web.ui.formatting import title_words
-from innkeeper.web.ui.guests import load_guest
+from innkeeper.web.ui.guests import load_guest, revenue_of
 from innkeeper.web.ui.shell import PageRoute, Visit
 
 ITEM_EXTENSIONS: Final = 5
@@ -39,12 +41,24 @@ Objects = AsyncIterator[StreamedObject]
 async def list_of_guest(visit: Visit) -> Response:
     """Show the orders of which a guest is a contact or consumer, the latest first."""
     guest, frame = await load_guest(visit)
+    is_descending = visit.query_text("sort") != "ordered"
     page_request = replace(
-        visit.page_request, filters={"guest_ref": guest["ref"]}, sort=(("ordered_at", True),)
+        visit.page_request,
+        filters={"guest_ref": guest["ref"]},
+        sort=(("ordered_at", is_descending),),
     )
     page = await orders.list_(visit.work, page_request)
     numbers = await ITEMS.count_of_many(visit.work, [each["ref"] for each in page.items])
-    return visit.show("guest_orders.html", **frame, page=page, numbers=numbers)
+    values = await traits.compute_for_guest(visit.work, guest["ref"], include_relative=False)
+    return visit.show(
+        "guest_orders.html",
+        **frame,
+        page=page,
+        numbers=numbers,
+        sort=("ordered", is_descending),
+        revenue=revenue_of(values),
+        bought=values.get(ORDER_COUNT) or 0,
+    )
 
 
 async def show_one(visit: Visit) -> Response:

@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from innkeeper import clock
 from innkeeper.actions.events import sessions
-from innkeeper.actions.records import guests
+from innkeeper.actions.paging import PageRequest
+from innkeeper.actions.records import guests, orders
 from innkeeper.errors import NotFound
 from innkeeper.resources.base import Record
 from innkeeper.resources.events import ABANDONED, BROWSED, CONVERTED, Event, Session
@@ -60,7 +61,17 @@ async def show(visit: Visit) -> Response:
         dates=DATES,
         open=open_ref,
         events={open_ref: [_described(visit, event) for event in reversed(events)]},
+        order_numbers=await _order_numbers(visit, guest["ref"], matching),
     )
+
+
+async def _order_numbers(visit: Visit, guest: UUID, rows: Iterable[Record]) -> dict[str, str]:
+    """Return the references of a guest's latest orders by ref, if any session has orders."""
+    if not any(row.get("orders") for row in rows):
+        return {}
+    latest = PageRequest(limit=200, sort=(("ordered_at", True),), filters={"guest_ref": guest})
+    page = await orders.list_(visit.work, latest)
+    return {str(each["ref"]): each["reference_id"] for each in page.items}
 
 
 async def events_file(visit: Visit) -> Response:
