@@ -214,6 +214,7 @@ def test_s8_every_page_and_download(site: Site, owner: Person, shop: Planted, ro
     person = log_in(site, role)
     starts = ["/", "/guests?type=all", f"/guests?q={shop.guest}&type=all", "/ui/components"]
     starts += [f"/guests/{shop.guest}", f"/guests/{shop.guest}/json/file", *shop.paths]
+    starts += [f"/find?q={shop.guest}"]
     starts += ["/segments/values?entity=guest&field=core:firstName:string", "/reports/pages"]
     starts += [f"/guests/{shop.guest}/merge?other={WORD}", f"/orders/{shop.order}/file"]
     visited, leaks, told, staff = set[str](), dict[str, list[str]](), 0, list[str]()
