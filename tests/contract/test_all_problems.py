@@ -98,6 +98,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["name", "address", "entity", "schedule", "markColumn"],
     ),
     "createFileExport": ({"entity": "x", "format": "y"}, ["entity", "format"]),
+    "undoImport": ({"skipChanged": "x"}, ["skipChanged"]),
     "eraseGuest": ({"mode": "x", "suppress": 1}, ["guestRef", "mode", "suppress"]),
     "suppressIdentifiers": (
         {"reason": 1, "email": "x", "identifiers": [{}]},
@@ -128,6 +129,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "changeExport": {"name": "New"},
     "createImport": {"entity": "guests"},
     "createFileExport": {"entity": "guests"},
+    "undoImport": {"skipChanged": True},
     "createImportSource": {"name": "New", "address": "a.csv", "entity": "guests"},
     "suppressIdentifiers": {"email": "jane@example.com"},
     "releaseIdentifiers": {"email": "jane@example.com"},
@@ -165,7 +167,8 @@ def sent(api: Api, name: str, body: Any) -> Any:
     """A body with an unknown member."""
     route = OPERATIONS[name]
     trait = "own" if name in RIGHT and body.get("function") == "count" else "Wrong name"
-    path = route.path.format(segment="old", export="old", trait=trait, quarantined=NOBODY)
+    names = {"segment": "old", "export": "old", "trait": trait}
+    path = route.path.format(**names, **{"quarantined": NOBODY, "import": NOBODY})
     return api.request(route.method, path, json={**body, "zzz": 1})
 
 

@@ -121,6 +121,16 @@ HTTP = [
         },
     ),
     Step(
+        *("restoreSegment", "segment.change", "crew"),
+        {CITY: [["Sligo"], ["Cork"]]},
+        *("POST", f"{OWN}/segments/crew/revisions/1/restore"),
+    ),
+    Step(
+        *("duplicateSegment", "segment.create", "copy_of_crew"),
+        {"name": [None, "Copy of Crew"], CITY: [None, ["Cork"]], "tags": [None, ["a"]]},
+        *("POST", f"{OWN}/segments/crew/duplicate"),
+    ),
+    Step(
         *("startSegment", "segment.start", "crew"),
         {"status": ["DRAFT", "PUBLISHING"]},
         *("POST", f"{OWN}/segments/crew/start"),
@@ -376,6 +386,8 @@ NO_CONFIGURATION = {
     "releaseIdentifiers": "it is recorded as privacy.release: test_erasure",
     "previewIdentityRules": READS,
     "previewSegment": READS,
+    "listGuestTable": READS,
+    "undoImport": DATA,
     "runSegment": "it counts again what is in force",
     "deleteSegment": "covered by test_f22_a_segment_that_goes_leaves_rows_of_its_exports",
     "pauseSegment": "covered as the command",
@@ -388,6 +400,7 @@ OTHER_COMMANDS = {
             *("audience-exports executions", "audience-exports list-clients", "quarantine list"),
             *("identity preview", "identity why", "identity history", "identity guarded"),
             *("identity rules list", "segments list", "privacy access", "workspaces list"),
+            *("segments guests", "segments overlap"),
             *("keys list", "users list", "points-of-sale list", "aliases list", "db status"),
             *("db dump", "lake status", "jobs list", "import-sources list"),
         ),
@@ -414,6 +427,8 @@ OTHER_COMMANDS = {
     "users logout": "a login is no configuration; the log has a row for it",
     "demo": "what it makes is made by actions",
     "db restore": "the log comes with the database",
+    "segments duplicate": "covered as the operation",
+    "segments restore": "covered as the operation",
 }
 
 

@@ -33,8 +33,9 @@ PERSONAL = {
     ),
     *("fetchGuestTraits", "createExport", "changeExport", "runExport", "listExportFiles"),
     *("createFileExport", "listFileExports", "fetchFileExport"),
+    *("listGuestTable", "listSegmentTable"),
 }
-READ_BY_POST = {"previewIdentityRules", "previewSegment", "createFileExport"}
+READ_BY_POST = {"previewIdentityRules", "previewSegment", "createFileExport", "listGuestTable"}
 ADMINISTRATION = {"listKeys", "createKey", "rotateKey", "revokeKey"}
 # What decides who is whom: a role without the right to edit rules makes no key that may.
 RULES = {
@@ -52,6 +53,8 @@ def expected(route: Any) -> set[str]:
         return {"administration"}
     if route.name == "eraseGuest":
         return {"delete"}
+    if route.name == "undoImport":
+        return {"write", "delete"}
     own = "read" if route.name in READ_BY_POST else OF_METHOD[route.method]
     more = {"personal_data"} if route.name in PERSONAL else set()
     return {own} | more | ({"administration"} if route.name in RULES else set())

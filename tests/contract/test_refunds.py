@@ -149,6 +149,11 @@ def test_f4_a_part_given_back_counts_as_it_stands(api: Api) -> None:
     assert (found["lifetimeValue.EUR"], found["orderCount"]) == (150, 1)
 
 
+def products(api: Api, **parameters: str) -> list[list[Any]]:
+    """Return the product, currency, pieces and revenue of each row of the report of products."""
+    return [row[:4] for row in report(api, "products", **parameters)]
+
+
 def test_f4_items_follow_their_own_status_else_their_orders(api: Api) -> None:
     """Issue F4, by hand: of the order only what says so itself is bought still."""
     guest = person(api)
@@ -163,9 +168,9 @@ def test_f4_items_follow_their_own_status_else_their_orders(api: Api) -> None:
     body = {"sku": "borrowed", "quantity": 1, "price": 5}
     made(api.post(f"{nested}/{bought['ref']}/items", json=body))
     made(api.post(f"{nested}/{back['ref']}/items", json={**body, "sku": "own", "price": -3}))
-    assert report(api, "products") == [["own", "EUR", 2, 11], ["borrowed", "EUR", 1, 5]]
+    assert products(api) == [["own", "EUR", 2, 11], ["borrowed", "EUR", 1, 5]]
     refund(api, bought)
-    assert report(api, "products") == [["own", "EUR", 2, 11]]
+    assert products(api) == [["own", "EUR", 2, 11]]
 
 
 def test_f4_the_favourite_category_is_of_what_was_bought(api: Api) -> None:
@@ -196,7 +201,7 @@ def test_f4_an_order_of_events_is_refunded_with_its_items(api: Api) -> None:
     items = [{"name": "Ribbon", "productId": "ribbon", "price": 4, "orderedAt": None}]
     page("ORDER_CHECKOUT", order={**whole, "orderItems": items})
     asked = {"from": "2026-01-01", "to": "2040-01-01"}
-    assert report(api, "products", **asked) == [["ribbon", "EUR", 1, 4], ["P-1", "EUR", 1, 3]]
+    assert products(api, **asked) == [["ribbon", "EUR", 1, 4], ["P-1", "EUR", 1, 3]]
     for bought in api.get("/v2.1/orders").json()["items"]:
         refund(api, bought)
     assert report(api, "products", **asked) == []

@@ -434,7 +434,7 @@ class TestFormats:
         file.write_text("Shoe size\n44\n")
         done = place.run("import", "guests", file)
         assert done.returncode == 1
-        assert "none is recognised" in done.stderr
+        assert "Rows will be recognised by nothing" in done.stderr
 
 
 def dedup(text: str) -> str:

@@ -98,7 +98,7 @@ def test_the_audit_log_is_filtered_by_day_and_read_as_csv(
     today = {"actor": email, "from": "2020-01-01", "to": "2040-01-01"}
     assert f"till-{email[:8]}" in owner.get(log, params=today).text
     past = {"actor": email, "from": "2020-01-01", "to": "2020-01-02"}
-    assert "Nothing was changed that matches yet" in owner.get(log, params=past).text
+    assert "No matching change was recorded yet" in owner.get(log, params=past).text
     lines = owner.get(f"{log}/csv", params=today).text.splitlines()
     assert lines[0] == "at,actor,action,about,field,before,after"
     assert any(f"till-{email[:8]}" in line and "point_of_sale" in line for line in lines)

@@ -69,7 +69,7 @@ def test_f20_an_export_without_source_is_opened_pointed_elsewhere_and_deleted(
     form = owner.get("/exports/letters/edit").text
     assert "Choose one: it was deleted" in form
     sent = {"name": "Letters", "kind": "FULL_SYNC", "format": "CSV", "columns": "ref"}
-    sent |= {"schedule": "DAILY", "version": field(form, "version")}
+    sent |= {"schedule": "* * *", "time": "00:30", "version": field(form, "version")}
     unchanged = owner.post("/exports/letters/edit", segment="", **sent)
     assert unchanged.status_code == 303, unchanged.text
     sent["version"] = field(owner.get("/exports/letters/edit").text, "version")

@@ -104,8 +104,8 @@ def test_s1_a_form_has_whole_values(owner: Person, api: Api) -> None:
     ref = made(api.post("/v2.1/guests", json=guest))["ref"]
     extension = api.post(f"/v2.1/guests/{ref}/extensions", json={"name": "ext", "note": LONG})
     page = owner.get(f"/guests/{ref}/edit").text
-    assert f'value="{LONG}"' in page
-    assert f">{LONG}\nx</textarea>" in page
+    assert page.count(f'value="{LONG}"') == 2
+    assert 'name="street" value="x"' in page
     assert LONG in owner.get(f"/guests/{ref}/extensions/{extension.json()['ref']}").text
     assert owner.post(f"/guests/{ref}/edit", last_name=LONG, city="Cork").status_code == 303
     changed = api.get(f"/v2.1/guests/{ref}").json()

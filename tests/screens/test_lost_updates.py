@@ -84,7 +84,7 @@ def test_f21_an_export(owner: Person, api: Api) -> None:
     api.patch("/innkeeper/v1/exports/letters", json={"schedule": "DAILY"})
     form = {"name": "Mine", "segment": "crew", "kind": "FULL_SYNC", "format": "CSV"}
     form |= {"columns": "ref", "schedule": ""}
-    newer = assert_asked(owner.post(path, **form, version=version), "Mine", "Letters", "DAILY")
+    newer = assert_asked(owner.post(path, **form, version=version), "Mine", "Letters", "Every day")
     assert api.get("/innkeeper/v1/exports/letters").json()["schedule"] == "DAILY"
     assert owner.post(path, **form, version=newer).status_code == 303
     assert "schedule" not in api.get("/innkeeper/v1/exports/letters").json()

@@ -23,7 +23,7 @@ def test_a_missing_point_of_sale_is_created_and_all_that_wait_for_it_are_replaye
     shop = by_reason["unknown point of sale"]["ref"]
     created = owner.post("/quarantine", action="create", ref=shop)
     assert created.status_code == 303
-    assert "2 attached, 0 still wait." in owner.get("/quarantine").text
+    assert "2 attached, 0 still in quarantine." in owner.get("/quarantine").text
     assert "shop.example" in owner.get("/settings/points-of-sale").text
     left = api.get("/innkeeper/v1/quarantine").json()["items"]
     assert [each["reason"] for each in left] == ["bad attributes"]
@@ -33,7 +33,7 @@ def test_a_missing_point_of_sale_is_created_and_all_that_wait_for_it_are_replaye
         assert refused.status_code == 400, wrong
     owner.post("/quarantine", action="correct", ref=left[0]["ref"], message=json.dumps(message))
     shown = owner.get("/quarantine").text
-    assert re.search("notice warn.*0 attached, 1 still wait", shown, re.S), "amber"
+    assert re.search("notice warn.*0 attached, 1 still in quarantine", shown, re.S), "amber"
     product = {"item_id": "A", "type": "HAT", "price": 5, "quantity": 1}
     mended = {"message": {**message, "product": product}}
     answer = api.put(f"/innkeeper/v1/quarantine/{left[0]['ref']}", json=mended)

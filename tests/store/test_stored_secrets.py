@@ -139,5 +139,5 @@ async def test_s10_keys_from_the_setting(database: Database, dsn: str, tmp_path:
 
 
 def test_s10_a_key_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match="secrets_key holds something that is no key"):
+    with pytest.raises(OperatorError, match="secrets_key has an invalid key"):
         encryption.encrypt(Settings(data=tmp_path, secrets_key="short"), b"x")

@@ -9,6 +9,8 @@ from innkeeper.errors import Conflict, OperatorError, Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.configuration import DEFAULT_TIMEOUT, PointOfSale
 from innkeeper.rules.audited import POINT_OF_SALE
+from innkeeper.rules.identity_keys import digest
+from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Work
 
 DATA_MODEL: Final = "2.1"
@@ -31,17 +33,29 @@ async def create_point_of_sale(work: Work, changes: Changes) -> Record:
     return created
 
 
+def version_of(point: Record) -> str:
+    """Return the version of a point of sale, which changes with the fields that pages change."""
+    names = ("market", "brand", "language", "timeout_minutes")
+    return digest("point of sale", *(str(point[name]) for name in names)).hex
+
+
 async def change_point_of_sale(
     work: Work,
     name: str,
     timeout_minutes: int | None = None,
     test: bool | None = None,
     texts: Mapping[str, str] = MappingProxyType({}),
+    expected: Expected | None = None,
 ) -> Record:
     """Change the timeout of a point of sale, whether it is for tests, or some of the `texts`
-    market, brand and language, of which an empty one is cleared; raises OperatorError."""
+    market, brand and language, of which an empty one is cleared.
+
+    Raises OperatorError if there is none, and `Outdated` if its `version_of` is not the expected.
+    """
     async with work.transaction():
         before = await work.one("points_of_sale.lock", name=name)
+        if before is not None and expected is not None:
+            expected.check(version_of(before))
         row = await work.one(
             "points_of_sale.change",
             name=name,

@@ -24,6 +24,7 @@ from innkeeper.resources.naming import camel
 from innkeeper.resources.segments import ENTITIES
 from innkeeper.rules.access import Right
 from innkeeper.rules.versions import version_of
+from innkeeper.web.ui.formatting import title_words
 from innkeeper.web.ui.shell import PageRoute, Visit
 
 DAYS: Final = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
@@ -169,7 +170,7 @@ async def _form(visit: Visit, row: Record | None, stored: dict[str, Any]) -> Res
         destinations=DESTINATIONS,
         version=version_of(row) if row else "",
         differing=[
-            (camel(name).capitalize(), _plain(fields.get(name)), _plain(value))
+            (title_words(name), _in_words(name, fields.get(name)), _in_words(name, value))
             for name, value in stored.items()
             if _plain(fields.get(name)) != _plain(value)
         ],
@@ -257,6 +258,12 @@ def _cron(visit: Visit, days: str) -> str | None:
     if not (hour.isdecimal() and minute.isdecimal()):
         raise Invalid(Problem("schedule", "choose a time of the day"))
     return f"{int(minute)} {int(hour)} {days}"
+
+
+def _in_words(name: str, value: Any) -> str:
+    """Format a value of a field for reading: a schedule by its title."""
+    text = _plain(value)
+    return dict(SCHEDULES).get(text, text) if name == "schedule" else text
 
 
 def _plain(value: Any) -> str:

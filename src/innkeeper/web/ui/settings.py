@@ -19,7 +19,7 @@ from innkeeper.resources.values import ValueRefused
 from innkeeper.rules.access import ABOUT, Right, Role
 from innkeeper.rules.masking import masked_setting
 from innkeeper.web.ui.downloads import json_file
-from innkeeper.web.ui.formatting import TIME_ZONE
+from innkeeper.web.ui.formatting import TIME_ZONE, title_words
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.audiences.reports import as_csv
 
@@ -41,10 +41,17 @@ async def points_of_sale(visit: Visit) -> Response:
     """List the points of sale and their uses."""
     rows = await configuration.points_of_sale(visit.work)
     uses = await usage.of_points_of_sale(visit.work)
+    changed = [each for each in rows if each["name"] == visit.form_text("name")]
     return visit.show(
         "settings_pos.html",
         tabs=TABS,
         points=rows,
+        versions={each["name"]: configuration.version_of(each) for each in rows},
+        differing=[
+            (title_words(name), visit.form_text(name), each[name])
+            for each in changed
+            for name in ("market", "brand", "language", "timeout_minutes")
+        ],
         uses=uses,
         tokens={name: usage.token_of(each) for name, each in uses.items()},
     )
@@ -78,7 +85,9 @@ async def change_point_of_sale(visit: Visit) -> Response:
     if is_change:
         texts = {each: changes.get(each, "") for each in ("market", "brand", "language")}
         await configuration.change_point_of_sale(
-            visit.work, name, changes.get("timeout_minutes"), texts=texts
+            *(visit.work, name, changes.get("timeout_minutes")),
+            texts=texts,
+            expected=visit.expected,
         )
         return visit.go("/settings/points-of-sale", f"{name} was saved.")
     await configuration.create_point_of_sale(visit.work, changes)

@@ -9,9 +9,10 @@ import msgspec
 
 from innkeeper.actions.audiences import reports
 from innkeeper.resources.base import Record
+from innkeeper.resources.definitions import SegmentDefinition
 from innkeeper.resources.kinds import ListOf
 from innkeeper.resources.payload_kinds import Described, MapOf, one_of
-from innkeeper.resources.payloads import Absent, Payload, SchemaPart
+from innkeeper.resources.payloads import Absent, JsonOf, Payload, SchemaPart
 from innkeeper.resources.segments import snake
 from innkeeper.rules.masking import masked_row
 from innkeeper.rules.spreadsheets import guarded
@@ -77,7 +78,7 @@ class ReportResponse(Payload):
     ]
     segments: Annotated[
         list[Record],
-        ListOf(Described({"type": "object"})),
+        ListOf(JsonOf(SegmentDefinition)),
         "For each row about certain guests (funnel, rfm_groups) the definition of their segment.",
     ]
     first_day: date = msgspec.field(name="from")
