@@ -17,7 +17,7 @@ CHANGES = (
     ("/segments/audited/edit", OF_GUEST, "segment.change", "audited"),
     ("/segments/audited", {"action": "run"}, "segment.run", "audited"),
     ("/exports/new", EXPORT, "export.create", "audited"),
-    ("/exports/audited/edit", {**EXPORT, "schedule": "DAILY"}, "export.change", "audited"),
+    ("/exports/audited/edit", {**EXPORT, "schedule": "* * *"}, "export.change", "audited"),
     ("/exports/audited", {"action": "run"}, "export.run", "audited"),
     (
         "/settings/webhooks",

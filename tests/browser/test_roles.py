@@ -70,13 +70,14 @@ def api(shop):
 
 
 def test_every_form_names_the_right_it_needs() -> None:
-    assert [page.path for page in PAGES if page.post and page.post_right is None] == []
+    own = ["/account"]
+    assert [page.path for page in PAGES if page.post and page.post_right is None] == own
 
 
 def test_read_only_sends_no_form_at_all(invited) -> None:
     person = invited("read-only")
     for page in PAGES:
-        if page.post is None:
+        if page.post is None or page.path == "/account":
             continue
         path = re.sub(r"\{\w+\}", lambda _: str(uuid4()), page.path)
         answer = person.post(path, action="delete", confirm="yes")

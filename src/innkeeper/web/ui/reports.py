@@ -8,7 +8,8 @@ from zoneinfo import available_timezones
 from starlette.responses import Response
 
 from innkeeper import clock
-from innkeeper.actions.audiences import event_names, reports, segments
+from innkeeper.actions.admin import audit
+from innkeeper.actions.audiences import event_names, reports, segment_runs, segments
 from innkeeper.errors import BadRequest, Invalid
 from innkeeper.resources.base import Record
 from innkeeper.resources.events import STANDARD
@@ -120,7 +121,7 @@ async def _details(visit: Visit, name: str, parameters: dict[str, str]) -> dict[
 
 
 async def create_segment(visit: Visit) -> Response:
-    """Create the segment of the guests whom a row of a report is about, and open it."""
+    """Create the segment of the guests whom a row of a report is about, count it, and open it."""
     name = visit.request.path_params["report"]
     report = await reports.run(visit.work, name, _parameters(visit, name))
     position = visit.form_text("row")
@@ -134,7 +135,13 @@ async def create_segment(visit: Visit) -> Response:
     }
     title = words.get(name, f"Buyers {row[0]}/{row[1]}, {clock.now():%Y-%m-%d %H:%M:%S}")
     segment = await segments.create(visit.work, {"name": title, "definition": definition})
-    return visit.go(f"/segments/{segment['friendly_id']}", f"{title} was created as a draft.")
+    run = await segment_runs.run(visit.work, segment["ref"])
+    await audit.note(
+        visit.work, "segment.run", about=audit.AuditSubject("segment", segment["friendly_id"])
+    )
+    guests = run["error"] or f"{run['rows']:,} guests are in it."
+    note = f"{title} was created as a draft. {guests}"
+    return visit.go(f"/segments/{segment['friendly_id']}", note)
 
 
 async def csv(visit: Visit) -> Response:
