@@ -144,6 +144,7 @@ def test_s4_half_a_body_is_408(quick: str, site: Site, api: Api, bare: Any, wher
     assert api.get("/v2.1/guests").json()["totalCount"] == 0
 
 
+@pytest.mark.long
 def test_s4_a_large_body_may_take_longer(site: Site, api: Api, bare: Any) -> None:
     """S4: 64 KB may take 16 s more than the 0.3 s of an empty one."""
     body = b'{"guestType":"visitor"}' + b" " * 65_536
@@ -159,6 +160,7 @@ def test_s4_a_large_body_may_take_longer(site: Site, api: Api, bare: Any) -> Non
         assert status_of(rest_of(connection)) == 201
 
 
+@pytest.mark.long
 def test_s4_a_body_that_nobody_reads_is_not_waited_for(quick: str) -> None:
     """S4: after an answer that needed no body, such as 401, the rest need not come for ever."""
     with connected(quick) as connection:

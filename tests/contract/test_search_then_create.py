@@ -155,6 +155,7 @@ def indexed(api: Api, site: Site) -> None:
     assert job["state"] == "done", job
 
 
+@pytest.mark.long
 def test_f10_phone_numbers_by_a_rule(ruled: Api, site: Site) -> None:
     """G-9: whom the rule finds, exact matches first; the extension is part of the number."""
     set_rules(ruled, {"identityRule": "phone", "fields": ["phone"]})

@@ -77,6 +77,7 @@ def queue(jobs: Any, url: str, workspace: str = "live") -> None:
     jobs(act, workspace)
 
 
+@pytest.mark.long
 def test_s5_a_dripping_receiver_stops_nobody_elses_messages(
     api: Api,
     stranger: Api,

@@ -183,6 +183,7 @@ def test_f19_make_demo_fills_what_make_serve_serves() -> None:
     assert "innkeeper demo --data /x/y" in printed
 
 
+@pytest.mark.long
 def test_f19_make_demo_says_how_to_start_what_it_filled(data: Path) -> None:
     """Without a server: it fills the folder, and says where and how it is seen."""
     folder = data / "shop"
@@ -236,6 +237,7 @@ def test_f23_the_hint_to_rotate_a_key_can_be_pasted(
     assert f"keys rotate {given.client_key} --database '{empty_dsn}'" in given.printed
 
 
+@pytest.mark.long
 def test_commands_without_a_server_wait_for_each_other(data: Path, serve: Serve) -> None:
     serve(jobs=False).stop()
     commands = [

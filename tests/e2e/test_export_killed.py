@@ -113,6 +113,7 @@ class KillingHandler(Receiving):
         super().do_POST()
 
 
+@pytest.mark.long
 def test_killed_while_it_writes_and_while_it_delivers(
     server: Innkeeper, api: Api, dsn: str
 ) -> None:

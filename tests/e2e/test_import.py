@@ -190,6 +190,7 @@ class TestManyGuests:
         assert told["records"] == MANY_KILLED
         assert place.guests == distinct(SEED, MANY_KILLED)
 
+    @pytest.mark.long
     def test_killed_again_and_again_it_ends_the_same(
         self, running: Innkeeper, place: Place, tmp_path: Path
     ) -> None:

@@ -105,6 +105,7 @@ def test_s10_a_terminal_is_shown_the_first_login(data: Path, tmp_path: Path) -> 
     assert not (data / "first-link").exists()
 
 
+@pytest.mark.long
 def test_s10_a_revoked_login_file_is_not_offered(serve: Serve) -> None:
     first = serve()
     run("keys", "rotate", first.client_key, "--data", first.data)
@@ -121,6 +122,7 @@ def test_ctrl_c_and_a_closed_terminal_stop_in_order(serve: Serve, what: signal.S
     assert _gone(postmaster)
 
 
+@pytest.mark.long
 def test_kill_innkeeper(serve: Serve) -> None:
     first = serve()
     ref = first.create_guest("a@example.com")

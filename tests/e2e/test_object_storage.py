@@ -264,6 +264,7 @@ def test_the_lake_in_the_bucket(
     assert counted(api) == many
 
 
+@pytest.mark.long
 def test_an_erased_guest_leaves_the_bucket(
     api: Api, bucket: Bucket, command: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -115,6 +115,7 @@ def test_guests_are_as_described(caller: tuple[str, Api], tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("caller", each_day(COMPATIBILITIES, "open"), indirect=True)
+@pytest.mark.long
 def test_everything_else_is_as_described(caller: tuple[str, Api], tmp_path: Path) -> None:
     """Orders, v2 and our own paths, which a key's compatibility never touches."""
     compatibility, api = caller

@@ -152,6 +152,7 @@ def test_s1_an_order(owner: Person, api: Api) -> None:
     assert [each["description"] for each in whole["items"]] == [LONG]
 
 
+@pytest.mark.long
 def test_s1_a_file_with_15000_columns(owner: Person, api: Api) -> None:
     """The mapping took 15 s: a page has the first columns, the others become what is suggested."""
     names = ["First name", "E-mail", *(f"column {number}" for number in range(2, 15_000))]
