@@ -46,7 +46,7 @@ class ConfigurationCache:
 
     def put(self, kind: str, key: Hashable, value: Value) -> Value:
         """Cache and return a value whose version is compared by whoever uses it."""
-        self._entries[kind][key] = (math.inf, value)
+        self._store(kind, key, math.inf, value)
         return value
 
     async def read(self, kind: str, key: Hashable, fetch: Callable[[], Awaitable[Value]]) -> Value:
@@ -58,11 +58,14 @@ class ConfigurationCache:
         value = await fetch()
         seconds = MAX_SECONDS if self._listening else UNHEARD_SECONDS.get(kind, 0.0)
         if generation == self._generation:
-            entries = self._entries[kind]
-            if len(entries) >= MAX_ENTRIES:
-                entries.clear()
-            entries[key] = (time.monotonic() + seconds, value)
+            self._store(kind, key, time.monotonic() + seconds, value)
         return value
+
+    def _store(self, kind: str, key: Hashable, expires_at: float, value: Any) -> None:
+        entries = self._entries[kind]
+        if len(entries) >= MAX_ENTRIES:
+            entries.clear()
+        entries[key] = (expires_at, value)
 
     def clear(self, kind: str) -> None:
         """Remove the entries of a kind, since one of them changed."""

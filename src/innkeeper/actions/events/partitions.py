@@ -7,10 +7,10 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.store.work import Work
 
-_months: set[tuple[UUID, int, int]] = set()
-"""(version of the configuration, year, month) that have a partition. The version is part of the key
-because the workspace may be reset, which deletes its partitions."""
-_MOST_MONTHS: Final = 10_000
+EVENT_PARTITIONS: Final = "event_partitions"
+"""Kind of cache entries: (version of the configuration, year, month) -> True if that month has a
+partition. The version is part of the key because the workspace may be reset, which deletes its
+partitions."""
 
 
 async def ensure_partition(work: Work, settings: UUID, at: datetime) -> None:
@@ -20,13 +20,11 @@ async def ensure_partition(work: Work, settings: UUID, at: datetime) -> None:
     asked each time.
     """
     month = (settings, at.year, at.month)
-    if month in _months:
+    if work.cache.get(EVENT_PARTITIONS, month):
         return
     await work.run("events.add_partition", instant=at)
     if not work.in_transaction:
-        if len(_months) >= _MOST_MONTHS:
-            _months.clear()
-        _months.add(month)
+        work.cache.put(EVENT_PARTITIONS, month, True)
 
 
 async def add_partitions(work: Work) -> None:
