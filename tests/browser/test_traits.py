@@ -56,6 +56,8 @@ def _build(page) -> None:
     value = page.get_by_label("Value", exact=True)
     value.press_sequentially("fair")
     page.locator(f"datalist option[value='{FAIR}']").wait_for(state="attached")
+    # A form that comes back meanwhile has another field in the place of this one.
+    page.locator("#live:not(.stale) .count").wait_for()
     value.fill(FAIR)
     page.keyboard.press("Tab")
 
