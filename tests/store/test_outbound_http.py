@@ -148,6 +148,7 @@ def saying(*pieces: bytes, heads: list[bytes] | None = None) -> Serve:
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 async def post(url: str, settings: Settings = OPEN, **more: Any) -> OutboundResponse:
@@ -292,6 +293,8 @@ async def test_s5_who_wants_no_body_does_not_wait_for_it() -> None:
     [
         ((b"SSH-2.0-OpenSSH_9.9\r\n",), NOT_HTTP),
         ((b"HTTP/1.1 200 OK\r\n", *[b"X: " + b"a" * 4096 + b"\r\n"] * 20), NOT_HTTP),
+        ((CHUNKED + b"1\r\na\r\n0\r\n", *[b"X: " + b"a" * 4096 + b"\r\n"] * 20), NOT_HTTP),
+        ((CHUNKED + b"1;x=", *[b"a" * 4096] * 20), NOT_HTTP),
         ((b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n" + b"a" * 11,), NOT_HTTP),
         ((b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",), "answered with an error (5xx)"),
         ((b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n",), "answered with an error (4xx)"),
@@ -303,12 +306,12 @@ async def test_s5_outcomes_are_coarse(pieces: tuple[bytes, ...], told: str) -> N
 
 
 async def test_s5_bodies_of_responses_are_read_whole_or_not_at_all() -> None:
-    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    pieces = (b"HTTP/1.1 100 Continue\r\n\r\n", chunked, b"3\r\nabc\r\n", b"2\r\nde\r\n0\r\n\r\n")
+    last = b"2\r\nde\r\n0\r\nX-Trailer: x\r\n\r\n"
+    pieces = (b"HTTP/1.1 100 Continue\r\n\r\n", CHUNKED, b"3\r\nabc\r\n", last)
 
     async def cut_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(chunked + b"3\r\nabc\r\n")
+        writer.write(CHUNKED + b"3\r\nabc\r\n")
         await writer.drain()
         writer.close()
         await writer.wait_closed()
@@ -316,6 +319,7 @@ async def test_s5_bodies_of_responses_are_read_whole_or_not_at_all() -> None:
     async with serving(saying(*pieces)) as port:
         answer = await post(f"http://127.0.0.1:{port}/", most_bytes=5)
         assert (answer.status, bytes(answer.body)) == (200, b"abcde")
+        assert "x-trailer" not in answer.headers
     async with serving(cut_off) as port:
         assert await outcome(f"http://127.0.0.1:{port}/", most_bytes=5) == NOT_REACHED
 

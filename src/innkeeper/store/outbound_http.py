@@ -278,16 +278,19 @@ class _Reading:
         self._most = most_bytes
         self._sink = sink
         self._size = 0
-        self._head_bytes = 0
+        self._bytes_without_body = 0
+        """Bytes since the start, or since the last part of the body."""
 
     def count(self, size: int) -> None:
-        """Raise for a head that is too long."""
-        if not self.in_body:
-            self._head_bytes += size
-            if self._head_bytes > MOST_HEAD_BYTES:
-                raise httptools.HttpParserError("the head of the response is too long")
+        """Raise for a head, a chunk header or trailers that are too long."""
+        self._bytes_without_body += size
+        if self._bytes_without_body > MOST_HEAD_BYTES:
+            raise httptools.HttpParserError("the head of the response is too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self.in_body:
+            # A trailer: callers read the head only.
+            return
         self.response.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
@@ -300,6 +303,7 @@ class _Reading:
     def on_body(self, body: bytes) -> None:
         if self.is_done:
             return
+        self._bytes_without_body = 0
         self._size += len(body)
         if self._size > self._most:
             raise httptools.HttpParserError("the body of the response is too long")
