@@ -14,6 +14,7 @@ from innkeeper.errors import Conflict, Invalid, OperatorError
 from innkeeper.jobs import batches as import_jobs
 from innkeeper.jobs import import_sources as jobs
 from innkeeper.settings import Settings
+from innkeeper.store import downloads
 from innkeeper.store.database import Database
 from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.high_water import HighWaterMark
@@ -155,6 +156,21 @@ async def test_i12_new_files_below_a_prefix_are_imported_once_and_in_order(
     await sources.read()
     assert await sources.names() == ["Ann", "Bob", "Cat"]
     assert await sources.outcomes() == [{"created": 1}] * 3
+
+
+async def test_i12_a_prefix_with_too_many_files_is_refused(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folders are listed in no order: past the limit new files would be left out without a word."""
+    monkeypatch.setattr(downloads, "MOST_FILES", 1)
+    sources.write("1.csv", "ann@example.com,Ann,")
+    sources.write(".hidden", "bob@example.com,Bob,")
+    await sources.create(f"{sources.folder}/")
+    assert (await sources.read())["mark"]["name"] == "1.csv"
+    sources.write("2.csv", "cat@example.com,Cat,")
+    row = await sources.read()
+    assert row["error"] == "It has more than 1 files: move imported ones away."
+    assert await sources.names() == ["Ann"]
 
 
 async def test_i12_a_schedule_queues_a_source_once(sources: Sources) -> None:

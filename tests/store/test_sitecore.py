@@ -15,7 +15,10 @@ from psycopg.rows import dict_row
 from sitecore_export import write, write_export
 from typer.testing import CliRunner, Result
 
+from innkeeper.actions.bulk import transfers
 from innkeeper.cli.imports import import_
+from innkeeper.rules.identity_keys import guest_keys
+from innkeeper.store.work import Work
 
 
 @pytest.fixture
@@ -229,6 +232,20 @@ def test_i13_a_guest_of_documented_columns_a_newer_export_and_what_is_missing(
         )
     assert run(tmp_path, target).exit_code == 0
     assert guests(target)[ADA] == {**expected, "first_name": "Augusta", "city": "Cork"}
+
+
+def test_i13_migrations_are_added_in_parts(vendor: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One statement with all of a tenant's migrations would exceed the size of a jsonb value."""
+    monkeypatch.setattr(transfers, "_TARGETS", 2)
+    people = [{"identifiers": [{"provider": "CRM", "id": str(number)}]} for number in range(6)]
+    keys = [key for person in people for key in guest_keys(person)]
+
+    async def added(work: Work) -> dict[UUID, Any]:
+        await transfers.add_targets(work, ((one, people[5]) for one in people[:5]))
+        rows = await work.all("transfers.targets", keys=keys)
+        return {row["key"]: row["person"] for row in rows}
+
+    assert Site.do(added) == dict.fromkeys(keys[:5], people[5])
 
 
 def guests(dsn: str) -> dict[str, Any]:

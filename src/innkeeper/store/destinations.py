@@ -8,7 +8,6 @@ and symbolic links below a listed folder are not followed.
 
 import os
 import shutil
-import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -95,12 +94,15 @@ class Destination:
                 changed = about.get("LastModified") or about.get("mtime") or system.modified(one)
                 yield one.removeprefix(f"{path}/"), str(changed), int(about["size"])
             return
-        with _opened(self.root.text, self.below, creates=False) as folder:
-            for name in os.listdir(folder):
-                entry = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                if stat.S_ISREG(entry.st_mode) and not name.startswith("."):
-                    changed = datetime.fromtimestamp(entry.st_mtime, UTC).isoformat()
-                    yield name, changed, entry.st_size
+        with (
+            _opened(self.root.text, self.below, creates=False) as folder,
+            os.scandir(folder) as entries,
+        ):
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
+                    about = entry.stat(follow_symlinks=False)
+                    changed = datetime.fromtimestamp(about.st_mtime, UTC).isoformat()
+                    yield entry.name, changed, about.st_size
 
     def file(self, name: str) -> "Destination":
         """Return the path of a file in this folder or prefix."""

@@ -5,6 +5,7 @@ Users may read public addresses, and what the operator lists; a command may read
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO, Any, Final
 
 from innkeeper.settings import Settings
@@ -57,7 +58,10 @@ async def list_files(settings: Settings, address: str, *, is_free: bool) -> list
 
     def read() -> list[RemoteFile]:
         import_source = import_source_of(settings, address, is_free=is_free)
-        files = [RemoteFile(*each) for _, each in zip(range(MOST_FILES), import_source.listed())]  # noqa: B905
+        files = [RemoteFile(*each) for each in islice(import_source.listed(), MOST_FILES + 1)]
+        if len(files) > MOST_FILES:
+            # They come in no order, so new ones may be among those past the limit.
+            raise DownloadFailed(f"has more than {MOST_FILES:,} files: move imported ones away")
         return sorted(files, key=lambda one: (one.changed, one.name))
 
     files: list[RemoteFile] = await _reached(address, _LIST_SECONDS, read)

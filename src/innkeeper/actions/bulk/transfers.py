@@ -6,6 +6,7 @@ unless the source changed it later than anyone did here. So an interrupted trans
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -29,6 +30,8 @@ SOURCE: Final = "sitecore import"
 """Source of the merges, as it is stored with them."""
 UNKNOWN: Final = "unknown"
 """Point of sale of events that name none, as their sessions do."""
+_TARGETS: Final = 1000
+"""Migrations that one statement adds."""
 Records = Sequence[TransferredRecord]
 
 
@@ -117,13 +120,13 @@ async def transfer_retired(work: Work, records: Records) -> TransferCounts:
 async def add_targets(work: Work, migrations: Iterable[tuple[Record, Record]]) -> None:
     """Add migrations, for `transfer_retired` on this connection: (source, survivor) as people."""
     await work.run("transfers.create_targets")
-    records = [
+    records = (
         {"key": key, "person": target}
         for source, target in migrations
         for key in guest_keys(source)
-    ]
-    if records:
-        await work.run("transfers.add_targets", records=Json(records))
+    )
+    while chunk := list(islice(records, _TARGETS)):
+        await work.run("transfers.add_targets", records=Json(chunk))
 
 
 async def transfer_orders(work: Work, records: Records) -> TransferCounts:

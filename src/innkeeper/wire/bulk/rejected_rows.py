@@ -85,9 +85,11 @@ class RejectedRows:
             (run for _, run in order_runs(rows, group)) if group else ([row] for row in rows)
         )
 
-    def take(self, refusals: Sequence[Refusal]) -> list[tuple[Refusal, list[Mapping[str, Any]]]]:
-        """Return the next refusals, which are in the order of lines, each with its rows."""
-        taken, position = [], 0
+    def take(
+        self, refusals: Sequence[Refusal]
+    ) -> Iterator[tuple[Refusal, list[Mapping[str, Any]]]]:
+        """Yield the next refusals, which are in the order of lines, each with its rows."""
+        position = 0
         while position < len(refusals):
             run = next(self._runs, None)
             if run is None:
@@ -95,9 +97,8 @@ class RejectedRows:
             while position < len(refusals) and refusals[position][0] < run[0][0]:
                 position += 1
             if position < len(refusals) and refusals[position][0] == run[0][0]:
-                taken.append((refusals[position], [row for _, row in run]))
+                yield refusals[position], [row for _, row in run]
                 position += 1
-        return taken
 
 
 class RejectedRowsWriter:
