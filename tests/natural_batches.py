@@ -22,13 +22,18 @@ async def run_alone(database: Database, act: Act) -> Any:
         return await act(work)
 
 
+def skip_if_forced() -> None:
+    """Skip a test of what is different when every call runs as a batch."""
+    if os.environ.get("INNKEEPER_FORCE_BATCHES"):
+        pytest.skip("batches are forced")
+
+
 async def run_batched(database: Database, *acts: Act) -> list[Any]:
     """Run calls of one kind in one batch; return their results, or the errors they raised.
 
     Call it after one of that kind ran, which makes the queue.
     """
-    if os.environ.get("INNKEEPER_FORCE_BATCHES"):
-        pytest.skip("batches are forced")
+    skip_if_forced()
     gate = asyncio.Event()
     batches: list[int] = []
     run_batch = BatchQueue._start
@@ -70,6 +75,23 @@ def force_batches(monkeypatch: pytest.MonkeyPatch) -> None:
             outcome = Alone.ALONE
         return await alone() if isinstance(outcome, Alone) else outcome
 
+    in_batch = Work.in_batch
+
+    async def in_batch_released(
+        work: Work, kind: str, run_batch: Any, item: Any, run_alone: Any, *key: Any, **queue: Any
+    ) -> Any:
+        """Lend the connection to others during the batch, as a call that waits for one does."""
+
+        async def leave() -> Alone:
+            return Alone.ALONE
+
+        if not work.may_batch:
+            return await run_alone()
+        async with work.released():
+            outcome = await in_batch(work, kind, run_batch, item, leave, *key, **queue)
+        return await run_alone() if outcome is Alone.ALONE else outcome
+
     monkeypatch.setattr(BatchQueue, "run", run)
+    monkeypatch.setattr(Work, "in_batch", in_batch_released)
     may_batch = property(lambda work: not work.in_transaction and not work.session_held)
     monkeypatch.setattr(Work, "may_batch", may_batch)

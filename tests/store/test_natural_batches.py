@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from natural_batches import Act, run_alone, run_batched
+from natural_batches import Act, run_alone, run_batched, skip_if_forced
 
 from innkeeper.actions.identity import ledger, merges
 from innkeeper.actions.paging import PageRequest
@@ -168,6 +168,7 @@ async def test_orders_created_in_one_batch(database: Database) -> None:
 
 async def test_a_reference_that_others_have_locked_is_left_alone(database: Database) -> None:
     """P1: a batch waits for no lock; only the order with that referenceId does."""
+    skip_if_forced()
     await new_order(database, "A")
     async with database.work("live") as other:
         async with other.transaction():
@@ -180,6 +181,32 @@ async def test_a_reference_that_others_have_locked_is_left_alone(database: Datab
                     await asyncio.sleep(0.01)
             assert await _references(database) == {"A", "C", "D"}
         assert [order["fresh"] for order in await waiting] == [True] * 3
+
+
+async def test_a_call_that_waits_for_its_key_holds_no_connection(database: Database) -> None:
+    """P1: also while no batch runs, but a call that its batch left alone."""
+    skip_if_forced()
+    gate = asyncio.Event()
+
+    async def run_batch(*_: Any) -> list[Any]:
+        raise AssertionError("one call is no batch")
+
+    async def respond() -> str:
+        return "done"
+
+    async with database.work("live", on_demand=True) as work:
+        await work.one("guests.count_all")
+        queue = database.batches.get("test", ("live", None), run_batch)
+        earlier = asyncio.ensure_future(queue.run(1, gate.wait, "key", is_slow=True))
+        await asyncio.sleep(0)
+        later = asyncio.ensure_future(work.in_batch("test", run_batch, 2, respond, "key"))
+        while not queue._pending:
+            await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="no connection is held"):
+            _ = work.connection
+        gate.set()
+        assert await earlier
+        assert await later == "done"
 
 
 async def _references(database: Database) -> set[str]:

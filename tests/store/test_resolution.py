@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from natural_batches import skip_if_forced
 from profiles import LONG
 from psycopg import AsyncCursor
 from psycopg.types.json import Jsonb
@@ -266,6 +267,7 @@ class Counted:
 
 async def test_people_on_orders_take_one_statement_in_the_frequent_cases(work: Work) -> None:
     """A new person, and a known one without new data; see `attach_person` in identity.sql."""
+    skip_if_forced()
     order = await new_order(work)
     await CONTACTS.create(
         work, {**ANN, "identifiers": [{"provider": "email", "id": "b@x"}]}, order=order

@@ -135,7 +135,7 @@ async def test_the_others_run_when_the_one_in_front_is_cancelled(cancelled: int)
     else:
         numbers.gate.set()
         numbers.error = BadRequest("")
-        while numbers.queue.is_busy:
+        while numbers.queue.must_wait():
             await asyncio.sleep(0)
         calls[1].cancel()
     numbers.gate.set()
@@ -143,7 +143,7 @@ async def test_the_others_run_when_the_one_in_front_is_cancelled(cancelled: int)
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert [isinstance(one, asyncio.CancelledError) for one in outcomes].index(True) == cancelled
     assert isinstance(outcomes[2], str)
-    assert not numbers.queue.is_busy
+    assert not numbers.queue.must_wait()
 
 
 async def test_calls_are_refused_when_too_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,10 +96,9 @@ class BatchQueue(Generic[Item, Result]):
         self._timer: asyncio.TimerHandle | None = None
         """A timer while calls wait; it starts them if the running call is stalled."""
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether the next call has to wait."""
-        return self._running > 0
+    def must_wait(self, key: Hashable = None) -> bool:
+        """Whether the next call with `key` has to wait."""
+        return self._running > 0 or key in self._busy
 
     async def run(
         self,
@@ -114,7 +113,7 @@ class BatchQueue(Generic[Item, Result]):
         With `is_slow` the call always runs alone, and only calls with its key wait for it. Raises
         `Unavailable` if too many calls wait.
         """
-        if not self._running and key not in self._busy:
+        if not self.must_wait(key):
             is_next = not is_slow
             self._mark(key)
             self._running = int(is_next)

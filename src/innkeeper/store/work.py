@@ -313,7 +313,7 @@ class Work:
         """Return the result of a call that concurrent calls of its kind may share a batch with
         (`BatchQueue.run`). It holds no connection while it waits.
 
-        `queue` tells kinds apart that share a name.
+        Calls of one kind share a batch only if their `queue` is equal.
         """
         if not self.may_batch:
             return await run_alone()
@@ -321,7 +321,7 @@ class Work:
         shared = lender.batches.get(
             kind, (workspace, queue), run_shared, lender, workspace, run_batch
         )
-        if shared.is_busy and self._connection is not None:
+        if shared.must_wait(key) and self._connection is not None:
             await self.give_back()
         result: Result = await shared.run(item, run_alone, key)
         return result
@@ -361,7 +361,8 @@ class Work:
         parts: Mapping[str, Sequence[str]] = _NO_PARTS,
         **params: Any,
     ) -> int:
-        """Whether a transaction is open, which has its snapshot already."""
+        """Write what the `COPY … TO STDOUT` called `query` sends to `target`; return how many
+        rows."""
         text = self._queries.text(query, **parts)
         try:
             connection = self._connection or await self._connect()
@@ -371,7 +372,7 @@ class Work:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a transaction is held already, which has its snapshot by now."""
+        """Whether a transaction is open."""
         return self._open
 
     async def in_turn(self, *queries: tuple[str, Mapping[str, Any]]) -> list[list[Row]]:
