@@ -8,6 +8,7 @@ from psycopg import _queries
 
 import innkeeper
 from innkeeper.actions.events import append
+from innkeeper.lake.tables import TABLES
 from innkeeper.store.queries import Queries, catalogue, parse, schema_of
 
 FRAGMENTS = {"list", "count", "count_all", "rows", "columns", "locked_columns", "locked_rows"} | {
@@ -77,6 +78,12 @@ def test_what_does_not_exist_is_no_part_of_a_query() -> None:
 def test_control_work_cannot_touch_a_workspace() -> None:
     with pytest.raises(KeyError):
         Queries(None).text("guests.count")
+
+
+def test_the_lines_of_a_guest_are_those_of_the_tables_of_the_lake() -> None:
+    prefix = "lake.lines_of_"
+    lines = {name.removeprefix(prefix) for name in catalogue() if name.startswith(prefix)}
+    assert lines == {table.name for table in TABLES}
 
 
 @pytest.mark.parametrize("parts", [append.CONTINUE, append.CONTINUE_SEVERAL, append.START])

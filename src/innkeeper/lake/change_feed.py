@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 MERGED: Final = "merged"
 FEED: Final = "lake.from_feed"
 TAKEN: Final = "lake.from_taken"
-REQUESTED_GUESTS: Final = "lake.from_asked"
+REQUESTED_GUESTS: Final = "lake.from_guests"
+_OTHER_QUERIES: Final = {CHANGES: "lake.changed_roots", MERGED: "lake.survivors"}
+"""Queries of the files that hold no rows of a `LakeTable`."""
 
 
 @dataclass
@@ -31,7 +33,7 @@ async def copy_lines(
     lines = Lines(folder)
     for name in names or (CHANGES, *(table.name for table in TABLES)):
         table = BY_NAME.get(name)
-        query = (table and table.query) or f"lake.rows_of_{name}"
+        query = (table and table.query) or _OTHER_QUERIES.get(name) or f"lake.rows_of_{name}"
         parts = {"of": [query], "taken": [source]}
         if table is not None and table.has_contact:
             parts["contact"] = ["lake.contact"]

@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper.resources.base import Resource
-from innkeeper.resources.orders import CHILDREN
+from innkeeper.resources.orders import CHILDREN, PLAIN_CHILDREN
 
 WORKSPACE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _HEADER = re.compile(r"^-- (?P<name>[a-z_0-9]+\.[a-z_0-9]+)$", re.MULTILINE)
@@ -48,12 +48,13 @@ def catalogue() -> Mapping[str, str]:
 
 def _lines_of_tables(queries: Mapping[str, str]) -> dict[str, str]:
     """Return the parts of `lake.lines`: `lake.lines_of_` and the name of each table of the lake."""
-    rows = {name.removeprefix("lake.rows_of_").removesuffix(".lake_rows"): name for name in queries}
+    prefix = "lake.rows_of_"
+    rows = {name.removeprefix(prefix): name for name in queries if name.startswith(prefix)}
+    rows |= {part.table: f"{part.table}.lake_rows" for part in PLAIN_CHILDREN}
     return {
         f"lake.lines_of_{table}": f"UNION ALL SELECT json_build_array('{table}', line)::text "  # noqa: S608 - our own
         f"FROM (\n{queries[name]}\n) AS line"
         for table, name in rows.items()
-        if table != name and table not in _TEMPLATES
     }
 
 

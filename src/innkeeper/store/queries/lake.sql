@@ -70,23 +70,23 @@ SELECT kind, ref, bool_and(is_new), max(at) FROM deleted GROUP BY kind, ref
 -- Table: the changes that a flush took.
 pg_temp.lake_taken
 
--- lake.from_asked
--- Table: the roots of some guests and of all they stand for.
+-- lake.from_guests
+-- Table: the roots of some guests and of the guests merged into them.
 (
-    WITH asked AS (
+    WITH merged AS (
         SELECT ref FROM {ws}.guests
         WHERE ref = ANY (%(guests)s::uuid[]) OR survivor_ref = ANY (%(guests)s::uuid[])
     )
-    SELECT 'guest' AS kind, ref, NULL::timestamptz AS at, true AS is_new FROM asked
+    SELECT 'guest' AS kind, ref, NULL::timestamptz AS at, true AS is_new FROM merged
     UNION ALL
     SELECT 'order', order_ref, NULL, true FROM {ws}.order_contacts
-    WHERE guest_ref IN (SELECT ref FROM asked)
+    WHERE guest_ref IN (SELECT ref FROM merged)
     UNION ALL
     SELECT 'session', s.ref, NULL, true FROM {ws}.sessions AS s
-    WHERE guest_ref IN (SELECT ref FROM asked)
+    WHERE guest_ref IN (SELECT ref FROM merged)
     UNION ALL
     SELECT 'event', e.ref, e.at, true FROM {ws}.events AS e
-    WHERE guest_ref IN (SELECT ref FROM asked)
+    WHERE guest_ref IN (SELECT ref FROM merged)
 )
 
 -- lake.rows
@@ -99,7 +99,7 @@ COPY (SELECT row_to_json(line)::text FROM ({of}) AS line) TO STDOUT
 COPY (SELECT NULL::text AS line WHERE false {lines}) TO STDOUT
 (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')
 
--- lake.rows_of_changes
+-- lake.changed_roots
 -- Roots whose rows in earlier files are old.
 SELECT kind, ref FROM {taken} AS taken GROUP BY kind, ref HAVING NOT bool_and(is_new)
 
@@ -195,8 +195,8 @@ SELECT e.ref AS meta_ref, e.at AS meta_created_at, e.received_at AS meta_modifie
 FROM (SELECT DISTINCT ref, at FROM {taken} AS taken WHERE kind = 'event') AS changed
 JOIN {ws}.events AS e ON e.ref = changed.ref AND e.at = changed.at
 
--- lake.rows_of_merged
--- Which guests stand for others.
+-- lake.survivors
+-- The merged guests, each with its survivor.
 SELECT ref, survivor_ref FROM {ws}.guests WHERE survivor_ref IS NOT NULL
 
 -- lake.add_file
