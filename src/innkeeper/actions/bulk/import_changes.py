@@ -6,7 +6,7 @@ before. Everything is recorded for whole chunks, before it is written.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import UUID
 
 from innkeeper.actions.records.extensions import extension_ref
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PartRow = tuple[UUID, UUID, UUID | None]
 """Ref, order and guest of a row of a part of an order."""
+ExtensionKey = tuple[UUID, str, str]
+"""Parent, name and key of a data extension."""
 _PARTS: Final = {"items": None, "contacts": "guest", "consumers": "guest"}
 
 
@@ -42,19 +44,24 @@ class ImportChanges:
         await self._run("record_guests", refs, refs=list(refs))
 
     async def record_extensions(
-        self, of: str, extensions: Iterable[tuple[UUID, str, str]], **more: Any
+        self, of: Literal["guest", "order"], extensions: Iterable[ExtensionKey]
     ) -> None:
-        """Record data extensions of a kind of parent, before they are written."""
+        """Record data extensions of guests or orders, before they are written."""
         rows = list(extensions)
         await self._run(
-            f"record_{of}_extensions",
+            "record_extensions",
             rows,
-            parents=[parent for parent, _, _ in rows],
-            names=[name for _, name, _ in rows],
-            keys=[key for _, _, key in rows],
-            refs=[extension_ref(*row) for row in rows],
-            **more,
+            parts=extension_parts(of),
+            table_name=f"{of}_extensions",
+            **_columns(rows),
         )
+
+    async def record_item_extensions(
+        self, extensions: Iterable[ExtensionKey], created: Iterable[UUID]
+    ) -> None:
+        """Record data extensions of items of orders that the chunk does not create."""
+        rows = list(extensions)
+        await self._run("record_item_extensions", rows, created=list(created), **_columns(rows))
 
     async def record_parts(self, table: str, rows: Sequence[PartRow], part: str = "") -> None:
         """Record rows of orders that exist, before they are written; `part` names the table."""
@@ -71,8 +78,8 @@ class ImportChanges:
     async def record_orders(
         self,
         states: Sequence["OrderState"],
-        extensions: Mapping[tuple[UUID, str, str], Any],
-        item_extensions: Mapping[tuple[UUID, str, str], Any],
+        extensions: Mapping[ExtensionKey, Any],
+        item_extensions: Mapping[ExtensionKey, Any],
     ) -> None:
         """Record the orders of a chunk with their parts, before they are written."""
         if self.batch is None:
@@ -91,7 +98,7 @@ class ImportChanges:
             ]
             await self.record_parts(f"order_{name}", rows)
         await self.record_extensions("order", (one for one in extensions if one[0] not in created))
-        await self.record_extensions("item", item_extensions, created=list(created))
+        await self.record_item_extensions(item_extensions, created)
 
     async def flush(self) -> None:
         """Store what the chunk created, and when it wrote; call it once all is written."""
@@ -111,3 +118,18 @@ class ImportChanges:
         await self._work.run(
             f"import_changes.{query}", batch=self.batch, written_at=self._written_at, **params
         )
+
+
+def extension_parts(of: str) -> dict[str, list[str]]:
+    """Return the parts of the queries of the data extensions of a kind of parent."""
+    return {name: [f"extensions.{of}_{name}"] for name in ("table", "column")}
+
+
+def _columns(rows: Sequence[ExtensionKey]) -> dict[str, Any]:
+    """Return the parameters that name data extensions."""
+    return {
+        "parents": [parent for parent, _, _ in rows],
+        "names": [name for _, name, _ in rows],
+        "keys": [key for _, _, key in rows],
+        "refs": [extension_ref(*row) for row in rows],
+    }

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from innkeeper.actions.bulk.import_changes import extension_parts
 from innkeeper.actions.identity import ledger, rulebook
 from innkeeper.resources.orders import CHILDREN
 from innkeeper.rules.identity_keys import guest_keys
@@ -149,13 +150,28 @@ async def _restore_orders(work: Work, batch: UUID, phase: Phase, roots: list[UUI
     """Restore changed orders: first without the parts that the import added."""
     params: dict[str, Any] = {"batch": batch, "roots": roots}
     await work.run("import_undo.delete_joins_of_parts", **params)
-    for of in ("item", "order"):
-        await work.run(f"import_undo.delete_{of}_extensions", parts=phase.parts, **params)
+    await work.run("import_undo.delete_item_extensions", parts=phase.parts, **params)
+    await _run_extensions(work, "delete", "order", phase, params)
     for child in CHILDREN:
         parts = {**phase.parts, "table": [f"{child.table}.table"]}
         await work.run("import_undo.delete_parts", parts=parts, table_name=child.table, **params)
-    for name in ("orders", "items", "contacts", "order_extensions", "item_extensions"):
+    for name in ("orders", "items", "contacts"):
         await work.run(f"import_undo.restore_{name}", parts=phase.parts, **params)
+    for of in ("order", "order_item"):
+        await _run_extensions(work, "restore", of, phase, params)
+
+
+async def _run_extensions(
+    work: Work,
+    verb: Literal["delete", "restore"],
+    of: Literal["guest", "order", "order_item"],
+    phase: Phase,
+    params: Mapping[str, Any],
+) -> None:
+    """Delete the data extensions that the import added, or restore those that it changed."""
+    parts = {**phase.parts, **extension_parts(of)}
+    query = f"import_undo.{verb}_extensions"
+    await work.run(query, parts=parts, table_name=f"{of}_extensions", **params)
 
 
 async def _restore_guests(
@@ -166,8 +182,8 @@ async def _restore_guests(
     if version != book.version:
         book = await rulebook.read(work)
     params: dict[str, Any] = {"batch": batch, "roots": roots}
-    for verb in ("delete", "restore"):
-        await work.run(f"import_undo.{verb}_guest_extensions", parts=phase.parts, **params)
+    await _run_extensions(work, "delete", "guest", phase, params)
+    await _run_extensions(work, "restore", "guest", phase, params)
     await work.run("import_undo.delete_joins_of_guests", **params)
     keys = []
     for row in await work.all("import_undo.previous_guests", parts=phase.parts, **params):

@@ -20,25 +20,13 @@ FROM unnest(%(refs)s::uuid[], %(orders)s::uuid[], %(guests)s::uuid[])
     AS n (ref, order_ref, guest_ref)
 LEFT JOIN {table} AS t ON t.ref = n.ref
 
--- import_changes.record_guest_extensions
--- Record data extensions of guests that an import is about to write.
-INSERT INTO {ws}.import_rows (batch_ref, table_name, ref, guest_ref, written_at, previous)
-SELECT %(batch)s, 'guest_extensions', coalesce(e.ref, n.ref), n.parent, %(written_at)s,
-    to_jsonb(e)
+-- import_changes.record_extensions
+-- Record data extensions of guests or orders that an import is about to write.
+INSERT INTO {ws}.import_rows (batch_ref, table_name, ref, {column}, written_at, previous)
+SELECT %(batch)s, %(table_name)s, coalesce(e.ref, n.ref), n.parent, %(written_at)s, to_jsonb(e)
 FROM unnest(%(parents)s::uuid[], %(names)s::text[], %(keys)s::text[], %(refs)s::uuid[])
     AS n (parent, name, key, ref)
-LEFT JOIN {ws}.guest_extensions AS e
-    ON (e.guest_ref, e.name, e.key) = (n.parent, n.name, n.key)
-
--- import_changes.record_order_extensions
--- Record data extensions of orders that an import is about to write.
-INSERT INTO {ws}.import_rows (batch_ref, table_name, ref, order_ref, written_at, previous)
-SELECT %(batch)s, 'order_extensions', coalesce(e.ref, n.ref), n.parent, %(written_at)s,
-    to_jsonb(e)
-FROM unnest(%(parents)s::uuid[], %(names)s::text[], %(keys)s::text[], %(refs)s::uuid[])
-    AS n (parent, name, key, ref)
-LEFT JOIN {ws}.order_extensions AS e
-    ON (e.order_ref, e.name, e.key) = (n.parent, n.name, n.key)
+LEFT JOIN {table} AS e ON (e.{column}, e.name, e.key) = (n.parent, n.name, n.key)
 
 -- import_changes.record_item_extensions
 -- Record data extensions of items that an import is about to write, unless it creates the order.

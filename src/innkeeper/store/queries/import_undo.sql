@@ -278,55 +278,31 @@ UPDATE {ws}.order_contacts AS c SET body = p.previous -> 'body',
 FROM ({previous}) AS p
 WHERE p.table_name = 'order_contacts' AND p.previous IS NOT NULL AND c.ref = p.ref
 
--- import_undo.restore_order_extensions
--- Restore data extensions of locked orders.
-UPDATE {ws}.order_extensions AS e SET pairs = p.previous -> 'pairs',
+-- import_undo.restore_extensions
+-- Restore data extensions of locked guests, orders or items of locked orders.
+UPDATE {table} AS e SET pairs = p.previous -> 'pairs',
     single = (p.previous ->> 'single')::boolean,
     modified_at = (p.previous ->> 'modified_at')::timestamptz
 FROM ({previous}) AS p
-WHERE p.table_name = 'order_extensions' AND p.previous IS NOT NULL
-  AND e.order_ref = p.order_ref AND e.ref = p.ref
-
--- import_undo.restore_item_extensions
--- Restore data extensions of items of locked orders.
-UPDATE {ws}.order_item_extensions AS e SET pairs = p.previous -> 'pairs',
-    single = (p.previous ->> 'single')::boolean,
-    modified_at = (p.previous ->> 'modified_at')::timestamptz
-FROM ({previous}) AS p
-WHERE p.table_name = 'order_item_extensions' AND p.previous IS NOT NULL
-  AND e.order_item_ref = (p.previous ->> 'order_item_ref')::uuid AND e.ref = p.ref
-
--- import_undo.restore_guest_extensions
--- Restore data extensions of locked guests.
-UPDATE {ws}.guest_extensions AS e SET pairs = p.previous -> 'pairs',
-    single = (p.previous ->> 'single')::boolean,
-    modified_at = (p.previous ->> 'modified_at')::timestamptz
-FROM ({previous}) AS p
-WHERE p.table_name = 'guest_extensions' AND p.previous IS NOT NULL
-  AND e.guest_ref = p.guest_ref AND e.ref = p.ref
+WHERE p.table_name = %(table_name)s AND p.previous IS NOT NULL
+  AND e.{column} = (p.previous ->> '{column}')::uuid AND e.ref = p.ref
 
 -- import_undo.delete_parts
 -- Delete rows of a table that the import added to locked orders.
 DELETE FROM {table} AS t USING ({previous}) AS p
 WHERE p.table_name = %(table_name)s AND p.previous IS NULL AND t.ref = p.ref
 
--- import_undo.delete_order_extensions
--- Delete data extensions that the import added to locked orders.
-DELETE FROM {ws}.order_extensions AS e USING ({previous}) AS p
-WHERE p.table_name = 'order_extensions' AND p.previous IS NULL
-  AND e.order_ref = p.order_ref AND e.ref = p.ref
+-- import_undo.delete_extensions
+-- Delete data extensions that the import added to locked guests or orders.
+DELETE FROM {table} AS e USING ({previous}) AS p
+WHERE p.table_name = %(table_name)s AND p.previous IS NULL
+  AND e.{column} = p.{column} AND e.ref = p.ref
 
 -- import_undo.delete_item_extensions
 -- Delete data extensions that the import added to items of locked orders.
 DELETE FROM {ws}.order_item_extensions AS e USING ({previous}) AS p, {ws}.order_items AS i
 WHERE p.table_name = 'order_item_extensions' AND p.previous IS NULL
   AND i.order_ref = p.order_ref AND e.order_item_ref = i.ref AND e.ref = p.ref
-
--- import_undo.delete_guest_extensions
--- Delete data extensions that the import added to locked guests.
-DELETE FROM {ws}.guest_extensions AS e USING ({previous}) AS p
-WHERE p.table_name = 'guest_extensions' AND p.previous IS NULL
-  AND e.guest_ref = p.guest_ref AND e.ref = p.ref
 
 -- import_undo.previous_guests
 -- Locked guests as they were before the import, as rows of guests.
