@@ -40,7 +40,7 @@ command shows the same row of main's last page beside each row.
 """
 
 
-def lines(asked: argparse.Namespace) -> Iterator[str]:
+def lines(options: argparse.Namespace) -> Iterator[str]:
     """The page, line by line, as it is measured."""
     yield INTRO
     yield (
@@ -53,8 +53,8 @@ def lines(asked: argparse.Namespace) -> Iterator[str]:
             f"for all processes, ready {ours.ready_after:.1f} s after the first start."
         )
         with floor(ours.dsn) as beneath:
-            bench = Bench(ours, beneath, asked.seconds, asked.full)
-            for name in asked.sections or SECTIONS:
+            bench = Bench(ours, beneath, options.seconds, options.full)
+            for name in options.sections or SECTIONS:
                 yield f"\n## {name.capitalize()}\n"
                 yield f"Load average of the machine at the start: {os.getloadavg()[0]:.1f}.\n"
                 yield from SECTIONS[name](bench)
@@ -106,15 +106,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4, help="per measurement")
     parser.add_argument("--full", action="store_true", help="with the large data sets")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     written = []
     before = {key: line for key, line in _keyed(_last_page().splitlines()) if key}
-    for key, line in _keyed(lines(asked)):
+    for key, line in _keyed(lines(options)):
         print(line + _beside(before.get(key)), flush=True)
         written.append(line)
-    if asked.write:
+    if options.write:
         text = "\n".join([*written, ""])
-        PAGE.write_text(_with_others(text) if asked.sections else text)
+        PAGE.write_text(_with_others(text) if options.sections else text)
         print(f"written to {PAGE.name}", file=sys.stderr)
 
 

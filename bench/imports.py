@@ -116,8 +116,8 @@ def _by_command(ours: Server, key: str, entity: str, file: Path) -> float:
     done = subprocess.run(
         [*words, "--database", ours.dsn, "--restart"], check=True, capture_output=True
     )
-    told = json.loads(done.stdout)
-    assert not told["failed"], told
+    report = json.loads(done.stdout)
+    assert not report["failed"], report
     with psycopg.connect(ours.dsn) as connection:
         row = connection.execute(
             f"SELECT records / extract(epoch FROM finished_at - created_at) "
@@ -164,18 +164,18 @@ def _sent(ours: Server, key: str, packed: bytes) -> float:
 
 def _copied(ours: Server, entity: str, many: int) -> float:
     """Records a second when the rows are copied into tables with primary and identity keys only."""
-    with psycopg.connect(ours.dsn, autocommit=True) as connection, tempfile.TemporaryFile() as kept:
+    with psycopg.connect(ours.dsn, autocommit=True) as connection, tempfile.TemporaryFile() as rows:
         sizes = []
         for table in TABLES[entity]:
-            before = kept.tell()
+            before = rows.tell()
             columns = _columns(connection, table)
             with connection.cursor().copy(
                 f"COPY {SCHEMA}.{table} ({columns}) TO STDOUT (FORMAT binary)"
             ) as out:
                 for piece in out:
-                    kept.write(piece)
-            sizes.append((table, columns, kept.tell() - before))
-        kept.seek(0)
+                    rows.write(piece)
+            sizes.append((table, columns, rows.tell() - before))
+        rows.seek(0)
         _make_bare_tables(connection, TABLES[entity])
         began = time.monotonic()
         with connection.transaction():
@@ -185,7 +185,7 @@ def _copied(ours: Server, entity: str, many: int) -> float:
                 ) as into:
                     left = size
                     while left:
-                        piece = kept.read(min(left, 1 << 20))
+                        piece = rows.read(min(left, 1 << 20))
                         into.write(piece)
                         left -= len(piece)
         return many / (time.monotonic() - began)

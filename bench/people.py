@@ -1,4 +1,4 @@
-"""A workspace full of guests whom four identity rules know, filled by COPY as the code would."""
+"""Fill a workspace by COPY with guests that have keys of four identity rules."""
 
 import json
 import random

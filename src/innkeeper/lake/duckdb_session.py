@@ -136,7 +136,7 @@ class DuckSession:
         lines = self._snapshot.tail.paths.get(table.name)
         files = self._files(self._snapshot.files.get(table.name, ()))
         if files and lines is None:
-            # A union, though of nothing, would keep DuckDB from reading only what is asked for.
+            # A union, even with no rows, makes DuckDB read columns that the query does not need.
             return self._widened(table, files)
         tail = engine.typed_rows(table, lines, engine.LATEST)
         self._run(f"CREATE TEMP TABLE tail_{table.name} AS {tail}")

@@ -149,7 +149,7 @@ REPORTS: Final = {
         ),
         Report(
             "guests",
-            "Guests by type: in all, and new in the time asked for",
+            "Guests by type: in all, and new in the period",
             ("type", "guests", "new"),
             f"SELECT type, count(*) AS guests, count(CASE WHEN {_between('meta_created_at')} "
             "THEN 1 END) AS new FROM guests GROUP BY 1 ORDER BY 1",

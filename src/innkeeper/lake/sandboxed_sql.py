@@ -31,8 +31,8 @@ def write_members(lake: "SqlLake", text: str) -> int:
     from innkeeper.lake.duckdb_session import DuckSession  # noqa: PLC0415
 
     tree = checked(text)
-    ref = exp.cast(exp.column("guest_ref", "asked"), "VARCHAR")
-    refs = exp.select(ref).from_(tree.subquery("asked"))
+    ref = exp.cast(exp.column("guest_ref", "query"), "VARCHAR")
+    refs = exp.select(ref).from_(tree.subquery("query"))
     question = exp.select("g.guest_ref").from_("guests AS g")
     question = question.where(exp.column("guest_ref", "g").isin(query=refs))
     connection = duckdb.connect(config=_configuration(lake))

@@ -60,7 +60,7 @@ class Question:
 async def find_members(
     lake: Lake, question: Question, only: Collection[str] | None = None
 ) -> list[str]:
-    """Return the refs of a segment's members, or of those in `asked`, in order."""
+    """Return the refs of a segment's members, or of those in `only`, in order."""
     tree = await prepare_members(lake, question)
     if only is not None:
         tree = limit_to_requested(tree)

@@ -170,7 +170,7 @@ def bound(tree: "exp.Query", text: str) -> None:
 
 
 def _describe(connection: "Connection", text: str) -> None:
-    connection.execute(f"DESCRIBE SELECT guest_ref FROM (\n{text}\n) AS asked")  # noqa: S608
+    connection.execute(f"DESCRIBE SELECT guest_ref FROM (\n{text}\n) AS query")  # noqa: S608
 
 
 def first_sentence(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Definitions of segments for the guests whom rows of a report are about."""
+"""Definitions of segments for the guests in rows of a report."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final

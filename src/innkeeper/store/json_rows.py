@@ -15,7 +15,7 @@ _UUID, _JSONB, _TEXT, _INSTANT, _INT8 = 2950, 3802, 25, 1184, 20
 
 
 class _Memo(dict[bytes | None, bytes | None]):
-    """Values of a result by their text: most instants and words of one page repeat."""
+    """JSON of values by their text, within one result: most instants and words repeat."""
 
     def __init__(self, load: Callable[[str], str]) -> None:
         super().__init__({None: None})
@@ -33,7 +33,7 @@ def json_rows(result: PGresult) -> list[dict[str, Any]]:
     psycopg calls a function for every value; this takes half the time.
     """
     rows = range(result.ntuples)
-    # One for all columns: the instants of a row are mostly equal.
+    # One per type, for all columns: the instants of a row are mostly equal.
     memos = {_TEXT: _Memo(str), _INSTANT: _Memo(instant_text)}
     names, columns = [], []
     for column in range(result.nfields):

@@ -139,12 +139,12 @@ class PooledConnection(psycopg.AsyncConnection[DictRow]):
             self._bytes_came = None
 
     def _wake(self) -> None:
-        """Go on with the statement that waits, if one does.
+        """Continue the waiting statement, if there is one.
 
-        The socket is left when no statement waits: the server says something, or closed the
-        connection, and it is read before the next statement; until then the loop must not be woken
-        again and again. It is left too when it has an error: libuv watches such a socket no more,
-        without a word, so that who waits for the rest must register it anew.
+        Unregisters the socket if no statement waits: the server sent a message or closed the
+        connection, which the next statement reads, and the loop must not wake for it again and
+        again. Also unregisters it if it has an error: libuv then stops watching it without notice,
+        so that the next wait must register it again.
         """
         if self._bytes_came is None or self._has_socket_error():
             self._unwatch()

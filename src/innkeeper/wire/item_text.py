@@ -1,7 +1,7 @@
 """Items of long lists as JSON text: the values of a record stay the text that PostgreSQL sent.
 
-What a view says of items with the same members is prepared once: their names and order, and the
-links. Only values that the view shows otherwise are decoded.
+The names, order and links of items with the same members are prepared once per view. Only values
+that the view converts are decoded.
 """
 
 from collections.abc import Callable, Collection
@@ -19,7 +19,7 @@ ItemText = Callable[[Record, bytes], msgspec.Raw]
 """(record as `Work.all_as_json` returns it, base URL as JSON without quotes) -> the item."""
 
 _SHAPES_MAX: Final = 256
-"""Most combinations of a base URL and members whose text is kept prepared."""
+"""Maximum number of combinations of a base URL and members with prepared text."""
 
 
 def item_text_encoder(view: View) -> ItemText | None:
@@ -74,7 +74,7 @@ def item_text_encoder(view: View) -> ItemText | None:
 
 
 def _literal(text: str | bytes) -> bytes:
-    """Return a part of a format that stands for itself."""
+    """Escape a text for use in a `%` format."""
     return (text.encode() if isinstance(text, str) else text).replace(b"%", b"%%")
 
 

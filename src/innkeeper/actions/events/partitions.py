@@ -16,8 +16,8 @@ partitions."""
 async def ensure_partition(work: Work, settings: UUID, at: datetime) -> None:
     """Create the partition for the month of `at` if it does not exist.
 
-    Only committed partitions are cached: inside a transaction, which may roll back, the database is
-    asked each time.
+    Only committed partitions are cached: inside a transaction, which may roll back, each call
+    runs the statement.
     """
     month = (settings, at.year, at.month)
     if work.cache.get(EVENT_PARTITIONS, month):

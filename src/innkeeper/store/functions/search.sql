@@ -2,8 +2,8 @@
 -- in is covered. They need no extension, and are the same whatever the locale of the server.
 -- PL/pgSQL, because it plans once a connection and not at each call: a simple expression costs it less than
 -- a microsecond, a statement about ten. An insert runs four statements, of one guest or of thousands; the
--- words of each guest are simple expressions. `{searched_texts}` and `{searched_changes}` stand for the
--- fields of a guest that are declared as searchable.
+-- words of each guest are simple expressions. `{searched_texts}` and `{searched_changes}` are replaced with
+-- the fields of a guest that are declared as searchable.
 
 -- Words without case, accents, apostrophes, invisible characters: `Ó Néill-Smith` is {o, neill,
 -- smith}.

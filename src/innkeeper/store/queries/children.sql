@@ -1,6 +1,6 @@
 -- Templates: each resource that belongs to another has these statements under the name of its table,
--- as `order_items.fetch`. `{table}`, `{parent}` and `{parent_ref}` stand for its table, its parent's
--- table and the column that points there; the name of another template for its text. A file of
+-- as `order_items.fetch`. `{table}`, `{parent}` and `{parent_ref}` are replaced with its table, its parent's
+-- table and the column that points there; the name of another template with its text. A file of
 -- the same name as the table, or as a class that the resource is based on, replaces templates.
 
 -- children.table

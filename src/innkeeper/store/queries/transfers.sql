@@ -57,7 +57,7 @@ SELECT (
 ) AS extensions
 
 -- transfers.create_targets
--- Whom the guests with some keys were migrated to, until the connection ends.
+-- Create a temporary table: keys of guests, and the guest that each was migrated to.
 CREATE TEMPORARY TABLE IF NOT EXISTS transfer_targets (key uuid PRIMARY KEY, person jsonb NOT NULL)
 
 -- transfers.add_targets
@@ -68,7 +68,7 @@ FROM jsonb_to_recordset(%(records)s) AS target (key uuid, person jsonb)
 ON CONFLICT (key) DO UPDATE SET person = excluded.person
 
 -- transfers.targets
--- Whom the guests with these keys were migrated to.
+-- List the guests that those with some keys were migrated to.
 SELECT key, person FROM pg_temp.transfer_targets WHERE key = ANY (%(keys)s::uuid[])
 
 -- transfers.retired_guests
