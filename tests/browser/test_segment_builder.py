@@ -267,3 +267,41 @@ def test_the_count_follows_typing_and_says_when_it_is_old(page, town) -> None:
 
 def _counted_any(page) -> None:
     page.locator(".count:not(.loading)").wait_for()
+
+
+def test_a_count_that_failed_is_sent_again(page) -> None:
+    failed = []
+
+    def fail_once(route) -> None:
+        if route.request.method != "POST" or failed:
+            route.continue_()
+            return
+        failed.append(route)
+        route.fulfill(body="<p>Busy</p>", content_type="text/html")
+
+    page.route("**/segments/new", fail_once)
+    page.go("/segments/new")
+    page.get_by_text("The count failed. Trying again.").wait_for()
+    page.locator("#live:not(.stale) .count:not(.loading)").wait_for()
+    page.unroute("**/segments/new", fail_once)
+
+
+def test_a_name_that_is_typed_while_guests_are_counted_leaves_the_count_current(page) -> None:
+    held = []
+
+    def hold(route) -> None:
+        if route.request.method == "POST":
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/segments/new", hold)
+    with page.expect_request(lambda request: request.method == "POST"):
+        page.go("/segments/new")
+    name = page.get_by_label("Name of the segment")
+    name.fill("Typed early")
+    held[0].continue_()
+    page.locator("#live .count:not(.loading)").wait_for()
+    assert page.locator("#live.stale").count() == 0
+    assert name.input_value() == "Typed early"
+    page.unroute("**/segments/new", hold)

@@ -65,6 +65,13 @@ def test_a_user_changes_the_password_and_ends_other_logins(
     assert other.get("/w/live/account").status_code == 303
 
 
+def test_a_refused_form_holds_no_password(user: Any) -> None:
+    right = "correct horse battery"
+    answer = post(user(Role.READ_ONLY), "/account", action="password", current=right, password="x")  # noqa: S106
+    assert answer.status_code == 400
+    assert right not in answer.text
+
+
 def test_times_are_shown_in_the_zone_of_the_user(user: Any, visit: Any, email: str) -> None:
     """By hand: Kathmandu is 5:45 ahead of UTC, all year."""
     visitor = user(Role.OWNER)
@@ -99,7 +106,9 @@ def test_the_audit_log_is_filtered_by_day_and_read_as_csv(
     assert f"till-{email[:8]}" in owner.get(log, params=today).text
     past = {"actor": email, "from": "2020-01-01", "to": "2020-01-02"}
     assert "No matching change was recorded yet" in owner.get(log, params=past).text
-    lines = owner.get(f"{log}/csv", params=today).text.splitlines()
+    file = owner.get(f"{log}/csv", params=today)
+    assert file.headers["cache-control"] == "no-store"
+    lines = file.text.splitlines()
     assert lines[0] == "at,actor,action,about,field,before,after"
     assert any(f"till-{email[:8]}" in line and "point_of_sale" in line for line in lines)
     assert owner.get(log, params={"from": "soon"}).status_code == 400

@@ -1,6 +1,7 @@
 """The verbs of every resource in every dialect: decode the request, call the action, encode the
 response."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace as replace_fields
@@ -97,7 +98,14 @@ def prepare(route: Route, request: EndpointRequest) -> Operation:
 async def _call_endpoint(route: Endpoint, request: EndpointRequest, work: Work) -> ApiResponse:
     if request.expected is not None and route.writes and not route.takes_version:
         request.expected.check(None)
-    response = encode_response(route, request, await route.perform(work, request))
+    result = await route.perform(work, request)
+    if route.is_large:
+        return await asyncio.to_thread(_encode_endpoint, route, request, result)
+    return _encode_endpoint(route, request, result)
+
+
+def _encode_endpoint(route: Endpoint, request: EndpointRequest, result: Any) -> ApiResponse:
+    response = encode_response(route, request, result)
     headers = [(b"location", response.location.encode())] if response.location else []
     if response.etag is not None:
         headers.append((b"etag", response.etag.encode()))

@@ -147,6 +147,8 @@ class Endpoint:
     own_transactions: bool = False
     """Whether it commits in several transactions; such an operation is safe to repeat without a
     key."""
+    is_large: bool = False
+    """Whether its response may have thousands of rows: a thread encodes it."""
     has_etag: bool = False
     """Whether its response has an `ETag`."""
     takes_version: bool = False

@@ -19,6 +19,7 @@ from innkeeper.web.ui.shell import PageRoute, Visit
 
 ALL: Final = "all"
 TYPES: Final = (CUSTOMER, VISITOR, TRAVELLER)
+_ALL_HITS: Final = PageRequest(limit=search.MOST)
 _RULE_MEMBERS: Final = ("field", "comparator", "first", "second")
 
 
@@ -41,6 +42,10 @@ class ListRequest:
     def group(self) -> GroupRow:
         kind = "" if self.guest_type == ALL else self.guest_type.upper()
         return GroupRow(type=kind, operator=self.operator, rules=self.complete_rules)
+
+    @property
+    def has_search(self) -> bool:
+        return bool(self.q.strip())
 
     @property
     def complete_rules(self) -> list[RuleRow]:
@@ -104,18 +109,22 @@ async def find_guests(visit: Visit) -> Response:
     if visit.query_text("do"):
         # Without the button that was pressed, which a reload must not press again.
         return visit.go("/guests", **wanted.query, **_view_query(visit))
-    hits = await _search(visit, wanted, visit.page_request)
-    has_view = any(visit.query_text(name) for name in ("columns", "sort"))
+    page = visit.page_request
+    is_table = bool(wanted.complete_rules) or any(map(visit.query_text, ("columns", "sort")))
+    has_all_hits = is_table and wanted.has_search
+    hits = await _search(visit, wanted, _ALL_HITS if has_all_hits else page)
     context: dict[str, Any] = {"table": None, "rows": [], "query": {}}
     problems: tuple[str, ...] = ()
-    if wanted.complete_rules or has_view:
-        only = await _hit_refs(visit, wanted)
+    if is_table:
         try:
+            only = _refs(wanted, hits)
             context = await guest_tables.read_table(visit, wanted.definition, only)
         except Invalid as invalid:
             problems = tuple(problem.reason for problem in invalid.problems)
     if context["table"] is None:
-        context["rows"] = [visit.veil(item, Guest) for item in hits.items]
+        start = page.offset if has_all_hits else 0
+        items = hits.items[start : start + page.limit]
+        context["rows"] = [visit.veil(item, Guest) for item in items]
     entity = None
     if wanted.rules:
         catalogue = await segment_catalogue.list_fields(visit.work, {segment_catalogue.GUEST})
@@ -157,18 +166,17 @@ async def _search(visit: Visit, wanted: ListRequest, page: PageRequest) -> searc
     )
 
 
-async def _hit_refs(visit: Visit, wanted: ListRequest) -> list[UUID] | None:
-    """Return the guests that the search finds, or None without a search."""
-    if not wanted.q.strip():
-        return None
-    hits = await _search(visit, wanted, PageRequest(limit=search.MOST))
-    return [item["ref"] for item in hits.items]
+def _refs(wanted: ListRequest, hits: search.Hits) -> list[UUID] | None:
+    """Return the guests that the search found, or None without a search."""
+    return [item["ref"] for item in hits.items] if wanted.has_search else None
 
 
 async def download(visit: Visit) -> Response:
     """Return the list as CSV."""
     wanted = read_request(visit)
-    only = await _hit_refs(visit, wanted)
+    only = None
+    if wanted.has_search:
+        only = _refs(wanted, await _search(visit, wanted, _ALL_HITS))
     return await guest_tables.download(visit, "guests", wanted.definition, None, only)
 
 

@@ -1,5 +1,6 @@
 """Tables of guests on pages: columns, sort and page come from the query of the URL."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -75,7 +76,7 @@ async def read_table(
             visit.work, definition, columns, request, only, stored=definition
         )
     except Invalid as invalid:
-        # A column or a sort that is no more, from an old link: the table is shown without it.
+        # An old link may name a column that was deleted: the table is shown without it.
         problems = tuple(problem.reason for problem in invalid.problems)
         request = PageRequest(visit.offset, PAGE_SIZE)
         columns = [name for name in columns if name in DEFAULT_COLUMNS]
@@ -120,7 +121,8 @@ async def download(
         visit.work, definition, columns, request, only, stored=definition
     )
     await audit.note(visit.work, "guests.download", about=about, rows=len(table.rows))
-    return file(f"{name}.csv", as_csv(table.csv), "text/csv")
+    content = await asyncio.to_thread(lambda: as_csv(table.csv))
+    return file(f"{name}.csv", content, "text/csv")
 
 
 async def choose_columns(visit: Visit) -> Response:

@@ -245,7 +245,8 @@ async def _alike(visit: Visit, guest: Record) -> list[Record]:
     others: dict[UUID, Record] = {}
     for text in [*phones[:2], full_name(guest)]:
         if text:
-            hits = await search.find_guests(visit.work, text, PageRequest(limit=6))
+            request = PageRequest(limit=6)
+            hits = await search.find_guests(visit.work, text, request, is_quick=True)
             others |= {each["ref"]: each for each in hits.items if each["ref"] != guest["ref"]}
     return [visit.veil(each, Guest) for each in list(others.values())[:5]]
 

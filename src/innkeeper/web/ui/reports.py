@@ -1,5 +1,6 @@
 """Screens of reports: charts, tables and CSV of all guests, in a time zone of choice."""
 
+import asyncio
 from datetime import timedelta
 from functools import cache
 from typing import Any, Final
@@ -16,6 +17,7 @@ from innkeeper.resources.events import STANDARD
 from innkeeper.resources.naming import camel
 from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked_row
+from innkeeper.web.ui.downloads import file
 from innkeeper.web.ui.formatting import title_words
 from innkeeper.web.ui.report_charts import OVER_TIME, chart_of
 from innkeeper.web.ui.shell import PageRoute, Visit
@@ -149,11 +151,7 @@ async def csv(visit: Visit) -> Response:
     name = visit.request.path_params["report"]
     report = _veiled(visit, await reports.run(visit.work, name, _parameters(visit, name)))
     days = f"{report['first_day']}-{report['last_day']}"
-    headers = {
-        "content-disposition": f'attachment; filename="{name}-{days}.csv"',
-        "cache-control": "no-store",
-    }
-    return Response(as_csv(report), headers=headers, media_type="text/csv; charset=utf-8")
+    return file(f"{name}-{days}.csv", await asyncio.to_thread(as_csv, report), "text/csv")
 
 
 def _veiled(visit: Visit, report: Record) -> Record:

@@ -1,6 +1,6 @@
 """Screens of segments: the list, one segment and its history, the builder with its live count."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from innkeeper.actions.audiences import (
     usage,
 )
 from innkeeper.actions.console import search
-from innkeeper.errors import ApiError, BadRequest, Invalid, Problem
+from innkeeper.errors import ApiError, BadRequest, Invalid, Problem, Unavailable
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.segments import EDITABLE
@@ -241,7 +241,7 @@ async def _builder(
     visit: Visit, draft: Draft, row: Record | None = None, refused: ApiError | None = None
 ) -> Response:
     """Show the builder with its preview: count, sample, problems, and why a guest matches."""
-    catalogue = await segment_catalogue.list_fields(visit.work, draft.entities)
+    catalogue, is_busy = await read_catalogue(visit, draft.entities)
     definition = builder.definition_of(draft)
     preview, problems, verdict = None, [], None
     word, _, guest = visit.form_text("do").partition(":")
@@ -258,9 +258,11 @@ async def _builder(
         problems = list(invalid.problems)
     except ApiError as error:
         problems = [Problem("", error.message)]
+        is_busy = is_busy or isinstance(error, Unavailable)
     return _page_of(
         *(visit, draft, catalogue),
         row=row,
+        is_busy=is_busy,
         refused=refused,
         preview=preview,
         problems=problems,
@@ -268,6 +270,15 @@ async def _builder(
         why=guest if verdict else "",
         verdict=verdict,
     )
+
+
+async def read_catalogue(visit: Visit, of: Collection[str]) -> tuple[dict[str, Any], bool]:
+    """Return the fields for a form, and whether the lake was too busy for those in the data: then
+    the form has the declared ones, as when it opens, and its script sends it again."""
+    try:
+        return await segment_catalogue.list_fields(visit.work, of), False
+    except Unavailable:
+        return await segment_catalogue.list_declared_fields(visit.work), True
 
 
 def _page_of(visit: Visit, draft: Draft, catalogue: dict[str, Any], **more: Any) -> Response:

@@ -18,7 +18,7 @@ from innkeeper.resources.guests import Guest
 from innkeeper.resources.values import ValueRefused
 from innkeeper.rules.access import ABOUT, Right, Role
 from innkeeper.rules.masking import masked_setting
-from innkeeper.web.ui.downloads import json_file
+from innkeeper.web.ui.downloads import file, json_file
 from innkeeper.web.ui.formatting import TIME_ZONE, title_words
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.audiences.reports import as_csv
@@ -213,8 +213,7 @@ async def log_csv(visit: Visit) -> Response:
     """Return the newest rows of the log that the filters select as CSV, a line for each change."""
     _, page = await _audit_page(visit, PageRequest(0, MOST_CSV_ROWS))
     content = await asyncio.to_thread(lambda: _as_csv(visit, page.items))
-    headers = {"content-disposition": 'attachment; filename="audit-log.csv"'}
-    return Response(content, headers=headers, media_type="text/csv; charset=utf-8")
+    return file("audit-log.csv", content, "text/csv")
 
 
 def _as_csv(visit: Visit, rows: list[Record]) -> bytes:

@@ -39,6 +39,8 @@ LOGIN_COOKIE: Final = "innkeeper_login"
 NOTE_COOKIE: Final = "innkeeper_note"
 WARNING: Final = "!"
 """Beginning of a note that tells of a partial success: it is amber."""
+_NEVER_SHOWN_AGAIN: Final = frozenset({"csrf", "current", "password", "version"})
+"""Fields of a refused form that are not in the page: passwords, and those that it sets itself."""
 MENU: Final = (
     ("/", "Home", "home"),
     ("/guests", "Guests", "guests"),
@@ -182,7 +184,7 @@ class Visit:
         return [
             (name, value)
             for name, value in self.form.multi_items()
-            if isinstance(value, str) and name not in ("csrf", "password", "version")
+            if isinstance(value, str) and name not in _NEVER_SHOWN_AGAIN
         ]
 
     @property

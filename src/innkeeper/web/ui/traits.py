@@ -7,7 +7,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from innkeeper.actions.audiences import segment_catalogue, trait_values, traits, usage
-from innkeeper.errors import ApiError, BadRequest, Conflict, Invalid, Outdated, Problem
+from innkeeper.errors import ApiError, BadRequest, Conflict, Invalid, Outdated, Problem, Unavailable
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import STRING
 from innkeeper.rules.access import Right
@@ -15,7 +15,7 @@ from innkeeper.rules.traits import IN_CURRENCY
 from innkeeper.rules.versions import version_of
 from innkeeper.web.ui import builder, trait_form
 from innkeeper.web.ui.draft import UNITS, WORDS
-from innkeeper.web.ui.segments import guest_rows, veil_rules
+from innkeeper.web.ui.segments import guest_rows, read_catalogue, veil_rules
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.web.ui.trait_form import TraitDraft
 
@@ -97,6 +97,10 @@ async def save(visit: Visit) -> Response:
             )
         except Invalid as invalid:
             return await _page_of(visit, draft, row, problems=invalid.problems)
+        except Unavailable as busy:
+            return await _page_of(
+                visit, draft, row, problems=[Problem("", busy.message)], is_busy=True
+            )
     name = row["name"] if row else trait_form.code_name(draft.name)
     try:
         if row:
@@ -144,12 +148,14 @@ async def _page_of(
     look: Record | None = None,
     problems: Sequence[Problem] = (),
     is_first: bool = False,
+    is_busy: bool = False,
 ) -> Response:
     if is_first:
         catalogue = await segment_catalogue.list_declared_fields(visit.work)
     else:
         of = {draft.entity} if draft.rules else set()
-        catalogue = await segment_catalogue.list_fields(visit.work, of)
+        catalogue, has_declared_only = await read_catalogue(visit, of)
+        is_busy = is_busy or has_declared_only
     wrong = {
         each.field: f"{each.reason[:1].upper()}{each.reason[1:]}"
         for each in problems
@@ -171,6 +177,7 @@ async def _page_of(
         others=[_problem_in_form(each) for each in problems if each.field not in POSITIONS],
         is_first=is_first and not problems,
         refused=is_first and bool(problems),
+        is_busy=is_busy,
         **await _values_context(visit, look),
     )
 

@@ -1,5 +1,6 @@
 """Reports over HTTP: JSON, or CSV with `format=csv`."""
 
+import asyncio
 import csv
 import io
 from datetime import date
@@ -92,6 +93,7 @@ class ReportResponse(Payload):
     parameters=FetchReportParameters,
     response=ReportResponse,
     other_media=("text/csv",),
+    is_large=True,
 )
 async def fetch_report(work: Work, request: EndpointRequest) -> Record | EndpointResponse:
     """Run a report and return its rows."""
@@ -100,7 +102,8 @@ async def fetch_report(work: Work, request: EndpointRequest) -> Record | Endpoin
     if not request.personal:
         report["rows"] = [masked_row(row) for row in report["rows"]]
     if request.parameters.format == "csv":
-        return EndpointResponse(content=as_csv(report), content_type="text/csv; charset=utf-8")
+        content = await asyncio.to_thread(as_csv, report)
+        return EndpointResponse(content=content, content_type="text/csv; charset=utf-8")
     rows = [
         {column: plain(value) for column, value in zip(report["columns"], row, strict=True)}
         for row in report["rows"]

@@ -1,5 +1,6 @@
 """Tables of the guests of a segment or a definition, and comparisons of segments."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Final
 from uuid import UUID
@@ -75,6 +76,7 @@ class SegmentOverlap(Payload):
     scopes=READ_PERSONAL,
     other_media=("text/csv",),
     own_transactions=True,
+    is_large=True,
 )
 async def list_segment_table(work: Work, request: EndpointRequest) -> Record | EndpointResponse:
     """Return a page of the guests in a segment, as JSON or CSV."""
@@ -85,8 +87,9 @@ async def list_segment_table(work: Work, request: EndpointRequest) -> Record | E
     page = page_of(parameters.offset, parameters.limit, parameters.sort)
     table = await guest_tables.of_segment(work, request.ref_or_text("segment"), columns, page)
     if parameters.format == "csv":
-        return EndpointResponse(content=as_csv(table.csv), content_type="text/csv; charset=utf-8")
-    return _page(table)
+        content = await asyncio.to_thread(lambda: as_csv(table.csv))
+        return EndpointResponse(content=content, content_type="text/csv; charset=utf-8")
+    return await asyncio.to_thread(_page, table)
 
 
 @SEGMENT_TABLES.endpoint(
@@ -99,6 +102,7 @@ async def list_segment_table(work: Work, request: EndpointRequest) -> Record | E
     response=GuestTablePage,
     scopes=READ_PERSONAL,
     own_transactions=True,
+    is_large=True,
 )
 async def list_guest_table(work: Work, request: EndpointRequest) -> Record:
     """Return a page of the guests of a definition, which need not be stored."""
@@ -111,7 +115,7 @@ async def list_guest_table(work: Work, request: EndpointRequest) -> Record:
     table = await guest_tables.of_definition(
         work, payload.definition, columns, page, problems=problems
     )
-    return _page(table)
+    return await asyncio.to_thread(_page, table)
 
 
 @SEGMENT_TABLES.endpoint(

@@ -1,12 +1,16 @@
 // The forms of segments and computed traits: each change is sent, and the form comes back with its
 // count; while somebody types, the count alone. One request at a time; what is typed meanwhile stays.
+// A request that fails, or whose count the server was too busy for, is sent again a few times.
 "use strict";
 
 const TYPING_MS = 300;
+const RETRIES_MS = [1000, 5000, 15000];
 let lastRebuild = Promise.resolve();
 let isUnsaved = false;
 let typingTimer = 0;
 let isCountPending = false;
+let retryTimer = 0;
+let lastSend = 0;
 
 const typedMeanwhile = (form, sent) =>
   [...form.elements]
@@ -22,6 +26,15 @@ const focusAgain = (id, caret) => {
 };
 
 const fieldsOf = (form) => new URLSearchParams(new FormData(form));
+
+// What is counted: a name changes no count, so none is sent for it.
+const questionOf = (fields) => {
+  const question = new URLSearchParams(fields);
+  question.delete("name");
+  return String(question);
+};
+
+const isBusy = () => document.querySelector("#live[data-busy]") !== null;
 
 // The count on the page is of an older question until the next response.
 const markStale = () => {
@@ -45,7 +58,7 @@ const showCount = (form, newForm, sent) => {
     const shown = document.getElementById(text.id);
     if (shown) shown.textContent = text.textContent;
   }
-  if (String(fieldsOf(form)) !== String(sent)) markStale();
+  if (questionOf(fieldsOf(form)) !== questionOf(sent)) markStale();
 };
 
 const sendCount = async () => {
@@ -70,16 +83,29 @@ const sendBuilder = async (button) => {
   }
   focusAgain(focused, caret);
   highlightSql();
-  if (typed.length) markStale();
+  if (typed.some(([name]) => name !== "name")) markStale();
 };
 
-const enqueue = (send) => {
-  lastRebuild = lastRebuild.then(send).catch(() => {
-    const count = document.querySelector("#live .loading + p, #live .stale-note");
-    if (!count) return;
-    count.textContent = "The count failed. Change something to try again.";
-    count.hidden = false;
-  });
+const showFailure = (isLast) => {
+  const count = document.querySelector("#live .loading + p, #live .stale-note");
+  if (!count) return;
+  count.textContent = isLast ? "The count failed. Change something to try again." : "The count failed. Trying again.";
+  count.hidden = false;
+};
+
+// A later request makes sending this one again unnecessary.
+const enqueue = (send, [wait, ...later] = RETRIES_MS) => {
+  clearTimeout(retryTimer);
+  const number = ++lastSend;
+  const sendLater = (again) => {
+    if (wait && number === lastSend) retryTimer = setTimeout(() => enqueue(again, later), wait);
+  };
+  const succeed = () => isBusy() && sendLater(() => sendBuilder());
+  const fail = () => {
+    showFailure(!wait);
+    sendLater(send);
+  };
+  lastRebuild = lastRebuild.then(send).then(succeed, fail);
 };
 
 const rebuild = (button) => {
