@@ -95,3 +95,22 @@ def test_p2_no_trigger_runs_for_each_inserted_guest(dsn: str) -> None:
         for table, rows in {"guest_words": 5000, "name_words": 1003, "name_typos": None}.items():
             row = connection.execute(commands + table).fetchone()
             assert row == (rows or row[0], 1), table  # type: ignore[index]
+
+
+def test_p2_no_provider_is_added_once_there_are_200(dsn: str) -> None:
+    """Else one statement would compare each guest's providers with those of all guests before."""
+    count_statements = """
+        CREATE FUNCTION pg_temp.count_statement() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE NOTICE 'statement'; RETURN NULL; END $$;
+        CREATE TRIGGER counted BEFORE INSERT ON ws_live.identifier_providers
+        FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.count_statement()
+    """
+    statements: list[object] = []
+    with psycopg.connect(dsn) as connection:
+        connection.execute(count_statements)
+        connection.add_notice_handler(statements.append)
+        identifiers = [[{"provider": f"P{number}", "id": "1"}] for number in range(300)]
+        insert(connection, [{"identifiers": each} for each in identifiers])
+        stored = connection.execute("SELECT count(*) FROM ws_live.identifier_providers")
+        assert stored.fetchall() == [(200,)]
+    assert len(statements) == 200

@@ -132,13 +132,13 @@ BEGIN
             words := words || word;
             guests := guests || each.ref;
         END LOOP;
-        IF each.body ? 'identifiers' THEN
+        IF each.body ? 'identifiers' AND coalesce(jsonb_array_length(stored), 0) < 200 THEN
             stored := coalesce(
                 stored, (SELECT jsonb_agg(provider) FROM {ws}.identifier_providers), '[]');
             providers := jsonb_path_query_array(each.body, '$.identifiers[*].provider');
             IF NOT stored @> providers THEN
                 PERFORM {ws}.add_providers(providers);
-                stored := stored || providers;
+                SELECT jsonb_agg(provider) INTO stored FROM {ws}.identifier_providers;
             END IF;
         END IF;
     END LOOP;
