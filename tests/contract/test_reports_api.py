@@ -236,6 +236,8 @@ def test_every_report_is_listed_and_answers(api: Api) -> None:
     [
         ("timeZone", "Nowhere/City", "must be the name of a time zone"),
         ("timeZone", "../../etc/passwd", "must be the name of a time zone"),
+        ("timeZone", "right/UTC", "must be the name of a time zone"),
+        ("timeZone", "localtime", "must be the name of a time zone"),
         ("from", "soon", "must be a day, YYYY-MM-DD"),
         ("from", "2027-01-01", "must not be after to"),
         ("interval", "hour", "value must be one of day,week,month,year"),

@@ -3,13 +3,14 @@
 import asyncio
 from typing import Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit, users
 from innkeeper.actions.admin.log_in import hash_password, is_password
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
+from innkeeper.resources.values import ValueRefused
+from innkeeper.rules.time_zones import read_time_zone
 from innkeeper.store.limiter import Limits
 from innkeeper.store.work import Work
 
@@ -63,9 +64,9 @@ async def close_other_logins(work: Work, user: UUID, token: str | None) -> int:
 async def set_time_zone(work: Work, user: UUID, zone: str) -> None:
     """Set the time zone of a user's pages; raises `Invalid`."""
     try:
-        ZoneInfo(zone)
-    except (KeyError, ValueError, OSError):
-        raise Invalid(Problem("time_zone", "must be the name of a time zone")) from None
+        read_time_zone(zone)
+    except ValueRefused as refused:
+        raise Invalid(Problem("time_zone", refused.reason)) from None
     async with work.transaction():
         await work.run("users.set_time_zone", ref=user, time_zone=zone)
         await audit.note(work, "user.time_zone", user, time_zone=zone)

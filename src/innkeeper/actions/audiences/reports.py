@@ -16,6 +16,7 @@ from innkeeper.resources.kinds import CURRENCY
 from innkeeper.resources.naming import field_problem
 from innkeeper.resources.values import ValueRefused
 from innkeeper.rules import report_segments
+from innkeeper.rules.time_zones import read_time_zone
 from innkeeper.store.work import Work
 
 UNITS: Final = ("day", "week", "month", "year")
@@ -127,9 +128,9 @@ def _read_parameters(name: str, params: Mapping[str, str], most_periods: int) ->
     problems: list[Problem] = []
     zone = params.get("time_zone") or "UTC"
     try:
-        local = ZoneInfo(zone)
-    except (KeyError, ValueError, OSError):
-        problems.append(field_problem("time_zone", "must be the name of a time zone"))
+        local = read_time_zone(zone)
+    except ValueRefused as refused:
+        problems.append(field_problem("time_zone", refused.reason))
         local = ZoneInfo("UTC")
     today = clock.now().astimezone(local).date()
     last = _read_day(params, "to", today, problems)

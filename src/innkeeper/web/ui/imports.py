@@ -20,6 +20,7 @@ from innkeeper.resources.values import instant
 from innkeeper.rules.access import Right
 from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.spreadsheets import guarded
+from innkeeper.rules.time_zones import suggested_time_zones
 from innkeeper.rules.versions import version_of
 from innkeeper.store.files import Files
 from innkeeper.store.work import Lend
@@ -28,7 +29,6 @@ from innkeeper.web.ui import import_files, import_form, import_questions
 from innkeeper.web.ui.formatting import import_state, target_words
 from innkeeper.web.ui.import_dry_run import dry_run, in_thread, refused_rows
 from innkeeper.web.ui.import_form import ImportDraft
-from innkeeper.web.ui.reports import time_zones
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.bulk.batch_files import MOST_EXPANSION
 from innkeeper.wire.bulk.presets import find_preset, preset_folders, read_presets
@@ -166,7 +166,7 @@ def _form_parts(
             draft, rules.region, has_faults=has_faults, is_masked=is_masked
         ),
         "trial": draft.try_rows(rules),
-        "zones": time_zones(),
+        "zones": suggested_time_zones(),
     }
 
 

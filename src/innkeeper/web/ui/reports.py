@@ -2,9 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from functools import cache
 from typing import Any, Final
-from zoneinfo import available_timezones
 
 from starlette.responses import Response
 
@@ -17,6 +15,7 @@ from innkeeper.resources.events import STANDARD
 from innkeeper.resources.naming import camel
 from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked_row
+from innkeeper.rules.time_zones import suggested_time_zones
 from innkeeper.web.ui.downloads import file
 from innkeeper.web.ui.formatting import title_words
 from innkeeper.web.ui.report_charts import OVER_TIME, chart_of
@@ -89,7 +88,7 @@ async def show(visit: Visit) -> Response:
         parameters={**parameters, "from": report["first_day"], "to": report["last_day"]},
         spans=_spans(report),
         units=UNITS if name in OVER_TIME else (),
-        zones=time_zones(),
+        zones=suggested_time_zones(),
         report_chart=chart,
         csv={camel(key): value for key, value in parameters.items() if value},
         may_segment=visit.may(Right.SEGMENTS),
@@ -185,14 +184,6 @@ def _spans(report: Record) -> list[tuple[str, dict[str, str], bool]]:
         query = {"from": span[0], "to": span[1]}
         spans.append((text, query, span == current))
     return spans
-
-
-@cache
-def time_zones() -> list[str]:
-    """List the names of time zones, without those that tzdata keeps for compatibility."""
-    old = ("Etc/", "SystemV/", "US/", "Brazil/", "Canada/", "Chile/", "Mexico/")
-    names = (zone for zone in available_timezones() if "/" in zone and not zone.startswith(old))
-    return ["UTC", *sorted(names)]
 
 
 PAGES: Final = (
