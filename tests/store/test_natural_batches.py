@@ -353,3 +353,22 @@ async def test_keyed_requests_in_one_batch(database: Database) -> None:
     assert [actors[response.body.decode()] for response in (first, *new)] == ["1", "4", "5"]
     replayed = await run_alone(database, request("c", "4"))
     assert (replayed.is_replayed, replayed.body) == (True, new[0].body)
+
+
+async def test_equal_keyed_requests_in_one_batch(database: Database) -> None:
+    """P1: the second is a repetition of the first, and no other request runs again for it."""
+    ran: list[str] = []
+
+    def request(key: str) -> Act:
+        async def respond(_: Work) -> FirstResponse:
+            ran.append(key)
+            return FirstResponse(201, None, key.encode())
+
+        keyed = KeyedRequest(scope_id("key", "/", key), digest("request", key), "test", respond)
+        return lambda work: idempotency.respond_once(work, keyed, 24)
+
+    await run_alone(database, request("a"))
+    responses = await run_batched(database, *map(request, "bbcb"))
+    assert [response.body for response in responses] == [b"b", b"b", b"c", b"b"]
+    assert [response.is_replayed for response in responses] == [False, True, False, True]
+    assert ran == ["a", "b", "c"]

@@ -67,10 +67,12 @@ async def respond_once(work: Work, request: KeyedRequest, hours: int) -> FirstRe
 async def _respond_all(
     work: Work, requests: Sequence[KeyedRequest], hours: int
 ) -> list[FirstResponse | Alone]:
-    """Respond to requests in one transaction; `ALONE` for a key of another request."""
+    """Respond to requests in one transaction; `ALONE` for a key of another request, and for a key
+    that came twice, whose first response is stored by the end of the transaction."""
     oldest = clock.now() - timedelta(hours=hours)
     scopes = [request.scope for request in requests]
     responses: list[FirstResponse | Alone] = []
+    new: set[UUID] = set()
     async with work.transaction():
         # The second statement sees the responses of requests that the first one waited for.
         _, rows = await work.in_turn(
@@ -80,7 +82,10 @@ async def _respond_all(
         stored = {row["scope"]: row for row in rows}
         for request in requests:
             row = stored.get(request.scope)
-            if row is None:
+            if request.scope in new:
+                responses.append(ALONE)
+            elif row is None:
+                new.add(request.scope)
                 work.actor = request.actor
                 responses.append(await request.respond(work))
             elif row["request_hash"] == request.request_hash:
