@@ -133,6 +133,28 @@ def test_a_funnel_has_a_window_groups_and_the_segment_of_each_step(
     ]
 
 
+def test_a_funnel_has_the_segment_of_each_step_that_repeats_a_type(
+    api: Api, connection: Any
+) -> None:
+    """One guest looks once, the other twice."""
+    one, two = person(api), person(api)
+    for guest, minute in ((one, 0), (two, 0), (two, 1)):
+        happen(connection, guest, "VIEW", f"2026-11-20T10:0{minute}:00Z")
+    query = {"from": "2026-11-01", "to": "2026-11-30", "steps": "VIEW,VIEW", "by": "type"}
+    body = api.get(f"{PATH}/funnel", params=query).json()
+    assert [row["guests"] for row in body["rows"]] == [2, 1]
+    for row, definition in zip(body["rows"], body["segments"], strict=True):
+        answer = api.post("/innkeeper/v1/segments/preview", json={"definition": definition})
+        assert answer.json()["size"] == row["guests"]
+
+
+def test_a_funnel_of_no_guests_by_type(api: Api) -> None:
+    query = {"from": "2026-11-01", "to": "2026-11-30", "steps": "VIEW", "by": "type"}
+    answer = api.get(f"{PATH}/funnel", params=query)
+    assert answer.status_code == 200, answer.text
+    assert [list(row.values()) for row in answer.json()["rows"]] == [["VIEW", 0, 0, 0, None]]
+
+
 def test_totals_stand_next_to_the_period_before(api: Api) -> None:
     guest = person(api)
     order(api, guest, price=100, orderedAt="2026-11-10T10:00:00Z")

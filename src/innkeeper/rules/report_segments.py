@@ -18,18 +18,17 @@ def definitions(
     """Return a definition for each row; empty for reports that are not about certain guests."""
     if name == "funnel":
         steps = params["steps"]
-        return [_reached(steps[: steps_of(steps, row) + 1], params, row) for row in rows]
+        # Each group has a row for each step, in order.
+        return [
+            _reached(steps[: number % len(steps) + 1], params, row)
+            for number, row in enumerate(rows)
+        ]
     if name == "rfm":
         return [_buyers((row[0], row[0]), (row[1], row[1])) for row in rows]
     if name == "rfm_groups":
         groups = {group.name: group for group in GROUPS}
         return [_buyers(groups[row[0]].recency, groups[row[0]].frequency) for row in rows]
     return []
-
-
-def steps_of(steps: Sequence[str], row: Sequence[Any]) -> int:
-    """Return the position of a row's step."""
-    return [step.strip().upper() for step in steps].index(row[0])
 
 
 def _reached(steps: Sequence[str], params: Mapping[str, Any], row: Sequence[Any]) -> Record:
@@ -52,7 +51,8 @@ def _reached(steps: Sequence[str], params: Mapping[str, Any], row: Sequence[Any]
     ]
     groups: list[Record] = sequence if len(sequence) == 1 else [{"sequence": sequence}]
     if params["by"] == "type":
-        groups.append({"entity": "guest", "type": row[4].lower(), "rules": []})
+        # Where nobody took the first step there is no type.
+        groups += [{"entity": "guest", "type": row[4].lower(), "rules": []}] if row[4] else []
     elif params["by"]:
         value = row[4]
         rule = {"field": params["by"], "comparator": "is null" if value is None else _EQUAL}
