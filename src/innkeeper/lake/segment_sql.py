@@ -19,7 +19,7 @@ from innkeeper.resources.definitions import OR
 from innkeeper.resources.segments import RETIRED
 from innkeeper.rules.segments import Amount, Definition, FilterGroup
 
-REQUESTED_GUESTS: Final = "asked_guests"
+REQUESTED_GUESTS: Final = "requested_guests"
 """Name of a table of guest refs, if only these guests are examined."""
 
 
@@ -34,7 +34,7 @@ def members(definition: Definition, traits: Mapping[str, TraitSql] | None = None
 
 
 def limit_to_requested(select: exp.Select) -> exp.Select:
-    """The same for the guests in the table `asked_guests` only."""
+    """The same for the guests in the table `requested_guests` only."""
     return select.where(
         exp.column("guest_ref", "g").isin(query=exp.select("guest_ref").from_(REQUESTED_GUESTS))
     )

@@ -56,6 +56,11 @@ def ref_in(text: str) -> UUID | None:
     return UUID(text) if _UUID.fullmatch(text) else None
 
 
+def whole_in(text: str) -> int | None:
+    """Return the whole number of at most nine digits that a text is; None if it is none."""
+    return int(text) if len(text) < 10 and text.isascii() and text.isdecimal() else None
+
+
 def number(value: Any) -> int | Decimal:
     """Return a number exactly as written: 12 stays 12 and 12.0 stays 12.0."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):

@@ -14,7 +14,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.events import STANDARD
 from innkeeper.resources.kinds import CURRENCY
 from innkeeper.resources.naming import field_problem
-from innkeeper.resources.values import ValueRefused
+from innkeeper.resources.values import ValueRefused, whole_in
 from innkeeper.rules import report_segments
 from innkeeper.rules.time_zones import read_time_zone
 from innkeeper.store.work import Work
@@ -180,8 +180,9 @@ def _read_whole(
 ) -> int:
     """Read a whole number; adds a problem and returns the default if it is not accepted."""
     text = params.get(name) or str(default)
-    if text.isascii() and text.isdigit() and len(text) < 10 and int(text) in accepted:
-        return int(text)
+    value = whole_in(text)
+    if value is not None and value in accepted:
+        return value
     kind = "whole number of days" if name == "window" else "whole number"
     problems.append(Problem(name, f"must be a {kind} from {accepted[0]} to {accepted[-1]}"))
     return default

@@ -13,7 +13,7 @@ _AT_LEAST: Final = "is greater than or equal to"
 RULE: Final = IdentityRule(
     "phone_and_birthday", (Condition(field="phone"), Condition(field="date_of_birth"))
 )
-"""Merges members of the loyalty programme whom the desk has entered twice."""
+"""Merges members of the loyalty programme that the desk has entered twice."""
 TRAITS: Final[Mapping[str, Mapping[str, Any]]] = {
     "storeOrders": {
         "entity": "order",

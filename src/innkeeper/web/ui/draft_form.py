@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from innkeeper.resources.definitions import MOST_GROUPS, MOST_RULES, MOST_STEPS
 from innkeeper.resources.segments import ENTITIES
+from innkeeper.resources.values import whole_in
 from innkeeper.web.ui.draft import SEQUENCE, UNITS, Draft, GroupRow, RuleRow, StepRow
 
 _RULE: Final = ("field", "comparator", "first", "second")
@@ -91,7 +92,7 @@ def _steps(form: Mapping[str, Any], prefix: str) -> list[StepRow]:
 
 def _apply_button(draft: Draft, do: str) -> None:
     word, *numbers = do.split(":")
-    indexes = [int(number) for number in numbers if number.isascii() and number.isdecimal()]
+    indexes = [index for number in numbers if (index := whole_in(number)) is not None]
     if word == "add-group":
         draft.groups.append(_new_group(do.partition(":")[2]))
         draft.focus = f"g{len(draft.groups) - 1}.kind"

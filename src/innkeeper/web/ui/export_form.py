@@ -22,6 +22,7 @@ from innkeeper.resources.exports import (
 )
 from innkeeper.resources.naming import camel
 from innkeeper.resources.segments import ENTITIES
+from innkeeper.resources.values import whole_in
 from innkeeper.rules.access import Right
 from innkeeper.rules.versions import version_of
 from innkeeper.web.ui.formatting import title_words
@@ -237,7 +238,7 @@ def read_schedule(schedule: str) -> tuple[str, str]:
     if not schedule:
         return "", "06:00"
     joined = " ".join(days)
-    if joined not in dict(SCHEDULES) or not (minute.isdecimal() and hour.isdecimal()):
+    if joined not in dict(SCHEDULES) or whole_in(minute) is None or whole_in(hour) is None:
         return "cron", "06:00"
     return joined, f"{int(hour):02}:{int(minute):02}"
 
@@ -255,7 +256,7 @@ def _cron(visit: Visit, days: str) -> str | None:
     if not days:
         return None
     hour, _, minute = (visit.form_text("time") or "06:00").partition(":")
-    if not (hour.isdecimal() and minute.isdecimal()):
+    if whole_in(hour) is None or whole_in(minute) is None:
         raise Invalid(Problem("schedule", "choose a time of the day"))
     return f"{int(minute)} {int(hour)} {days}"
 

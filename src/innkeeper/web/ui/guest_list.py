@@ -11,6 +11,7 @@ from innkeeper.actions.console import search
 from innkeeper.actions.paging import PageRequest
 from innkeeper.errors import Invalid
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest
+from innkeeper.resources.values import whole_in
 from innkeeper.rules.access import Right
 from innkeeper.rules.personal import is_personal
 from innkeeper.web.ui import builder, draft_form, guest_tables
@@ -89,8 +90,8 @@ def read_request(visit: Visit) -> ListRequest:
     word, _, number = visit.query_text("do").partition(":")
     if word == "add-rule":
         rules.append(RuleRow())
-    elif word == "drop-rule" and number.isascii() and number.isdecimal():
-        rules = [rule for index, rule in enumerate(rules) if index != int(number)]
+    elif word == "drop-rule":
+        rules = [rule for index, rule in enumerate(rules) if index != whole_in(number)]
     return ListRequest(
         visit.query_text("q"),
         guest_type if guest_type in TYPES else ALL,

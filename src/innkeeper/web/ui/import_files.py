@@ -214,7 +214,7 @@ def first_chunks(
 ) -> Iterator[Chunk[BatchRecord]]:
     """Read the records in the first `limit` bytes of a file's text; then raise `TooLong`.
 
-    Nothing is read before the first chunk is asked for.
+    Nothing is read before the first chunk is requested.
     """
     if isinstance(source, Path):
         yield from layout.chunks(source)

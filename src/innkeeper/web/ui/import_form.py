@@ -114,7 +114,7 @@ def read_draft(first: ImportDraft, form: FormData) -> ImportDraft:
 
 
 def _plain(first: Suggestion, file_options: Mapping[str, Any]) -> dict[str, Any]:
-    """The document of a suggested mapping, without what it asks."""
+    """The document of a suggested mapping, without its questions."""
     parts = first.document()
     parts.pop("undecided", None)
     if file_options["format"] == "csv" and not file_options.get("partial"):

@@ -13,6 +13,7 @@ from innkeeper.errors import BadRequest, Invalid
 from innkeeper.resources.base import Record
 from innkeeper.resources.events import STANDARD
 from innkeeper.resources.naming import camel
+from innkeeper.resources.values import whole_in
 from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked_row
 from innkeeper.rules.time_zones import suggested_time_zones
@@ -122,13 +123,13 @@ async def _details(visit: Visit, name: str, parameters: dict[str, str]) -> dict[
 
 
 async def create_segment(visit: Visit) -> Response:
-    """Create the segment of the guests whom a row of a report is about, count it, and open it."""
+    """Create the segment of the guests in a row of a report, count it, and open it."""
     name = visit.request.path_params["report"]
     report = await reports.run(visit.work, name, _parameters(visit, name))
-    position = visit.form_text("row")
-    if not position.isdigit() or int(position) >= len(report["segments"]):
+    position = whole_in(visit.form_text("row"))
+    if position is None or position >= len(report["segments"]):
         raise BadRequest("There is no such row any more.")
-    row, definition = report["rows"][int(position)], report["segments"][int(position)]
+    row, definition = report["rows"][position], report["segments"][position]
     days = f"{report['first_day']} to {report['last_day']}"
     words = {
         "funnel": f"Funnel to {row[0]}, {days}, {clock.now():%H:%M:%S}",

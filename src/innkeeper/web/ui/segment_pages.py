@@ -9,6 +9,7 @@ from innkeeper.actions.audiences import segment_catalogue, segments, traits
 from innkeeper.errors import BadRequest
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import EDITABLE
+from innkeeper.resources.values import whole_in
 from innkeeper.rules.access import Right
 from innkeeper.rules.versions import version_of
 from innkeeper.web.ui import builder, guest_tables
@@ -51,10 +52,10 @@ async def show_history(visit: Visit) -> Response:
 
 async def restore(visit: Visit) -> Response:
     """Make an earlier revision the newest one."""
-    name, number = visit.request.path_params["segment"], visit.form_text("revision")
-    if not (number.isascii() and number.isdecimal() and len(number) < 10):
+    name, number = visit.request.path_params["segment"], whole_in(visit.form_text("revision"))
+    if number is None:
         raise BadRequest("Unknown revision.")
-    row = await segments.restore(visit.work, name, int(number), visit.expected)
+    row = await segments.restore(visit.work, name, number, visit.expected)
     return visit.go(
         f"/segments/{row['friendly_id']}", f"Revision {number} is restored. Run it to count it."
     )

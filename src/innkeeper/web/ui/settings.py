@@ -15,7 +15,7 @@ from innkeeper.errors import BadRequest, Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.configuration import PointOfSale
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.values import ValueRefused
+from innkeeper.resources.values import ValueRefused, whole_in
 from innkeeper.rules.access import ABOUT, Right, Role
 from innkeeper.rules.masking import masked_setting
 from innkeeper.web.ui.downloads import file, json_file
@@ -73,7 +73,8 @@ async def change_point_of_sale(visit: Visit) -> Response:
         if not text:
             continue
         kind = PointOfSale.fields[field_name].kind
-        value: Any = int(text) if field_name == "timeout_minutes" and text.isdecimal() else text
+        minutes = whole_in(text) if field_name == "timeout_minutes" else None
+        value: Any = text if minutes is None else minutes
         try:
             changes[field_name] = kind.read(value)
         except ValueRefused as refused:

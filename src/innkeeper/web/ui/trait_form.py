@@ -9,6 +9,7 @@ from unicodedata import combining, normalize
 from innkeeper.errors import Invalid
 from innkeeper.resources.naming import camel
 from innkeeper.resources.segments import ENTITIES, NUMBER, TIMESTAMP, entity_of, snake
+from innkeeper.resources.values import whole_in
 from innkeeper.rules import traits as rules
 from innkeeper.rules.segments import MONEY
 from innkeeper.rules.traits import NAME
@@ -121,8 +122,8 @@ def read_form(form: Mapping[str, Any]) -> TraitDraft:
     if word == "add-rule":
         draft.rules.append(RuleRow())
         draft.focus = f"r{len(draft.rules) - 1}.field"
-    elif word == "drop-rule" and at.isdecimal() and int(at) < len(draft.rules):
-        del draft.rules[int(at)]
+    elif word == "drop-rule":
+        draft.rules = [rule for index, rule in enumerate(draft.rules) if index != whole_in(at)]
         draft.focus = "add-rule"
     return draft
 

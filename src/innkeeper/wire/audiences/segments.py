@@ -15,6 +15,7 @@ from innkeeper.resources.definitions import (
 )
 from innkeeper.resources.payload_kinds import one_of
 from innkeeper.resources.payloads import Absent, JsonOf, Payload
+from innkeeper.resources.values import whole_in
 from innkeeper.rules.scopes import READ_PERSONAL, Scope
 from innkeeper.rules.segment_matching import Decided, Verdict
 from innkeeper.store.work import Work
@@ -296,7 +297,7 @@ async def list_segment_revisions(work: Work, request: EndpointRequest) -> Record
 async def restore_segment(work: Work, request: EndpointRequest) -> Record:
     """Restore the name and the definition of a revision."""
     segment, number = request.ref_or_text("segment"), request.path["revision"]
-    revision = int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else 0
+    revision = whole_in(number) or 0
     return _record(work, await segments.restore(work, segment, revision, request.expected))
 
 
