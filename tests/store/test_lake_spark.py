@@ -191,8 +191,11 @@ async def test_a_session_leaves_nothing_behind(
     shop: tuple[Snapshot, LakeSession, LakeSession], database: Database
 ) -> None:
     snapshot, _, spark = shop
-    spark.table("asked_guests", "guest_ref", ["a", "b"])
-    assert spark.rows(exp.select("guest_ref").from_("asked_guests"), PATIENT) == [("a",), ("b",)]
+    spark.table("requested_guests", "guest_ref", ["a", "b"])
+    assert spark.rows(exp.select("guest_ref").from_("requested_guests"), PATIENT) == [
+        ("a",),
+        ("b",),
+    ]
     assert list(snapshot.location.listed("live/scratch"))
     spark.close()
     assert not list(snapshot.location.listed("live/scratch"))

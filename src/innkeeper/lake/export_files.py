@@ -1,6 +1,7 @@
 """Write the files of an export with the engine; templates are filled row by row."""
 
 import gzip
+import shutil
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -39,8 +40,7 @@ def write_file(
         return _template(session, shape, rows, path, seconds)
     written = session.copy(rows, path, _form(shape), seconds)
     if shape.bom:
-        # Members of a gzip file are read as one text.
-        path.write_bytes(_GZIPPED_MARK + path.read_bytes())
+        _prepend_mark(path)
     return written
 
 
@@ -80,6 +80,15 @@ def _whole_rows(lines: Iterable[bytes], csv: bool) -> Iterator[bytes]:
             row = b""
     if row:
         yield row
+
+
+def _prepend_mark(path: Path) -> None:
+    """Prepend a byte order mark to a gzip file, whose members are read as one text."""
+    marked = path.with_name(f"{path.name}.marked")
+    with path.open("rb") as rows, marked.open("wb") as out:
+        out.write(_GZIPPED_MARK)
+        shutil.copyfileobj(rows, out)
+    marked.replace(path)
 
 
 def _form(shape: ExportFormat) -> Form:
