@@ -227,7 +227,8 @@ class DefinitionReader:
         steps = self.sequence(values.get("sequence") or (), at)
         if steps:
             values["entity"] = steps[0].entity
-        elif values.get("entity", body) is values.get("sequence", body) is None:
+        elif all(values.get(name, body) is None for name in ("entity", "sequence")):
+            # One that was refused is not in `values`, and has its problem already.
             self.problem(f"{at}entity", NOT_AN_ENTITY)
         group = self.rows(values, at)
         if group is None:
