@@ -12,11 +12,14 @@ from in_process import Site, running
 from typer.testing import CliRunner
 from undoing import call, contents, differences, run_import, run_undo
 
+from innkeeper import clock
 from innkeeper.actions.bulk import batches, undo
 from innkeeper.actions.identity import merges
 from innkeeper.actions.privacy import privacy
+from innkeeper.actions.records import guests
 from innkeeper.cli.imports import import_
 from innkeeper.errors import Conflict
+from innkeeper.store.work import Work
 
 ORDERED_AT = "2026-01-02T03:04:05.000Z"
 
@@ -111,6 +114,27 @@ def test_i10_what_is_later_blocks_and_is_named(site: None, later: str) -> None:
     assert undone["blocked"] == {reason: 1}
     assert undone["examples"] == [{"of": "guests", "ref": str(guest), "reason": reason}]
     assert guest_of(1) == guest
+
+
+@pytest.mark.parametrize("is_created", [True, False])
+def test_i10_a_change_at_the_time_of_another_chunk_blocks(site: None, is_created: bool) -> None:
+    """While an import runs, others write at any millisecond, also at one of its later chunks."""
+    if not is_created:
+        run_import("guests", [person(1), person(2)])
+    ref = run_import("guests", [person(1, city="Cork"), person(2, city="Cork")], chunk=1)
+    first, last = Site.rows(
+        "SELECT written_at FROM ws_live.import_chunks WHERE batch_ref = %s ORDER BY written_at", ref
+    )
+    assert first != last
+
+    async def change(work: Work) -> None:
+        with clock.simulated(last["written_at"]):
+            await guests.patch(work, guest_of_first, {"first_name": "Ann"})
+
+    guest_of_first = guest_of(1)
+    Site.do(change)
+    with pytest.raises(Conflict, match=f"1 changed later.*guest {guest_of_first}"):
+        run_undo(ref)
 
 
 def test_i10_imports_are_undone_in_reverse_order(site: None) -> None:

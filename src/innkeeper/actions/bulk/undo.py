@@ -123,11 +123,11 @@ async def preview(work: Work, ref: UUID, chunks_max: int = PREVIEW_CHUNKS) -> Pr
 
 async def _preview(work: Work, ref: UUID, chunks_max: int | None) -> Preview:
     effect, number = Effect(), 0
-    async for phase, _, roots in _chunks(work, ref):
+    async for phase, reached, roots in _chunks(work, ref):
         if number == chunks_max:
             return Preview(effect, is_complete=False)
         number += 1
-        blocked = await undo_chunks.find_blocked(work, ref, phase, roots, strict=False)
+        blocked = await undo_chunks.find_blocked(work, ref, phase, reached, roots, strict=False)
         effect.block(phase, blocked)
         free = [root for root in roots if root not in blocked]
         effect.count(await undo_chunks.count_rows(work, ref, phase, free))
@@ -218,7 +218,9 @@ async def _undo_chunk(work: Work, row: Row, undo: dict[str, Any], chunk: Chunk) 
         settings = await work.one("batches.start_chunk")
         assert settings is not None  # noqa: S101 - a workspace has identity settings
         await undo_chunks.lock(work, phase, roots)
-        blocked = await undo_chunks.find_blocked(work, row["ref"], phase, roots, strict=True)
+        blocked = await undo_chunks.find_blocked(
+            work, row["ref"], phase, reached, roots, strict=True
+        )
         effect.block(phase, blocked)
         free = [root for root in roots if root not in blocked]
         if free:

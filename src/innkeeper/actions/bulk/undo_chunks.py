@@ -78,10 +78,12 @@ async def lock(work: Work, phase: Phase, roots: list[UUID]) -> None:
 
 
 async def find_blocked(
-    work: Work, batch: UUID, phase: Phase, roots: list[UUID], *, strict: bool
+    work: Work, batch: UUID, phase: Phase, reached: str, roots: list[UUID], *, strict: bool
 ) -> dict[UUID, str]:
     """Return the guests or orders that something later depends on, with the reason.
 
+    A row may have the time of the chunk that created it (`reached`, of created ones), or one that
+    is recorded with the row: other writes may have the time of some other chunk.
     `strict`: the orders that the import created are undone already, so that each that is left
     blocks its guests.
     """
@@ -97,6 +99,7 @@ async def find_blocked(
         batch=batch,
         roots=roots,
         created=phase.created,
+        created_at=datetime.fromisoformat(reached) if phase.created else None,
         **({"strict": strict} if phase.of == "guests" else {}),
     )
     blocked: dict[UUID, str] = {}

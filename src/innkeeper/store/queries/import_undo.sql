@@ -121,11 +121,15 @@ WHERE guest_ref = ANY (%(roots)s::uuid[])
 
 -- import_undo.blocked
 -- Orders or guests, created or changed by an import, that something later depends on, with why.
-WITH times AS MATERIALIZED ({times}), current AS MATERIALIZED ({rows}), previous AS (
+WITH times AS MATERIALIZED ({times}), written AS MATERIALIZED (
+    SELECT table_name, ref, written_at FROM {ws}.import_rows
+    WHERE batch_ref = %(batch)s AND {of_roots}
+), current AS MATERIALIZED ({rows}), previous AS (
     {previous}
 )
 SELECT root AS ref, 'changed later' AS reason FROM current
-WHERE %(created)s AND modified_at NOT IN (SELECT written_at FROM times)
+WHERE %(created_at)s::timestamptz IS NOT NULL AND modified_at <> %(created_at)s
+  AND (table_name, ref, modified_at) NOT IN (SELECT * FROM written)
   AND NOT (ref = root AND modified_at = (
       SELECT created_at FROM {roots} AS own WHERE own.ref = root
   ))
@@ -133,7 +137,7 @@ UNION
 SELECT p.root, 'changed later' FROM previous AS p LEFT JOIN current AS c USING (table_name, ref)
 WHERE NOT %(created)s AND (
     c.ref IS NULL AND p.previous IS NOT NULL
-    OR c.modified_at NOT IN (SELECT written_at FROM times)
+    OR (table_name, ref, c.modified_at) NOT IN (SELECT * FROM written)
     AND c.modified_at IS DISTINCT FROM (p.previous ->> 'modified_at')::timestamptz
 )
 {more}
