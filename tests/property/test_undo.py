@@ -12,9 +12,9 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 from in_process import Site, running
 from never_merged import GROUP_LIMIT
 from profiles import LONG
-from undoing import call, contents, differences, run_import, run_undo
+from undoing import contents, differences, run_import, run_undo
 
-from innkeeper.actions.bulk import batches, undo
+from innkeeper.actions.bulk import undo
 from innkeeper.actions.identity import rule_settings
 
 orders = st.tuples(references, prices, st.none() | items, people, st.none() | people, pairs)
@@ -59,7 +59,8 @@ class Undone(Sources):
         if rows:
             imports.append(run_import("orders", [order(*row) for row in rows]))
         for ref in reversed(imports):
-            if call(batches.fetch, ref)["outcomes"].keys() - {"unchanged"}:
+            # One whose records change no guest may still write to the journals of merged groups.
+            if Site.rows("SELECT FROM ws_live.import_chunks WHERE batch_ref = %s LIMIT 1", ref):
                 assert run_undo(ref)["state"] == undo.DONE
         assert not differences(before)
 

@@ -137,6 +137,29 @@ def test_i10_a_change_at_the_time_of_another_chunk_blocks(site: None, is_created
         run_undo(ref)
 
 
+def test_i10_an_item_with_extensions_that_a_later_chunk_adds(site: None) -> None:
+    """It is the import's own, and does not block the undo of the order that the import created."""
+    before = contents()
+    lines = [LINE, {**LINE, "referenceId": "I-2", **extended(1)}]
+    ref = run_import("orders", [order(1, 1), order(1, 1, orderItems=lines)], chunk=1)
+    assert run_undo(ref)["removed"] == {
+        **{"orders": 1, "items": 2, "contacts": 1, "guests": 1, "extensions": 1}
+    }
+    assert not differences(before)
+
+
+def test_i10_an_import_that_changes_only_the_journal_of_a_group(site: None) -> None:
+    """The guest itself stays as it was, but of its group the import's value is the latest."""
+    run_import("guests", [person(1, city="Cork"), person(2, city="Sligo")])
+    Site.do(merges.create, guest_of(2), guest_of(1))
+    before = contents()
+    ref = run_import("guests", [person(1, city="Cork")])
+    assert call(batches.fetch, ref)["outcomes"] == {"unchanged": 1}
+    assert differences(before).keys() >= {"guest_journal"}
+    assert run_undo(ref)["state"] == undo.DONE
+    assert not differences(before)
+
+
 def test_i10_imports_are_undone_in_reverse_order(site: None) -> None:
     """Of two that changed the same guest, the later one blocks the earlier until it is undone."""
     before = contents()

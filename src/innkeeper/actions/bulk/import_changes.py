@@ -44,24 +44,26 @@ class ImportChanges:
         await self._run("record_guests", refs, refs=list(refs))
 
     async def record_extensions(
-        self, of: Literal["guest", "order"], extensions: Iterable[ExtensionKey]
+        self,
+        of: Literal["guest", "order", "order_item"],
+        extensions: Iterable[ExtensionKey],
+        orders: Mapping[UUID, UUID] | None = None,
     ) -> None:
-        """Record data extensions of guests or orders, before they are written."""
+        """Record data extensions, before they are written; `orders` has the order of each item."""
         rows = list(extensions)
+        parents = [parent for parent, _, _ in rows]
+        owner = "guest" if of == "guest" else "order"
         await self._run(
             "record_extensions",
             rows,
-            parts=extension_parts(of),
+            parts={**extension_parts(of), "owner": [f"extensions.{owner}_column"]},
             table_name=f"{of}_extensions",
-            **_columns(rows),
+            parents=parents,
+            names=[name for _, name, _ in rows],
+            keys=[key for _, _, key in rows],
+            refs=[extension_ref(*row) for row in rows],
+            owners=parents if orders is None else [orders[parent] for parent in parents],
         )
-
-    async def record_item_extensions(
-        self, extensions: Iterable[ExtensionKey], created: Iterable[UUID]
-    ) -> None:
-        """Record data extensions of items of orders that the chunk does not create."""
-        rows = list(extensions)
-        await self._run("record_item_extensions", rows, created=list(created), **_columns(rows))
 
     async def record_parts(self, table: str, rows: Sequence[PartRow], part: str = "") -> None:
         """Record rows of orders that exist, before they are written; `part` names the table."""
@@ -98,7 +100,9 @@ class ImportChanges:
             ]
             await self.record_parts(f"order_{name}", rows)
         await self.record_extensions("order", (one for one in extensions if one[0] not in created))
-        await self.record_item_extensions(item_extensions, created)
+        items = {part.ref: one.ref for one in stored for part in one.items}
+        of_stored = (one for one in item_extensions if one[0] in items)
+        await self.record_extensions("order_item", of_stored, items)
 
     async def flush(self) -> None:
         """Store what the chunk created, and when it wrote; call it once all is written."""
@@ -123,13 +127,3 @@ class ImportChanges:
 def extension_parts(of: str) -> dict[str, list[str]]:
     """Return the parts of the queries of the data extensions of a kind of parent."""
     return {name: [f"extensions.{of}_{name}"] for name in ("table", "column")}
-
-
-def _columns(rows: Sequence[ExtensionKey]) -> dict[str, Any]:
-    """Return the parameters that name data extensions."""
-    return {
-        "parents": [parent for parent, _, _ in rows],
-        "names": [name for _, name, _ in rows],
-        "keys": [key for _, _, key in rows],
-        "refs": [extension_ref(*row) for row in rows],
-    }

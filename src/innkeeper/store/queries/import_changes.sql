@@ -21,24 +21,13 @@ FROM unnest(%(refs)s::uuid[], %(orders)s::uuid[], %(guests)s::uuid[])
 LEFT JOIN {table} AS t ON t.ref = n.ref
 
 -- import_changes.record_extensions
--- Record data extensions of guests or orders that an import is about to write.
-INSERT INTO {ws}.import_rows (batch_ref, table_name, ref, {column}, written_at, previous)
-SELECT %(batch)s, %(table_name)s, coalesce(e.ref, n.ref), n.parent, %(written_at)s, to_jsonb(e)
-FROM unnest(%(parents)s::uuid[], %(names)s::text[], %(keys)s::text[], %(refs)s::uuid[])
-    AS n (parent, name, key, ref)
+-- Record data extensions that an import is about to write, each with the guest or order it belongs to.
+INSERT INTO {ws}.import_rows (batch_ref, table_name, ref, {owner}, written_at, previous)
+SELECT %(batch)s, %(table_name)s, coalesce(e.ref, n.ref), n.owner, %(written_at)s, to_jsonb(e)
+FROM unnest(
+    %(parents)s::uuid[], %(names)s::text[], %(keys)s::text[], %(refs)s::uuid[], %(owners)s::uuid[]
+) AS n (parent, name, key, ref, owner)
 LEFT JOIN {table} AS e ON (e.{column}, e.name, e.key) = (n.parent, n.name, n.key)
-
--- import_changes.record_item_extensions
--- Record data extensions of items that an import is about to write, unless it creates the order.
-INSERT INTO {ws}.import_rows (batch_ref, table_name, ref, order_ref, written_at, previous)
-SELECT %(batch)s, 'order_item_extensions', coalesce(e.ref, n.ref), i.order_ref, %(written_at)s,
-    to_jsonb(e)
-FROM unnest(%(parents)s::uuid[], %(names)s::text[], %(keys)s::text[], %(refs)s::uuid[])
-    AS n (parent, name, key, ref)
-JOIN {ws}.order_items AS i ON i.ref = n.parent
-LEFT JOIN {ws}.order_item_extensions AS e
-    ON (e.order_item_ref, e.name, e.key) = (n.parent, n.name, n.key)
-WHERE NOT i.order_ref = ANY (%(created)s::uuid[])
 
 -- import_changes.orders
 -- Part of `import_changes.record_parts`: orders.
