@@ -76,7 +76,7 @@ class ImportTotals:
         }
 
     def report(self) -> dict[str, Any]:
-        """Return the summary with what failed why, and whom a dry run would change."""
+        """Return the summary with what failed why, and which guests a dry run would change."""
         matches = [
             {
                 "line": one.line,

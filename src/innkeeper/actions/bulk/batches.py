@@ -374,7 +374,7 @@ async def list_unfinished(work: Work) -> list[UUID]:
 
 
 async def list_expired(work: Work) -> list[Row]:
-    """List the batches older than the retention period: `ref`, `kept` (its file is stored)."""
+    """List the batches older than the retention period: `ref`, `is_stored` (its file)."""
     before = clock.now() - timedelta(days=work.settings.batch_days)
     return await work.all("batches.expired", before=before)
 

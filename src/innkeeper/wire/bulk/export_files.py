@@ -22,9 +22,10 @@ async def write(
     is_guarded: bool = False,
     report: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Write all records of an entity; return their number. `told` is called with the number so far.
+    """Write all records of an entity; return their number.
 
-    With `is_guarded`, texts in CSV that a spreadsheet would run as formulas are marked.
+    `report` is called with the number so far. With `is_guarded`, texts in CSV that a spreadsheet
+    would run as formulas are marked.
     """
     written = 0
 

@@ -16,7 +16,7 @@ from innkeeper.wire.bulk.targets import REASON
 
 MOST_REASONS: Final = 100
 OTHER_REASONS: Final = "other reasons"
-"""Stands for reasons past `MOST_REASONS`."""
+"""The name of all reasons past `MOST_REASONS`."""
 _NUMBERS: Final = re.compile(r"\[[0-9]+\]|\b(lines?) [0-9]+( and [0-9]+)?")
 
 Refusal = tuple[int, Sequence[str]]

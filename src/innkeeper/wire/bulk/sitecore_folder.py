@@ -102,7 +102,7 @@ def rows_of(paths: list[Path]) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def migrations_of(paths: list[Path]) -> Iterator[tuple[Record, Record]]:
-    """Yield whose guest became part of whose, out of the migrations of batch files."""
+    """Yield (absorbed, survivor) of each migration in batch files, as people."""
     for path in paths:
         with path.open("rb") as stream:
             for _, line in lines(expanded(stream)):

@@ -164,8 +164,8 @@ class TableSurvey:
     def decimal_marks(self, columns: list[str], delimiter: str) -> tuple[dict[str, str], list[str]]:
         """Return the decimal mark of each of some columns of numbers, and those that show none.
 
-        A column decides for itself, else the others for it. Where nothing decides, `1,234` is
-        asked, and `1.234` in a file with semicolons.
+        A column decides for itself, else the others for it. Where nothing decides, `1,234`
+        stays open, and `1.234` in a file with semicolons.
         """
         marks, open_columns = dict[str, str](), list[str]()
         of_file = Counter[str]()
