@@ -16,6 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from innkeeper.cli.imports import import_
+from innkeeper.jobs import import_sources
 from innkeeper.settings import Settings
 from innkeeper.store.downloads import DownloadFailed, check_address, download, list_files
 from innkeeper.store.outbound_http import OutboundFailed
@@ -24,7 +25,7 @@ PEOPLE = b"email,first_name\nann@example.com,Ann\n"
 
 
 @contextmanager
-def serving(answers: dict[str, tuple[int, bytes]]) -> Iterator[str]:
+def serving(answers: dict[str, tuple[int, bytes]], etag: str = '"1"') -> Iterator[str]:
     """A web server of this machine; yields its address."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -32,7 +33,7 @@ def serving(answers: dict[str, tuple[int, bytes]]) -> Iterator[str]:
             status, body = answers[self.path.partition("?")[0]]
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
-            self.send_header("ETag", '"1"')
+            self.send_header("ETag", etag)
             self.end_headers()
             self.wfile.write(body)
 
@@ -54,6 +55,18 @@ def fetched(settings: Settings, address: str, **more: Any) -> bytes:
     sink = io.BytesIO()
     asyncio.run(download(settings, address, sink, **{"most": 1000, "is_free": False, **more}))
     return sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("etag", "mark"), [('"1"', {"etag": '"1"'}), ('"\xa0"', {}), ('"' + "a" * 2000 + '"', {})]
+)
+def test_i12_an_etag_that_no_request_could_send_is_not_stored(etag: str, mark: Any) -> None:
+    """With it, each later request to the source would fail."""
+    with serving({"/people.csv": (200, PEOPLE)}, etag) as site:
+        row = {"address": f"{site}/people.csv", "mark": {}, "is_free": True}
+        result = asyncio.run(import_sources._fetch(Settings(), row, io.BytesIO()))
+    assert result is not None
+    assert result.mark == mark
 
 
 def test_i12_the_command_reads_http_and_object_storage(dsn: str, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from innkeeper.wire.bulk.high_water import HighWaterMark
 
 log = logging.getLogger("innkeeper.jobs")
 _BLOCK: Final = 1 << 20
+_LONGEST_ETAG: Final = 1024
 _FAULTS: Final = (
     *(DownloadFailed, OutboundFailed, Unreadable, OperatorError, Unavailable),
     *(ImportError, OSError),
@@ -86,8 +87,10 @@ async def _fetch(settings: Settings, row: Row, staged: IO[bytes]) -> _Fetched | 
         headers = await download(settings, address, staged, headers=conditions, **most)
         if headers is None:
             return None
-        etag = headers.get("etag")
-        return _Fetched("", {**mark, "etag": etag} if etag else mark)
+        etag = headers.get("etag", "")
+        # Another one could not be sent as a header of the next request.
+        is_usable = etag.isprintable() and 0 < len(etag) <= _LONGEST_ETAG
+        return _Fetched("", {**mark, "etag": etag} if is_usable else mark)
     if not is_prefix(address):
         await download(settings, address, staged, **most)
         return _Fetched(address.rpartition("/")[2], mark)
