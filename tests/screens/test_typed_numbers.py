@@ -23,3 +23,12 @@ def test_a_position_that_is_no_number_changes_nothing(owner: Person, text: str) 
         removed = owner.get(f"/guests?{filters}&do=drop-rule:{text}")
         assert removed.status_code == 303
         assert "r0.first=Cork" in removed.headers["location"]
+
+
+@pytest.mark.parametrize("field", ["x:y:z", ".", "core::"])
+@pytest.mark.parametrize("path", ["/guests", "/guests/csv"])
+def test_a_filter_by_a_field_of_an_unknown_type_is_refused(
+    owner: Person, path: str, field: str
+) -> None:
+    answer = owner.get(f"{path}?r0.field={field}&r0.comparator=is&r0.first=1")
+    assert answer.status_code in (200, 400)

@@ -36,7 +36,8 @@ def read_rules(form: Mapping[str, Any], prefix: str) -> list[RuleRow]:
             break
         row = RuleRow(*(form_text(form, rule_prefix + name) for name in _RULE))
         if row.comparator not in row.comparators:
-            row.comparator, row.first, row.second = row.comparators[0], "", ""
+            # A field of an unknown type has none; the definition names the type as wrong.
+            row.comparator, row.first, row.second = next(iter(row.comparators), ""), "", ""
         if row.has_unit and row.second not in UNITS:
             row.second = UNITS[0]
         rows.append(row)
