@@ -46,9 +46,12 @@ class PlainGuest:
     changed: bool = True
     """Whether fields or type have changed since this was last reset."""
 
-    def write(self, fields: Person, *, customer: bool = False) -> bool:
-        """Set the fields, and make a visitor a customer; return whether that changes anything."""
-        kind = "customer" if customer and self.guest_type == "visitor" else self.guest_type
+    def write(self, fields: Person, *, customer: bool = False, kind: str = "") -> bool:
+        """Set the fields, and make a visitor a customer, or anybody a `kind`; return whether that
+        changes anything."""
+        kind = kind or (
+            "customer" if customer and self.guest_type == "visitor" else self.guest_type
+        )
         changes = (fields, kind) != (self.fields, self.guest_type)
         self.fields, self.guest_type = fields, kind
         self.changed |= changes
@@ -335,7 +338,8 @@ class NeverMerged:
             return ref
         guest = self.guests[ref]
         extended = extend(ref)
-        if guest.write({**upserted(guest.fields, person)}, customer=True) or extended:
+        # The record has a `guestType`, which overwrites also that of a traveller.
+        if guest.write({**upserted(guest.fields, person)}, kind="customer") or extended:
             self.join(ref, decided, source)
         return ref
 

@@ -62,6 +62,21 @@ def test_a_consumer_of_a_row_is_the_contact_of_that_row(site: None) -> None:
     sources.teardown()
 
 
+@pytest.mark.parametrize("imported", [True, False])
+def test_a_guest_record_makes_a_traveller_a_customer(site: None, imported: bool) -> None:
+    """Its `guestType` overwrites the type as other fields do (batch-api.md 6)."""
+    sources = Sources()
+    sources.start([crm("one"), crm("Two")], merged=False)
+    bob = {"last_name": "Byrne", "phone_numbers": ["+353861234567"]}
+    sources.checkout("R-1", "I-1", {}, {**bob, "identifiers": [{"provider": "loyalty", "id": "1"}]})
+    (row,) = Site.rows("SELECT ref FROM ws_live.guests WHERE guest_type = 'traveller'")
+    sources.put_guests([({**bob, "city": "Cork"}, None)], imported)
+    assert Site.rows("SELECT guest_type FROM ws_live.guests WHERE ref = %s", row["ref"]) == [
+        {"guest_type": "customer"}
+    ]
+    sources.teardown()
+
+
 @pytest.mark.parametrize("nested", [True, False])
 def test_an_order_of_a_survivor_stores_nothing_of_the_guests_merged_into_it(
     site: None, nested: bool
