@@ -96,3 +96,16 @@ def test_a_copy_is_a_draft_and_a_revision_comes_back(api: Api) -> None:
     assert api.post(f"{OWN}/copied/revisions/x/restore").status_code == 404
     assert api.post(f"{OWN}/copied/start").status_code == 202
     assert api.post(f"{OWN}/copied/revisions/1/restore").status_code == 409
+
+
+def test_a_type_of_orders_is_refused(api: Api) -> None:
+    """Rows of orders have no type in the lake, so that such a definition could not be counted."""
+    group = {"entity": "order", "type": "WEB"}
+    body = {"definition": {"filterGroups": [group]}}
+    answer = api.post(f"{OWN}/preview", json=body)
+    reason = "definition.filterGroups[0].type: orders have no types"
+    assert (answer.status_code, answer.json()["errors"]) == (400, [reason])
+    trait = api.put("/innkeeper/v1/traits/ofType", json={**group, "function": "count"})
+    assert (trait.status_code, trait.json()["errors"]) == (400, ["type: orders have no types"])
+    group["type"] = "ALL"
+    assert api.post(f"{OWN}/preview", json=body).status_code == 200

@@ -16,7 +16,7 @@ _COUNT: Final = exp.Count(this=exp.Star())
 
 def subtypes(entity: Entity) -> exp.Select:
     """SELECT (subtype, rows) of an entity."""
-    if entity.name == "order":
+    if not entity.has_types:
         return exp.select(exp.null(), _COUNT).from_("orders")
     return exp.select("type", _COUNT).from_(entity.table).group_by("type").order_by("2 DESC, 1")
 

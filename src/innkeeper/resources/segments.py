@@ -66,6 +66,8 @@ class Entity:
     fields: Mapping[str, SegmentField]
     subtypes: tuple[str, ...] = ()
     """Subtypes that exist without any data."""
+    has_types: bool = True
+    """Whether its rows have a type."""
     custom: bool = False
     """Whether rows have undeclared members in JSON."""
 
@@ -134,7 +136,7 @@ ENTITIES: Final = {
             _fields(Event, "status"),
             custom=True,
         ),
-        Entity("order", "orders", "core_ordered_at", "meta_ref", _fields(Order)),
+        Entity("order", "orders", "core_ordered_at", "meta_ref", _fields(Order), has_types=False),
         Entity("order_item", "order_items", "core_ordered_at", "meta_ref", _fields(OrderItem)),
     )
 }

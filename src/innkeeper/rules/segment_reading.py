@@ -94,6 +94,8 @@ class DefinitionReader:
         if entity is None:
             return None
         types = tuple(word for word in words if word and word.upper() != "ALL")
+        if types and not entity.has_types:
+            self.problem(f"{at}type", f"{entity.name}s have no types")
         return FilterGroup(entity, types, values.get("rule_operator", ""), rules)
 
     def rule(self, body: Any, entity: Entity | None, at: str) -> FilterRule | None:
