@@ -350,6 +350,8 @@ def named(person: Person) -> tuple[str, str] | None:
 
 
 def has_person(people: list[PlainPerson], person: dict[str, Any]) -> bool:
-    """Whether an order has a person already: a CHECKOUT may be repeated."""
+    """Whether an order has a person already: a CHECKOUT may be repeated. Empty values are none."""
     who = ("first_name", "last_name", "emails", "identifiers")
-    return any(all(one.body.get(n) == person.get(n) for n in who) for one in people)
+    return any(
+        all((one.body.get(n) or None) == (person.get(n) or None) for n in who) for one in people
+    )

@@ -77,6 +77,16 @@ def test_a_guest_record_makes_a_traveller_a_customer(site: None, imported: bool)
     sources.teardown()
 
 
+def test_a_checkout_has_a_contact_whose_lists_are_stored_empty(site: None) -> None:
+    sources = Sources()
+    ref, _ = sources.start([{**ANN, "emails": []}, crm("one")], merged=False).values
+    sources.post_order_of_guest(ref, "R-1", 10, True)
+    sources.checkout("R-1", "I-1", ANN, {})
+    (contact,) = Site.rows("SELECT body FROM ws_live.order_contacts")
+    assert contact["body"] == {**ANN, "emails": []}
+    sources.teardown()
+
+
 @pytest.mark.parametrize("nested", [True, False])
 def test_an_order_of_a_survivor_stores_nothing_of_the_guests_merged_into_it(
     site: None, nested: bool
