@@ -72,6 +72,17 @@ def test_a_refused_form_holds_no_password(user: Any) -> None:
     assert right not in answer.text
 
 
+def test_s3_the_current_password_cannot_be_guessed(user: Any) -> None:
+    """The fifth wrong one locks, as for log-ins; then the right one is refused as well."""
+    one = user(Role.READ_ONLY)
+    for _ in range(5):
+        wrong = post(one, "/account", action="password", current="no", password=NEW)
+        assert wrong.status_code == 400
+    right = {"current": "correct horse battery", "password": NEW}
+    locked = post(one, "/account", action="password", **right)
+    assert (locked.status_code, "Too many attempts" in locked.text) == (429, True)
+
+
 def test_times_are_shown_in_the_zone_of_the_user(user: Any, visit: Any, email: str) -> None:
     """By hand: Kathmandu is 5:45 ahead of UTC, all year."""
     visitor = user(Role.OWNER)

@@ -1,12 +1,13 @@
 """What users change about themselves: password, open logins, time zone."""
 
 import asyncio
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit, users
-from innkeeper.actions.admin.log_in import hash_password, is_password
+from innkeeper.actions.admin.log_in import Budget, count_attempt, hash_password, is_password
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.values import ValueRefused
@@ -23,10 +24,13 @@ async def change_password(
     """Replace the password and end the user's other logins than that of `token`.
 
     Call it outside a transaction. Raises `Invalid` if `current` is not the password, or `new` is
-    too short.
+    too short, and `Locked` after five wrong ones: whoever uses a login that was left open cannot
+    guess the password.
     """
     if len(new) < users.SHORTEST_PASSWORD:
         raise Invalid(Problem("password", f"at least {users.SHORTEST_PASSWORD} characters"))
+    budget = Budget(users.digest_of(f"password {person.ref}"), 5, timedelta(days=1))
+    await count_attempt(work, (budget,))
     row = await work.one("users.by_email", email=person.email) or {}
     async with work.released(), limits.account_log_ins:
         is_right = await asyncio.to_thread(is_password, row.get("password_hash"), current)
@@ -34,6 +38,7 @@ async def change_password(
     if not is_right:
         raise Invalid(Problem("current", "is not your password"))
     async with work.transaction():
+        await work.run("users.forget_attempts", budget=budget.digest)
         await work.run("users.set_password", ref=person.ref, password_hash=hashed)
         await close_other_logins(work, person.ref, token)
         about = audit.AuditSubject(audit.USER, person.email)

@@ -176,6 +176,12 @@ async def _check_locks(work: Work, budgets: Sequence[Budget]) -> None:
 
 async def _count_attempt(work: Work, attempt: Attempt, budgets: Sequence[Budget]) -> Row | None:
     """Count an attempt and return its account, None if there is none; raises `Locked`."""
+    await count_attempt(work, budgets)
+    return await work.one("users.by_email", email=users.normal_email(attempt.email))
+
+
+async def count_attempt(work: Work, budgets: Sequence[Budget]) -> None:
+    """Count an attempt to give a password, before it is verified; raises `Locked`."""
     now = clock.now()
     async with work.transaction():
         for budget in budgets:
@@ -191,7 +197,6 @@ async def _count_attempt(work: Work, attempt: Attempt, budgets: Sequence[Budget]
     if counted is None:
         await _check_locks(work, budgets)
         raise Locked(clock.now())
-    return await work.one("users.by_email", email=users.normal_email(attempt.email))
 
 
 async def _open_login(work: Work, user: UUID, attempt: Attempt) -> LoggedIn:
