@@ -20,6 +20,7 @@ class Receiver(HTTPServer):
         super().__init__(("127.0.0.1", 0), Receiving)
         self.got: list[tuple[dict[str, str], bytes]] = []
         self.status = 200
+        self.body = b""
 
     @property
     def url(self) -> str:
@@ -35,6 +36,7 @@ class Receiving(BaseHTTPRequestHandler):
             self.server.got.append((dict(self.headers), body))
         self.send_response(self.server.status)
         self.end_headers()
+        self.wfile.write(self.server.body)
 
     def log_message(self, *_: Any) -> None:
         pass

@@ -97,6 +97,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"name": "", "address": "/etc/passwd", "entity": "x", "schedule": "often", "markColumn": 1},
         ["name", "address", "entity", "schedule", "markColumn"],
     ),
+    "testWebhook": ({"kind": "x", "friendlyId": ""}, ["kind", "friendlyId"]),
     "createFileExport": ({"entity": "x", "format": "y"}, ["entity", "format"]),
     "undoImport": ({"skipChanged": "x"}, ["skipChanged"]),
     "eraseGuest": ({"mode": "x", "suppress": 1}, ["guestRef", "mode", "suppress"]),
@@ -131,6 +132,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "createFileExport": {"entity": "guests"},
     "undoImport": {"skipChanged": True},
     "createImportSource": {"name": "New", "address": "a.csv", "entity": "guests"},
+    "testWebhook": {"kind": "export", "friendlyId": "old"},
     "suppressIdentifiers": {"email": "jane@example.com"},
     "releaseIdentifiers": {"email": "jane@example.com"},
     "createKey": {"name": "New"},
@@ -139,7 +141,7 @@ RIGHT: dict[str, dict[str, Any]] = {
 LISTS = (
     *("identity/rules", "identity/guards", "identity/jobs", "merges", "segments", "traits"),
     *("exports", "imports", "fileExports", "privacy/suppressions", "keys"),
-    "importSources",
+    *("importSources", "webhooks"),
 )
 OPERATIONS = {
     route.name: route

@@ -60,6 +60,7 @@ UNVERSIONED = {
     ("/settings/points-of-sale", "delete"): DELETES + ", which lists what uses it as it is then",
     ("/settings/users", "invite"): CREATES,
     ("/settings/webhooks", "again"): ONE_SHOT,
+    ("/settings/webhooks", "test"): ONE_SHOT,
     ("/settings/workspace", ""): DELETES,
 }
 """Forms without a version, and why."""

@@ -18,6 +18,7 @@ from innkeeper.cli import (
     segments,
     stream,
     users,
+    webhooks,
     workspaces,
 )
 from innkeeper.cli.demo import demo
@@ -122,6 +123,7 @@ app.command(rich_help_panel=RUN)(takes_database(doctor))
 app.command("import", rich_help_panel=DATA)(import_)
 app.command(rich_help_panel=DATA)(export)
 app.add_typer(exports_audience.app, name="audience-exports", rich_help_panel=DATA)
+app.add_typer(webhooks.app, name="webhooks", rich_help_panel=DATA)
 app.add_typer(import_sources.app, name="import-sources", rich_help_panel=DATA)
 app.add_typer(stream.quarantine, name="quarantine", rich_help_panel=DATA)
 

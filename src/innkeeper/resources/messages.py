@@ -29,3 +29,12 @@ class ExecutionMessage(Payload):
     friendly_id: str
     segment_name: str | None
     status: str
+
+
+class WebhookTestMessage(Payload):
+    """A message on request, by which a receiver is tested."""
+
+    event: str
+    kind: str
+    friendly_id: str
+    at: datetime

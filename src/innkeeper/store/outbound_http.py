@@ -80,6 +80,8 @@ class OutboundResponse:
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytearray = field(default_factory=bytearray)
+    is_cut: bool = False
+    """Whether the body is longer than what was read of it."""
 
     def check(self) -> None:
         """Raise `OutboundFailed` unless the status is a success."""
@@ -152,14 +154,16 @@ async def send_request(
     body: bytes = b"",
     seconds: float,
     most_bytes: int = 0,
+    cuts: bool = False,
     sink: IO[bytes] | None = None,
     allows_private: bool = False,
 ) -> OutboundResponse:
     """Send one request and return its response; raises `OutboundFailed` when none came.
 
-    Of the response's body `most_bytes` are read and a longer one fails; with 0 nobody waits for it.
-    That of a success goes to `sink`, where there is one. Everything together takes `seconds` at
-    most. `allows_private`: the operator chose the URL, so its address need not be public.
+    Of the response's body `most_bytes` are read; a longer one fails, or ends there if `cuts`. With
+    0 nobody waits for it. That of a success goes to `sink`, where there is one. Everything together
+    takes `seconds` at most. `allows_private`: the operator chose the URL, so its address need not
+    be public.
     """
     try:
         target = target_of(url)
@@ -171,7 +175,7 @@ async def send_request(
                 # A receiver may answer before it has read all, and then reads no more.
                 draining = asyncio.ensure_future(writer.drain())
                 try:
-                    return await _response(reader, most_bytes, sink)
+                    return await _response(reader, _Reading(most_bytes, sink, cuts=cuts))
                 finally:
                     draining.cancel()
                     await asyncio.gather(draining, return_exceptions=True)
@@ -247,10 +251,7 @@ def _head(method: str, target: Target, headers: Mapping[str, str], body: bytes) 
     return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
 
 
-async def _response(
-    reader: asyncio.StreamReader, most_bytes: int, sink: IO[bytes] | None
-) -> OutboundResponse:
-    reading = _Reading(most_bytes, sink)
+async def _response(reader: asyncio.StreamReader, reading: "_Reading") -> OutboundResponse:
     parser = httptools.HttpResponseParser(reading)
     reading.parser = parser
     while not reading.is_done:
@@ -271,11 +272,12 @@ class _Reading:
 
     parser: httptools.HttpResponseParser
 
-    def __init__(self, most_bytes: int, sink: IO[bytes] | None) -> None:
+    def __init__(self, most_bytes: int, sink: IO[bytes] | None, *, cuts: bool = False) -> None:
         self.response = OutboundResponse()
         self.in_body = False
         self.is_done = False
         self._most = most_bytes
+        self._cuts = cuts
         self._sink = sink
         self._size = 0
         self._bytes_without_body = 0
@@ -305,6 +307,10 @@ class _Reading:
             return
         self._bytes_without_body = 0
         self._size += len(body)
+        if self._size > self._most and self._cuts:
+            self.response.body += body[: self._most - self._size]
+            self.response.is_cut = self.is_done = True
+            return
         if self._size > self._most:
             raise httptools.HttpParserError("the body of the response is too long")
         if self._sink is not None and self.response.status < 300:

@@ -7,6 +7,7 @@ from innkeeper.wire.audiences.segment_fields import SEGMENT_FIELDS
 from innkeeper.wire.audiences.segment_tables import SEGMENT_TABLES
 from innkeeper.wire.audiences.segments import OWN_SEGMENTS, SEGMENTS_V4
 from innkeeper.wire.audiences.traits import TRAITS
+from innkeeper.wire.audiences.webhooks import WEBHOOKS
 from innkeeper.wire.bulk.batch import BATCHES
 from innkeeper.wire.bulk.import_sources import IMPORT_SOURCES
 from innkeeper.wire.bulk.imports import FILES
@@ -55,6 +56,7 @@ OURS = Dialect(
             *SEGMENT_TABLES,
             *TRAITS,
             *OWN_EXPORTS,
+            *WEBHOOKS,
             *REPORTS,
         ),
         *(*FILES, *IMPORT_SOURCES, *PRIVACY, *KEYS),

@@ -30,6 +30,7 @@ from innkeeper.store.work import Lend, Row, Work
 log = logging.getLogger(__name__)
 
 SIGNATURE: Final = "X-Innkeeper-Signature"
+USER_AGENT: Final = "Innkeeper"
 SEND: Final = "webhooks.send_to"
 SECONDS: Final = 10.0
 """Time limit of one message, from the DNS lookup to the status of the response."""
@@ -117,20 +118,26 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return f"t={timestamp},v1={signed}"
 
 
+def signed_headers(settings: Settings, stored_secret: str, body: bytes) -> dict[str, str]:
+    """Return the headers of a message that is sent now, with its signature."""
+    stamp = str(int(clock.now().timestamp()))
+    secret = stored_secrets.webhook_secret(settings, stored_secret)
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": USER_AGENT,
+        SIGNATURE: signature(secret, stamp, body),
+    }
+
+
 async def _send(settings: Settings, message: Row) -> str | None:
     """Send a message once; returns the error message, or None."""
     body = bytes(message["body"])
-    stamp = str(int(clock.now().timestamp()))
     try:
-        secret = stored_secrets.webhook_secret(settings, message["secret"])
+        headers = signed_headers(settings, message["secret"], body)
     except Exception as fault:
         # Only this message is affected: count an attempt, so that later messages are not blocked.
         return background.operator_message(fault)
-    headers = {
-        "Content-Type": "application/json",
-        SIGNATURE: signature(secret, stamp, body),
-        "X-Innkeeper-Message": str(message["sequence"]),
-    }
+    headers["X-Innkeeper-Message"] = str(message["sequence"])
     return await post(settings, message["url"], body, headers)
 
 
@@ -161,7 +168,7 @@ async def post(
             settings,
             "POST",
             url,
-            headers={**headers, "User-Agent": "Innkeeper"},
+            headers={"User-Agent": USER_AGENT, **headers},
             body=body,
             seconds=seconds or SECONDS,
         )

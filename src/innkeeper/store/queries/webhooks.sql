@@ -62,6 +62,14 @@ LEFT JOIN (
 ) AS messages USING (url)
 ORDER BY kind DESC, name, friendly_id
 
+-- webhooks.fetch
+-- The webhook of a segment or an export; no row if there is no such thing.
+SELECT webhook AS url, webhook_secret AS secret FROM {ws}.segments
+WHERE %(kind)s = 'segment' AND friendly_id = %(friendly_id)s
+UNION ALL
+SELECT webhook, webhook_secret FROM {ws}.exports
+WHERE %(kind)s = 'export' AND friendly_id = %(friendly_id)s
+
 -- webhooks.lock_segment
 -- The webhook of a segment, locked until the transaction ends.
 SELECT friendly_id, webhook, webhook_secret FROM {ws}.segments

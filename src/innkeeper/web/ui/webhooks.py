@@ -4,7 +4,14 @@ from typing import Final
 
 from starlette.responses import Response
 
-from innkeeper.actions.audiences import audience_exports, segments, subscriptions, webhooks
+from innkeeper.actions.audiences import (
+    audience_exports,
+    segments,
+    subscriptions,
+    webhook_trials,
+    webhooks,
+)
+from innkeeper.actions.audiences.webhook_trials import WebhookAnswer
 from innkeeper.errors import BadRequest
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right
@@ -14,8 +21,11 @@ from innkeeper.web.ui.shell import PageRoute, Visit
 MAX_MESSAGES: Final = 30
 
 
-async def show(visit: Visit, secret: str = "", url: str = "") -> Response:
-    """List the webhooks and the newest messages; a new webhook's `secret` is shown once."""
+async def show(
+    visit: Visit, secret: str = "", url: str = "", answer: WebhookAnswer | None = None
+) -> Response:
+    """List the webhooks and the newest messages; a new webhook's `secret` and the `answer` to a
+    test message are shown once."""
     subjects = [
         *(
             (f"segment:{row['friendly_id']}", f"Segment: {row['name']}")
@@ -37,6 +47,8 @@ async def show(visit: Visit, secret: str = "", url: str = "") -> Response:
         every=subjects,
         secret=secret,
         url=url,
+        answer=answer,
+        most_bytes=webhook_trials.MOST_BYTES,
     )
 
 
@@ -56,7 +68,7 @@ def _differing(
 
 
 async def change(visit: Visit) -> Response:
-    """Create or delete a webhook, or send a message again."""
+    """Create, delete or test a webhook, or send a message again."""
     action = visit.form_text("action")
     kind, _, friendly = visit.form_text("what").partition(":")
     if action == "create":
@@ -66,10 +78,16 @@ async def change(visit: Visit) -> Response:
     if action == "delete":
         await subscriptions.remove(visit.work, kind, friendly, visit.expected)
         return visit.go("/settings/webhooks", "The webhook was deleted.")
+    if action == "test":
+        answer = await webhook_trials.send_test_message(visit.work, kind, friendly)
+        answer.url = visit.veil_text(answer.url)
+        return await show(visit, answer=answer)
     if action != "again" or not visit.form_text("sequence").isdecimal():
         raise BadRequest("Unknown action.")
     await subscriptions.retry_message(visit.work, int(visit.form_text("sequence")[:18]))
     return visit.go("/settings/webhooks", "The message will be sent again within seconds.")
 
 
-PAGES: Final = (PageRoute("/settings/webhooks", show, change, post_right=Right.WEBHOOKS),)
+PAGES: Final = (
+    PageRoute("/settings/webhooks", show, change, post_right=Right.WEBHOOKS, whole=False),
+)

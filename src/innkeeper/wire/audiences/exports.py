@@ -115,6 +115,7 @@ class AudienceExport(Payload):
     header: bool | Absent
     quote: bool | Absent
     guarded: bool | Absent
+    bom: bool | Absent
     filter: Annotated[Any | Absent, DefinitionOf(SegmentDefinition)]
     schedule: str | Absent
     destination: ExportDestination | Absent

@@ -1,0 +1,55 @@
+"""`innkeeper webhooks`: list the webhooks of segments and exports, and test them."""
+
+from typing import Annotated
+
+import typer
+
+from innkeeper.cli.options import CommandContext, Json, command
+
+app = typer.Typer(help="Webhooks of segments and exports.", no_args_is_help=True)
+
+Workspace = Annotated[str, typer.Option(help="Workspace of the webhook.")]
+
+
+@command(app, "list")
+def webhooks_list(
+    context: CommandContext, workspace: Workspace = "live", json: Json = False
+) -> None:
+    """List webhooks and how many of their messages arrived."""
+    from innkeeper.actions.audiences import subscriptions
+    from innkeeper.cli.output import print_rows
+
+    rows = context.run(workspace, subscriptions.list_all)
+    print_rows(rows, json, "kind", "friendly_id", "url", "waiting", "sent", "failed", "error")
+
+
+@command(app, "test")
+def webhooks_test(
+    context: CommandContext,
+    kind: Annotated[str, typer.Argument(metavar="segment|export", show_default=False)],
+    friendly_id: Annotated[
+        str,
+        typer.Argument(metavar="FRIENDLY_ID", help="Of the segment or export.", show_default=False),
+    ],
+    workspace: Workspace = "live",
+    json: Json = False,
+) -> None:
+    """Send a signed test message and print the answer; the exit status is 1 if it is no 2xx."""
+    from dataclasses import asdict
+
+    from innkeeper.actions.audiences import webhook_trials
+    from innkeeper.cli.output import show
+
+    answer = context.run(
+        workspace, lambda work: webhook_trials.send_test_message(work, kind, friendly_id)
+    )
+    if json:
+        show(asdict(answer))
+    elif answer.error:
+        print(f"{answer.url} {answer.error}.")
+    else:
+        print(f"{answer.url} answered {answer.status} in {answer.milliseconds} ms.")
+        print(*(f"{name}: {value}" for name, value in answer.headers.items()), sep="\n")
+        print("", answer.body + ("…" if answer.is_cut else ""), sep="\n")
+    if not answer.is_accepted:
+        raise typer.Exit(1)
