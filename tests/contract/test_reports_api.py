@@ -295,6 +295,7 @@ FEWER = "choose a later from, or a longer interval (week, month, year)"
         ("revenue", {"from": "1900-01-01", "interval": "year"}, "127 years", ""),
         ("retention", {"from": "2021-01-01"}, "310 weeks, at most 260", "choose a later from"),
         ("pages", {"from": "1900-01-01"}, "", ""),
+        ("totals", {"from": "1900-01-01", "to": "9000-12-31", "interval": "", "by": ""}, "", ""),
     ],
 )
 def test_s4_a_report_lists_a_limited_number_of_periods(

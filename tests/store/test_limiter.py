@@ -11,13 +11,14 @@ from innkeeper.actions.audiences import reports
 from innkeeper.errors import Unavailable
 from innkeeper.lake.locks import alone
 from innkeeper.lake.snapshot import opened
+from innkeeper.rules.report_parameters import read_parameters
 from innkeeper.store.database import Database
 from innkeeper.store.limiter import Limiter
 
 pytestmark = pytest.mark.anyio
 
 POOL = 4
-ASKED = {"interval": "day"}
+ASKED = read_parameters({"interval": "day"})
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ def report(
     """Print a report: funnel, retention, rfm, revenue, abandoned, products, pages, and others."""
     from innkeeper.actions.audiences import reports
     from innkeeper.cli.output import show, table
+    from innkeeper.rules.report_parameters import read_parameters
 
     if not name:
         rows = [{"name": each, "title": title} for each, title in reports.list_reports()]
@@ -41,7 +42,8 @@ def report(
     params = {"time_zone": time_zone, "interval": interval, "currency": currency, "steps": steps}
     params |= {"window": str(window), "by": by}
     params |= {"limit": str(limit), "from": first or "", "to": last or ""}
-    result = context.run(workspace, lambda work: reports.run(work, name, params))
+    parameters = read_parameters(params)
+    result = context.run(workspace, lambda work: reports.run(work, name, parameters))
     if csv:
         from innkeeper.wire.audiences.reports import as_csv
 

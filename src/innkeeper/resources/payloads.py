@@ -49,6 +49,8 @@ class Payload(msgspec.Struct, rename="camel"):
     """
 
     schema_name: ClassVar[str] = ""
+    blank_is_absent: ClassVar[bool] = False
+    """Whether query parameters without text count as absent."""
 
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> Iterator[Problem]:

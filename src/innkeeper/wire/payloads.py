@@ -242,7 +242,8 @@ def _typed_texts(payload: type[Payload], query: Mapping[str, str]) -> dict[str, 
     for member in members_of(payload):
         text = query.get(member.wire_name)
         # An instant without text is no instant, and the vendor's clients send some.
-        if text is None or (not text and isinstance(member.kind, Instant)):
+        may_be_blank = payload.blank_is_absent or isinstance(member.kind, Instant)
+        if text is None or (not text and may_be_blank):
             continue
         typed[member.wire_name] = text
         if isinstance(member.kind, Whole):

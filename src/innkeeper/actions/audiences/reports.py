@@ -1,9 +1,8 @@
 """Reports computed from the lake, for `innkeeper report …` and /innkeeper/v1/reports."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from innkeeper import clock
 from innkeeper.actions.audiences import report_rows
@@ -12,39 +11,30 @@ from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.resources.base import Record
 from innkeeper.resources.events import STANDARD
-from innkeeper.resources.kinds import CURRENCY
-from innkeeper.resources.naming import field_problem
-from innkeeper.resources.values import ValueRefused, whole_in
 from innkeeper.rules import report_segments
-from innkeeper.rules.time_zones import read_time_zone
+from innkeeper.rules.report_parameters import ReportParameters, count_periods, placeholders
 from innkeeper.store.work import Work
 
-UNITS: Final = ("day", "week", "month", "year")
-DAYS: Final = 90
 _FEWER: Final = "choose a later from, or a longer interval (week, month, year)"
-MOST: Final = 1000
 MOST_PERIODS: Final = 10_000
 """Maximum number of days, weeks, months or years of a report."""
 MOST_COHORTS: Final = 260
 """Maximum number of weekly cohorts: each has a row for every week since."""
 MOST_ROWS: Final = 20_000
-BREAKDOWNS: Final = ("country", "city", "language", "gender", "type")
-STEPS: Final = ("VIEW", "ADD", "CONFIRM", "CHECKOUT")
 
 
 async def run(
-    work: Work, name: str, params: Mapping[str, str], *, most_periods: int = MOST_PERIODS
+    work: Work, name: str, parameters: ReportParameters, *, most_periods: int = MOST_PERIODS
 ) -> Record:
     """Compute a report: its title, columns and rows.
 
-    `params`: from and to (days, both included), time_zone, interval, currency, limit, steps,
-    window, by. Raises `Unknown` for the name and `Invalid` for parameters. `segments` has the
-    definition of a segment for each row that is about certain guests.
+    Raises `Unknown` for the name, and `Invalid` for a period that is too long and for unknown
+    steps. `segments` has the definition of a segment for each row that is about certain guests.
     """
     from innkeeper.lake import reports  # noqa: PLC0415 - loads SQLGlot
 
-    report = describe(name, params, most_periods=most_periods)
-    parsed = _read_parameters(name, params, most_periods)
+    report = describe(name, parameters, most_periods=most_periods)
+    parsed = _parse(name, parameters, most_periods)
     if name == reports.MERGES.name:
         rows = await _query_merges(work, parsed)
     else:
@@ -62,14 +52,16 @@ async def run(
     return {**report, "rows": [list(row) for row in rows], "segments": segments}
 
 
-def describe(name: str, params: Mapping[str, str], *, most_periods: int = MOST_PERIODS) -> Record:
+def describe(
+    name: str, parameters: ReportParameters, *, most_periods: int = MOST_PERIODS
+) -> Record:
     """Return a report without its rows, which reads no data; raises `Unknown`, `Invalid`."""
     from innkeeper.lake import reports  # noqa: PLC0415
 
     report = reports.EVERY.get(name)
     if report is None:
         raise Unknown("Report", name)
-    parsed = _read_parameters(name, params, most_periods)
+    parsed = _parse(name, parameters, most_periods)
     return {
         "report": name,
         "title": report.title,
@@ -114,121 +106,23 @@ async def _stored_types(work: Work, lake: Lake, names: Sequence[str]) -> list[st
 
 
 async def _query_merges(work: Work, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    rows = await work.all(
-        "reports.merges",
-        zone=params["zone"],
-        unit=params["unit"],
-        start=params["start"],
-        until=params["until"],
-    )
+    period = {name: params[name] for name in ("zone", "unit", "start", "until")}
+    rows = await work.all("reports.merges", **period)
     return [(row["period"], row["merges"], row["undone"]) for row in rows]
 
 
-def _read_parameters(name: str, params: Mapping[str, str], most_periods: int) -> dict[str, Any]:
-    problems: list[Problem] = []
-    zone = params.get("time_zone") or "UTC"
-    try:
-        local = read_time_zone(zone)
-    except ValueRefused as refused:
-        problems.append(field_problem("time_zone", refused.reason))
-        local = ZoneInfo("UTC")
-    today = clock.now().astimezone(local).date()
-    last = _read_day(params, "to", today, problems)
-    first = _read_day(params, "from", last - timedelta(days=DAYS - 1), problems)
-    if first > last:
-        problems.append(Problem("from", "must not be after to"))
-    unit = params.get("interval") or "day"
-    if unit not in UNITS:
-        problems.append(Problem("interval", f"value must be one of {','.join(UNITS)}"))
-        unit = "day"
-    problems += _too_long(name, first, last, unit, most_periods)
-    window = _read_whole(params, "window", 0, range(367), problems)
-    by = params.get("by") or ""
-    if by and by not in BREAKDOWNS:
-        problems.append(Problem("by", f"value must be one of {','.join(BREAKDOWNS)}"))
-    try:
-        currency = CURRENCY.read(params.get("currency") or "EUR")
-    except ValueRefused as refused:
-        problems.append(Problem("currency", refused.reason))
-        currency = "EUR"
-    most = _read_whole(params, "limit", 20, range(1, MOST + 1), problems)
-    steps = [word for word in (params.get("steps") or ",".join(STEPS)).split(",") if word]
-    if not 1 <= len(steps) <= 10:
-        problems.append(Problem("steps", "must be 1 to 10 event types, joined by commas"))
-    if problems:
-        raise Invalid(*problems)
-    return {
-        "zone": zone,
-        "unit": unit,
-        "currency": currency,
-        "chosen": currency if params.get("currency") else "",
-        "window": window,
-        "by": by,
-        "most": most,
-        "steps": steps,
-        "first_day": first.isoformat(),
-        "last_day": last.isoformat(),
-        "after_day": (last + timedelta(days=1)).isoformat(),
-        "before": _midnight(first - ((last - first) + timedelta(days=1)), local),
-        "start": _midnight(first, local),
-        "until": _midnight(last + timedelta(days=1), local),
-    }
-
-
-def _read_whole(
-    params: Mapping[str, str], name: str, default: int, accepted: range, problems: list[Problem]
-) -> int:
-    """Read a whole number; adds a problem and returns the default if it is not accepted."""
-    text = params.get(name) or str(default)
-    value = whole_in(text)
-    if value is not None and value in accepted:
-        return value
-    kind = "whole number of days" if name == "window" else "whole number"
-    problems.append(Problem(name, f"must be a {kind} from {accepted[0]} to {accepted[-1]}"))
-    return default
-
-
-def _too_long(name: str, first: date, last: date, unit: str, most: int) -> Iterator[Problem]:
-    """Yield the problem of a report that would list too many periods."""
+def _parse(name: str, parameters: ReportParameters, most: int) -> dict[str, Any]:
+    """Return the placeholders of a report; raises `Invalid` if it would list too many periods."""
     from innkeeper.lake import reports  # noqa: PLC0415
 
+    parsed = placeholders(parameters, clock.now())
+    unit, advice = parsed["unit"], _FEWER
     if name == reports.COHORTS:
         unit, most, advice = "week", MOST_COHORTS, "choose a later from"
-    elif name in reports.OVER_TIME:
-        advice = _FEWER
-    else:
-        return
-    count = count_periods(first, last, unit)
+    elif name not in reports.OVER_TIME:
+        return parsed
+    count = count_periods(parsed["first"], parsed["last"], unit)
     if count > most:
-        yield Problem("from", f"would list {count} {unit}s, at most {most} are possible: {advice}")
-
-
-def count_periods(first: date, last: date, unit: str) -> int:
-    """Count the days, weeks, months or years that contain any day from `first` to `last`."""
-    if unit == "year":
-        return last.year - first.year + 1
-    if unit == "month":
-        return 12 * (last.year - first.year) + last.month - first.month + 1
-    if unit == "week":
-        return (last.toordinal() - 1) // 7 - (first.toordinal() - 1) // 7 + 1
-    return (last - first).days + 1
-
-
-def _read_day(params: Mapping[str, str], name: str, default: date, problems: list[Problem]) -> date:
-    text = params.get(name)
-    if not text:
-        return default
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = date.min
-    if not 1900 <= day.year <= 9000:
-        problems.append(Problem(name, "must be a day, YYYY-MM-DD"))
-        return default
-    return day
-
-
-def _midnight(day: date, local: ZoneInfo) -> str:
-    """Return the instant at which a day starts in a time zone."""
-    start = datetime(day.year, day.month, day.day, tzinfo=local)
-    return start.astimezone(UTC).isoformat()
+        reason = f"would list {count} {unit}s, at most {most} are possible: {advice}"
+        raise Invalid(Problem("from", reason))
+    return parsed

@@ -13,9 +13,13 @@ from innkeeper.errors import BadRequest, Invalid
 from innkeeper.resources.base import Record
 from innkeeper.resources.events import STANDARD
 from innkeeper.resources.naming import camel
+from innkeeper.resources.payloads import members_of
+from innkeeper.resources.segments import snake
 from innkeeper.resources.values import whole_in
+from innkeeper.rules import report_parameters
 from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked_row
+from innkeeper.rules.report_parameters import ReportParameters, read_parameters
 from innkeeper.rules.time_zones import suggested_time_zones
 from innkeeper.web.ui.downloads import file
 from innkeeper.web.ui.formatting import title_words
@@ -40,20 +44,19 @@ TITLES: Final = {
     "merges": "Identity",
 }
 PRESETS: Final = ((30, "30 days"), (90, "90 days"), (365, "12 months"), (545, "18 months"))
-UNITS: Final = tuple((unit, f"By {unit}") for unit in reports.UNITS)
+UNITS: Final = tuple((unit, f"By {unit}") for unit in report_parameters.UNITS)
 WINDOWS: Final = (
     *(("", "Any time"), ("1", "1 day"), ("3", "3 days"), ("7", "7 days")),
     *(("14", "14 days"), ("30", "30 days"), ("90", "90 days")),
 )
-BREAKDOWNS: Final = (("", "All guests together"), *((by, f"By {by}") for by in reports.BREAKDOWNS))
+BREAKDOWNS: Final = (
+    ("", "All guests together"),
+    *((by, f"By {by}") for by in report_parameters.BREAKDOWNS),
+)
 IN_CURRENCY: Final = ("revenue", "totals", "abandoned", "products", "rfm", "rfm_groups")
 """Reports that may be about one currency."""
 ONE_CURRENCY: Final = ("rfm", "rfm_groups")
-MOST_STEPS: Final = 10
 MOST_BARS: Final = 1000
-_PARAMETERS: Final = (
-    *("from", "to", "time_zone", "interval", "currency", "limit", "steps", "window", "by"),
-)
 
 
 async def show_first(visit: Visit) -> Response:
@@ -68,9 +71,10 @@ async def show(visit: Visit) -> Response:
     fault = None
     more: dict[str, Any] = {}
     try:
-        report = reports.describe(name, parameters, most_periods=MOST_BARS)
+        read = read_parameters(parameters)
+        report = reports.describe(name, read, most_periods=MOST_BARS)
         if visit.is_part:
-            rows = await reports.run(visit.work, name, parameters, most_periods=MOST_BARS)
+            rows = await reports.run(visit.work, name, read, most_periods=MOST_BARS)
             report = _veiled(visit, rows)
             chart = chart_of(name, report, parameters.get("interval") or "day")
             more = await _details(visit, name, parameters)
@@ -78,7 +82,7 @@ async def show(visit: Visit) -> Response:
             chart = {"kind": "waits"}
     except Invalid as invalid:
         fault = invalid
-        report, chart = reports.describe(name, {}), {"kind": "refused"}
+        report, chart = reports.describe(name, read_parameters({})), {"kind": "refused"}
     return visit.show(
         "report.html",
         400 if fault else 200,
@@ -103,15 +107,16 @@ async def _details(visit: Visit, name: str, parameters: dict[str, str]) -> dict[
         types = {*STANDARD, *await event_names.list_stored(visit.work)}
         steps = [each.strip().upper() for each in parameters["steps"].split(",") if each.strip()]
         return {
-            "steps": steps or list(reports.STEPS),
+            "steps": steps or list(report_parameters.STEPS),
             "event_types": sorted(types),
             "windows": WINDOWS,
             "breakdowns": BREAKDOWNS,
-            "most_steps": MOST_STEPS,
+            "most_steps": report_parameters.MOST_STEPS,
         }
     if name not in IN_CURRENCY:
         return {}
-    totals = await reports.run(visit.work, "totals", {**parameters, "currency": ""})
+    of_all = read_parameters({**parameters, "currency": ""})
+    totals = await reports.run(visit.work, "totals", of_all)
     rows = [dict(zip(totals["columns"], row, strict=True)) for row in totals["rows"]]
     chosen = parameters["currency"].upper() or ("EUR" if name in ONE_CURRENCY else "")
     return {
@@ -125,7 +130,7 @@ async def _details(visit: Visit, name: str, parameters: dict[str, str]) -> dict[
 async def create_segment(visit: Visit) -> Response:
     """Create the segment of the guests in a row of a report, count it, and open it."""
     name = visit.request.path_params["report"]
-    report = await reports.run(visit.work, name, _parameters(visit, name))
+    report = await _run(visit, name)
     position = whole_in(visit.form_text("row"))
     if position is None or position >= len(report["segments"]):
         raise BadRequest("There is no such row any more.")
@@ -149,7 +154,7 @@ async def create_segment(visit: Visit) -> Response:
 async def csv(visit: Visit) -> Response:
     """Return the rows of a report as a CSV file."""
     name = visit.request.path_params["report"]
-    report = _veiled(visit, await reports.run(visit.work, name, _parameters(visit, name)))
+    report = _veiled(visit, await _run(visit, name))
     days = f"{report['first_day']}-{report['last_day']}"
     return file(f"{name}-{days}.csv", await asyncio.to_thread(as_csv, report), "text/csv")
 
@@ -165,8 +170,14 @@ def _ordered() -> list[str]:
     return sorted(names, key=lambda name: [*TITLES, name].index(name))
 
 
+async def _run(visit: Visit, name: str) -> Record:
+    return await reports.run(visit.work, name, read_parameters(_parameters(visit, name)))
+
+
 def _parameters(visit: Visit, name: str) -> dict[str, str]:
-    parameters = {key: visit.query_text(camel(key)).strip() for key in _PARAMETERS}
+    """Return the parameters in the page's address, by name, as text."""
+    names = [member.wire_name for member in members_of(ReportParameters)]
+    parameters = {snake(each): visit.query_text(each).strip() for each in names}
     parameters["time_zone"] = parameters["time_zone"] or visit.person.time_zone
     if steps := [each for each in visit.request.query_params.getlist("step") if each]:
         parameters["steps"] = ",".join(steps)

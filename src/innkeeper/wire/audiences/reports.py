@@ -13,9 +13,9 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import SegmentDefinition
 from innkeeper.resources.kinds import ListOf
 from innkeeper.resources.payload_kinds import Described, MapOf, one_of
-from innkeeper.resources.payloads import Absent, JsonOf, Payload, SchemaPart
-from innkeeper.resources.segments import snake
+from innkeeper.resources.payloads import JsonOf, Payload
 from innkeeper.rules.masking import masked_row
+from innkeeper.rules.report_parameters import ReportParameters
 from innkeeper.rules.spreadsheets import guarded
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
@@ -37,28 +37,9 @@ async def list_reports(_: Work, __: EndpointRequest) -> Record:
     return {"items": [{"name": name, "title": title} for name, title in reports.list_reports()]}
 
 
-class FetchReportParameters(Payload, kw_only=True):
+class FetchReportParameters(ReportParameters, kw_only=True):
     """The period and options of a report."""
 
-    first_day: Annotated[str | Absent, "First day; by default 90 days before `to`."] = (
-        msgspec.field(name="from")
-    )
-    last_day: Annotated[str | Absent, "Last day; by default today."] = msgspec.field(name="to")
-    time_zone: Annotated[str | Absent, "Name of a time zone, e.g. Europe/Dublin; by default UTC."]
-    interval: Annotated[str | Absent, "day, week, month or year."]
-    currency: Annotated[str | Absent, "Only this currency; RFM needs one and takes EUR by default."]
-    limit: Annotated[
-        str | Absent, "Maximum number of rows of a ranking.", SchemaPart({"type": "integer"})
-    ]
-    steps: Annotated[str | Absent, "Event types of a funnel, separated by commas."]
-    window: Annotated[
-        str | Absent,
-        "Most days between two steps of a funnel; by default any.",
-        SchemaPart({"type": "integer"}),
-    ]
-    by: Annotated[
-        str | Absent, "Field of guests that splits a funnel: country, city, language, gender, type."
-    ]
     format: Annotated[str, one_of("json", "csv"), "json or csv."] = "json"
 
 
@@ -97,8 +78,7 @@ class ReportResponse(Payload):
 )
 async def fetch_report(work: Work, request: EndpointRequest) -> Record | EndpointResponse:
     """Run a report and return its rows."""
-    params = {snake(name): text for name, text in request.query.items()}
-    report = await reports.run(work, request.path["report"], params)
+    report = await reports.run(work, request.path["report"], request.parameters)
     if not request.personal:
         report["rows"] = [masked_row(row) for row in report["rows"]]
     if request.parameters.format == "csv":
