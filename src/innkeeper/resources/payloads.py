@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 
 from innkeeper.errors import Problem, missing
-from innkeeper.resources.base import Changes, Resource
+from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.kinds import (
     Day,
     Flag,
@@ -202,6 +202,18 @@ def read_members(
     own: type[Payload] = get_origin(payload) or payload
     problems += (problem.moved("", at) for problem in own.check(values))
     return values
+
+
+def read_valid(payload: type[Payload], body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of a stored body, by attribute; absent and refused ones are None."""
+    values = present(read_members(payload, body, []))
+    return {member.name: values.get(member.name) for member in members_of(payload)}
+
+
+def document_of(payload: type[Payload], **values: Any) -> Record:
+    """Return the JSON of these members, by attribute; those that are None are left out."""
+    names = {member.name: member.wire_name for member in members_of(payload)}
+    return {names[name]: value for name, value in values.items() if value is not None}
 
 
 def present(values: Mapping[str, Any]) -> Changes:

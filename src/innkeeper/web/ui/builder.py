@@ -6,7 +6,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from innkeeper.errors import Invalid, Problem
-from innkeeper.resources.segments import CORE, TIMESTAMP, TRAIT, entity_of, snake
+from innkeeper.resources.base import Record
+from innkeeper.resources.definitions import (
+    EXCLUDE,
+    INCLUDE,
+    SegmentAmount,
+    SegmentDefinition,
+    SegmentGroup,
+    SegmentRule,
+    SegmentStep,
+    SegmentTotal,
+)
+from innkeeper.resources.payloads import document_of, read_valid
+from innkeeper.resources.segments import CORE, STRING, TIMESTAMP, TRAIT, entity_of, snake
 from innkeeper.resources.values import ValueRefused, instant
 from innkeeper.rules import segment_reading
 from innkeeper.web.ui.draft import SEQUENCE, Draft, GroupRow, RuleRow, StepRow
@@ -19,11 +31,9 @@ _PROBLEM_POSITION: Final = re.compile(
 def definition_of(draft: Draft) -> dict[str, Any]:
     """Convert the form to a definition; rules without a field are left out."""
     if draft.sql is not None:
-        return {"sql": draft.sql}
-    groups = [
-        _sequence(group) if group.entity == SEQUENCE else _group(group) for group in draft.groups
-    ]
-    return {"operator": draft.operator, "filterGroups": groups}
+        return document_of(SegmentDefinition, sql=draft.sql)
+    groups = [_group(group) for group in draft.groups]
+    return document_of(SegmentDefinition, operator=draft.operator, filter_groups=groups)
 
 
 def definition_to_save(
@@ -120,46 +130,58 @@ def _sentence(problem: Problem) -> str:
     return f"{subject.get(member, member.capitalize() or 'This')} {problem.reason.rstrip('.')}."
 
 
-def _group(group: GroupRow) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "entity": group.entity,
-        "filterGroupType": "EXCLUDE" if group.exclude else "INCLUDE",
-        "ruleOperator": group.operator,
-        "rules": [rule_of(row) for row in group.rules if row.field],
-        **type_member(group.type),
-    }
+def _group(group: GroupRow) -> Record:
+    inclusion = EXCLUDE if group.exclude else INCLUDE
+    if group.entity == SEQUENCE:
+        last = len(group.steps) - 1
+        steps = [_step(row, index, last) for index, row in enumerate(group.steps)]
+        return document_of(SegmentGroup, filter_group_type=inclusion, sequence=steps)
+    count = total = None
     if group.count_comparator and group.entity != "guest":
-        count = parse_number(group.count)
-        result["count"] = {"comparator": group.count_comparator, "values": [count]}
+        values = [parse_number(group.count)]
+        count = document_of(SegmentAmount, comparator=group.count_comparator, values=values)
     if group.total is not None:
-        result["sum"] = {"field": group.total, "comparator": group.total_comparator}
-        if group.is_money:
-            result["sum"]["currency"] = group.currency or None
-        result["sum"]["values"] = [parse_number(group.total_value)]
-    return result
+        total = document_of(
+            SegmentTotal,
+            field=group.total,
+            comparator=group.total_comparator,
+            currency=(group.currency or None) if group.is_money else None,
+            values=[parse_number(group.total_value)],
+        )
+    return document_of(
+        SegmentGroup,
+        entity=group.entity,
+        filter_group_type=inclusion,
+        rule_operator=group.operator,
+        rules=rules_of(group.rules),
+        type=types_of(group.type),
+        count=count,
+        sum=total,
+    )
 
 
-def type_member(text: str) -> dict[str, Any]:
-    """Return the member `type` for comma-separated types of the form; no member for all types."""
+def types_of(text: str) -> Any:
+    """Return the types of a definition for comma-separated types of the form; None for all."""
     words = text.split(",")
-    return {"type": words if len(words) > 1 else text} if text else {}
+    return words if len(words) > 1 else text or None
 
 
-def _sequence(group: GroupRow) -> dict[str, Any]:
-    steps = [_step(row, index, len(group.steps) - 1) for index, row in enumerate(group.steps)]
-    return {"filterGroupType": "EXCLUDE" if group.exclude else "INCLUDE", "sequence": steps}
+def _step(row: StepRow, index: int, last: int) -> Record:
+    rules = rules_of(row.rules) or None
+    return document_of(
+        SegmentStep,
+        entity=row.entity,
+        type=types_of(row.type),
+        rule_operator=row.operator if rules else None,
+        rules=rules,
+        within_days=parse_number(row.days) if row.days and index else None,
+        absent=True if row.absent and index == last else None,
+    )
 
 
-def _step(row: StepRow, index: int, last: int) -> dict[str, Any]:
-    step: dict[str, Any] = {"entity": row.entity, **type_member(row.type)}
-    rules = [rule_of(each) for each in row.rules if each.field]
-    if rules:
-        step |= {"ruleOperator": row.operator, "rules": rules}
-    if row.days and index:
-        step["withinDays"] = parse_number(row.days)
-    if row.absent and index == last:
-        step["absent"] = True
-    return step
+def rules_of(rows: Iterable[RuleRow]) -> list[Record]:
+    """Convert the rows of the form that have a field to rules."""
+    return [rule_of(row) for row in rows if row.field]
 
 
 def rule_of(row: RuleRow) -> dict[str, Any]:
@@ -173,79 +195,78 @@ def rule_of(row: RuleRow) -> dict[str, Any]:
         values = [row.first, row.second]
     if row.type == "number" and not row.has_unit:
         values = [parse_number(value) for value in values]
-    result = {"location": row.location, "field": row.name, "comparator": row.comparator}
-    return result | {"values": values, "comparatorDataType": row.type}
+    return document_of(
+        SegmentRule,
+        location=row.location,
+        field=row.name,
+        comparator=row.comparator,
+        values=values,
+        comparator_data_type=row.type,
+    )
 
 
 def draft_of(name: str, definition: Mapping[str, Any], traits: Mapping[str, str]) -> Draft:
     """Convert a definition to the form; `traits`: name of each computed trait -> type."""
-    if definition.get("sql") is not None:
-        return Draft(name, sql=str(definition["sql"]))
-    draft = Draft(name, str(definition.get("operator", "AND")).upper())
-    for group in definition.get("filterGroups", ()):
-        count = group.get("count") or {}
-        row = GroupRow(
-            _entity(group),
-            str(group.get("filterGroupType", "")).upper() == "EXCLUDE",
-            type_of(group),
-            str(group.get("ruleOperator", "AND")).upper(),
-            str(count.get("comparator", "")).lower(),
-            str((count.get("values") or [count.get("value", "")])[0]),
-        )
-        row.rules = [rule_row(row.entity, each, traits) for each in group.get("rules") or ()]
-        _set_total(row, group.get("sum") or {})
-        if group.get("sequence"):
-            row.entity = SEQUENCE
-            row.steps = [_step_row(step, traits) for step in group["sequence"]]
-        draft.groups.append(row)
-    return draft
+    stored = read_valid(SegmentDefinition, definition)
+    if stored["sql"] is not None:
+        return Draft(name, sql=stored["sql"])
+    groups = [_group_row(each, traits) for each in stored["filter_groups"] or ()]
+    return Draft(name, stored["operator"], groups)
 
 
-def _entity(part: Mapping[str, Any]) -> str:
-    entity = entity_of(part.get("entity"))
-    return entity.name if entity else "guest"
+def _group_row(group: Mapping[str, Any], traits: Mapping[str, str]) -> GroupRow:
+    stored = read_valid(SegmentGroup, group)
+    row = GroupRow(exclude=stored["filter_group_type"] == EXCLUDE)
+    if stored["sequence"]:
+        row.entity = SEQUENCE
+        row.steps = [_step_row(step, traits) for step in stored["sequence"]]
+        return row
+    row.entity, row.type, row.operator, row.rules = rows_of(stored, traits)
+    if stored["count"]:
+        row.count_comparator, row.count = _amount(read_valid(SegmentAmount, stored["count"]))
+    if stored["sum"]:
+        total = read_valid(SegmentTotal, stored["sum"])
+        row.total, row.currency = snake(total["field"] or ""), total["currency"] or ""
+        row.total_comparator, row.total_value = _amount(total)
+    return row
 
 
-def type_of(part: Mapping[str, Any]) -> str:
-    """Return the types of a group, step or trait as the form holds them, separated by commas."""
-    kind = part.get("type") or ""
-    return kind if isinstance(kind, str) else ",".join(kind)
+def _amount(stored: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the comparator of a test of a number, and its first number."""
+    numbers = stored["values"] or [stored["value"]]
+    number = "" if numbers[0] is None else str(parse_number(str(numbers[0])))
+    return stored["comparator"] or "", number
 
 
-def _set_total(row: GroupRow, total: Mapping[str, Any]) -> None:
-    if total:
-        row.total = snake(str(total.get("field", "")))
-        row.currency = str(total.get("currency") or "")
-        row.total_comparator = str(total.get("comparator", "")).lower()
-        row.total_value = str((total.get("values") or [total.get("value", "")])[0])
+def rows_of(
+    stored: Mapping[str, Any], traits: Mapping[str, str]
+) -> tuple[str, str, str, list[RuleRow]]:
+    """Return entity, comma-separated types, operator and rules of a group, step or trait."""
+    entity = stored["entity"].name if stored["entity"] else "guest"
+    rules = [rule_row(entity, each, traits) for each in stored["rules"] or ()]
+    return entity, ",".join(stored["type"] or ()), stored["rule_operator"], rules
 
 
 def _step_row(step: Mapping[str, Any], traits: Mapping[str, str]) -> StepRow:
-    entity, days = _entity(step), step.get("withinDays")
-    return StepRow(
-        f"{entity}:{type_of(step)}",
-        "" if days is None else str(days),
-        step.get("absent") is True,
-        str(step.get("ruleOperator", "AND")).upper(),
-        [rule_row(entity, each, traits) for each in step.get("rules") or ()],
-    )
+    stored = read_valid(SegmentStep, step)
+    entity, types, operator, rules = rows_of(stored, traits)
+    days = "" if stored["within_days"] is None else str(stored["within_days"])
+    return StepRow(f"{entity}:{types}", days, stored["absent"] is True, operator, rules)
 
 
 def rule_row(entity: str, rule: Mapping[str, Any], traits: Mapping[str, str]) -> RuleRow:
     """Convert a rule about an entity to a row of the form; `traits` as for `draft_of`."""
-    location, name = str(rule.get("location") or CORE), str(rule["field"])
-    kind = str(rule.get("comparatorDataType") or "string")
+    stored = read_valid(SegmentRule, rule)
+    location, name = stored["location"] or CORE, stored["field"] or ""
+    kind = stored["comparator_data_type"] or STRING
     if location == CORE:
         name = snake(name)
         declared = entity_of(entity)
         kind = declared.fields[name].type if declared and name in declared.fields else kind
     elif location == TRAIT:
         kind = traits.get(name, kind)
-    row = RuleRow(f"{location}:{name}:{kind}", str(rule["comparator"]).strip().lower())
-    member = rule.get("values")
-    values = [
-        _input_value(row, each) for each in (member if isinstance(member, list) else [member])
-    ]
+    row = RuleRow(f"{location}:{name}:{kind}", stored["comparator"] or "")
+    values = [_input_value(row, each) for each in stored["values"] or ()]
     if row.has_many:
         row.first = ", ".join(values)
     elif row.inputs:

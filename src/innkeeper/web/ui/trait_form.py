@@ -7,8 +7,10 @@ from typing import Any, Final
 from unicodedata import combining, normalize
 
 from innkeeper.errors import Invalid
+from innkeeper.resources.definitions import TraitDefinition
 from innkeeper.resources.naming import camel
-from innkeeper.resources.segments import ENTITIES, NUMBER, TIMESTAMP, entity_of, snake
+from innkeeper.resources.payloads import document_of, read_valid
+from innkeeper.resources.segments import ENTITIES, NUMBER, TIMESTAMP, snake
 from innkeeper.resources.values import whole_in
 from innkeeper.rules import traits as rules
 from innkeeper.rules.segments import MONEY
@@ -130,32 +132,27 @@ def read_form(form: Mapping[str, Any]) -> TraitDraft:
 
 def definition_of(draft: TraitDraft) -> dict[str, Any]:
     """Convert the form to a definition; rules without a field are left out."""
-    result: dict[str, Any] = {"entity": draft.entity, **builder.type_member(draft.type)}
-    trait_rules = [builder.rule_of(row) for row in draft.rules if row.field]
-    if trait_rules:
-        result |= {"ruleOperator": draft.operator, "rules": trait_rules}
-    result["function"] = draft.function
-    if draft.function != COUNT:
-        result["field"] = camel(draft.field)
-    if draft.is_money:
-        result["currency"] = draft.currency
-    return result
+    trait_rules = builder.rules_of(draft.rules) or None
+    return document_of(
+        TraitDefinition,
+        entity=draft.entity,
+        type=builder.types_of(draft.type),
+        rule_operator=draft.operator if trait_rules else None,
+        rules=trait_rules,
+        function=draft.function,
+        field=None if draft.function == COUNT else camel(draft.field),
+        currency=draft.currency if draft.is_money else None,
+    )
 
 
 def draft_of(name: str, definition: Mapping[str, Any]) -> TraitDraft:
     """Convert a stored definition to the form."""
-    entity = entity_of(definition["entity"])
-    assert entity is not None  # noqa: S101 - it was validated before it was stored
-    return TraitDraft(
-        name,
-        entity.name,
-        builder.type_of(definition),
-        str(definition["function"]),
-        "" if definition["function"] == COUNT else snake(str(definition.get("field", ""))),
-        str(definition.get("currency") or ""),
-        str(definition.get("ruleOperator", "AND")).upper(),
-        [builder.rule_row(entity.name, each, {}) for each in definition.get("rules") or ()],
-    )
+    stored = read_valid(TraitDefinition, definition)
+    entity, types, operator, trait_rules = builder.rows_of(stored, {})
+    function = stored["function"]
+    field = "" if function == COUNT else snake(stored["field"] or "")
+    currency = stored["currency"] or ""
+    return TraitDraft(name, entity, types, function, field, currency, operator, trait_rules)
 
 
 def definition_to_save(changed: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
