@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 from waiting import PATIENCE_SECONDS, wait_until
 
 from innkeeper.store.pooled_connection import PooledConnection
+from innkeeper.store.statements import PREPARED_MAX
 
 pytestmark = pytest.mark.anyio
 
@@ -30,8 +31,7 @@ async def opened(anyio_backend: str, server: str) -> AsyncIterator[PooledConnect
 
 
 async def _one(connection: PooledConnection) -> int:
-    row = await (await connection.reused_cursor.execute("SELECT 1 AS one")).fetchone()
-    assert row is not None
+    (row,) = connection.statements.rows(await connection.statements.run("SELECT 1 AS one", {}))
     return int(row["one"])
 
 
@@ -70,7 +70,7 @@ async def test_its_socket_is_registered_once(
 async def test_a_statement_that_fails_leaves_it_usable(opened: PooledConnection) -> None:
     for _ in range(3):
         with pytest.raises(psycopg.errors.DivisionByZero):
-            await opened.reused_cursor.execute("SELECT 1 / 0")
+            await opened.statements.run("SELECT 1 / 0", {})
         assert await _one(opened) == 1
 
 
@@ -125,9 +125,8 @@ async def test_statements_larger_than_the_buffers_of_the_socket_pass(
     opened: PooledConnection,
 ) -> None:
     text = "é" * (8 << 20)
-    cursor = await opened.reused_cursor.execute("SELECT %s::text AS text", [text])
-    row = await cursor.fetchone()
-    assert row is not None
+    result = await opened.statements.run("SELECT %(text)s::text AS text", {"text": text})
+    (row,) = opened.statements.rows(result)
     assert row["text"] == text
     assert await _one(opened) == 1
 
@@ -206,3 +205,56 @@ def test_a_statement_fails_whose_server_was_killed(server: str, tmp_path: Path, 
         await connection.close()
 
     run(ask())
+
+
+async def test_a_statement_is_prepared_when_it_runs_again(opened: PooledConnection) -> None:
+    text = "SELECT %(a)s::int + %(b)s::int AS sum, %(a)s::int AS a, '%%' AS percent"
+    for a in (1, 2, 3):
+        rows = opened.statements.rows(await opened.statements.run(text, {"a": a, "b": 10}))
+        assert rows == [{"sum": a + 10, "a": a, "percent": "%"}]
+    prepared = await opened.execute(
+        "SELECT statement, generic_plans + custom_plans AS runs FROM pg_prepared_statements"
+    )
+    assert await prepared.fetchall() == [
+        {"statement": "SELECT $1::int + $2::int AS sum, $1::int AS a, '%' AS percent", "runs": 2}
+    ]
+
+
+async def test_prepared_statements_that_are_not_used_are_dropped(opened: PooledConnection) -> None:
+    texts = [f"SELECT {number} AS number" for number in range(PREPARED_MAX + 3)]
+    for text in texts:
+        await opened.statements.run(text, {})
+        await opened.statements.run(text, {})
+        # The first one is in use all the time.
+        assert opened.statements.rows(await opened.statements.run(texts[0], {})) == [{"number": 0}]
+    prepared = await opened.execute("SELECT statement FROM pg_prepared_statements")
+    held = {row["statement"] for row in await prepared.fetchall()}
+    assert held == {texts[0], *texts[4:]}
+
+
+async def test_a_statement_whose_columns_change_is_prepared_anew(
+    opened: PooledConnection,
+) -> None:
+    await opened.execute("CREATE TEMPORARY TABLE wide (a int)")
+    for _ in range(3):
+        await opened.statements.run("SELECT * FROM wide", {})
+    await opened.execute("ALTER TABLE wide ADD b int")
+    with pytest.raises(psycopg.errors.FeatureNotSupported):
+        await opened.statements.run("SELECT * FROM wide", {})
+    for _ in range(3):
+        result = await opened.statements.run("SELECT * FROM wide", {})
+        assert result.nfields == 2
+
+
+async def test_statements_survive_a_transaction_that_is_undone(opened: PooledConnection) -> None:
+    text = "SELECT 1 / %(by)s::int AS one"
+    for by in (1, 1, 0, 1):
+        await opened.statements.command(b"BEGIN")
+        if by:
+            await opened.statements.run(text, {"by": by})
+        else:
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                await opened.statements.run(text, {"by": by})
+        await opened.statements.command(b"ROLLBACK")
+    prepared = await opened.execute("SELECT statement FROM pg_prepared_statements")
+    assert len(await prepared.fetchall()) == 1

@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from counting import note_statements
 from natural_batches import skip_if_forced
 from profiles import LONG
-from psycopg import AsyncCursor
 from psycopg.types.json import Jsonb
 from waiting import wait_until
 
@@ -248,23 +248,6 @@ async def test_crossing_merges_and_arrivals_leave_sound_groups(crowd: Database) 
             assert len(guest["identifiers"]) == 1
 
 
-class Counted:
-    """Counts the statements that a `Work` runs from now on."""
-
-    def __init__(self, work: Work) -> None:
-        counted = self
-        self.statements = 0
-
-        class Counting(AsyncCursor[Any]):
-            async def execute(self, *given: Any, **more: Any) -> Any:
-                counted.statements += 1
-                return await super().execute(*given, **more)
-
-        work.connection.cursor_factory = Counting
-        # Made anew when it is used next.
-        vars(work.connection).pop("reused_cursor", None)
-
-
 async def test_people_on_orders_take_one_statement_in_the_frequent_cases(work: Work) -> None:
     """A new person, and a known one without new data; see `attach_person` in identity.sql."""
     skip_if_forced()
@@ -272,12 +255,12 @@ async def test_people_on_orders_take_one_statement_in_the_frequent_cases(work: W
     await CONTACTS.create(
         work, {**ANN, "identifiers": [{"provider": "email", "id": "b@x"}]}, order=order
     )
-    counted = Counted(work)
+    counted = note_statements(work)
 
     async def statements(people: Any, person: dict[str, Any]) -> int:
-        before = counted.statements
+        before = len(counted)
         await people.create(work, person, order=order)
-        return counted.statements - before
+        return len(counted) - before
 
     assert await statements(CONTACTS, ANN) == 1
     assert await statements(CONTACTS, ANN) == 1
@@ -286,15 +269,15 @@ async def test_people_on_orders_take_one_statement_in_the_frequent_cases(work: W
     assert await statements(CONTACTS, {**ANN, "city": "Cork"}) == 8
     assert await statements(CONTACTS, {**ANN, "city": "Galway"}) == 1
     browser = await visitor(work)
-    before = counted.statements
+    before = len(counted)
     # BEGIN, look up, the current guest, lock and write, reason, COMMIT.
     await identify(work, browser, {"provider": "email", "id": "c@x"})
-    assert counted.statements - before == 7
+    assert len(counted) - before == 7
     browser = await visitor(work)
-    before = counted.statements
+    before = len(counted)
     # And four that merge the anonymous visitor, less the write of nothing new.
     await identify(work, browser, {"provider": "email", "id": "c@x"})
-    assert counted.statements - before == 10
+    assert len(counted) - before == 10
 
 
 async def test_undoing_a_merge_takes_as_many_statements_whatever_the_orders(work: Work) -> None:
@@ -302,9 +285,9 @@ async def test_undoing_a_merge_takes_as_many_statements_whatever_the_orders(work
     counts = []
     for many in (10, 300):
         survivor, absorbed, merge = await merged_with_orders(work, many)
-        counted = Counted(work)
+        counted = note_statements(work)
         await merges.undo(work, merge)
-        counts.append(counted.statements)
+        counts.append(len(counted))
         assert "identifiers" not in await guests.fetch(work, survivor)
         assert len((await guests.fetch(work, absorbed))["identifiers"]) == 1 + many // 10
         await guests.delete(work, absorbed)
@@ -418,10 +401,10 @@ async def test_a_job_waits_for_writers_that_began_before_the_change(
         async with slow.transaction():
             late = await visitor(slow, last_name="Lee", city="Cork")
             await rule_settings.replace_rules(work, rules)
-            counted = Counted(work)
+            counted = note_statements(work)
             job = asyncio.create_task(rule_changes.run_jobs(work))
             # Often enough for whatever it waits for: claim, look, settle, and look again.
-            await wait_until("the job to look several times", lambda: counted.statements >= 8)
+            await wait_until("the job to look several times", lambda: len(counted) >= 8)
             assert not job.done()
         assert await job
         assert await attach(work, {"last_name": "lee", "city": "CORK"}) == late

@@ -1,10 +1,9 @@
 """F21: the version of a record costs no statement of its own, and is that of the row."""
 
-from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
+from counting import note_statements
 
 from innkeeper.actions.records import guests, orders
 from innkeeper.clock import now
@@ -16,22 +15,12 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def statements(work: Work) -> list[Any]:
+def statements(work: Work) -> list[str]:
     """The statements that go to the database from now on."""
-    sent: list[Any] = []
-
-    class Noting(psycopg.AsyncCursor[Any]):
-        async def execute(self, *given: Any, **more: Any) -> Any:
-            sent.append(given[0])
-            return await super().execute(*given, **more)
-
-    work.connection.cursor_factory = Noting
-    # Made anew when it is used next.
-    vars(work.connection).pop("reused_cursor", None)
-    return sent
+    return note_statements(work)
 
 
-async def test_f21_reading_and_making_is_one_statement(work: Work, statements: list[Any]) -> None:
+async def test_f21_reading_and_making_is_one_statement(work: Work, statements: list[str]) -> None:
     placed = {"reference_id": "R-1", "ordered_at": now(), "price": 1}
     await guests.create(work, {"guest_type": "visitor"})
     await orders.create(work, placed)
@@ -49,7 +38,7 @@ async def test_f21_reading_and_making_is_one_statement(work: Work, statements: l
 
 
 async def test_f21_a_write_is_as_many_statements_with_a_version_as_without(
-    work: Work, statements: list[Any]
+    work: Work, statements: list[str]
 ) -> None:
     ref: UUID = (await guests.create(work, {"guest_type": "visitor"}))["ref"]
     await guests.patch(work, ref, {"city": "Cork"})

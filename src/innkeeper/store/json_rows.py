@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 from psycopg.pq.abc import PGresult
 
-from innkeeper.store.pooled_connection import instant_text
+from innkeeper.store.instant_text import instant_text
 
 Values = list[Any]
 

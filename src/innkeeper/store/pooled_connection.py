@@ -7,37 +7,19 @@ from functools import cached_property
 from typing import Final, TypeVar
 
 import psycopg
-from psycopg.abc import Buffer, PQGen
-from psycopg.adapt import Loader
+from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow
-from psycopg.types.string import TextLoader
 from psycopg.waiting import Ready, Wait
+
+from innkeeper.store.statements import Statements
 
 Result = TypeVar("Result")
 
 _CANCEL_SECONDS: Final = 5.0
 _ENDED: Final = select.POLLERR | select.POLLHUP | select.POLLNVAL
-_MICROSECONDS: Final = len("2024-01-01 16:17:16.123456+00")
 
 log = logging.getLogger(__name__)
-
-
-class InstantText(Loader):
-    """Loads instants in UTC as text, `2024-01-01T16:17:16.000Z` (C-8), without creating a
-    `datetime`."""
-
-    def load(self, data: Buffer) -> str:
-        return instant_text(str(data, "ascii"))
-
-
-def instant_text(text: str) -> str:
-    """Return an instant that the database sent as the API shows it."""
-    if len(text) == _MICROSECONDS:
-        return f"{text[:10]}T{text[11:23]}Z"
-    # The database leaves out zeros at the end of the fraction.
-    fraction = text[20:-3] if text[19] == "." else ""
-    return f"{text[:10]}T{text[11:19]}.{fraction[:3]:0<3}Z"
 
 
 class PooledConnection(psycopg.AsyncConnection[DictRow]):
@@ -53,18 +35,9 @@ class PooledConnection(psycopg.AsyncConnection[DictRow]):
     """Set while a statement waits for its result."""
 
     @cached_property
-    def reused_cursor(self) -> psycopg.AsyncCursor[DictRow]:
-        """A cursor for any statement whose result is read before the next one runs. A new cursor
-        costs as much as the rest of a short statement."""
-        return self.cursor()
-
-    @cached_property
-    def text_cursor(self) -> psycopg.AsyncCursor[DictRow]:
-        """The same, with refs as text and instants as the API formats them."""
-        cursor = self.cursor()
-        cursor.adapters.register_loader("uuid", TextLoader)
-        cursor.adapters.register_loader("timestamptz", InstantText)
-        return cursor
+    def statements(self) -> Statements:
+        """The statements of this connection."""
+        return Statements(self)
 
     def is_sound(self) -> bool:
         """Whether an idle connection can be used, without a request to the server.

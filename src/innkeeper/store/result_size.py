@@ -2,8 +2,7 @@
 
 from typing import Final
 
-import psycopg
-from psycopg.rows import DictRow
+from psycopg.pq.abc import PGresult
 
 _JSON_TYPES: Final = frozenset({114, 3802})
 """OIDs of json and jsonb."""
@@ -13,10 +12,9 @@ class LargeResult(Exception):
     """The JSON of a result is too large for the event loop; another process has to answer."""
 
 
-def check_json_size(cursor: psycopg.AsyncCursor[DictRow], most: int | None) -> None:
+def check_json_size(result: PGresult, most: int | None) -> None:
     """Raise `LargeResult` for more than `most` bytes of JSON; None sets no limit."""
-    result = cursor.pgresult
-    if most is None or result is None:
+    if most is None:
         return
     columns = [at for at in range(result.nfields) if result.ftype(at) in _JSON_TYPES]
     size = 0

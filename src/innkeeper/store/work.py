@@ -15,6 +15,7 @@ from functools import partial
 from typing import IO, Any, Final, Protocol, TypeVar
 
 import psycopg
+from psycopg.pq.abc import PGresult
 from psycopg.types.json import Jsonb
 
 from innkeeper import clock
@@ -207,15 +208,8 @@ class Work:
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
     ) -> Row | None:
         """Return the first row of a query, or None."""
-        try:
-            connection = self._connection or await self._connect()
-            cursor = await connection.reused_cursor.execute(
-                self._queries.text(query, **parts), params
-            )
-            check_json_size(cursor, self.json_bytes_max)
-            return await cursor.fetchone()
-        except (psycopg.Error, UnicodeEncodeError) as error:
-            raise translated(error) from error
+        rows = await self._rows(self._queries.text(query, **parts), params, most=1)
+        return rows[0] if rows else None
 
     async def all(
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
@@ -227,36 +221,35 @@ class Work:
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
     ) -> list[Row]:
         """As `all`, with refs as text, and instants as the API formats them."""
-        return await self.fetch_all(self._queries.text(query, **parts), params, as_text=True)
+        return await self._rows(self._queries.text(query, **parts), params, as_text=True)
 
     async def all_as_json(
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
     ) -> list[Row]:
         """As `all`, with values that stay JSON text (`json_rows`)."""
-        result = await self._execute(self._queries.text(query, **parts), params)
-        return json_rows(result.pgresult) if result.pgresult else []
+        return json_rows(await self._execute(self._queries.text(query, **parts), params))
 
-    async def fetch_all(
-        self, text: str, params: Mapping[str, Any], as_text: bool = False
+    async def fetch_all(self, text: str, params: Mapping[str, Any]) -> list[Row]:
+        """Every row of a statement."""
+        return await self._rows(text, params)
+
+    async def _rows(
+        self, text: str, params: Mapping[str, Any], *, as_text: bool = False, most: int = -1
     ) -> list[Row]:
-        """Every row of a statement; `as_text` as `all_as_text` returns them."""
-        cursor = await self._execute(text, params, as_text)
+        result = await self._execute(text, params)
         try:
-            return await cursor.fetchall()
-        except (psycopg.Error, UnicodeEncodeError) as error:
+            return self.connection.statements.rows(result, as_text=as_text, most=most)
+        except psycopg.Error as error:
             raise translated(error) from error
 
-    async def _execute(
-        self, text: str, params: Mapping[str, Any], as_text: bool = False
-    ) -> psycopg.AsyncCursor[Row]:
+    async def _execute(self, text: str, params: Mapping[str, Any]) -> PGresult:
         try:
             connection = self._connection or await self._connect()
-            reused = connection.text_cursor if as_text else connection.reused_cursor
-            cursor = await reused.execute(text, params)
-            check_json_size(cursor, self.json_bytes_max)
-            return cursor
+            result = await connection.statements.run(text, params)
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
+        check_json_size(result, self.json_bytes_max)
+        return result
 
     async def one_batched(
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
@@ -335,14 +328,8 @@ class Work:
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
     ) -> int:
         """Run a statement; how many rows it wrote."""
-        try:
-            connection = self._connection or await self._connect()
-            cursor = await connection.reused_cursor.execute(
-                self._queries.text(query, **parts), params
-            )
-            return cursor.rowcount
-        except (psycopg.Error, UnicodeEncodeError) as error:
-            raise translated(error) from error
+        result = await self._execute(self._queries.text(query, **parts), params)
+        return result.command_tuples or 0
 
     async def copy_in(self, query: str, rows: Iterable[Sequence[Any]]) -> int:
         """Send rows through the `COPY … FROM STDIN (FORMAT binary)` called `query`; how many
@@ -405,14 +392,14 @@ class Work:
                 self._spoilt = True
                 raise
             return
-        await self._command("BEGIN")
+        await self._command(b"BEGIN")
         self._open, self._spoilt = True, False
         try:
             yield
             await self._commit()
         except BaseException:
             if not self.connection.closed:
-                await self._command("ROLLBACK")
+                await self._command(b"ROLLBACK")
             raise
         finally:
             self._open = False
@@ -421,13 +408,13 @@ class Work:
         if self._spoilt:
             raise RuntimeError("an error was swallowed inside this transaction")
         # PostgreSQL answers a COMMIT of a failed transaction with ROLLBACK, not with an error.
-        if await self._command("COMMIT") != "COMMIT":
+        if await self._command(b"COMMIT") != b"COMMIT":
             raise RuntimeError("a database error was swallowed inside this transaction")
 
-    async def _command(self, sql: str) -> str | None:
+    async def _command(self, sql: bytes) -> bytes | None:
         try:
             connection = self._connection or await self._connect()
-            return (await connection.reused_cursor.execute(sql)).statusmessage
+            return (await connection.statements.command(sql)).command_status
         except psycopg.Error as error:
             raise translated(error) from error
 
