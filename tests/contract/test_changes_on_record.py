@@ -388,6 +388,7 @@ NO_CONFIGURATION = {
     "previewSegment": READS,
     "listGuestTable": READS,
     "undoImport": DATA,
+    "loadDemo": DATA,
     "testWebhook": "it is recorded as webhook.test, and changes nothing",
     "runSegment": "it counts again what is in force",
     "deleteSegment": "covered by test_f22_a_segment_that_goes_leaves_rows_of_its_exports",

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 from calling import Api
 from described import SEEN, document
@@ -148,6 +149,7 @@ def test_f18_every_operation_answers_as_described(
         visit_streams(tour, site)
         visit_keys(tour, site)
         visit_privacy(tour)
+        visit_sandbox(tour, site)
         every = {name for name, _, _ in _operations("open")}
     else:
         every = {name for name, _, path in _operations("official") if path.startswith("/v2.1/")}
@@ -292,6 +294,7 @@ SEGMENT = {
 
 
 def visit_configuration(tour: Tour) -> None:
+    tour("listLongJobs")
     tour("fetchConfiguration")
     place = {"name": f"tour/{uuid4().hex}", "market": "France", "brand": "Spin", "language": "FR"}
     tour("createPointOfSale", json={**place, "timeout": 30, "test": True})
@@ -509,3 +512,12 @@ def visit_privacy(tour: Tour) -> None:
     tour("suppressIdentifiers", json={**owner("privacy"), "reason": "tour"})
     tour("fetchSuppressions")
     tour("releaseIdentifiers", json=owner("privacy"))
+
+
+def visit_sandbox(tour: Tour, site: Site) -> None:
+    with site.api("live_sandbox") as sandbox:
+        assert tour("loadDemo", api=sandbox, json={"guests": 1})["state"] == "waiting"
+    with psycopg.connect(site.dsn) as connection:
+        # No test waits for it.
+        connection.execute("DELETE FROM jobs.procrastinate_jobs WHERE task_name = 'demo.load'")
+        connection.execute("DELETE FROM ws_live_sandbox.demo_loads")

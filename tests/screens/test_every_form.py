@@ -62,6 +62,7 @@ UNVERSIONED = {
     ("/settings/webhooks", "again"): ONE_SHOT,
     ("/settings/webhooks", "test"): ONE_SHOT,
     ("/settings/workspace", ""): DELETES,
+    ("/settings/workspace", "demo"): ONE_SHOT,
 }
 """Forms without a version, and why."""
 

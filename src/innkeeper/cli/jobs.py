@@ -17,13 +17,26 @@ def jobs_list(
     status: Annotated[
         str | None, typer.Option(help="Only todo, doing, succeeded, failed or aborted ones.")
     ] = None,
+    workspace: Annotated[
+        str | None,
+        typer.Option(
+            help="Workspace of which to list imports, exports and other long jobs with their "
+            "progress, as its pages do, instead of the queue."
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option(help="Maximum number of jobs.", min=1, max=1000)] = 50,
     json: Json = False,
 ) -> None:
-    """List the newest jobs."""
+    """List the newest jobs of the queue, or the long ones of a workspace."""
+    from innkeeper.actions.admin import long_jobs
     from innkeeper.actions.admin.background import list_jobs
     from innkeeper.cli.output import print_rows
 
+    if workspace is not None:
+        rows = context.run(workspace, lambda work: long_jobs.list_newest(work, limit))
+        names = ("kind", "name", "state", "done", "total", "started_at", "finished_at", "error")
+        print_rows(rows, json, *names, "ref")
+        return
     rows = context.control(lambda work: list_jobs(work, status, limit))
     columns = ("id", "task", "workspace", "status", "attempts", "scheduled_at", "finished_at")
     print_rows(rows, json, *columns)

@@ -33,6 +33,7 @@ MODULES: Final = (
     "innkeeper.jobs.import_sources",
     "innkeeper.jobs.lake",
     "innkeeper.jobs.privacy",
+    "innkeeper.jobs.demo",
 )
 """Every module that registers tasks."""
 CONCURRENCY: Final = 4

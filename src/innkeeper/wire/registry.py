@@ -1,5 +1,6 @@
 """The registry of all dialects."""
 
+from innkeeper.wire.administration.jobs import JOBS
 from innkeeper.wire.administration.keys import KEYS
 from innkeeper.wire.audiences.exports import EXPORTS, OWN_EXPORTS
 from innkeeper.wire.audiences.reports import REPORTS
@@ -59,7 +60,7 @@ OURS = Dialect(
             *WEBHOOKS,
             *REPORTS,
         ),
-        *(*FILES, *IMPORT_SOURCES, *PRIVACY, *KEYS),
+        *(*FILES, *IMPORT_SOURCES, *PRIVACY, *KEYS, *JOBS),
     ),
 )
 

@@ -73,7 +73,7 @@ async def write_stories(
     numbers: Iterable[int],
     seed: int,
     now: datetime,
-    progress: Callable[[int], None],
+    progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, int]:
     """Write the stories of the guests with these numbers; returns {guests, events, orders}.
 

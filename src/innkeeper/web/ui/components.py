@@ -94,6 +94,15 @@ _TRAITS: Final[tuple[tuple[str, dict[str, Any], list[tuple[dict[str, Any], Any]]
     ("mailDomain", {**_FEW, "type": "string", "values": []}, []),
     ("never", {"guests": 0, "total": 0, "type": "number"}, []),
 )
+_JOB: Final = {"kind": "import", "words": "Import", "started_at": _VALUES[-1][1]}
+_JOBS: Final = (
+    {**_JOB, "ref": 1, "name": "a.csv", "state": "running", "done": 40, "total": 100, "href": "#"},
+    {**_JOB, "ref": 2, "state": "waiting", "done": None},
+    {
+        **{**_JOB, "ref": 3, "name": "b.csv", "state": "failed", "finished_at": _VALUES[-1][1]},
+        "error": "The file is empty.",
+    },
+)
 _FAILURES: Final = (
     {"line": 3, "reasons": ["email: must be an e-mail address"]},
     {"line": 9, "reasons": ["firstName: is too long", "country: is no code of a country"]},
@@ -116,6 +125,7 @@ async def show(visit: Visit) -> Response:
         values=_VALUES,
         traits=_TRAITS,
         failures=_FAILURES,
+        jobs=_JOBS,
         table_columns=[("city", "City", False), ("trait.orderCount", "Order Count", True)],
         table_rows=[
             (_GUESTS[0], ["Cork", "12"]),

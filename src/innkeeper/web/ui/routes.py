@@ -22,6 +22,7 @@ from innkeeper.web.ui import (
     import_sources,
     import_undo,
     imports,
+    jobs,
     login,
     orders,
     quarantine,
@@ -62,6 +63,7 @@ PAGES: Final[tuple[PageRoute, ...]] = (
     *webhooks.PAGES,
     *identity_rules.PAGES,
     *account.PAGES,
+    *jobs.PAGES,
     *components.PAGES,
 )
 

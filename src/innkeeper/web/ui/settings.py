@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from innkeeper.actions.admin import audit, configuration, users, workspaces
 from innkeeper.actions.audiences import export_runs, usage, webhooks
-from innkeeper.actions.console import search
+from innkeeper.actions.console import demo_loads, search
 from innkeeper.actions.paging import Page, PageRequest
 from innkeeper.errors import BadRequest, Invalid, Problem
 from innkeeper.resources.base import Record
@@ -179,8 +179,11 @@ async def workspace(visit: Visit) -> Response:
     )
 
 
-async def reset(visit: Visit) -> Response:
-    """Empty a sandbox when its name was typed; raises `BadRequest` otherwise."""
+async def change_sandbox(visit: Visit) -> Response:
+    """Load demo data into a sandbox, or empty it; raises `BadRequest` if its name was not typed."""
+    if visit.form_text("action") == "demo":
+        await demo_loads.start(visit.work)
+        return visit.go("/jobs", "The demo shop is being written. This takes a minute.")
     name = visit.form_text("workspace")
     if not visit.is_sandbox or name != visit.workspace or visit.form_text("confirm") != name:
         raise BadRequest("Type the name of this sandbox to reset it.")
@@ -303,7 +306,7 @@ PAGES: Final = (
         post_right=Right.POINTS_OF_SALE,
     ),
     PageRoute("/settings/users", people, change_people, right=Right.USERS, post_right=Right.USERS),
-    PageRoute("/settings/workspace", workspace, reset, post_right=Right.RESET),
+    PageRoute("/settings/workspace", workspace, change_sandbox, post_right=Right.RESET),
     PageRoute("/settings/audit-log", log, right=Right.AUDIT),
     PageRoute("/settings/audit-log/file", log_file, right=Right.AUDIT),
     PageRoute("/settings/audit-log/csv", log_csv, right=Right.AUDIT),

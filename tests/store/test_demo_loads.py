@@ -1,0 +1,47 @@
+"""Demo data is loaded into an empty sandbox by a job whose progress is listed."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from innkeeper.actions.admin import long_jobs
+from innkeeper.actions.console import demo_loads
+from innkeeper.errors import Conflict
+from innkeeper.store.database import Database
+
+pytestmark = pytest.mark.anyio
+SANDBOX = "live_sandbox"
+LOST = uuid4()
+
+
+async def test_a_load_runs_once_in_an_empty_sandbox(database: Database) -> None:
+    async def newest() -> dict[str, Any]:
+        async with database.work(SANDBOX) as work:
+            rows = await long_jobs.list_newest(work, 5)
+        return next(row for row in rows if row["kind"] == "demo")
+
+    async with database.work("live") as work:
+        with pytest.raises(Conflict, match="only into a sandbox"):
+            await demo_loads.start(work)
+    async with database.work(SANDBOX) as work:
+        load = await demo_loads.start(work, 3)
+        with pytest.raises(Conflict, match="already"):
+            await demo_loads.start(work)
+    row = await newest()
+    assert (row["state"], row["done"], row["total"], row["unfinished"]) == ("waiting", 0, 3, 1)
+    await demo_loads.run(database, SANDBOX, load["ref"])
+    row = await newest()
+    assert (row["state"], row["done"], row["finished_at"] is None) == ("done", 3, False)
+    async with database.work(SANDBOX) as work:
+        with pytest.raises(Conflict, match="has guests"):
+            await demo_loads.start(work)
+        assert (await work.one("guests.count_all"))["total"] >= 3  # type: ignore[index]
+        # A worker that was killed runs its job again.
+        now = row["started_at"]
+        await work.run("long_jobs.start_demo", ref=LOST, total=3, actor="test", now=now)
+        await work.run("long_jobs.begin_demo", ref=LOST)
+    await demo_loads.run(database, SANDBOX, LOST)
+    async with database.work(SANDBOX) as work:
+        states = {each["state"] for each in await long_jobs.list_newest(work, 50)}
+    assert "failed" in states
