@@ -105,6 +105,9 @@ def own_refs(api: Api) -> dict[str, str]:
     segment = made(api.post("/innkeeper/v1/segments", json=body))["ref"]
     body = {"name": PLANTED, "segment": segment, "format": "NDJSON"}
     export = made(api.post("/innkeeper/v1/exports", json=body))["ref"]
+    static_list = made(api.post("/innkeeper/v1/staticLists", json={"name": PLANTED}))["ref"]
+    body = {"selection": {"guests": [guest]}}
+    action = made(api.post(f"/innkeeper/v1/staticLists/{static_list}/guests", json=body))["ref"]
     run = made(api.post(f"/innkeeper/v1/exports/{export}/run"))
     Page(api)("VIEW", pos="nowhere", note=PLANTED)
     quarantined = api.get("/innkeeper/v1/quarantine").json()["items"][0]["ref"]
@@ -123,6 +126,8 @@ def own_refs(api: Api) -> dict[str, str]:
             "segment": segment,
             "other": segment,
             "revision": "1",
+            "static_list": static_list,
+            "action": action,
             "export": export,
             "job": job,
         },

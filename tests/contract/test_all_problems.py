@@ -99,6 +99,23 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "loadDemo": ({"guests": 0}, ["guests"]),
     "testWebhook": ({"kind": "x", "friendlyId": ""}, ["kind", "friendlyId"]),
+    "createStaticList": (
+        {"name": "", "friendlyId": "A", "description": 1},
+        ["name", "friendlyId", "description"],
+    ),
+    "changeStaticList": ({"name": "", "description": 1}, ["name", "description"]),
+    **dict.fromkeys(
+        ("addStaticListGuests", "removeStaticListGuests"),
+        (
+            {"selection": {"guests": ["x"]}, "expected": "x"},
+            ["selection.guests[0]", "expected"],
+        ),
+    ),
+    "previewBulkAction": ({"selection": {"segment": 1}}, ["selection.segment"]),
+    "eraseGuests": (
+        {"mode": "x", "suppress": 1},
+        ["selection", "expected", "mode", "suppress"],
+    ),
     "createFileExport": ({"entity": "x", "format": "y"}, ["entity", "format"]),
     "undoImport": ({"skipChanged": "x"}, ["skipChanged"]),
     "eraseGuest": ({"mode": "x", "suppress": 1}, ["guestRef", "mode", "suppress"]),
@@ -130,6 +147,12 @@ RIGHT: dict[str, dict[str, Any]] = {
     "createExport": {"name": "New", "segment": "old"},
     "changeExport": {"name": "New"},
     "createImport": {"entity": "guests"},
+    "createStaticList": {"name": "New"},
+    "changeStaticList": {"name": "New"},
+    "addStaticListGuests": {"selection": {"segment": "old"}},
+    "removeStaticListGuests": {"selection": {"segment": "old"}},
+    "previewBulkAction": {"selection": {"segment": "old"}},
+    "eraseGuests": {"selection": {"segment": "old"}, "expected": 0},
     "createFileExport": {"entity": "guests"},
     "undoImport": {"skipChanged": True},
     "createImportSource": {"name": "New", "address": "a.csv", "entity": "guests"},
@@ -143,7 +166,7 @@ RIGHT: dict[str, dict[str, Any]] = {
 LISTS = (
     *("identity/rules", "identity/guards", "identity/jobs", "merges", "segments", "traits"),
     *("exports", "imports", "fileExports", "privacy/suppressions", "keys"),
-    *("importSources", "webhooks"),
+    *("importSources", "staticLists", "bulkActions", "webhooks"),
 )
 OPERATIONS = {
     route.name: route
@@ -161,17 +184,18 @@ def api(api: Api, site: Site) -> Iterator[Api]:
 
 @pytest.fixture
 def stored(api: Api) -> None:
-    """A segment and an export that can be changed."""
+    """A segment, an export and a list that can be changed."""
     segment = {"name": "Old", "definition": PLAIN}
     assert api.post(f"{OWN}/segments", json=segment).status_code == 201
     assert api.post(f"{OWN}/exports", json={"name": "Old", "segment": "old"}).status_code == 201
+    assert api.post(f"{OWN}/staticLists", json={"name": "Old"}).status_code == 201
 
 
 def sent(api: Api, name: str, body: Any) -> Any:
     """A body with an unknown member."""
     route = OPERATIONS[name]
     trait = "own" if name in RIGHT and body.get("function") == "count" else "Wrong name"
-    names = {"segment": "old", "export": "old", "trait": trait}
+    names = {"segment": "old", "export": "old", "static_list": "old", "trait": trait}
     path = route.path.format(**names, **{"quarantined": NOBODY, "import": NOBODY})
     return api.request(route.method, path, json={**body, "zzz": 1})
 
@@ -237,6 +261,6 @@ PAGED = {
 @pytest.mark.usefixtures("stored")
 def test_f15_every_parameter_of_a_page_is_checked(api: Api, name: str) -> None:
     """F15: offset, limit and an unknown parameter, each named in one answer."""
-    path = PAGED[name].path.format(segment="old")
+    path = PAGED[name].path.format(segment="old", static_list="old")
     answer = api.get(path, params={"offset": -1, "limit": "x", "zzz": 1})
     assert [each.partition(":")[0] for each in refused(answer)] == ["zzz", "offset", "limit"]

@@ -131,6 +131,21 @@ HTTP = [
         *("POST", f"{OWN}/segments/crew/duplicate"),
     ),
     Step(
+        *("createStaticList", "static_list.create", "vips"),
+        {"name": [None, "VIPs"], "description": [None, "By hand"]},
+        *("POST", f"{OWN}/staticLists", {"name": "VIPs", "description": "By hand"}),
+    ),
+    Step(
+        *("changeStaticList", "static_list.change", "vips"),
+        {"name": ["VIPs", "Best"]},
+        *("PATCH", f"{OWN}/staticLists/vips", {"name": "Best"}),
+    ),
+    Step(
+        *("deleteStaticList", "static_list.delete", "vips"),
+        {"name": ["Best", None], "description": ["By hand", None]},
+        *("DELETE", f"{OWN}/staticLists/vips"),
+    ),
+    Step(
         *("startSegment", "segment.start", "crew"),
         {"status": ["DRAFT", "PUBLISHING"]},
         *("POST", f"{OWN}/segments/crew/start"),
@@ -382,6 +397,10 @@ NO_CONFIGURATION = {
     "correctQuarantined": DATA,
     "discardQuarantined": DATA,
     "eraseGuest": DATA,
+    "eraseGuests": DATA,
+    "addStaticListGuests": DATA,
+    "removeStaticListGuests": DATA,
+    "previewBulkAction": READS,
     "suppressIdentifiers": "it is recorded as privacy.suppress: test_erasure",
     "releaseIdentifiers": "it is recorded as privacy.release: test_erasure",
     "previewIdentityRules": READS,
@@ -402,7 +421,7 @@ OTHER_COMMANDS = {
             *("audience-exports executions", "audience-exports list-clients", "quarantine list"),
             *("identity preview", "identity why", "identity history", "identity guarded"),
             *("identity rules list", "segments list", "privacy access", "workspaces list"),
-            *("segments guests", "segments overlap"),
+            *("segments guests", "segments overlap", "static-lists list", "static-lists guests"),
             *("keys list", "users list", "points-of-sale list", "aliases list", "db status"),
             *("db dump", "lake status", "jobs list", "import-sources list"),
             *("webhooks list", "webhooks test"),
@@ -419,6 +438,7 @@ OTHER_COMMANDS = {
                 "identity unmerge",
             ),
             *("privacy erase", "privacy suppress", "privacy release", "privacy scrub"),
+            *("static-lists add", "static-lists remove", "static-lists erase-guests"),
         ),
         DATA,
     ),
@@ -432,6 +452,8 @@ OTHER_COMMANDS = {
     "db restore": "the log comes with the database",
     "segments duplicate": "covered as the operation",
     "segments restore": "covered as the operation",
+    "static-lists create": "covered as the operation",
+    "static-lists delete": "covered as the operation",
 }
 
 

@@ -144,6 +144,7 @@ def test_f18_every_operation_answers_as_described(
         visit_configuration(tour)
         visit_identity(tour)
         visit_segments(tour, site)
+        visit_static_lists(tour)
         visit_exports(tour, site)
         visit_files(tour, site)
         visit_streams(tour, site)
@@ -385,6 +386,25 @@ def visit_segments(tour: Tour, site: Site) -> None:
     for report in tour("listReports")["items"]:
         tour("fetchReport", report["name"], params={"steps": "VIEW,ADD"})
         assert tour("fetchReport", report["name"], params={"format": "csv"})
+
+
+def visit_static_lists(tour: Tour) -> None:
+    guest = tour("createGuest", json={"guestType": "customer", "city": "Cork", **owner("lists")})[
+        "ref"
+    ]
+    made = tour("createStaticList", json={"name": "Tour", "description": "By hand"})["ref"]
+    tour("changeStaticList", made, json={"name": "Tour 2"})
+    selection = {"selection": {"guests": [guest]}}
+    assert tour("previewBulkAction", json=selection)["total"] == 1
+    action = tour("addStaticListGuests", made, json={**selection, "expected": 1})["ref"]
+    assert tour("fetchBulkAction", action)["changed"] == 1
+    assert tour("listStaticListGuests", made, params={"limit": 10})["items"] == [guest]
+    tour("removeStaticListGuests", made, json=selection)
+    tour("fetchStaticList", made)
+    tour("listStaticLists")
+    tour("eraseGuests", json={**selection, "expected": 1})
+    tour("listBulkActions")
+    tour("deleteStaticList", made)
 
 
 def visit_exports(tour: Tour, site: Site) -> None:

@@ -12,6 +12,7 @@ NOT_ERASED = {
     "guest_words": "search words, which a trigger removes with the guest's row",
 }
 NOT_IN_SUBJECT_ACCESS = {
+    "bulk_action_guests": "a queue of work",
     "erased_identifiers": "holds refs of guests that no longer exist",
     "export_members": "who was in the last run; the files that hold a guest are listed",
     "guest_keys": "digests of values that the guest's row shows",
@@ -20,6 +21,7 @@ NOT_IN_SUBJECT_ACCESS = {
 }
 NOT_IN_LAKE = {
     "browsers": "sessions name the browser",
+    "bulk_action_guests": "a queue of work",
     "erased_identifiers": "a queue of work",
     "export_files": "which files hold whom: no fact about a person",
     "export_members": "which run named whom: no fact about a person",

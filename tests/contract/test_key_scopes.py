@@ -35,7 +35,10 @@ PERSONAL = {
     *("createFileExport", "listFileExports", "fetchFileExport"),
     *("listGuestTable", "listSegmentTable"),
 }
-READ_BY_POST = {"previewIdentityRules", "previewSegment", "createFileExport", "listGuestTable"}
+READ_BY_POST = {
+    *("previewIdentityRules", "previewSegment", "createFileExport", "listGuestTable"),
+    "previewBulkAction",
+}
 ADMINISTRATION = {"listKeys", "createKey", "rotateKey", "revokeKey"}
 # What decides who is whom: a role without the right to edit rules makes no key that may.
 RULES = {
@@ -51,7 +54,7 @@ def expected(route: Any) -> set[str]:
         return {OF_METHOD[route.method]} | ({"personal_data"} if whole_pairs else set())
     if route.name in ADMINISTRATION:
         return {"administration"}
-    if route.name == "eraseGuest":
+    if route.name in ("eraseGuest", "eraseGuests"):
         return {"delete"}
     if route.name == "undoImport":
         return {"write", "delete"}

@@ -16,6 +16,7 @@ from innkeeper.cli import (
     privacy,
     secrets,
     segments,
+    static_lists,
     stream,
     users,
     webhooks,
@@ -129,6 +130,7 @@ app.add_typer(stream.quarantine, name="quarantine", rich_help_panel=DATA)
 
 app.add_typer(identity.app, name="identity", rich_help_panel=PEOPLE)
 app.add_typer(segments.app, name="segments", rich_help_panel=PEOPLE)
+app.add_typer(static_lists.app, name="static-lists", rich_help_panel=PEOPLE)
 app.command(rich_help_panel=PEOPLE)(report)
 app.add_typer(privacy.app, name="privacy", rich_help_panel=PEOPLE)
 

@@ -1,10 +1,13 @@
 """`innkeeper segments`: list, count, compare, copy, restore, publish and pause segments."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from innkeeper.cli.options import CommandContext, Json, command
+
+if TYPE_CHECKING:
+    from innkeeper.actions.audiences.guest_tables import GuestTable
 
 app = typer.Typer(help="Segments.", no_args_is_help=True)
 
@@ -90,9 +93,7 @@ def segments_guests(
 ) -> None:
     """List the guests in a segment now, with chosen columns."""
     from innkeeper.actions.audiences import guest_tables
-    from innkeeper.cli.output import show, table
     from innkeeper.resources.exports import TABLE_COLUMNS
-    from innkeeper.wire.audiences.reports import as_csv
     from innkeeper.wire.audiences.segment_tables import page_of
 
     names = columns.split(",") if columns else TABLE_COLUMNS
@@ -100,6 +101,14 @@ def segments_guests(
     listed = context.run(
         workspace, lambda work: guest_tables.of_segment(work, segment, names, page)
     )
+    print_table(listed, json=json, csv=csv)
+
+
+def print_table(listed: "GuestTable", *, json: bool, csv: bool) -> None:
+    """Print a table of guests: for people, as JSON or as CSV."""
+    from innkeeper.cli.output import show, table
+    from innkeeper.wire.audiences.reports import as_csv
+
     if csv:
         print(as_csv(listed.csv).decode(), end="")
     elif json:

@@ -30,6 +30,7 @@ MODULES: Final = (
     "innkeeper.jobs.identity",
     "innkeeper.jobs.stream",
     "innkeeper.jobs.batches",
+    "innkeeper.jobs.bulk_actions",
     "innkeeper.jobs.import_sources",
     "innkeeper.jobs.lake",
     "innkeeper.jobs.privacy",

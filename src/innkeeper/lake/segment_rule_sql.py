@@ -15,6 +15,7 @@ from innkeeper.resources.segments import (
     EXT,
     IDENTIFIER,
     NUMBER,
+    STATIC_LIST,
     STRING,
     TIMESTAMP,
     TRAIT,
@@ -86,6 +87,11 @@ def _positive(
         identifiers = exp.select("guest_ref").from_("identifiers")
         identifiers = identifiers.where(exp.column("provider").eq(rule.field))
         return _related(rule, identifiers, table, "id")
+    if rule.location == STATIC_LIST:
+        members = exp.select("guest_ref").from_("static_list_members")
+        members = members.where(exp.column("list_id").eq(rule.field))
+        is_on = exp.column("guest_ref", table).isin(query=members)
+        return is_on if rule.comparator.test == "true" else exp.not_(is_on)
     return _extension(rule, entity, table)
 
 

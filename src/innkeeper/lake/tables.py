@@ -143,6 +143,17 @@ EXTENSIONS: Final = LakeTable(
     (LakeColumn("guest_ref", TEXT), *_VALUES, LakeColumn("meta_modified_at", INSTANT)),
     ("name", "key", "guest_ref"),
 )
+STATIC_LIST_MEMBERS: Final = LakeTable(
+    "static_list_members",
+    "guest",
+    "guest_ref",
+    (
+        LakeColumn("guest_ref", TEXT),
+        LakeColumn("list_id", TEXT),
+        LakeColumn("meta_created_at", INSTANT),
+    ),
+    ("list_id", "guest_ref"),
+)
 ORDERS: Final = LakeTable(
     "orders",
     "order",
@@ -231,7 +242,8 @@ PARTS: Final = tuple(
 """Parts of orders that need only their declaration."""
 
 TABLES: Final = (
-    *(GUESTS, IDENTIFIERS, EXTENSIONS, ORDERS, ORDER_ITEMS, ORDER_EXTENSIONS, SESSIONS, EVENTS),
+    *(GUESTS, IDENTIFIERS, EXTENSIONS, STATIC_LIST_MEMBERS, ORDERS, ORDER_ITEMS),
+    *(ORDER_EXTENSIONS, SESSIONS, EVENTS),
     *PARTS,
 )
 BY_NAME: Final = {table.name: table for table in TABLES}

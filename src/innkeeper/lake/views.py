@@ -15,7 +15,12 @@ DOCUMENTED: Final = (
 )
 """Views that a segment written in SQL may read (segmentation-and-export.md 9)."""
 FOLLOWING: Final = frozenset(
-    {"sessions", "events", *(table.name for table in TABLES if table.has_contact)}
+    {
+        "sessions",
+        "events",
+        "static_list_members",
+        *(table.name for table in TABLES if table.has_contact),
+    }
 )
 """Tables with the guest at the time of recording; their views show the survivor instead."""
 

@@ -43,7 +43,8 @@ class SegmentRule(Payload, kw_only=True):
     """A comparison of one field."""
 
     location: Annotated[
-        str | Absent | None, "core, identifier, trait, custom, ext, or a data extension's name."
+        str | Absent | None,
+        "core, identifier, trait, static_list, custom, ext, or a data extension's name.",
     ]
     field: Annotated[str, "Name of the field."]
     comparator: Annotated[
@@ -130,8 +131,8 @@ class TraitDefinition(_Rows, kw_only=True):
 
 LONGEST_NAME: Final = 128
 MOST_TAGS: Final = 50
-_Name = Annotated[str, NotBlank(LONGEST_NAME)]
-_FriendlyId = Annotated[
+Name = Annotated[str, NotBlank(LONGEST_NAME)]
+FriendlyId = Annotated[
     str, Pattern("[a-z0-9_]{1,128}", "must be lower-case letters, digits and underscores")
 ]
 _Webhook = Annotated[str, Url()]
@@ -139,7 +140,7 @@ _Definition = Annotated[Record, JsonOf(SegmentDefinition)]
 
 
 class _SegmentMembers(Payload):
-    friendly_id: _FriendlyId | Absent | None
+    friendly_id: FriendlyId | Absent | None
     tags: Annotated[list[str] | Absent | None, ListOf(Text(), MOST_TAGS)]
     webhook: _Webhook | Absent | None
 
@@ -147,14 +148,14 @@ class _SegmentMembers(Payload):
 class CreateSegmentRequest(_SegmentMembers):
     """A segment."""
 
-    name: _Name
+    name: Name
     definition: _Definition
 
 
 class ChangeSegmentRequest(_SegmentMembers):
     """What a caller may change of a segment; null clears a webhook."""
 
-    name: _Name | Absent
+    name: Name | Absent
     definition: _Definition | Absent
     archived: bool | Absent
 
@@ -169,9 +170,12 @@ class ExportDestination(Payload):
 class ChangeExportRequest(Payload):
     """What a caller may change of an audience export; null clears a setting."""
 
-    name: _Name | Absent
-    friendly_id: _FriendlyId | Absent | None
+    name: Name | Absent
+    friendly_id: FriendlyId | Absent | None
     segment: Annotated[str | Absent | None, "Ref or friendly id of a segment."]
+    static_list: Annotated[
+        str | Absent | None, "Ref or friendly id of a static list, instead of a segment."
+    ]
     definition_type: Annotated[str | Absent, one_of(FULL_SYNC, DELTA, any_case=True)]
     format: Annotated[str | Absent, one_of(*FORMATS, any_case=True)]
     columns: Annotated[list[str] | Absent | None, ListOf(Text(), MOST_COLUMNS)]
@@ -194,5 +198,4 @@ class ChangeExportRequest(Payload):
 class CreateExportRequest(ChangeExportRequest):
     """An audience export."""
 
-    name: _Name
-    segment: Annotated[str, "Ref or friendly id of a segment."]
+    name: Name

@@ -35,6 +35,7 @@ DATA_TYPES: Final = (STRING, NUMBER, BOOLEAN, TIMESTAMP)
 CORE: Final = "core"
 IDENTIFIER: Final = "identifier"
 TRAIT: Final = "trait"
+STATIC_LIST: Final = "static_list"
 CUSTOM: Final = "custom"
 """Locations of fields that are not a data extension; any other location is the name of one."""
 EXT: Final = "ext"

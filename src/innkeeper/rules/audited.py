@@ -57,13 +57,22 @@ EXPORT: Final = AuditedKind(
     "export",
     "friendly_id",
     (
-        *("name", "segment_ref", "definition_type", "shape", "schedule", "destination"),
+        *(
+            "name",
+            "segment_ref",
+            "static_list_ref",
+            "definition_type",
+            "shape",
+            "schedule",
+            "destination",
+        ),
         *("webhook", "webhook_secret"),
     ),
     inline=frozenset({"shape"}),
     secrets=_HOOK,
     addresses=_ADDRESSES,
 )
+STATIC_LIST: Final = AuditedKind("static_list", "friendly_id", ("name", "description"))
 TRAIT: Final = AuditedKind("trait", "name", ("definition",), inline=frozenset({"definition"}))
 POINT_OF_SALE: Final = AuditedKind(
     "point_of_sale", "name", ("name", "market", "brand", "language", "timeout_minutes", "test")
@@ -103,8 +112,8 @@ USER: Final = AuditedKind("user", "email", ("role", "workspaces", "disabled"))
 KINDS: Final = {
     kind.name: kind
     for kind in (
-        *(SEGMENT, EXPORT, TRAIT, POINT_OF_SALE, SITE, KEY, ALIAS, OAUTH_KEY, IDENTITY_RULES),
-        *(IDENTITY_GUARDS, IMPORT, IMPORT_SOURCE, FILE_EXPORT, WORKSPACE, USER),
+        *(SEGMENT, STATIC_LIST, EXPORT, TRAIT, POINT_OF_SALE, SITE, KEY, ALIAS, OAUTH_KEY),
+        *(IDENTITY_RULES, IDENTITY_GUARDS, IMPORT, IMPORT_SOURCE, FILE_EXPORT, WORKSPACE, USER),
     )
 }
 """Every kind, by name."""

@@ -7,7 +7,16 @@ from innkeeper.resources.base import Resource
 from innkeeper.resources.events import Event, Session
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.orders import CHILDREN, Order
-from innkeeper.resources.segments import BOOLEAN, CORE, IDENTIFIER, NUMBER, STRING, TRAIT, snake
+from innkeeper.resources.segments import (
+    BOOLEAN,
+    CORE,
+    IDENTIFIER,
+    NUMBER,
+    STATIC_LIST,
+    STRING,
+    TRAIT,
+    snake,
+)
 
 _RESOURCES: Final[tuple[type[Resource], ...]] = (Guest, *CHILDREN, Order, Event, Session)
 _PERSONAL: Final = frozenset(
@@ -35,6 +44,8 @@ def is_personal(field: str, location: str = CORE, data_type: str = "") -> bool:
         return snake(field) in _PERSONAL
     if location == TRAIT:
         return data_type == STRING and field not in _PLAIN_TRAITS
+    if location == STATIC_LIST:
+        return False
     return location == IDENTIFIER or data_type not in (NUMBER, BOOLEAN)
 
 

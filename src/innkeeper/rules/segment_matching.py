@@ -19,6 +19,7 @@ from innkeeper.resources.segments import (
     IDENTIFIER,
     NUMBER,
     RETIRED,
+    STATIC_LIST,
     STRING,
     TIMESTAMP,
     TRAIT,
@@ -192,6 +193,9 @@ def _values(
             for each in guest.of("identifiers")
             if each["provider"] == rule.field and each["id"] is not None
         ]
+    if rule.location == STATIC_LIST:
+        lists = guest.of("static_list_members")
+        return [any(each["list_id"] == rule.field for each in lists)]
     return _extension(rule, entity, row, guest, typed=typed)
 
 

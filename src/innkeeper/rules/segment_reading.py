@@ -23,6 +23,7 @@ from innkeeper.resources.definitions import (
 )
 from innkeeper.resources.payloads import ABSENT, Payload, read_members
 from innkeeper.resources.segments import (
+    BOOLEAN,
     COMPARATORS,
     CORE,
     CUSTOM,
@@ -31,6 +32,7 @@ from innkeeper.resources.segments import (
     IDENTIFIER,
     NOT_AN_ENTITY,
     NUMBER,
+    STATIC_LIST,
     STRING,
     TIMESTAMP,
     TRAIT,
@@ -107,6 +109,9 @@ class DefinitionReader:
         comparator = COMPARATORS.get(values.get("comparator", ""))
         if rule is None or comparator is None:
             return None
+        if rule.location == STATIC_LIST and comparator.test == "null":
+            self.problem(f"{at}comparator", "value must be one of is true,is false")
+            return None
         if rule.type not in comparator.types:
             self.problem(f"{at}comparator", f"cannot compare a {rule.type}")
             return None
@@ -127,6 +132,8 @@ class DefinitionReader:
             self.problem(f"{at}field", f"there is no computed trait {field}")
         elif location == IDENTIFIER and entity.name == "guest":
             return FilterRule(IDENTIFIER, field, BLANK, (), STRING, many=True)
+        elif location == STATIC_LIST and entity.name == "guest":
+            return FilterRule(STATIC_LIST, field, BLANK, (), BOOLEAN)
         else:
             data_type = values.get("comparator_data_type") or STRING
             return self._free(entity, location, field, data_type, at)

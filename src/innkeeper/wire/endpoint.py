@@ -32,6 +32,7 @@ TEXT_PARAMETERS: Final = {
     "name": ("Data extension", "name"),
     "segment": ("Segment", "segmentRef"),
     "other": ("Segment", "otherSegmentRef"),
+    "static_list": ("Static list", "staticListRef"),
     "revision": ("Segment revision", "revision"),
     "trait": ("Trait", "traitName"),
     "export": ("Audience export", "audienceExportRef"),

@@ -2,11 +2,13 @@
 
 from innkeeper.wire.administration.jobs import JOBS
 from innkeeper.wire.administration.keys import KEYS
+from innkeeper.wire.audiences.bulk_actions import BULK_ACTIONS
 from innkeeper.wire.audiences.exports import EXPORTS, OWN_EXPORTS
 from innkeeper.wire.audiences.reports import REPORTS
 from innkeeper.wire.audiences.segment_fields import SEGMENT_FIELDS
 from innkeeper.wire.audiences.segment_tables import SEGMENT_TABLES
 from innkeeper.wire.audiences.segments import OWN_SEGMENTS, SEGMENTS_V4
+from innkeeper.wire.audiences.static_lists import STATIC_LISTS
 from innkeeper.wire.audiences.traits import TRAITS
 from innkeeper.wire.audiences.webhooks import WEBHOOKS
 from innkeeper.wire.bulk.batch import BATCHES
@@ -55,6 +57,8 @@ OURS = Dialect(
             *OWN_SEGMENTS,
             *SEGMENT_FIELDS,
             *SEGMENT_TABLES,
+            *STATIC_LISTS,
+            *BULK_ACTIONS,
             *TRAITS,
             *OWN_EXPORTS,
             *WEBHOOKS,

@@ -1,11 +1,14 @@
-"""The jobs that users wait for: imports, exports, segments, identity rules, demo data."""
+"""The jobs that users wait for: imports, exports, segments, identity rules, actions on guests."""
 
 from typing import Final
 
 from innkeeper.resources.base import Record
 from innkeeper.store.work import Work
 
-KINDS: Final = (*("import", "undo", "export", "file_export", "segment", "identity_rules", "demo"),)
+KINDS: Final = (
+    *("import", "undo", "export", "file_export", "segment", "identity_rules", "demo"),
+    *("add_to_list", "remove_from_list", "erase"),
+)
 STATES: Final = ("waiting", "running", "done", "failed")
 MOST_JOBS: Final = 100
 

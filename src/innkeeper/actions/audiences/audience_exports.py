@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit, background
-from innkeeper.actions.audiences import segments
+from innkeeper.actions.audiences import segments, static_lists
 from innkeeper.actions.audiences.event_names import find_unknown_events
-from innkeeper.actions.audiences.export_settings import read_settings
+from innkeeper.actions.audiences.export_settings import has_source, read_settings
 from innkeeper.actions.bulk import signed_urls
 from innkeeper.errors import BadRequest, Conflict, Invalid, NotFound, Problem, Unknown
 from innkeeper.resources.base import Record
@@ -22,8 +22,10 @@ from innkeeper.resources.exports import (
     SCHEDULED,
     SUCCESS,
 )
+from innkeeper.resources.naming import camel
 from innkeeper.resources.payloads import read_members
 from innkeeper.resources.segments import LIVE
+from innkeeper.resources.static_lists import definition_of_list
 from innkeeper.rules.audited import EXPORT
 from innkeeper.rules.schedules import next_time
 from innkeeper.rules.versions import Expected, expect
@@ -93,15 +95,15 @@ async def change(
         expect(expected, row)
         is_new = body.get("filter") != row["shape"].get("filter")
         problems = [*problems, *(unknown if is_new else ())]
-        stored = {**row, **row["shape"], "segment": row["segment_ref"] and str(row["segment_ref"])}
+        stored = {**row, **row["shape"], **_source_after(row, body)}
         values = segments.read_changes(ChangeExportRequest, body, stored, problems)
         fields = await read_settings(work, values, problems, row)
         del fields["friendly_id"]
         if row["webhook_secret"] and fields["webhook_secret"]:
             fields["webhook_secret"] = row["webhook_secret"]
-        if fields["segment"] is None:
+        if fields["segment"] is None and fields["static_list"] is None:
             fields["next_at"] = None
-        elif fields["schedule"] == row["schedule"] and row["segment_ref"] is not None:
+        elif fields["schedule"] == row["schedule"] and has_source(row):
             fields["next_at"] = row["next_at"]
         written = await work.one(
             "exports.rewrite",
@@ -115,6 +117,13 @@ async def change(
             raise Unknown(SINGULAR, export)
         await audit.record(work, EXPORT, "change", row, written)
         return written
+
+
+def _source_after(row: Record, body: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the stored source of an export, without the one that a change replaces."""
+    stored = {"segment": row["segment_ref"], "static_list": row["static_list_ref"]}
+    is_replaced = any(body.get(camel(name)) for name in stored)
+    return {name: None if is_replaced or ref is None else str(ref) for name, ref in stored.items()}
 
 
 async def delete(work: Work, export: UUID | str, expected: Expected | None = None) -> None:
@@ -195,7 +204,7 @@ async def _start_scheduled(work: Work, row: Record) -> bool:
     except Invalid as invalid:
         log.warning("export %s is not scheduled: %s", row["friendly_id"], invalid.message)
         following = None
-    if row["segment_ref"] is None:
+    if not has_source(row):
         following = None
     await work.run("exports.schedule", ref=row["ref"], next_at=following)
     if following is None:
@@ -205,7 +214,11 @@ async def _start_scheduled(work: Work, row: Record) -> bool:
 
 
 async def fetch_source(work: Work, export: Record) -> Record | None:
-    """Fetch the segment that an export reads; None if it was deleted."""
+    """Fetch the segment that an export reads, or its list in the form of a segment; None if it was
+    deleted."""
+    if export["static_list_ref"] is not None:
+        row = await static_lists.fetch_stored(work, export["static_list_ref"])
+        return {**row, "status": "", "definition": definition_of_list(row["friendly_id"])}
     ref = export["segment_ref"]
     return await work.one("segments.fetch", parts=_SEGMENT, ref=ref, friendly_id=None)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.actions.audiences import segment_runs, segments
+from innkeeper.actions.audiences import segment_runs, segments, static_lists
 from innkeeper.actions.audiences.export_runs import put_file
 from innkeeper.actions.privacy.erasure import (
     Erasure,
@@ -107,6 +107,7 @@ TARGETS: Final = (
         access=access_query("privacy.audience_exports_of"),
         files=remove_from_files,
     ),
+    *static_lists.TARGETS,
 )
 for _target in TARGETS:
     register(_target)

@@ -8,11 +8,12 @@ import msgspec
 
 from innkeeper import clock
 from innkeeper.actions.admin import stored_secrets
-from innkeeper.actions.audiences import segment_questions, segments, traits
+from innkeeper.actions.audiences import segment_questions, segments, static_lists, traits
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import ExportDestination
 from innkeeper.resources.exports import FULL_SYNC
+from innkeeper.resources.naming import field_problem
 from innkeeper.resources.payloads import ABSENT
 from innkeeper.rules import exports as rules
 from innkeeper.rules.schedules import next_time
@@ -36,9 +37,7 @@ async def read_settings(
     its filter is not checked again if it is the same.
     """
     problems = [*early_problems]
-    segment = None
-    if "segment" in values:
-        segment = await _lock_segment(work, values["segment"], stored, problems)
+    source = await _lock_source(work, values, stored, problems)
     problems += segments.web_address_problems(work, "webhook", values.get("webhook"))
     shape = {name: values[name] for name in _SHAPE if values.get(name) not in (None, ABSENT)}
     problems += await _shape_problems(work, shape, stored)
@@ -54,7 +53,7 @@ async def read_settings(
         raise Invalid(*problems)
     is_signed = values["webhook"] or (destination or {}).get("type") == "WEBHOOK"
     return {
-        "segment": segment,
+        **source,
         "next_at": next_at,
         "name": values["name"].strip(),
         "friendly_id": values["friendly_id"] or segments.friendly_id(values["name"]),
@@ -67,18 +66,34 @@ async def read_settings(
     }
 
 
-async def _lock_segment(
-    work: Work, segment: Any, stored: Record | None, problems: list[Problem]
-) -> UUID | None:
-    """Lock the segment of an export against deletion; returns its ref. Adds to `problems`."""
-    ref = None
-    if segment:
-        ref = await segments.lock_against_deletion(work, _ref_or_friendly_id(segment))
-    # An export whose segment was deleted may stay without one; any other needs a segment.
-    was_deleted = not segment and stored is not None and stored["segment_ref"] is None
-    if ref is None and not was_deleted:
-        problems.append(Problem("segment", "there is no such segment"))
-    return ref
+async def _lock_source(
+    work: Work, values: Mapping[str, Any], stored: Record | None, problems: list[Problem]
+) -> dict[str, UUID | None]:
+    """Lock the segment or list of an export against deletion; returns the refs of both, one of
+    them None. Adds to `problems`."""
+    segment, static_list = values.get("segment") or None, values.get("static_list") or None
+    refs: dict[str, UUID | None] = {"segment": None, "static_list": None}
+    if segment and static_list:
+        problems.append(field_problem("static_list", "cannot be set together with segment"))
+    elif static_list:
+        name = _ref_or_friendly_id(static_list)
+        refs["static_list"] = await static_lists.lock_against_deletion(work, name)
+        if refs["static_list"] is None:
+            problems.append(field_problem("static_list", "there is no such list"))
+    else:
+        if segment:
+            name = _ref_or_friendly_id(segment)
+            refs["segment"] = await segments.lock_against_deletion(work, name)
+        # An export whose segment was deleted may stay without one; any other needs a source.
+        was_deleted = not segment and stored is not None and not has_source(stored)
+        if refs["segment"] is None and not was_deleted and {"segment", "static_list"} <= {*values}:
+            problems.append(Problem("segment", "there is no such segment"))
+    return refs
+
+
+def has_source(export: Record) -> bool:
+    """Whether an export has a segment or a list that it reads."""
+    return export["segment_ref"] is not None or export["static_list_ref"] is not None
 
 
 async def _shape_problems(

@@ -1,6 +1,6 @@
 """Fields, values and comparators for the segment builder: as declared, and from current data."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -38,11 +38,18 @@ async def list_members(
     work: Work, segment: UUID | str, page_request: PageRequest
 ) -> tuple[int, list[str]]:
     """Count the guests in a segment now, and list the refs of one page of them, in order."""
+    row = await segments.fetch(work, segment)
+    return await list_guests(work, row["definition"], page_request)
+
+
+async def list_guests(
+    work: Work, definition: Mapping[str, Any], page_request: PageRequest
+) -> tuple[int, list[str]]:
+    """Count the guests of a stored definition, and list the refs of one page of them, in order."""
     from innkeeper.lake.segment_members import Question, count_members  # noqa: PLC0415
 
-    row = await segments.fetch(work, segment)
-    question = Question.of(row["definition"], await traits.list_current(work))
-    async with opened(work, engines.answering(work.settings, row["definition"])) as lake:
+    question = Question.of(definition, await traits.list_current(work))
+    async with opened(work, engines.answering(work.settings, definition)) as lake:
         return await count_members(lake, question, page_request.limit, page_request.offset)
 
 

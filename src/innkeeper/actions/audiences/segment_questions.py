@@ -12,8 +12,10 @@ from innkeeper.lake import engines, sql_process
 from innkeeper.lake.guest_rows import guest_rows
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
+from innkeeper.resources.segments import STATIC_LIST
 from innkeeper.rules import segment_reading
 from innkeeper.rules import segments as rules
+from innkeeper.rules.segment_groups import groups_in
 from innkeeper.rules.segment_matching import GuestRows, Verdict, matches
 from innkeeper.rules.traits import Traits
 from innkeeper.store.work import Work
@@ -79,6 +81,7 @@ async def read_question(
         question = Question.of(definition, every)
         if question.definition.sql is not None and definition is not stored:
             await sql_process.check_sql(question.definition.sql)
+        problems += await _find_unknown_lists(work, definition)
     except Invalid as invalid:
         problems += invalid.problems
         return None
@@ -105,3 +108,21 @@ async def check_definition(work: Work, definition: Any, stored: Any = None) -> N
     read = segment_reading.read(definition, await traits.list_current(work))
     if read.sql is not None and definition != stored:
         await sql_process.check_sql(read.sql)
+    if unknown := await _find_unknown_lists(work, definition):
+        raise Invalid(*unknown)
+
+
+async def _find_unknown_lists(work: Work, definition: Mapping[str, Any]) -> list[Problem]:
+    """Return a problem for each static list in a valid definition that does not exist, and lock the
+    others against deletion until the transaction ends."""
+    names = [
+        (f"{path}.rules[{index}].field", str(rule.get("field")))
+        for path, group in groups_in(definition, "definition")
+        for index, rule in enumerate(group.get("rules") or ())
+        if rule.get("location") == STATIC_LIST
+    ]
+    if not names:
+        return []
+    rows = await work.all("static_lists.hold_all", names=[name for _, name in names])
+    stored = {row["friendly_id"] for row in rows}
+    return [Problem(at, f"there is no list {name}") for at, name in names if name not in stored]

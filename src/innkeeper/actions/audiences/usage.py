@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from innkeeper.errors import InUse
 from innkeeper.resources.base import Record
-from innkeeper.resources.segments import TRAIT, snake
+from innkeeper.resources.segments import STATIC_LIST, TRAIT, snake
 from innkeeper.rules.exports import traits_named
 from innkeeper.rules.identity_keys import digest
 from innkeeper.rules.segment_groups import groups_in
@@ -73,6 +73,17 @@ async def of_segment(work: Work, segment: Record) -> list[Use]:
     return uses
 
 
+async def of_static_list(work: Work, static_list: Record) -> list[Use]:
+    """List the segments and exports whose rules ask for a list, and the exports that read it."""
+    uses = [
+        Use(kind, row["friendly_id"], row["name"], "asks who is on it")
+        for kind, row in await _list_definitions(work)
+        if static_list["friendly_id"] in _lists_in(_definition_of(kind, row))
+    ]
+    rows = await work.all("exports.of_static_list", static_list=static_list["ref"])
+    return uses + [Use(EXPORT, row["friendly_id"], row["name"], "reads it") for row in rows]
+
+
 async def last_of_segments(work: Work) -> dict[Any, Record]:
     """Return ref of a segment -> its export that ran last: name, friendly_id, requested_at (of the
     run, None if it never ran), exports (their number)."""
@@ -106,7 +117,7 @@ async def of_points_of_sale(work: Work) -> dict[str, list[Use]]:
         *await _list_definitions(work),
         *((TRAIT_USE, row) for row in await _traits(work)),
     ]:
-        body = (row["shape"].get("filter") or {}) if kind == EXPORT else row["definition"]
+        body = _definition_of(kind, row)
         name = row["name"] if kind == TRAIT_USE else row["friendly_id"]
         for point in _points_of_sale(body):
             uses[point].append(Use(kind, name, row["name"], "compares its name"))
@@ -127,6 +138,18 @@ def traits_in_export(shape: Mapping[str, Any]) -> set[str]:
 def traits_in_definition(definition: Mapping[str, Any]) -> set[str]:
     """Return the traits in the JSON of a definition, which need not be valid any more."""
     return {rule["field"] for rule in _rules(definition) if rule.get("location") == TRAIT}
+
+
+def _definition_of(kind: str, row: Record) -> Mapping[str, Any]:
+    """Return the definition of a segment or trait, or the filter of an export."""
+    definition = row["shape"].get("filter") if kind == EXPORT else row["definition"]
+    return definition or {}
+
+
+def _lists_in(definition: Mapping[str, Any]) -> set[str]:
+    """Return the static lists in the JSON of a definition, which need not be valid any more."""
+    rules = _rules(definition)
+    return {str(rule.get("field")) for rule in rules if rule.get("location") == STATIC_LIST}
 
 
 def _points_of_sale(definition: Mapping[str, Any]) -> set[str]:

@@ -68,6 +68,7 @@ BEGIN
         ('sessions', 'record_sessions'),
         ('events', 'record_events'),
         ('guest_extensions', 'record_guests_of_parts'),
+        ('static_list_members', 'record_guests_of_parts'),
         {recorded_parts}
         ('order_items', 'record_orders_of_parts'),
         ('order_contacts', 'record_orders_of_parts'),

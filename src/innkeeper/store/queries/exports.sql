@@ -1,24 +1,24 @@
 -- exports.columns
 -- The columns of an export.
-ref, friendly_id, name, segment_ref, definition_type, shape, schedule, next_at, destination,
-webhook, webhook_secret, modified_by, created_at, modified_at
+ref, friendly_id, name, segment_ref, static_list_ref, definition_type, shape, schedule,
+next_at, destination, webhook, webhook_secret, modified_by, created_at, modified_at
 
 -- exports.create
 -- Insert an export; no row if its friendly id exists.
 INSERT INTO {ws}.exports
-    (ref, friendly_id, name, segment_ref, definition_type, shape, schedule, next_at, destination,
-     webhook, webhook_secret, modified_by, created_at, modified_at)
-VALUES (%(ref)s, %(friendly_id)s, %(name)s, %(segment)s, %(definition_type)s, %(shape)s,
-    %(schedule)s, %(next_at)s, %(destination)s, %(webhook)s, %(webhook_secret)s, %(actor)s,
-    %(now)s, %(now)s)
+    (ref, friendly_id, name, segment_ref, static_list_ref, definition_type, shape, schedule,
+     next_at, destination, webhook, webhook_secret, modified_by, created_at, modified_at)
+VALUES (%(ref)s, %(friendly_id)s, %(name)s, %(segment)s, %(static_list)s, %(definition_type)s,
+    %(shape)s, %(schedule)s, %(next_at)s, %(destination)s, %(webhook)s, %(webhook_secret)s,
+    %(actor)s, %(now)s, %(now)s)
 ON CONFLICT (friendly_id) DO NOTHING
 RETURNING {columns}
 
 -- exports.rewrite
 -- Replace the settings of an export.
 UPDATE {ws}.exports
-SET name = %(name)s, segment_ref = %(segment)s, definition_type = %(definition_type)s,
-    shape = %(shape)s, schedule = %(schedule)s, next_at = %(next_at)s,
+SET name = %(name)s, segment_ref = %(segment)s, static_list_ref = %(static_list)s,
+    definition_type = %(definition_type)s, shape = %(shape)s, schedule = %(schedule)s, next_at = %(next_at)s,
     destination = %(destination)s, webhook = %(webhook)s, webhook_secret = %(webhook_secret)s,
     modified_by = %(actor)s,
     modified_at = greatest(%(now)s, modified_at + interval '1 microsecond')
@@ -48,6 +48,10 @@ LEFT JOIN LATERAL (
 ) AS x ON true
 WHERE e.segment_ref IS NOT NULL
 ORDER BY e.segment_ref, x.requested_at DESC NULLS LAST, e.name
+
+-- exports.of_static_list
+-- The exports that read a static list.
+SELECT friendly_id, name FROM {ws}.exports WHERE static_list_ref = %(static_list)s
 
 -- exports.of_segment
 -- The exports that read a segment.

@@ -128,6 +128,12 @@ SELECT guest_ref, name, pair.key, pairs ->> pair.key AS value,
 FROM {ws}.guest_extensions CROSS JOIN jsonb_each(pairs) AS pair
 WHERE guest_ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'guest')
 
+-- lake.rows_of_static_list_members
+-- The static lists that guests are on, by friendly id, which never changes.
+SELECT m.guest_ref, l.friendly_id AS list_id, m.added_at AS meta_created_at
+FROM {ws}.static_list_members AS m JOIN {ws}.static_lists AS l ON l.ref = m.list_ref
+WHERE m.guest_ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'guest')
+
 -- lake.contact
 -- Column: the guest an order belongs to, its newest contact, as recorded.
 (

@@ -54,6 +54,17 @@ SELECT each.*, count(*) FILTER (WHERE finished_at IS NULL) OVER ()::integer AS u
         SELECT 'demo', ref, NULL, NULL, state, done, total, error, created_at, finished_at
         FROM {ws}.demo_loads ORDER BY created_at DESC LIMIT %(limit)s
     )
+    UNION ALL (
+        SELECT lower(action), ref, (SELECT name FROM {ws}.static_lists AS l WHERE l.ref = action.list_ref), NULL,
+            CASE state WHEN 'QUEUED' THEN 'waiting' WHEN 'RUNNING' THEN 'running' WHEN 'SUCCESS' THEN 'done'
+                ELSE 'failed'
+            END,
+            CASE WHEN state = 'RUNNING' THEN total - (
+                SELECT count(*) FROM {ws}.bulk_action_guests AS q WHERE q.action_ref = action.ref
+            ) END,
+            total, error, created_at, finished_at
+        FROM {ws}.bulk_actions AS action WHERE is_queued ORDER BY created_at DESC, ref LIMIT %(limit)s
+    )
 ) AS each
 ORDER BY finished_at IS NOT NULL, started_at DESC, ref LIMIT %(limit)s
 

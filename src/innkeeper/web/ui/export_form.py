@@ -6,7 +6,8 @@ import msgspec
 from starlette.responses import Response
 
 from innkeeper.actions.admin.stored_secrets import webhook_secret
-from innkeeper.actions.audiences import audience_exports, segment_catalogue, segments
+from innkeeper.actions.audiences import audience_exports, segment_catalogue, segments, static_lists
+from innkeeper.actions.audiences.export_settings import has_source
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import (
@@ -22,6 +23,7 @@ from innkeeper.resources.exports import (
 )
 from innkeeper.resources.naming import camel
 from innkeeper.resources.segments import ENTITIES
+from innkeeper.resources.static_lists import definition_of_list
 from innkeeper.resources.values import whole_in
 from innkeeper.rules.access import Right
 from innkeeper.rules.versions import version_of
@@ -50,6 +52,8 @@ DESTINATIONS: Final = (
     ("FOLDER", "A folder or a bucket"),
     ("WEBHOOK", "A URL, in batches"),
 )
+LIST: Final = "list:"
+"""Beginning of the value of a static list in a menu of segments."""
 UNCHANGED: Final = "="
 """Value in place of a segment: the filter stays as it is."""
 _DEFAULT_COLUMNS: Final = ("ref", "firstName", "lastName", "email", "city", "country")
@@ -117,7 +121,9 @@ async def _draft_of(visit: Visit, row: Record) -> dict[str, Any]:
     template = shape.get("template")
     return {
         "name": row["name"],
-        "segment": segment["friendly_id"] if segment else "",
+        "segment": (LIST if row["static_list_ref"] else "") + segment["friendly_id"]
+        if segment
+        else "",
         "kind": row["definition_type"],
         "schedule": days,
         "time": time,
@@ -152,7 +158,11 @@ async def _form(visit: Visit, row: Record | None, stored: dict[str, Any]) -> Res
     )
     catalogue = await list_fields(visit.work)
     choices = [(each["friendly_id"], each["name"]) for each in await segments.list_all(visit.work)]
-    is_segment_deleted = row is not None and row["segment_ref"] is None
+    choices += [
+        (LIST + each["friendly_id"], f"List: {each['name']}")
+        for each in await static_lists.list_names(visit.work)
+    ]
+    is_segment_deleted = row is not None and not has_source(row)
     has_filter = row is not None and row["shape"].get("filter")
     unchanged = [(UNCHANGED, "As it is now")] if has_filter else []
     return visit.show(
@@ -210,7 +220,7 @@ async def _body(visit: Visit) -> dict[str, Any]:
     schedule, template = visit.form_text("schedule"), visit.form_text("template")
     body: dict[str, Any] = {
         "name": visit.form_text("name"),
-        "segment": visit.form_text("segment") or None,
+        **_source(visit.form_text("segment")),
         "definitionType": visit.form_text("kind"),
         "format": form,
         "columns": [str(each) for each in visit.form.getlist("columns")],
@@ -226,10 +236,23 @@ async def _body(visit: Visit) -> dict[str, Any]:
     if template and form != CSV:
         body |= {"template": _json(template), "columns": None}
     if visit.form_text("filter") != UNCHANGED:
-        name = visit.form_text("filter")
-        segment = await segments.fetch(visit.work, name) if name else None
-        body["filter"] = segment["definition"] if segment else None
+        body["filter"] = await _filter(visit, visit.form_text("filter"))
     return body
+
+
+def _source(choice: str) -> dict[str, str | None]:
+    """Return the members of a request for the chosen segment or list."""
+    if choice.startswith(LIST):
+        return {"segment": None, "staticList": choice.removeprefix(LIST)}
+    return {"segment": choice or None, "staticList": None}
+
+
+async def _filter(visit: Visit, choice: str) -> Any:
+    """Return the definition of the chosen segment or list; None without a choice."""
+    if choice.startswith(LIST):
+        return definition_of_list(choice.removeprefix(LIST))
+    segment = await segments.fetch(visit.work, choice) if choice else None
+    return segment["definition"] if segment else None
 
 
 def read_schedule(schedule: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from starlette.responses import RedirectResponse, Response
 
 from innkeeper.actions.admin import audit
-from innkeeper.actions.audiences import audience_exports, segments
+from innkeeper.actions.audiences import audience_exports, segments, static_lists
 from innkeeper.errors import BadRequest, NotFound
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import FINISHED, NDJSON, SUCCESS
@@ -21,7 +21,8 @@ DESTINATION_NAMES: Final = {"": "here", "FOLDER": "a folder", "WEBHOOK": "a web 
 async def show_all(visit: Visit) -> Response:
     """List the exports, each with its latest execution."""
     rows = await audience_exports.list_all(visit.work)
-    segments_by_ref = {row["ref"]: row for row in await segments.list_all(visit.work)}
+    sources = [*await segments.list_all(visit.work), *await static_lists.list_names(visit.work)]
+    names = {row["ref"]: row["name"] for row in sources}
     latest = {}
     for row in rows:
         _, executions = await audience_exports.list_executions(visit.work, row["ref"])
@@ -29,10 +30,13 @@ async def show_all(visit: Visit) -> Response:
     return visit.show(
         "exports.html",
         rows=rows,
-        segments=segments_by_ref,
+        sources={
+            row["ref"]: names.get(row["segment_ref"] or row["static_list_ref"]) for row in rows
+        },
+        first_source=sources[0]["friendly_id"] if sources else "",
         latest=latest,
         kinds=dict(KINDS),
-        any_segment=bool(segments_by_ref),
+        any_segment=bool(sources),
     )
 
 

@@ -23,6 +23,7 @@ _PATHS: Final = {
     "segment": "/segments/{friendly_id}",
     "identity_rules": "/settings/identity-rules",
     "demo": "/",
+    **dict.fromkeys(("add_to_list", "remove_from_list", "erase"), "/guests/bulk/{ref}"),
 }
 WORDS: Final = {
     "import": "Import",
@@ -32,6 +33,9 @@ WORDS: Final = {
     "segment": "Segment, published",
     "identity_rules": "Identity rules",
     "demo": "Demo data",
+    "add_to_list": "Guests added to a list",
+    "remove_from_list": "Guests removed from a list",
+    "erase": "Guests erased",
 }
 """Kind of job -> in words."""
 

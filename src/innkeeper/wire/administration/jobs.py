@@ -22,6 +22,7 @@ _PATHS: Final = {
     "file_export": "fileExports/{ref}",
     "segment": "segments/{ref}",
     "identity_rules": "identity/jobs/{ref}",
+    **dict.fromkeys(("add_to_list", "remove_from_list", "erase"), "bulkActions/{ref}"),
 }
 
 

@@ -107,6 +107,7 @@ class AudienceExport(Payload):
     name: str
     friendly_id: str
     segment: Annotated[UUID, "Ref of its segment; absent once that is deleted."] | Absent
+    static_list: Annotated[UUID, "Ref of its static list, instead of a segment."] | Absent
     definition_type: Annotated[str, one_of(FULL_SYNC, DELTA)]
     format: Annotated[str | Absent, one_of(*FORMATS)]
     columns: list[str] | Absent

@@ -322,7 +322,9 @@ class ListSegmentGuestsParameters(Paging):
     limit: Annotated[int, LIMIT, f"Guests on the page, at most {MOST}."] = 100
 
 
-class _Members(Payload):
+class GuestRefs(Payload):
+    """A page of refs of guests."""
+
     total_count: int
     items: list[UUID]
 
@@ -332,7 +334,7 @@ class _Members(Payload):
     _ONE + "/guests",
     "List the guests in a segment",
     parameters=ListSegmentGuestsParameters,
-    response=_Members,
+    response=GuestRefs,
 )
 async def list_segment_guests(work: Work, request: EndpointRequest) -> Record:
     """Return the refs of the guests in the segment now, by a query of the lake."""

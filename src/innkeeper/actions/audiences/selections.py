@@ -1,0 +1,111 @@
+"""Select guests for an action on many: by refs, identifiers, a segment, a list, or rules."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper.actions.audiences import segment_questions, segments, static_lists, traits
+from innkeeper.errors import Invalid, Problem
+from innkeeper.lake import engines
+from innkeeper.lake.snapshot import opened
+from innkeeper.resources.payloads import ABSENT
+from innkeeper.resources.static_lists import GuestSelection, definition_of_list
+from innkeeper.resources.values import ref_in
+from innkeeper.rules.identity_keys import email_key, identifier_key
+from innkeeper.store.work import Work
+
+MOST_SAMPLE: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedGuests:
+    """Guests by their refs, or by a definition that the lake evaluates."""
+
+    refs: tuple[UUID, ...] | None = None
+    """Live guests, each once; None if a definition selects them."""
+    definition: Mapping[str, Any] | None = None
+    unmatched: tuple[str, ...] = ()
+    """Refs and identifiers that no guest has."""
+
+
+async def read_selection(work: Work, selection: GuestSelection) -> SelectedGuests:
+    """Return the guests of a request; raises `Unknown` for a segment or list, `Invalid`."""
+    if selection.guests is not ABSENT:
+        return await select_refs(work, selection.guests)
+    if selection.identifiers is not ABSENT:
+        return await select_identifiers(work, selection.identifiers)
+    if isinstance(selection.segment, str):
+        name = selection.segment
+        row = await segments.fetch(work, ref_in(name) or name)
+        return SelectedGuests(definition=row["definition"])
+    if isinstance(selection.static_list, str):
+        name = selection.static_list
+        row = await static_lists.fetch_stored(work, ref_in(name) or name)
+        return SelectedGuests(definition=definition_of_list(row["friendly_id"]))
+    definition: Mapping[str, Any] = selection.definition  # type: ignore[assignment]
+    problems: list[Problem] = []
+    every = await traits.list_current(work)
+    if await segment_questions.read_question(work, definition, every, problems) is None or problems:
+        raise Invalid(*(each.moved("definition", "selection.definition") for each in problems))
+    return SelectedGuests(definition=definition)
+
+
+async def select_refs(work: Work, refs: Collection[UUID]) -> SelectedGuests:
+    """Return the live guests of refs: survivors in place of merged guests."""
+    rows = await work.all("static_lists.find_live", guests=list(refs))
+    matched = {row["requested"] for row in rows}
+    live = dict.fromkeys(row["ref"] for row in rows)
+    return SelectedGuests((*live,), unmatched=tuple(str(ref) for ref in refs if ref not in matched))
+
+
+async def select_identifiers(work: Work, texts: Sequence[str]) -> SelectedGuests:
+    """Return the live guests that have identifiers: a ref, an e-mail address, `provider:id`, or the
+    id of any provider. A text that several guests have selects all of them."""
+    providers = [row["provider"] for row in await work.all("search.providers")]
+    texts = [text for text in dict.fromkeys(map(str.strip, texts)) if text]
+    refs = {text: ref for text in texts if (ref := ref_in(text)) is not None}
+    keys = {text: _keys_of(text, providers) for text in texts if text not in refs}
+    by_ref = await work.all("static_lists.find_live", guests=list(refs.values()))
+    by_key = await work.all(
+        "static_lists.find_by_keys", keys=[key for each in keys.values() for key in each]
+    )
+    matched = {row["requested"] for row in by_ref} | {row["key"] for row in by_key}
+    unmatched = [
+        text for text in texts if not matched & ({refs[text]} if text in refs else {*keys[text]})
+    ]
+    live = dict.fromkeys(row["ref"] for row in (*by_ref, *by_key))
+    return SelectedGuests((*live,), unmatched=(*unmatched,))
+
+
+def _keys_of(text: str, providers: Sequence[str]) -> list[UUID]:
+    """Return the keys of everything that a text may identify."""
+    keys = [identifier_key(provider, text) for provider in providers]
+    if "@" in text:
+        keys.append(email_key(text))
+    provider, colon, value = text.partition(":")
+    if colon and provider in providers:
+        keys.append(identifier_key(provider, value.strip()))
+    return keys
+
+
+async def preview(work: Work, selection: SelectedGuests) -> tuple[int, list[UUID]]:
+    """Count the guests of a selection, and return some of them."""
+    if selection.refs is not None:
+        return len(selection.refs), [*selection.refs[:MOST_SAMPLE]]
+    from innkeeper.lake.segment_members import Question, count_members  # noqa: PLC0415
+
+    definition = selection.definition or {}
+    question = Question.of(definition, await traits.list_current(work))
+    async with opened(work, engines.answering(work.settings, definition)) as lake:
+        size, refs = await count_members(lake, question, MOST_SAMPLE)
+    return size, [UUID(ref) for ref in refs]
+
+
+async def find_refs(work: Work, definition: Mapping[str, Any]) -> list[UUID]:
+    """Return every guest of a definition now."""
+    from innkeeper.lake.segment_members import Question, find_members  # noqa: PLC0415
+
+    question = Question.of(definition, await traits.list_current(work))
+    async with opened(work, engines.answering(work.settings, definition)) as lake:
+        return [UUID(ref) for ref in await find_members(lake, question)]

@@ -1,0 +1,184 @@
+"""Static lists: named lists of guests, which change only when somebody adds or removes guests.
+
+A list stores guests as they were added, and a merge changes no row: whoever reads a list follows
+merges, so that the survivor is on it, and an undone merge restores it exactly.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from innkeeper import clock
+from innkeeper.actions.admin import audit
+from innkeeper.actions.audiences import usage
+from innkeeper.actions.audiences.segments import friendly_id, read_changes
+from innkeeper.actions.privacy.erasure import ErasureTarget, access_query, erase_query
+from innkeeper.errors import Conflict, Invalid, Problem, Unknown
+from innkeeper.resources.base import Record
+from innkeeper.resources.payloads import ABSENT, read_members
+from innkeeper.resources.static_lists import ChangeStaticListRequest, CreateStaticListRequest
+from innkeeper.resources.values import ref_in
+from innkeeper.rules.audited import STATIC_LIST
+from innkeeper.rules.versions import Expected, expect
+from innkeeper.store.work import Work
+
+SINGULAR: Final = "Static list"
+
+
+async def list_all(work: Work) -> list[Record]:
+    """List every list, newest first, each with its `size`."""
+    rows = await work.all("static_lists.list", parts=_COLUMNS)
+    sizes = await _sizes(work) if rows else {}
+    return [{**row, "size": sizes.get(row["ref"], 0)} for row in rows]
+
+
+async def list_names(work: Work) -> list[Record]:
+    """List every list, newest first, without sizes."""
+    return await work.all("static_lists.list", parts=_COLUMNS)
+
+
+async def fetch(work: Work, static_list: UUID | str) -> Record:
+    """Fetch one list by ref or friendly id, with its `size`; raises `Unknown`."""
+    row = await fetch_stored(work, static_list)
+    return {**row, "size": (await _sizes(work)).get(row["ref"], 0)}
+
+
+async def fetch_stored(work: Work, static_list: UUID | str) -> Record:
+    """Fetch one list by ref or friendly id, without its size; raises `Unknown`."""
+    row = await work.one("static_lists.fetch", parts=_COLUMNS, **_names(static_list))
+    if row is None:
+        raise Unknown(SINGULAR, static_list)
+    return row
+
+
+async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem] = ()) -> Record:
+    """Create a list without guests.
+
+    Raises `Invalid` with `problems` and every other problem, `Conflict` if the friendly id exists.
+    """
+    problems = [*problems]
+    values = read_members(CreateStaticListRequest, body, problems)
+    if problems:
+        raise Invalid(*problems)
+    name = values["name"].strip()
+    chosen = values["friendly_id"]
+    description = values["description"]
+    async with work.transaction():
+        row = await work.one(
+            "static_lists.create",
+            parts=_COLUMNS,
+            ref=uuid4(),
+            friendly_id=friendly_id(name) if chosen in (ABSENT, None) else chosen,
+            name=name,
+            description=None if description is ABSENT else description,
+            actor=work.actor,
+            now=clock.now(),
+        )
+        if row is None:
+            raise Conflict(f"Static list {friendly_id(name)} already exists.")
+        await audit.record(work, STATIC_LIST, "create", None, row)
+    return {**row, "size": 0}
+
+
+async def change(
+    work: Work,
+    static_list: UUID | str,
+    body: Mapping[str, Any],
+    expected: Expected | None = None,
+    problems: Sequence[Problem] = (),
+) -> Record:
+    """Change the name or the description of a list.
+
+    Raises `Invalid` with `problems` and every other problem, and `Outdated` if the stored version
+    is not the expected one.
+    """
+    problems = [*problems]
+    async with work.transaction():
+        row = await _fetch_locked(work, static_list)
+        expect(expected, row)
+        values = read_changes(ChangeStaticListRequest, body, row, problems)
+        if problems:
+            raise Invalid(*problems)
+        written = await work.one(
+            "static_lists.rewrite",
+            parts=_COLUMNS,
+            ref=row["ref"],
+            name=values["name"].strip(),
+            description=values["description"],
+            actor=work.actor,
+            now=clock.now(),
+        )
+        if written is None:
+            raise Unknown(SINGULAR, static_list)
+        await audit.record(work, STATIC_LIST, "change", row, written)
+    return {**written, "size": (await _sizes(work)).get(written["ref"], 0)}
+
+
+async def delete(work: Work, static_list: UUID | str, expected: Expected | None = None) -> None:
+    """Delete a list; its guests remain. Raises `InUse` while segments or exports use it."""
+    async with work.transaction():
+        row = await _fetch_locked(work, static_list)
+        expect(expected, row)
+        uses = await usage.of_static_list(work, row)
+        usage.refuse_unless_accepted(f"Static list {row['friendly_id']}", uses, "")
+        await work.run("static_lists.delete", ref=row["ref"])
+        await audit.record(work, STATIC_LIST, "delete", row, None)
+
+
+async def lock_against_deletion(work: Work, static_list: UUID | str) -> UUID | None:
+    """Lock a list against deletion until the transaction ends; returns its ref, or None if there
+    is no such list."""
+    row = await work.one("static_lists.hold", **_names(static_list))
+    return row["ref"] if row else None
+
+
+async def add(work: Work, static_list: UUID, guests: Sequence[UUID]) -> int:
+    """Add guests to a list; returns how many were not on it."""
+    return await work.run(
+        "static_lists.add",
+        list=static_list,
+        guests=list(guests),
+        actor=work.actor,
+        now=clock.now(),
+    )
+
+
+async def remove(work: Work, static_list: UUID, guests: Sequence[UUID]) -> int:
+    """Remove guests, and the guests merged into them, from a list; returns how many rows."""
+    return await work.run("static_lists.remove", list=static_list, guests=list(guests))
+
+
+async def of_guest(work: Work, guest: UUID) -> list[Record]:
+    """List the lists that a guest is on: ref, friendly_id, name, added_at."""
+    return await work.all("static_lists.of_guest", guest=guest)
+
+
+async def _sizes(work: Work) -> dict[UUID, int]:
+    return {row["list_ref"]: row["size"] for row in await work.all("static_lists.sizes")}
+
+
+async def _fetch_locked(work: Work, static_list: UUID | str) -> Record:
+    ref = (await fetch_stored(work, static_list))["ref"]
+    row = await work.one("static_lists.lock", parts=_COLUMNS, ref=ref)
+    if row is None:
+        raise Unknown(SINGULAR, static_list)
+    return row
+
+
+def _names(static_list: UUID | str) -> dict[str, Any]:
+    """Return the parameters by which a list is found."""
+    return {
+        "ref": static_list if isinstance(static_list, UUID) else ref_in(static_list),
+        "friendly_id": str(static_list),
+    }
+
+
+TARGETS: Final = (
+    ErasureTarget(
+        "static_list_members",
+        erase_query("static_lists.erase"),
+        access_query("static_lists.access"),
+    ),
+    ErasureTarget("bulk_action_guests", erase_query("bulk_actions.erase")),
+)
+_COLUMNS: Final = {"columns": ("static_lists.columns",)}
