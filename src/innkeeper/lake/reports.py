@@ -55,6 +55,10 @@ class Report:
     value: str
     """The column that a chart draws."""
 
+    def takes(self, placeholder: str) -> bool:
+        """Whether its SQL has a placeholder."""
+        return f":{placeholder}" in self.sql
+
 
 REPORTS: Final = {
     report.name: report
@@ -202,7 +206,9 @@ MERGES: Final = Report(
     "merges", "Merges a day, and those undone", ("period", "merges", "undone"), "", "merges"
 )
 EVERY: Final = {**REPORTS, FUNNEL.name: FUNNEL, MERGES.name: MERGES}
-OVER_TIME: Final = frozenset({"revenue", "abandoned", "events", "merges"})
+OVER_TIME: Final = frozenset(
+    {MERGES.name, *(name for name, report in REPORTS.items() if report.takes("unit"))}
+)
 """Reports with a row for each day, week, month or year."""
 BREAKDOWNS: Final = {
     "country": "core_country",

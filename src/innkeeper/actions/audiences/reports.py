@@ -75,6 +75,13 @@ def describe(
     }
 
 
+def takes(name: str, placeholder: str) -> bool:
+    """Whether the SQL of a report has a placeholder, such as `chosen`."""
+    from innkeeper.lake import reports  # noqa: PLC0415
+
+    return reports.EVERY[name].takes(placeholder)
+
+
 def list_reports() -> list[tuple[str, str]]:
     """List (name, title) of every report."""
     from innkeeper.lake import reports  # noqa: PLC0415

@@ -11,10 +11,6 @@ from innkeeper.web.ui.formatting import title_words
 
 OVER_TIME: Final = {"revenue": "currency", "abandoned": "currency", "events": "type", "merges": ""}
 """Report over time -> the column whose values are its series; empty for one series a column."""
-RANKINGS: Final = {
-    **{"totals": "", "products": "currency", "pages": "", "campaigns": "", "guests": ""},
-}
-"""Report whose rows are ranked -> the column of the currency that separates them."""
 RECENCIES: Final = (5, 4, 3, 2, 1)
 ORDERS: Final = (1, 2, 3, 4, 5)
 MOST_SERIES: Final = 5
@@ -33,14 +29,10 @@ def chart_of(name: str, report: Record, unit: str) -> dict[str, Any]:
         return {"kind": "nothing"}
     if name in OVER_TIME:
         return _over_time(report, OVER_TIME[name], unit)
-    if name in RANKINGS:
-        return _ranking(report, RANKINGS[name])
-    return {
-        "retention": _retention,
-        "rfm": _rfm,
-        "rfm_groups": _groups,
-        "funnel": _funnel,
-    }[name](report)
+    charts = {"retention": _retention, "rfm": _rfm, "rfm_groups": _groups, "funnel": _funnel}
+    if name in charts:
+        return charts[name](report)
+    return _ranking(report, "currency" if name == "products" else "")
 
 
 def _over_time(report: Record, by: str, unit: str) -> dict[str, Any]:

@@ -53,9 +53,6 @@ BREAKDOWNS: Final = (
     ("", "All guests together"),
     *((by, f"By {by}") for by in report_parameters.BREAKDOWNS),
 )
-IN_CURRENCY: Final = ("revenue", "totals", "abandoned", "products", "rfm", "rfm_groups")
-"""Reports that may be about one currency."""
-ONE_CURRENCY: Final = ("rfm", "rfm_groups")
 MOST_BARS: Final = 1000
 
 
@@ -113,17 +110,18 @@ async def _details(visit: Visit, name: str, parameters: dict[str, str]) -> dict[
             "breakdowns": BREAKDOWNS,
             "most_steps": report_parameters.MOST_STEPS,
         }
-    if name not in IN_CURRENCY:
+    needs_currency = reports.takes(name, "currency")
+    if not needs_currency and not reports.takes(name, "chosen"):
         return {}
     of_all = read_parameters({**parameters, "currency": ""})
     totals = await reports.run(visit.work, "totals", of_all)
     rows = [dict(zip(totals["columns"], row, strict=True)) for row in totals["rows"]]
-    chosen = parameters["currency"].upper() or ("EUR" if name in ONE_CURRENCY else "")
+    chosen = parameters["currency"].upper() or ("EUR" if needs_currency else "")
     return {
         "totals": [row for row in rows if not chosen or row["currency"] == chosen],
         "currencies": [row["currency"] for row in rows if row["currency"]],
         "currency": chosen,
-        "needs_currency": name in ONE_CURRENCY,
+        "needs_currency": needs_currency,
     }
 
 
