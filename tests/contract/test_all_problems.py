@@ -97,6 +97,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"name": "", "address": "/etc/passwd", "entity": "x", "schedule": "often", "markColumn": 1},
         ["name", "address", "entity", "schedule", "markColumn"],
     ),
+    "replaceConsent": ({"items": [{"channel": "x"}]}, ["items[0].channel", "items[0].field"]),
     "loadDemo": ({"guests": 0}, ["guests"]),
     "testWebhook": ({"kind": "x", "friendlyId": ""}, ["kind", "friendlyId"]),
     "createStaticList": (
@@ -156,6 +157,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "createFileExport": {"entity": "guests"},
     "undoImport": {"skipChanged": True},
     "createImportSource": {"name": "New", "address": "a.csv", "entity": "guests"},
+    "replaceConsent": {"items": []},
     "loadDemo": {"guests": 1},
     "testWebhook": {"kind": "export", "friendlyId": "old"},
     "suppressIdentifiers": {"email": "jane@example.com"},

@@ -223,6 +223,12 @@ HTTP = [
         *("DELETE", f"{OWN}/importSources/shop"),
     ),
     Step(
+        *("replaceConsent", "consent.change", ""),
+        {"EMAIL.field": [None, "ext.mail"], "EMAIL.values": [None, ["no"]]},
+        *("PUT", f"{OWN}/consent"),
+        {"items": [{"channel": "EMAIL", "field": "ext.mail", "values": ["no"]}]},
+    ),
+    Step(
         *("createFileExport", "file_export.create", None),
         {"entity": [None, "guests"], "format": [None, "ndjson"]},
         *("POST", f"{OWN}/fileExports", {"entity": "guests"}),
@@ -337,6 +343,11 @@ COMMANDS = [
         {"status": ["LIVE", "PAUSED"]},
         words="live_one",
     ),
+    Step(
+        *("audience-exports set-consent", "consent.change", ""),
+        {"PHONE.field": [None, "ext.calls"], "PHONE.values": [None, ["never"]]},
+        words="--field PHONE=ext.calls:never",
+    ),
     Step("audience-exports run", "export.run", "sent", {}, words="sent"),
     Step(
         *("audience-exports create-client", "oauth.create", None),
@@ -418,7 +429,12 @@ OTHER_COMMANDS = {
     **dict.fromkeys(
         (
             *("settings", "version", "doctor", "export", "report", "audience-exports list"),
-            *("audience-exports executions", "audience-exports list-clients", "quarantine list"),
+            *(
+                "audience-exports consent",
+                "audience-exports executions",
+                "audience-exports list-clients",
+                "quarantine list",
+            ),
             *("identity preview", "identity why", "identity history", "identity guarded"),
             *("identity rules list", "segments list", "privacy access", "workspaces list"),
             *("segments guests", "segments overlap", "static-lists list", "static-lists guests"),

@@ -413,6 +413,8 @@ def visit_exports(tour: Tour, site: Site) -> None:
     folder = {"type": "FOLDER", "url": "tour"}
     body |= {"columns": ["ref", "city", "trait.orderCount"], "destination": folder}
     export = tour("createExport", json={**body, "webhook": "https://127.0.0.1:1/x"})["ref"]
+    consent = {"items": [{"channel": "EMAIL", "field": "ext.mail"}]}
+    assert tour("replaceConsent", json=consent) == tour("fetchConsent")
     assert tour("listWebhooks")["items"][0]["friendlyId"] == "out"
     assert "error" in tour("testWebhook", json={"kind": "export", "friendlyId": "out"})
     tour("changeExport", export, json={"schedule": None, "webhook": None, "filter": DEFINITION})

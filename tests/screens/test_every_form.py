@@ -169,6 +169,7 @@ def examples(owner: Person, api: Api, site: Site) -> dict[str, str]:
         "/account": "/account",
         "/reports/{report}/segment": "/reports/funnel",
         "/exports/new": "/exports/new",
+        "/exports/consent": "/exports/consent",
         "/exports/{export}/edit": "/exports/letters/edit",
         "/exports/{export}": "/exports/letters",
         "/imports": "/imports",
@@ -218,6 +219,7 @@ def test_f21_every_form_has_a_version_or_a_reason_to_have_none(
         "/segments/{segment}/history",
         "/traits/of/{trait}/edit",
         "/exports/{export}/edit",
+        "/exports/consent",
         "/imports/{import}",
         "/settings",
         "/settings/users",
@@ -251,13 +253,14 @@ def test_f21_every_form_with_a_version_asks_when_it_comes_too_late(
             assert ASKED in text, path
             assert "Use the stored values" in text, (path, "both, and a choice")
             asked.add(page)
-    assert len(asked) == 14
+    assert len(asked) == 15
 
 
 EXPORT = {"segment": "crew", "kind": "FULL_SYNC", "format": "CSV", "columns": "ref"}
 RULES = {"operator": "AND", "g0.entity": "guest", "g0.was": "guest"}
 CHOSEN: dict[str, dict[str, str]] = {
     "/guests/{guest}/edit": {"city": "Sligo"},
+    "/exports/consent": {"field.EMAIL": "ext.newsletter"},
     "/segments/{segment}/edit": RULES,
     "/traits/of/{trait}/edit": {**RULES, "entity": "order", "function": "count"},
     "/exports/{export}/edit": EXPORT,

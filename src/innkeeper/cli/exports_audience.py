@@ -66,6 +66,42 @@ def exports_executions(
     )
 
 
+@command(app, "consent")
+def consent_list(
+    context: CommandContext, workspace: Workspace = "live", json: Json = False
+) -> None:
+    """List the fields by which exports leave out unsubscribed guests."""
+    from dataclasses import asdict
+
+    from innkeeper.actions.audiences import consent
+    from innkeeper.cli.output import print_rows
+
+    fields = context.run(workspace, consent.list_fields)
+    print_rows([asdict(each) for each in fields], json, "channel", "field", "values")
+
+
+@command(app, "set-consent")
+def consent_set(
+    context: CommandContext,
+    fields: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--field",
+            help="CHANNEL=FIELD or CHANNEL=FIELD:VALUE,VALUE, such as EMAIL=ext.newsletter:no; "
+            "repeat it for other channels. Channels that are not named have no field.",
+        ),
+    ] = None,
+    workspace: Workspace = "live",
+) -> None:
+    """Replace the fields by which exports leave out unsubscribed guests."""
+    from innkeeper.actions.audiences import consent
+    from innkeeper.rules.consent import read_words
+
+    items = [read_words(words) for words in fields or ()]
+    stored = context.run(workspace, lambda work: consent.put_fields(work, items))
+    print(f"{len(stored)} fields are declared.")
+
+
 @command(app, "create-client")
 def client_create(
     context: CommandContext,

@@ -7,7 +7,14 @@ What their members mean together is read in `rules/segment_reading.py`, `rules/t
 from typing import Annotated, Any, Final
 
 from innkeeper.resources.base import Record
-from innkeeper.resources.exports import DELIMITERS, DELTA, FORMATS, FULL_SYNC, MOST_COLUMNS
+from innkeeper.resources.exports import (
+    CONSENT_CHOICES,
+    DELIMITERS,
+    DELTA,
+    FORMATS,
+    FULL_SYNC,
+    MOST_COLUMNS,
+)
 from innkeeper.resources.kinds import ListOf, Pattern, Text
 from innkeeper.resources.payload_kinds import (
     Described,
@@ -190,6 +197,12 @@ class ChangeExportRequest(Payload):
         bool | Absent | None, "CSV: begin with a byte order mark, by which Excel knows UTF-8."
     ]
     filter: _Definition | Absent | None
+    consent: Annotated[
+        str | Absent | None,
+        one_of(*CONSENT_CHOICES),
+        "Whose unsubscribed guests are left out: of the channels of its columns (the default), of "
+        "one channel, or NONE.",
+    ]
     schedule: Annotated[str | Absent | None, "DAILY, WEEKLY or a cron line, UTC."]
     destination: ExportDestination | Absent | None
     webhook: _Webhook | Absent | None

@@ -39,3 +39,12 @@ CRONS: Final = {DAILY: "30 0 * * *", WEEKLY: "30 0 * * 1"}
 
 TABLE_COLUMNS: Final = ("firstName", "lastName", "email", "city", "country", "lastSeen")
 """Columns of a table of guests, unless others are named."""
+
+EMAIL: Final = "EMAIL"
+PHONE: Final = "PHONE"
+POST: Final = "POST"
+CHANNELS: Final = (EMAIL, PHONE, POST)
+BY_COLUMNS: Final = "COLUMNS"
+NOBODY: Final = "NONE"
+CONSENT_CHOICES: Final = (BY_COLUMNS, *CHANNELS, NOBODY)
+"""Whom an export leaves out: the unsubscribed of the channels of its columns, of one, or nobody."""

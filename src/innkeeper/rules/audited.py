@@ -93,6 +93,7 @@ OAUTH_KEY: Final = AuditedKind(
 )
 IDENTITY_RULES: Final = AuditedKind("identity_rules", "of", ("rules",))
 IDENTITY_GUARDS: Final = AuditedKind("identity_guards", "of", ("group_limit", "region", "never"))
+CONSENT: Final = AuditedKind("consent", "of", ("fields",), inline=frozenset({"fields"}))
 IMPORT: Final = AuditedKind(
     "import",
     "ref",
@@ -114,6 +115,7 @@ KINDS: Final = {
     for kind in (
         *(SEGMENT, STATIC_LIST, EXPORT, TRAIT, POINT_OF_SALE, SITE, KEY, ALIAS, OAUTH_KEY),
         *(IDENTITY_RULES, IDENTITY_GUARDS, IMPORT, IMPORT_SOURCE, FILE_EXPORT, WORKSPACE, USER),
+        CONSENT,
     )
 }
 """Every kind, by name."""

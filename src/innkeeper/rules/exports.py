@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.exports import (
+    BY_COLUMNS,
     CSV,
     HASHED,
     HASHED_FIELDS,
@@ -17,6 +18,7 @@ from innkeeper.resources.exports import (
     PARQUET,
 )
 from innkeeper.resources.segments import ENTITIES, TRAIT, SegmentField, snake
+from innkeeper.rules.consent import channels_of
 
 _PLACEHOLDER: Final = re.compile(r"\{\{\s*([\w.]{1,200})\s*\}\}")
 _ONLY: Final = re.compile(r"\{\{\s*([\w.]{1,200})\s*\}\}\Z")
@@ -47,6 +49,13 @@ class ExportFormat:
     """Whether texts that a spreadsheet would run as formulas are marked (CSV only)."""
     bom: bool = False
     """Whether files begin with a byte order mark, by which Excel knows UTF-8 (CSV only)."""
+    consent: str = BY_COLUMNS
+    """Whom it leaves out, one of `consent.CHOICES`."""
+
+    @property
+    def channels(self) -> list[str]:
+        """The channels whose unsubscribed guests are left out."""
+        return channels_of(self.consent, [column.name for column in self.columns])
 
 
 def read_shape(body: Mapping[str, Any], traits: Mapping[str, str]) -> ExportFormat:
@@ -90,6 +99,7 @@ def read_shape(body: Mapping[str, Any], traits: Mapping[str, str]) -> ExportForm
         body.get("filter"),
         guarded,
         bom,
+        body.get("consent", BY_COLUMNS),
     )
 
 

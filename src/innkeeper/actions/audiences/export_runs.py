@@ -17,7 +17,7 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.admin import background
-from innkeeper.actions.audiences import traits, webhooks
+from innkeeper.actions.audiences import consent, traits, webhooks
 from innkeeper.actions.audiences.audience_exports import NO_SOURCE, fetch, fetch_source
 from innkeeper.errors import ApiError, Conflict, Unavailable, Unknown
 from innkeeper.lake.locks import EXPORTS, together
@@ -109,6 +109,8 @@ async def _run(
         raise Conflict(NO_SOURCE)
     async with opened(work) as lake:
         members, matching = await _find_members(lake, segment["definition"], shape, every)
+        unsubscribed, left_out = await _find_unsubscribed(work, lake, shape, matching)
+        matching = [guest for guest in matching if guest not in unsubscribed]
         selected = await _select_members(work, row, matching)
         with temporary(work.settings, "export") as folder:
             written = await lake.run(
@@ -139,6 +141,8 @@ async def _run(
             removed=removed,
             dataset_at=lake.snapshot.taken_at,
             shape=Json(row["shape"]),
+            unsubscribed=len(unsubscribed),
+            left_out=Json(left_out),
         )
         if finished is None:
             raise Unknown("Audience export execution", execution["ref"])
@@ -160,6 +164,19 @@ async def _find_members(
     if shape.filter is None:
         return members, members
     return members, await find_members(lake, Question.of(shape.filter, every), members)
+
+
+async def _find_unsubscribed(
+    work: Work, lake: Lake, shape: ExportFormat, guests: list[str]
+) -> tuple[set[str], list[Record]]:
+    """Find the guests that the export leaves out as unsubscribed, and their number by field."""
+    channels = shape.channels
+    fields = [each for each in await consent.list_fields(work) if each.channel in channels]
+    if not fields:
+        return set(), []
+    from innkeeper.lake.unsubscribed import find_unsubscribed  # noqa: PLC0415 - loads SQLGlot
+
+    return await find_unsubscribed(lake, fields, guests)
 
 
 async def _select_members(work: Work, row: Record, members: list[str]) -> list[_SelectedMembers]:
@@ -249,7 +266,8 @@ async def _finish(work: Work, row: Record, execution: Record, **outcome: Any) ->
 
     Returns None if the export was deleted meanwhile.
     """
-    counts = dict.fromkeys(("total", "matched", "not_matched", "added", "removed"), 0)
+    names = ("total", "matched", "not_matched", "added", "removed", "unsubscribed")
+    counts = dict.fromkeys(names, 0)
     no_snapshot = dict.fromkeys(("sequence", "snapshot", "dataset_at", "shape"))
     async with work.transaction():
         finished = await work.one(
@@ -257,7 +275,7 @@ async def _finish(work: Work, row: Record, execution: Record, **outcome: Any) ->
             parts=_EXECUTION,
             ref=execution["ref"],
             now=clock.now(),
-            **{**counts, **no_snapshot, "errors": [], **outcome},
+            **{**counts, **no_snapshot, "errors": [], "left_out": Json([]), **outcome},
         )
         if finished is None:
             return None

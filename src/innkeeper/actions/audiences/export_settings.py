@@ -22,6 +22,7 @@ from innkeeper.store.work import Json, Work
 
 _SHAPE: Final = (
     *("format", "columns", "template", "delimiter", "header", "quote", "guarded", "bom", "filter"),
+    "consent",
 )
 
 

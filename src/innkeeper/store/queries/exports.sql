@@ -85,7 +85,7 @@ UPDATE {ws}.exports SET next_at = %(next_at)s WHERE ref = %(ref)s
 ref, export_ref, execution_type, definition_type, segment_execution_type, status, sequence,
 snapshot, total, matched, not_matched, added, removed, errors, dataset_at, requested_at,
 started_at, finished_at, attempts, error, next_attempt_at, delivered_at, delivery_attempts,
-delivery_error, delivery_next_at, shape
+delivery_error, delivery_next_at, shape, unsubscribed, left_out
 
 -- exports.begin
 -- Insert a pending execution.
@@ -128,7 +128,8 @@ ORDER BY finished_at DESC, ref LIMIT 1
 UPDATE {ws}.export_executions SET status = %(status)s, sequence = %(sequence)s,
     snapshot = %(snapshot)s, total = %(total)s, matched = %(matched)s,
     not_matched = %(not_matched)s, added = %(added)s, removed = %(removed)s, errors = %(errors)s,
-    dataset_at = %(dataset_at)s, shape = %(shape)s, finished_at = %(now)s, error = NULL, next_attempt_at = NULL
+    dataset_at = %(dataset_at)s, shape = %(shape)s,
+    unsubscribed = %(unsubscribed)s, left_out = %(left_out)s, finished_at = %(now)s, error = NULL, next_attempt_at = NULL
 WHERE ref = %(ref)s
 RETURNING {execution}
 

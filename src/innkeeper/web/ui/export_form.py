@@ -6,20 +6,31 @@ import msgspec
 from starlette.responses import Response
 
 from innkeeper.actions.admin.stored_secrets import webhook_secret
-from innkeeper.actions.audiences import audience_exports, segment_catalogue, segments, static_lists
+from innkeeper.actions.audiences import (
+    audience_exports,
+    consent,
+    segment_catalogue,
+    segments,
+    static_lists,
+)
 from innkeeper.actions.audiences.export_settings import has_source
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import (
+    BY_COLUMNS,
     CRONS,
     CSV,
     DELIMITERS,
     DELTA,
+    EMAIL,
     FORMATS,
     FULL_SYNC,
     HASHED,
     HASHED_FIELDS,
     LISTS,
+    NOBODY,
+    PHONE,
+    POST,
 )
 from innkeeper.resources.naming import camel
 from innkeeper.resources.segments import ENTITIES
@@ -54,6 +65,14 @@ DESTINATIONS: Final = (
 )
 LIST: Final = "list:"
 """Beginning of the value of a static list in a menu of segments."""
+CONSENTS: Final = (
+    (BY_COLUMNS, "By the columns: of e-mail, phone or post"),
+    (EMAIL, "Of e-mail"),
+    (PHONE, "Of phone"),
+    (POST, "Of post"),
+    (NOBODY, "Nobody: all guests are exported"),
+)
+"""Whom an export leaves out -> in words."""
 UNCHANGED: Final = "="
 """Value in place of a segment: the filter stays as it is."""
 _DEFAULT_COLUMNS: Final = ("ref", "firstName", "lastName", "email", "city", "country")
@@ -137,6 +156,7 @@ async def _draft_of(visit: Visit, row: Record) -> dict[str, Any]:
         "template": msgspec.json.format(msgspec.json.encode(template), indent=2).decode()
         if template
         else "",
+        "consent": shape.get("consent", BY_COLUMNS),
         "filter": UNCHANGED if shape.get("filter") else "",
         "destination": destination.get("type", ""),
         "url": destination.get("url", ""),
@@ -178,6 +198,8 @@ async def _form(visit: Visit, row: Record | None, stored: dict[str, Any]) -> Res
         delimiters=[(each, {",": "comma", "|": "bar"}[each]) for each in DELIMITERS],
         schedules=SCHEDULES,
         presets=PRESETS,
+        consents=CONSENTS,
+        consent_fields=await consent.list_fields(visit.work),
         destinations=DESTINATIONS,
         version=version_of(row) if row else "",
         differing=[
@@ -229,6 +251,7 @@ async def _body(visit: Visit) -> dict[str, Any]:
         "guarded": visit.form_text("guarded") == "yes" if form == CSV else None,
         "bom": visit.form_text("bom") == "yes" if form == CSV else None,
         "template": None,
+        "consent": visit.form_text("consent") or None,
         "schedule": _cron(visit, schedule),
         "destination": {"type": kind, "url": visit.form_text("url")} if kind else None,
         "webhook": visit.form_text("webhook") or None,

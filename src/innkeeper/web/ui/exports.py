@@ -11,7 +11,7 @@ from innkeeper.errors import BadRequest, NotFound
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import FINISHED, NDJSON, SUCCESS
 from innkeeper.rules.access import Right
-from innkeeper.web.ui import export_form
+from innkeeper.web.ui import consent, export_form
 from innkeeper.web.ui.export_form import KINDS, schedule_words
 from innkeeper.web.ui.shell import PageRoute, Visit
 
@@ -106,6 +106,7 @@ def _export_name(visit: Visit) -> str:
 
 PAGES: Final = (
     PageRoute("/exports", show_all),
+    *consent.PAGES,
     *export_form.PAGES,
     PageRoute("/exports/{export}/files/{execution}/{number}", download, right=Right.EXPORTS),
     PageRoute("/exports/{export}", show_one, run_action, post_right=Right.EXPORTS, whole=False),

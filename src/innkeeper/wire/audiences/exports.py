@@ -16,7 +16,14 @@ from innkeeper.resources.definitions import (
     ExportDestination,
     SegmentDefinition,
 )
-from innkeeper.resources.exports import DELIMITERS, DELTA, FORMATS, FULL_SYNC
+from innkeeper.resources.exports import (
+    CHANNELS,
+    CONSENT_CHOICES,
+    DELIMITERS,
+    DELTA,
+    FORMATS,
+    FULL_SYNC,
+)
 from innkeeper.resources.payload_kinds import one_of
 from innkeeper.resources.payloads import ABSENT, Absent, Payload
 from innkeeper.rules.scopes import READ_PERSONAL, WRITE_PERSONAL
@@ -86,6 +93,14 @@ class ExportReport(Payload):
     end_time: datetime | None
 
 
+class LeftOut(Payload):
+    """Guests that an execution left out as unsubscribed."""
+
+    channel: Annotated[str, one_of(*CHANNELS)]
+    field: str
+    guests: int
+
+
 class ExportExecution(ExportReport):
     """An execution with its attempts and its delivery."""
 
@@ -93,6 +108,8 @@ class ExportExecution(ExportReport):
     error: str | None
     next_attempt_at: datetime | None
     snapshot: str | None
+    unsubscribed: Annotated[int, "Guests left out as unsubscribed."]
+    left_out: Annotated[list[LeftOut], "The same by the field that decided."]
     delivered_at: datetime | None
     delivery_attempts: int
     delivery_error: str | None
@@ -117,6 +134,7 @@ class AudienceExport(Payload):
     quote: bool | Absent
     guarded: bool | Absent
     bom: bool | Absent
+    consent: Annotated[str | Absent, one_of(*CONSENT_CHOICES)]
     filter: Annotated[Any | Absent, DefinitionOf(SegmentDefinition)]
     schedule: str | Absent
     destination: ExportDestination | Absent
