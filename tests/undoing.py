@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from in_process import Site
 
-from innkeeper.actions.bulk import batches, undo
+from innkeeper.actions.bulk import batches, command_imports, undo
 from innkeeper.rules.batch import BatchRecord
 from innkeeper.store.work import Work
 from innkeeper.wire.bulk.batch_files import Layout
@@ -34,7 +34,7 @@ def run_import(holds: Any, values: Sequence[dict[str, Any]], chunk: int = 2) -> 
 
     async def run() -> UUID:
         async with Site.database.work("live", "test") as work:
-            batch = await batches.start_import(
+            batch = await command_imports.start(
                 work, uuid4(), entity=holds, source=None, file_options={}
             )
             source, entries = batches.source_of(batch), records(holds, values)

@@ -23,7 +23,7 @@ from test_identity_api import ruled
 from test_segments_api import guests_where, jobs, made, publish, rule
 
 from innkeeper.actions.audiences import segment_runs, webhooks
-from innkeeper.actions.bulk import batches, imports
+from innkeeper.actions.bulk import batches, command_imports, imports
 from innkeeper.jobs.batches import forget
 from innkeeper.jobs.privacy import search_files
 from innkeeper.jobs.requeue import requeue
@@ -171,7 +171,7 @@ class TestInterrupted:
         file_options = {"format": "ndjson", "compressed": False, "mapping": None}
 
         async def begin(work: Work) -> UUID:
-            row = await batches.start_import(
+            row = await command_imports.start(
                 work, uuid4(), entity="guests", source="a", file_options=file_options
             )
             assert await batches.try_lock(work, row["ref"])
@@ -182,7 +182,7 @@ class TestInterrupted:
             await work.connection.execute(
                 "UPDATE ws_live.batches SET line = 41, modified_at = modified_at - %s "
                 "WHERE ref = %s",
-                [batches.SILENCE_LIMIT + timedelta(seconds=1), ref],
+                [command_imports.SILENCE_LIMIT + timedelta(seconds=1), ref],
             )
 
         async def sweep_beside_it(work: Work) -> tuple[UUID, int]:
@@ -191,7 +191,7 @@ class TestInterrupted:
             await database.open()
             async with database.work("live") as own:
                 ref = await begin(own)
-                ended = await batches.end_interrupted(work)
+                ended = await command_imports.end_interrupted(work)
             await database.close()
             return ref, ended
 

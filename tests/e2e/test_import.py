@@ -28,7 +28,7 @@ from profiles import LONG
 from waiting import until
 
 from innkeeper.actions.admin import workspaces
-from innkeeper.actions.bulk import batches
+from innkeeper.actions.bulk import batches, command_imports
 from innkeeper.actions.paging import PageRequest
 from innkeeper.store.database import Database
 
@@ -235,9 +235,9 @@ def sweep(place: Place) -> dict[str, Any]:
             async with database.work(place.workspace) as work, work.transaction():
                 await work.connection.execute(
                     f"UPDATE {place.schema}.batches SET modified_at = modified_at - %s",
-                    [2 * batches.SILENCE_LIMIT],
+                    [2 * command_imports.SILENCE_LIMIT],
                 )
-                assert await batches.end_interrupted(work) == 1
+                assert await command_imports.end_interrupted(work) == 1
                 (row,) = (await batches.list_(work, PageRequest(), envelopes=False)).items
                 return row
         finally:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from undoing import call, contents, differences, run_import, run_undo
 
 from innkeeper import clock
-from innkeeper.actions.bulk import batches, undo
+from innkeeper.actions.bulk import batches, command_imports, undo
 from innkeeper.actions.identity import merges
 from innkeeper.actions.privacy import privacy
 from innkeeper.actions.records import guests
@@ -226,7 +226,7 @@ def test_i10_what_cannot_be_undone_says_why(site: None) -> None:
     cases = [(run_import("guests", [person(1)]), "changed nothing")]
     for holds, message in (("events", "only guests and orders"), ("guests", "has not ended")):
         started = {"entity": holds, "source": None, "file_options": {}}
-        cases.append((call(batches.start_import, uuid4(), **started)["ref"], message))
+        cases.append((call(command_imports.start, uuid4(), **started)["ref"], message))
     for ref, message in cases:
         with pytest.raises(Conflict, match=message):
             run_undo(ref)

@@ -53,7 +53,8 @@ async def _import_files(
     work: "Work", context: CommandContext, workspace: str, paths: tuple[Path, ...]
 ) -> None:
     from innkeeper.cli.import_mappings import MappingOptions
-    from innkeeper.cli.imports import ImportOptions, ImportTotals, import_file
+    from innkeeper.cli.import_output import ImportTotals
+    from innkeeper.cli.imports import ImportOptions, import_file
 
     reading = MappingOptions("guests", None, "", None, quiet=True)
     options = ImportOptions(context, workspace, reading, None, False, False, quiet=True)

@@ -1,10 +1,9 @@
 """`innkeeper import`: import the records of files into a workspace."""
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
@@ -18,13 +17,14 @@ from innkeeper.cli.import_mappings import (
     prepared_layout,
     write_suggestion,
 )
+from innkeeper.cli.import_output import ImportTotals, show_matches, show_progress
 from innkeeper.cli.import_rejects import RejectsFile, report_rejects
 from innkeeper.cli.import_undo import UNDO, UndoOptions, undo_import
 from innkeeper.cli.options import CommandContext, Json, takes_database
 from innkeeper.errors import OperatorError
 
 if TYPE_CHECKING:
-    from innkeeper.actions.bulk.outcomes import Match, Outcomes
+    from innkeeper.actions.bulk.outcomes import Outcomes
     from innkeeper.rules.batch import BatchRecord
     from innkeeper.store.work import Row, Work
     from innkeeper.wire.bulk.batch_files import Layout
@@ -49,50 +49,6 @@ class RefuseWhat(StrEnum):
 
     ROW = "row"
     CELL = "cell"
-
-
-@dataclass
-class ImportTotals:
-    """Counts of records over all files of a command."""
-
-    records: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    failed: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
-    """Why cells were left out of rows that were imported -> cells."""
-    refused: list[dict[str, Any]] = field(default_factory=list)
-    """Reason, count, line and value of what failed."""
-    matches: list["Match"] = field(default_factory=list)
-    """The first records of a dry run that change a guest."""
-    unreadable: list[str] = field(default_factory=list)
-    """Files that could not be read to their end."""
-
-    def summary(self) -> dict[str, Any]:
-        return {
-            "records": self.records,
-            **dict(sorted(self.outcomes.items())),
-            "failed": self.failed,
-            **({"leftOut": self.left_out.total()} if self.left_out else {}),
-        }
-
-    def report(self) -> dict[str, Any]:
-        """Return the summary with what failed why, and which guests a dry run would change."""
-        matches = [
-            {
-                "line": one.line,
-                "outcome": one.outcome,
-                **({"guest": str(one.guest)} if one.guest else {}),
-                "rule": one.rule,
-                "evidence": one.evidence,
-            }
-            for one in self.matches
-        ]
-        return {
-            **self.summary(),
-            **({"leftOutCells": dict(self.left_out)} if self.left_out else {}),
-            **({"refused": self.refused} if self.refused else {}),
-            **({"matches": matches} if matches else {}),
-        }
 
 
 @dataclass(frozen=True)
@@ -292,7 +248,7 @@ class _LocalFile:
         """Yield the source for the layout's `chunks`, and what shows the progress."""
         with (
             self.layout.opened(self.path) as source,
-            _progress(self.options, self.name, source) as bar,
+            show_progress(self.name, source, quiet=self.options.quiet) as bar,
         ):
             yield source, bar
 
@@ -346,17 +302,9 @@ async def _dry_run(work: "Work", file: _LocalFile, rejects: Path, total: ImportT
         failed_before = total.failed
         await imports.dry_run(work, ahead(file.layout.chunks(source)), count)
     if not file.options.reading.quiet:
-        _show_matches(total.matches)
+        show_matches(total.matches)
     if total.failed > failed_before:
         total.refused += _report(file, rejects)
-
-
-def _show_matches(matches: Sequence["Match"]) -> None:
-    """Print which records of a dry run change which guests, and why."""
-    for match in matches:
-        person = f"guest {match.guest}" if match.guest else "a guest of this file"
-        values = ", ".join(each["value"] for each in match.evidence)
-        print(f"  line {match.line}: {person}, rule {match.rule} ({values})", file=sys.stderr)
 
 
 def _report(file: _LocalFile, rejects: Path) -> list[dict[str, Any]]:
@@ -387,44 +335,3 @@ def _rejects(options: ImportOptions, name: str) -> Path:
     if options.rejects is not None:
         return options.rejects
     return Path(local_name(name) + REJECTS_SUFFIX)
-
-
-@contextmanager
-def _progress(
-    options: ImportOptions, name: str, source: IO[bytes] | Path
-) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar over the file's bytes, with records, rate and remaining time."""
-    if options.quiet:
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    is_plain = not is_elsewhere(name) and not isinstance(source, Path)
-    size = Path(name).stat().st_size if is_plain else None
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[records]:,} records, {task.fields[rate]:,.0f}/s"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(name, total=size, records=0, rate=0.0)
-        first: int | None = None
-
-        def follow(records: int) -> None:
-            nonlocal first
-            first = records if first is None else first
-            elapsed = bar.tasks[0].elapsed or 0.0
-            rate = (records - first) / elapsed if elapsed else 0.0
-            position = source.tell() if size is not None and not isinstance(source, Path) else 0
-            bar.update(task, completed=position, records=records, rate=rate)
-
-        yield follow

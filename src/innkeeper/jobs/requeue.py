@@ -2,7 +2,7 @@
 
 Runs every minute, in each workspace. Each row that an `Unfinished` finds either has a pending or
 running job, or gets one. Imports that cannot continue fail with a reason instead
-(`batches.end_interrupted`).
+(`command_imports.end_interrupted`).
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from innkeeper.actions.admin.background import DELIVERIES, defer, try_each
 from innkeeper.actions.audiences import audience_exports, export_runs, segments
-from innkeeper.actions.bulk import batches, file_exports, undo
+from innkeeper.actions.bulk import batches, command_imports, file_exports, undo
 from innkeeper.actions.identity import rule_settings
 from innkeeper.jobs.registry import scheduled
 from innkeeper.store.work import Row, Work
@@ -73,7 +73,7 @@ UNFINISHED: Final = (
 async def requeue(work: Work) -> None:
     """Queue unfinished work that has no job, and fail imports whose command was killed."""
     await try_each(UNFINISHED, partial(requeue_kind, work), "queueing lost jobs again")
-    if interrupted := await batches.end_interrupted(work):
+    if interrupted := await command_imports.end_interrupted(work):
         log.warning("%d imports of %s were interrupted", interrupted, work.workspace)
 
 

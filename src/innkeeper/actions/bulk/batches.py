@@ -34,17 +34,7 @@ UNDOABLE: Final = ("guests", "orders")
 TASK: Final = "batches.apply"
 """The background task that applies an uploaded file."""
 SINGULAR: Final = "Batch"
-SILENCE_LIMIT: Final = timedelta(minutes=2)
-"""Time without progress after which a command's import is checked for a killed command."""
-INTERRUPTED: Final = (
-    "The command that imported this file stopped after line {line}, before the end of the file. "
-    "The records up to that line are imported. Run the same command again to import the rest."
-)
-INTERRUPTED_STREAM: Final = (
-    "The command that imported this stopped after line {line}, before the end of its input. The "
-    "records up to that line are imported. Run it again from the start; they will not change."
-)
-_COLUMNS: Final = {"columns": ("batches.columns",)}
+COLUMNS: Final = {"columns": ("batches.columns",)}
 
 
 class FileRewritten(engine.ChunkAborted):
@@ -64,7 +54,7 @@ async def allocate(
 
     Raises `Conflict` if the ref belongs to another file, or if its file is uploaded already.
     """
-    row = await _insert(
+    row = await insert(
         work, ref, entity, UPLOADING, file_options or {}, checksum=checksum, size=size
     )
     if row is not None:
@@ -80,40 +70,7 @@ async def allocate(
     return stored
 
 
-async def start_import(
-    work: Work, ref: UUID, *, entity: Holds, source: Any, file_options: dict[str, Any]
-) -> Row:
-    """Start the import of a local file, or continue the interrupted import of the same file.
-
-    `source` identifies the file (JSON); None for an input that cannot be read again.
-    """
-    key = _source_key(work, entity, source)
-    async with work.transaction():
-        row = None
-        if key is not None:
-            row = await work.one("batches.of_source", parts=_COLUMNS, source_key=key)
-        if row is not None and row["finished_at"] is not None:
-            row = await work.one("batches.reopen", parts=_COLUMNS, ref=row["ref"], now=clock.now())
-        row = row or await _insert(work, ref, entity, PROCESSING, file_options, source_key=key)
-        if row is None:
-            raise Conflict(f"Import {ref} already exists.")
-        return row
-
-
-async def abandon_import(work: Work, entity: Holds, source: Any) -> None:
-    """Abandon the unfinished import of a file, so that the next one starts at its beginning."""
-    key = _source_key(work, entity, source)
-    row = await work.one("batches.of_source", parts=_COLUMNS, source_key=key)
-    if row is not None:
-        await work.run("batches.abandon", ref=row["ref"], now=clock.now())
-
-
-def _source_key(work: Work, entity: Holds, source: Any) -> UUID | None:
-    """Return the key by which an interrupted import is found again; None for no source."""
-    return None if source is None else digest("import", work.workspace, entity, repr(source))
-
-
-async def _insert(
+async def insert(
     work: Work,
     ref: UUID,
     entity: Holds,
@@ -127,7 +84,7 @@ async def _insert(
     """Create a batch or import; None if the ref is in use."""
     return await work.one(
         "batches.allocate",
-        parts=_COLUMNS,
+        parts=COLUMNS,
         ref=ref,
         entity=entity,
         state=state,
@@ -143,7 +100,7 @@ async def _insert(
 
 async def fetch(work: Work, batch: UUID) -> Record:
     """Return one batch or import; raises `Unknown`."""
-    row = await work.one("batches.fetch", parts=_COLUMNS, ref=batch)
+    row = await work.one("batches.fetch", parts=COLUMNS, ref=batch)
     if row is None:
         raise Unknown(SINGULAR, batch)
     return row
@@ -168,7 +125,7 @@ async def list_(
         work,
         "batches.list",
         page_request,
-        parts=_COLUMNS,
+        parts=COLUMNS,
         envelopes=envelopes,
         states=list(states) or None,
         after=max(oldest, after) if after else oldest,
@@ -183,7 +140,7 @@ async def receive_file(work: Work, batch: UUID, *, checksum: str, size: int) -> 
     11). A second call with the same file changes nothing; raises `Conflict` for another file.
     """
     async with work.transaction():
-        row = await _locked(work, batch)
+        row = await lock_batch(work, batch)
         if row["state"] != UPLOADING:
             if (row["checksum"], row["size"]) == (checksum, size):
                 return row
@@ -205,7 +162,7 @@ async def set_state(
     """
     row = await work.one(
         "batches.set_state",
-        parts=_COLUMNS,
+        parts=COLUMNS,
         ref=batch,
         state=state,
         has_file=has_file,
@@ -221,27 +178,6 @@ async def set_state(
 async def record_fault(work: Work, batch: UUID, fault: str) -> None:
     """Store why a batch cannot continue for now; it is retried."""
     await work.run("batches.set_fault", ref=batch, fault=fault, now=clock.now())
-
-
-async def end_interrupted(work: Work) -> int:
-    """Finish the imports whose command was killed; return their number.
-
-    They are silent and unlocked. The same command continues them (`start_import`).
-    """
-    ended = 0
-    for row in await work.all("batches.silent", before=clock.now() - SILENCE_LIMIT):
-        if not await try_lock(work, row["ref"]):
-            continue
-        try:
-            fault = INTERRUPTED.format(line=row["line"])
-            if row["source_key"] is None:
-                fault = INTERRUPTED_STREAM.format(line=row["line"])
-            ended += await work.run(
-                "batches.interrupt", ref=row["ref"], fault=fault, now=clock.now()
-            )
-        finally:
-            await unlock(work, row["ref"])
-    return ended
 
 
 async def try_lock(work: Work, batch: UUID) -> bool:
@@ -302,7 +238,7 @@ async def record_progress(
     """
     row = await work.one(
         "batches.progress",
-        parts=_COLUMNS,
+        parts=COLUMNS,
         ref=batch["ref"],
         revision=batch["revision"],
         first=applied[0].line,
@@ -334,7 +270,7 @@ async def reset(work: Work, batch: UUID) -> None:
 async def finish(work: Work, batch: UUID) -> Record:
     """Finish a batch whose records are all applied: `error` if some failed, else `success`."""
     async with work.transaction():
-        row = await _locked(work, batch)
+        row = await lock_batch(work, batch)
         state = ERROR if row["failed"] else SUCCESS
         return await set_state(work, batch, state, has_file=row["is_stored"])
 
@@ -356,11 +292,6 @@ async def stream_failures(lend: Lend, batch: UUID, page: int = 1000) -> AsyncIte
         if len(rows) < page:
             return
         after = rows[-1]["line"]
-
-
-async def lock_batch(work: Work, batch: UUID) -> Record:
-    """Lock a batch's row until the transaction ends and return it; raises `Unknown`."""
-    return await _locked(work, batch)
 
 
 async def mark_rewritten(work: Work, batch: UUID) -> None:
@@ -389,8 +320,9 @@ def upload_name(workspace: str, batch: UUID) -> str:
     return f"{workspace}/uploads/{batch}"
 
 
-async def _locked(work: Work, batch: UUID) -> Row:
-    row = await work.one("batches.lock", parts=_COLUMNS, ref=batch)
+async def lock_batch(work: Work, batch: UUID) -> Record:
+    """Lock a batch's row until the transaction ends and return it; raises `Unknown`."""
+    row = await work.one("batches.lock", parts=COLUMNS, ref=batch)
     if row is None:
         raise Unknown(SINGULAR, batch)
     return row

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from innkeeper import clock
 from innkeeper.actions.admin import audit
 from innkeeper.actions.admin.background import operator_message
-from innkeeper.actions.bulk import batches, engine
+from innkeeper.actions.bulk import batches, command_imports, engine
 from innkeeper.actions.bulk.batches import Holds
 from innkeeper.actions.bulk.guest_batch import RecordSource
 from innkeeper.actions.bulk.outcomes import Outcomes
@@ -111,9 +111,9 @@ async def start_local(
     error inside the context finishes the import as failed, unless the error is transient.
     """
     if again and source is not None:
-        await batches.abandon_import(work, entity, source)
+        await command_imports.abandon(work, entity, source)
     async with work.transaction():
-        row = await batches.start_import(
+        row = await command_imports.start(
             work, uuid4(), entity=entity, source=source, file_options=file_options
         )
         await audit.record(work, IMPORT, "start", None, row)
