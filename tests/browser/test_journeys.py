@@ -133,16 +133,16 @@ def test_developer_makes_a_key_and_revokes_it(page, shop) -> None:
 
 def test_rules_are_previewed_before_they_are_saved(page) -> None:
     page.go("/settings/identity-rules")
-    page.get_by_label("Name of the rule").last.fill("phone and name")
-    page.get_by_label("Values that must be equal").last.fill("field:phone, field:firstName")
-    page.get_by_role("button", name="Preview").click()
-    page.get_by_role("heading", name="Preview of these rules").wait_for()
+    page.get_by_text("Nothing has changed yet").wait_for()
+    page.get_by_role("button", name="Phone and last name").click()
+    page.get_by_label("What must be equal, rule 2").nth(1).select_option(label="First name")
     page.get_by_role("button", name="Save for new records").click()
     page.get_by_text("The rules are in force for new records.").wait_for()
-    page.get_by_label("Name of the rule").nth(1).fill("")
-    page.get_by_label("Values that must be equal").nth(1).fill("")
-    page.get_by_role("button", name="Preview").click()
+    assert page.get_by_label("Name of rule 2").input_value() == "Phone + First name"
+    page.get_by_label("Remove rule 2").click()
+    page.get_by_label("Name of rule 2").wait_for(state="detached")
     page.get_by_role("button", name="Save for new records").click()
+    page.get_by_text("The rules are in force for new records.").wait_for()
 
 
 def test_erase_asks_for_the_ref(page, api) -> None:

@@ -142,7 +142,7 @@ def test_f18_every_operation_answers_as_described(
         # The rest is the same for both.
         visit_v2(tour)
         visit_configuration(tour)
-        visit_identity(tour)
+        visit_identity(tour, site)
         visit_segments(tour, site)
         visit_static_lists(tour)
         visit_exports(tour, site)
@@ -307,7 +307,7 @@ def visit_configuration(tour: Tour) -> None:
     tour("deleteIdentityRule", rule["identityRule"])
 
 
-def visit_identity(tour: Tour) -> None:
+def visit_identity(tour: Tour, site: Site) -> None:
     first, second = (
         tour("createGuest", json={"guestType": "customer", "firstName": "Jo"})["ref"]
         for _ in range(2)
@@ -339,6 +339,15 @@ def visit_identity(tour: Tour) -> None:
     tour("previewIdentityRules", json=rules)
     tour("changeIdentityGuards", json={"groupLimit": None})
     tour("listIdentityGuarded")
+    site.run_worker()
+    pair = {"guestType": "visitor", "identifiers": [{"provider": "tour", "id": "rule change"}]}
+    for _ in range(2):
+        tour("createGuest", json=pair)
+    added = {"identityRule": "Tour of undos", "providers": ["tour"], "fields": []}
+    job = tour("applyIdentityRules", json={"rules": [*rules["rules"], added]})["ref"]
+    site.run_worker()
+    assert tour("previewIdentityUndo", job)["merges"] == 1
+    tour("undoIdentityJob", job)
 
 
 def visit_segments(tour: Tour, site: Site) -> None:

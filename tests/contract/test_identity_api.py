@@ -392,7 +392,9 @@ def test_guards_are_changed_and_restored(ruled: Api) -> None:
 
 
 def test_what_is_applied_is_what_was_previewed(ruled: Api, site: Any) -> None:
-    """Nothing changes before `apply`, and then exactly what the preview said."""
+    """Nothing changes before `apply`, then exactly what the preview said; undone, nothing is left
+    but what was written since."""
+    rules = ruled.get(f"{OWN}/identity/rules").json()["rules"]
     person = {"firstName": "Seán", "lastName": "O'Neill", "dateOfBirth": "1980-02-01"}
     oldest = ruled.guest(**person)
     customer = ruled.guest(**{**person, "firstName": "SEAN", "guestType": "customer"})
@@ -425,6 +427,28 @@ def test_what_is_applied_is_what_was_previewed(ruled: Api, site: Any) -> None:
     assert contact["guest"]["href"].endswith(customer["ref"])
     assert ruled.get(f"{OWN}/identity/jobs").json()["items"][0] == job
 
+    before = ruled.get(f"{OWN}/identity/rules").json()
+    assert ruled.patch(f"/v2.1/guests/{customer['ref']}", json={"city": "Cork"}).is_success
+    undo = f"{OWN}/identity/jobs/{job['ref']}/undo"
+    described = ruled.get(undo).json()
+    assert (described["merges"], described["undone"], described["erased"]) == (1, 0, 0)
+    assert (described["rules"], "blocked" in described) == ("restored", False)
+    assert described["examples"] == [merge]
+    assert [one["ref"] for one in described["changed"]] == [customer["ref"]]
+    answer = ruled.post(undo)
+    assert (answer.status_code, answer.json()["undoes"]) == (202, job["ref"])
+    assert ruled.post(undo).status_code == 409  # It is being undone.
+    asyncio.run(work_jobs(site.settings, once=True))
+    undone = ruled.get(answer.headers["location"]).json()
+    assert (undone["state"], undone["done"], undone["total"]) == ("done", 1, 1)
+    assert ruled.get(f"/v2.1/guests/{oldest['ref']}").json() == oldest
+    shown = ruled.get(f"/v2.1/guests/{customer['ref']}").json()
+    assert {**shown, "modifiedAt": None} == {**customer, "city": "Cork", "modifiedAt": None}
+    assert [one["identityRule"] for one in before["rules"]] == ["email", "Name and birth"]
+    assert ruled.get(f"{OWN}/identity/rules").json()["rules"] == rules
+    assert ruled.get(undo).json()["blocked"] == "No merge of this rule change is in force."
+    assert ruled.post(undo).status_code == 409
+
 
 def test_unknown_things_are_404(api: Api) -> None:
     for path in (
@@ -432,6 +456,7 @@ def test_unknown_things_are_404(api: Api) -> None:
         f"{OWN}/guests/{NOBODY}/identity/history",
         f"{OWN}/merges/{NOBODY}",
         f"{OWN}/identity/jobs/{NOBODY}",
+        f"{OWN}/identity/jobs/{NOBODY}/undo",
         f"{OWN}/nothing",
     ):
         assert api.get(path).status_code == 404

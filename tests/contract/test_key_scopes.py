@@ -24,6 +24,7 @@ OF_METHOD = {"GET": "read", "POST": "write", "PUT": "write", "PATCH": "write", "
 PERSONAL = {
     *("fetchGuestContext", "findGuestContext", "fetchSubject", "previewIdentityRules"),
     *("listIdentityGuarded", "explainGuest", "listGuestHistory", "listMerges", "fetchMerge"),
+    "previewIdentityUndo",
     *(
         "undoMerge",
         "listQuarantine",
@@ -44,6 +45,7 @@ ADMINISTRATION = {"listKeys", "createKey", "rotateKey", "revokeKey"}
 RULES = {
     *("createIdentityRule", "deleteIdentityRule", "replaceIdentityRules"),
     *("reorderIdentityRules", "applyIdentityRules", "changeIdentityGuards"),
+    "undoIdentityJob",
 }
 
 

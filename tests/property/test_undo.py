@@ -1,7 +1,8 @@
-"""I10: an import that is undone leaves what was there before, whoever it met."""
+"""I10: an import or an application of rules that is undone leaves what was there before."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
 import pytest
 from all_sources import RULES, Sources
@@ -12,10 +13,12 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 from in_process import Site, running
 from never_merged import GROUP_LIMIT
 from profiles import LONG
-from undoing import contents, differences, run_import, run_undo
+from undoing import call, contents, differences, run_import, run_undo
 
 from innkeeper.actions.bulk import undo
-from innkeeper.actions.identity import rule_settings
+from innkeeper.actions.identity import rule_changes, rule_settings, rule_undo
+from innkeeper.rules.identity_rules import IdentityRule
+from innkeeper.store.work import Work
 
 orders = st.tuples(references, prices, st.none() | items, people, st.none() | people, pairs)
 
@@ -42,8 +45,35 @@ def order(
     return extended(value, ext)
 
 
+BY_APPLICATIONS = {
+    **dict.fromkeys(("identity_jobs", "guarded_evidence"), "what happened"),
+    "identity_settings": "the version of the rules, which every change renews",
+}
+
+
+def apply_rules(rules: Sequence[IdentityRule]) -> UUID:
+    """Apply rules as the command does; the ref of the application."""
+
+    async def run(work: Work) -> UUID:
+        job = await rule_settings.apply_rules(work, rules)
+        assert await rule_changes.run_jobs(work)
+        ref: UUID = job["ref"]
+        return ref
+
+    ref: UUID = call(run)
+    return ref
+
+
+def undo_application(ref: UUID) -> None:
+    async def run(work: Work) -> None:
+        await rule_undo.request(work, ref)
+        assert await rule_changes.run_jobs(work)
+
+    call(run)
+
+
 class Undone(Sources):
-    """A random population, into which imports go and come out again."""
+    """A random population: imports go into it and come out again, rules are applied and undone."""
 
     @rule(
         guests=st.lists(st.tuples(people, pairs), min_size=1, max_size=4),
@@ -64,6 +94,26 @@ class Undone(Sources):
                 assert run_undo(ref)["state"] == undo.DONE
         assert not differences(before)
 
+    @rule(rules=st.permutations(RULES), number=st.integers(2, 4))
+    def apply_and_undo(self, rules: list[IdentityRule], number: int) -> None:
+        """Rules that merge some of the guests; the ledger then lists these merges as undone."""
+        before = contents()
+        ref = apply_rules(rules[:number])
+        (merged,) = Site.rows("SELECT merged FROM ws_live.identity_jobs WHERE ref = %s", ref)
+        if not merged["merged"]:
+            call(rule_settings.replace_rules, RULES)
+            call(rule_changes.run_jobs)
+        else:
+            undo_application(ref)
+        changed = {
+            name: rows for name, rows in differences(before).items() if name not in BY_APPLICATIONS
+        }
+        ledger = changed.pop("merges", {"missing": [], "new": []})
+        assert not changed
+        assert not ledger["missing"]
+        assert len(ledger["new"]) == merged["merged"]
+        assert all('"undone_at": null' not in row for row in ledger["new"])
+
 
 @pytest.fixture
 def site(dsn: str) -> Iterator[None]:
@@ -73,7 +123,7 @@ def site(dsn: str) -> Iterator[None]:
         yield
 
 
-def test_i10_an_undone_import_leaves_what_was_there_before(site: None) -> None:
+def test_i10_undone_imports_and_rules_leave_what_was_there_before(site: None) -> None:
     run_state_machine_as_test(
         Undone,
         settings=settings(

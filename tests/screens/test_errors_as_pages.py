@@ -140,7 +140,7 @@ def test_f23_hostile_forms_are_answered_with_pages(owner: Person, page) -> None:
     for hostile in ("\0", "\ud800".encode("utf-8", "surrogatepass"), "9" * 400, ""):
         path = re.sub(r"\{\w+\}", lambda _: str(uuid4()), page.path)
         names = ("name", "action", "url", "kind", "friendly_id", "definition", "user", "c0", "do")
-        names += ("rule_name", "rule_conditions", "sequence", "client_key", "alias", "survivor")
+        names += ("r0.name", "r0.c0", "r0.p0", "sequence", "client_key", "alias", "survivor")
         answer = owner.post(path, **dict.fromkeys(names, hostile))
         assert answer.status_code < 500, (path, answer.text)
         if answer.status_code >= 400:

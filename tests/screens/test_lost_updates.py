@@ -110,7 +110,7 @@ def test_f21_identity_rules_and_guards(owner: Person, api: Api) -> None:
     rules = [{"identityRule": "email", "providers": ["email"]}]
     rules.append({"identityRule": "crm", "providers": ["CRM"]})
     api.put("/innkeeper/v1/identity/rules", json={"rules": rules})
-    mine = {"rule_name": "loyalty", "rule_conditions": "LOYALTY", "action": "save"}
+    mine = {"r0.name": "loyalty", "r0.c0": "provider:", "r0.p0": "LOYALTY", "do": "save"}
     assert_asked(owner.post(path, **mine, version=version), "loyalty", "crm")
     guards = {"action": "guards", "group_limit": "50", "region": "", "never": "x"}
     assert owner.post(path, **guards, version=version).status_code == 412

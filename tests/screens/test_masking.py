@@ -104,6 +104,11 @@ def _plant_merge(api: Api, shop: Planted) -> None:
     ends = {"survivor": shop.guest, "absorbed": other["ref"]}
     merge = made(api.post("/innkeeper/v1/merges", json=ends))
     shop.paths.append(f"/merges/{merge['ref']}/undo")
+    twin = {"identifiers": [{"provider": "email", "id": f"{WORD}@example.com"}], "lastName": WORD}
+    for _ in range(2):
+        made(api.post("/v2.1/guests", json={"guestType": "customer", **twin}))
+    job = made(api.post("/innkeeper/v1/identity/apply", json={}))
+    shop.paths.append(f"/settings/identity-rules/{job['ref']}")
 
 
 def _plant_events(api: Api) -> None:

@@ -120,10 +120,10 @@ def test_f22_a_change_of_settings_says_from_what_to_what(
 
 def test_f22_rules_and_keys_say_from_what_to_what(owner: Person, api: Api, site: Site) -> None:
     page = "/settings/identity-rules"
-    sent = {"rule_name": "crm", "rule_conditions": "CRM", "action": "save"}
+    sent = {"r0.name": "crm", "r0.c0": "provider:CRM", "do": "save"}
     assert owner.post(page, **sent).status_code == 303
     assert 'Rules : [ "email = email" ] → [ "crm = CRM" ]' in rows(owner, "identity_rules.save")[0]
-    sent |= {"rule_name": "email", "rule_conditions": "email"}
+    sent |= {"r0.name": "email", "r0.c0": "provider:email"}
     assert owner.post(page, **sent).status_code == 303
     key = site.key()
     sent = {"client_key": key.client_key, "compatibility": "official", "action": "compatibility"}

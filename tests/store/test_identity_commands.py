@@ -91,6 +91,16 @@ def test_a_preview_says_what_apply_does_and_unmerge_undoes_it(
     assert after == before
     history = command("history", kept, "--json")
     assert [entry["merge"]["ref"] for entry in history] == [merge["ref"]] * 2
+
+    # Undone as a whole; rules that changed meanwhile stay.
+    job = command("apply", "--json")["ref"]
+    command("rules", "add", "crm", "--provider", "CRM")
+    dry = command("undo", job, "--dry-run")
+    assert "1 merges would be undone.\nRules: unchanged." in dry
+    assert command("undo", job, "--json")["undoes"] == job
+    assert [work_on(dsn, lambda work, ref=ref: _shown(work, ref)) for ref in (kept, gone)] == before
+    assert [row["undoable"] for row in command("jobs", "--json")] == [False] * 4
+    assert [rule["identityRule"] for rule in command("rules", "list", "--json")] == ["phone", "crm"]
     assert {entry["event"] for entry in history} == {"merged", "undone"}
 
 

@@ -136,27 +136,67 @@ def apply(
     json: Json = False,
 ) -> None:
     """Put rules in force and merge existing guests; a running server continues if interrupted."""
-    from innkeeper.actions.identity import rule_changes, rule_settings
-    from innkeeper.cli.output import show
+    from innkeeper.actions.identity import rule_settings
 
     proposed = _read(rules)
 
     async def act(work: Work) -> dict[str, Any]:
-        job = await rule_settings.apply_rules(work, proposed)
-        with _bar(json) as progress:
-            while not await rule_changes.run_jobs(work, progress):
-                # The server is running the job: only show its progress.
-                progress(await rule_settings.fetch_job(work, job["ref"]))
-                await _pause()
-        return await rule_settings.fetch_job(work, job["ref"])
+        return await _run(work, await rule_settings.apply_rules(work, proposed), json)
 
     job = context.run(workspace, act)
-    if json:
-        show(job)
-    elif job["state"] == "failed":
-        raise OperatorError(f"The rule change failed: {job['error']}")
-    else:
-        print(f"{job['merged']} guests were merged into others.")
+    _print_job(job, f"{job['merged']} guests were merged into others.", json)
+
+
+@command(app, "jobs")
+def jobs(
+    context: CommandContext,
+    limit: Annotated[int, typer.Option(help="Maximum number of entries.", min=1, max=10000)] = 50,
+    workspace: Workspace = "live",
+    json: Json = False,
+) -> None:
+    """List rule changes and their undos, newest first."""
+    from innkeeper.actions.identity import rule_settings
+    from innkeeper.actions.paging import PageRequest
+    from innkeeper.cli.output import print_rows
+
+    page = context.run(
+        workspace, lambda work: rule_settings.list_jobs(work, PageRequest(limit=limit))
+    )
+    print_rows(
+        *(page.items, json, "ref", "created_at", "actor", "state", "done", "total", "merged"),
+        *("undoable", "undoes"),
+    )
+
+
+@command(app, "undo")
+def undo(
+    context: CommandContext,
+    job: Annotated[UUID, typer.Argument(metavar="JOB_REF", show_default=False)],
+    is_dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what the undo would do; change nothing.")
+    ] = False,
+    workspace: Workspace = "live",
+    json: Json = False,
+) -> None:
+    """Undo an application of rules as a whole: all of its merges, and its change of rules."""
+    from innkeeper.actions.identity import rule_undo
+    from innkeeper.cli.output import show, table
+
+    if is_dry_run:
+        described = context.run(workspace, lambda work: rule_undo.describe(work, job))
+        if json:
+            show(described)
+            return
+        print(described["blocked"] or f"{described['merges']} merges would be undone.")
+        print(f"Rules: {described['rules']}.")
+        table(described["examples"], *_LISTED)
+        return
+
+    async def act(work: Work) -> dict[str, Any]:
+        return await _run(work, await rule_undo.request(work, job), json)
+
+    done = context.run(workspace, act)
+    _print_job(done, f"{done['total']} merges were undone.", json)
 
 
 @command(app, "why")
@@ -331,6 +371,28 @@ def _show_rules(stored_rules: Any, json: bool) -> None:
     else:
         rows = [{"name": rule["identityRule"], "fields": [], **rule} for rule in payload]
         table(rows, "name", "providers", "fields")
+
+
+async def _run(work: Work, job: dict[str, Any], json: bool) -> dict[str, Any]:
+    """Run a job, or show the progress of a server that runs it; return the finished job."""
+    from innkeeper.actions.identity import rule_changes, rule_settings
+
+    with _bar(json) as progress:
+        while not await rule_changes.run_jobs(work, progress):
+            progress(await rule_settings.fetch_job(work, job["ref"]))
+            await _pause()
+    return await rule_settings.fetch_job(work, job["ref"])
+
+
+def _print_job(job: dict[str, Any], text: str, json: bool) -> None:
+    from innkeeper.cli.output import show
+
+    if json:
+        show(job)
+    elif job["state"] == "failed":
+        raise OperatorError(f"The rule change failed: {job['error']}")
+    else:
+        print(text)
 
 
 async def _pause() -> None:

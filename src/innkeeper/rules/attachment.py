@@ -19,7 +19,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR
 from innkeeper.rules import identity, merging, normalize
 from innkeeper.rules.identity import TOO_MANY, Decision, Evidence, RuleMatch
-from innkeeper.rules.identity_rules import IdentityRule, IdentityRules
+from innkeeper.rules.identity_rules import Condition, IdentityRule, IdentityRules, MatchedValue
 from innkeeper.rules.placeholders import identifies_nobody
 
 Role = Literal["contact", "consumer"]
@@ -210,6 +210,32 @@ def decide_groups(
         else:
             groups.append(MergedGroup(survivor, [first[other] for other in others]))
     return sorted(groups, key=lambda group: group.survivor), guarded
+
+
+def unsupported_merges(
+    shared: Iterable[Record], merges: Iterable[Record], book: IdentityRules
+) -> list[Record]:
+    """Return the merges that the rules would not make.
+
+    Their guests share no key, directly or through other guests, and no rule would have matched by
+    their evidence, which an event may have had alone. `shared` is as in `decide_groups`.
+    """
+    rules = [{one.label for one in rule.conditions} for rule in book.rules]
+    groups = merging.Groups()
+    for row in shared:
+        if not book.is_too_many(row["guests"]):
+            for owner in row["owners"][1:]:
+                groups.join(row["owners"][0], owner)
+    return [
+        row
+        for row in merges
+        if groups.root(row["survivor_ref"]) != groups.root(row["absorbed_ref"])
+        and not any(rule <= _labels(row["evidence"]) for rule in rules)
+    ]
+
+
+def _labels(evidence: Iterable[MatchedValue]) -> set[str]:
+    return {Condition(part.get("provider"), part.get("field")).label for part in evidence}
 
 
 @dataclass(slots=True)

@@ -144,6 +144,8 @@ class Limits:
     """Downloads by signed links."""
     import_files: Limiter
     """Reading of uploaded import files for the screens."""
+    rule_previews: Limiter
+    """Previews of identity rules, which read every guest."""
 
     @classmethod
     def of(cls, pool_size: int, question_wait_seconds: float | None = None) -> "Limits":
@@ -158,4 +160,5 @@ class Limits:
             uploads=Limiter("uploads", 32, 0),
             downloads=Limiter("downloads", 64, 0),
             import_files=Limiter("import files", 2, 16),
+            rule_previews=Limiter("previews of identity rules", 1, 8),
         )

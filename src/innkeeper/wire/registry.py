@@ -21,6 +21,7 @@ from innkeeper.wire.dialects.nested import NESTED_ORDERS, OPEN_GUEST, OPEN_GUEST
 from innkeeper.wire.dialects.official import GUEST, GUEST_EXTENSION, OFFICIAL_ORDERS
 from innkeeper.wire.dialects.tenants import TENANTS
 from innkeeper.wire.identity.merges import MERGES
+from innkeeper.wire.identity.rule_jobs import RULE_JOBS
 from innkeeper.wire.identity.rules import IDENTITY, TENANT_RULES
 from innkeeper.wire.privacy.privacy import PRIVACY
 from innkeeper.wire.stream.quarantine import QUARANTINE
@@ -53,6 +54,7 @@ OURS = Dialect(
     endpoints=(
         *(
             *IDENTITY,
+            *RULE_JOBS,
             *MERGES,
             *QUARANTINE,
             *OWN_SEGMENTS,

@@ -79,6 +79,11 @@ async def counts(work: Work) -> dict[str, int]:
     return {row["guest_type"]: row["guests"] for row in rows if row["guests"]}
 
 
+async def list_providers(work: Work) -> list[str]:
+    """List the providers of identifiers that were ever stored."""
+    return sorted(row["provider"] for row in await work.all("search.providers"))
+
+
 async def list_rows(work: Work, refs: Sequence[UUID]) -> list[Record]:
     """Fetch list rows in the order of `refs`: names, e-mail, phone, city, country of each guest."""
     rows = {row["ref"]: flat(row) for row in await work.all("search.rows", guests=list(refs))}
@@ -162,7 +167,7 @@ async def _by_keys(work: Work, keys: list[UUID]) -> list[Record]:
 
 
 async def _by_identifier(work: Work, text: str) -> list[Record]:
-    providers = [row["provider"] for row in await work.all("search.providers")]
+    providers = await list_providers(work)
     keys = [identifier_key(provider, text) for provider in providers]
     provider, colon, value = text.partition(":")
     if colon:

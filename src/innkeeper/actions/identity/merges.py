@@ -76,8 +76,10 @@ async def absorb(
     rule: str | None,
     evidence: Sequence[MatchedValue],
     source: str,
+    job: UUID | None = None,
 ) -> Record | None:
-    """Merge the current survivors of two guests and return the merge.
+    """Merge the current survivors of two guests and return the merge; `job` is the application of
+    rules that makes it.
 
     Returns None if both have the same survivor already, or if one of them no longer exists.
     """
@@ -89,7 +91,7 @@ async def absorb(
                 return None
             live = tuple(rows[ref]["survivor_ref"] or ref for ref in pair)
             if live == pair and query == "merges.lock_guests":
-                return await _merge(work, rows[live[0]], live[1], rule, evidence, source)
+                return await _merge(work, rows[live[0]], live[1], rule, evidence, source, job)
             # Lock only guests that were just read as live, then check them again.
             pair, query = (live[0], live[1]), "merges.lock_guests"
 
@@ -100,6 +102,14 @@ async def undo(work: Work, merge: UUID) -> Record:
     Earlier and later merges stay in force. Returns the merge. Raises `Unknown`, and `Conflict` if
     the merge is undone already.
     """
+    async with work.transaction():
+        undone = await undo_unrecorded(work, merge)
+        await _record(work, "merge.undo", undone)
+    return undone
+
+
+async def undo_unrecorded(work: Work, merge: UUID) -> Record:
+    """Undo a merge as `undo` does, without an entry in the audit log."""
     async with work.transaction():
         row = await work.one("merges.fetch", ref=merge)
         if row is None:
@@ -129,7 +139,6 @@ async def undo(work: Work, merge: UUID) -> Record:
                 visible, own = ledger.unmerged_record(guest), None
                 await work.run("merges.delete_journal", guest=guest["ref"])
             await ledger.store_guest(work, visible, own, book)
-        await _record(work, "merge.undo", row)
     return undone or row
 
 
@@ -258,6 +267,7 @@ async def _merge(
     rule: str | None,
     evidence: Sequence[MatchedValue],
     source: str,
+    job: UUID | None = None,
 ) -> Record:
     """Insert a merge of two locked live guests and return it."""
     state = ledger.state_of(ledger.visible_record(survivor))
@@ -269,6 +279,7 @@ async def _merge(
         rule=rule,
         evidence=Json(list(evidence)),
         source=source,
+        job=job,
         actor=work.actor,
         now=clock.now(),
         unmerged=Json({"base": state, "now": state}),

@@ -8,6 +8,7 @@ it, and no step is done twice.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -16,9 +17,15 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.actions.admin import background
 from innkeeper.actions.identity import ledger, merges, rulebook
-from innkeeper.errors import Unavailable
+from innkeeper.errors import Conflict, Unavailable, Unknown
 from innkeeper.resources.base import Record
-from innkeeper.rules.attachment import GroupMember, GuardedGroup, MergedGroup, decide_groups
+from innkeeper.rules.attachment import (
+    GroupMember,
+    GuardedGroup,
+    MergedGroup,
+    decide_groups,
+    unsupported_merges,
+)
 from innkeeper.rules.identity import countable_keys
 from innkeeper.rules.identity_keys import digest, lock_of
 from innkeeper.rules.identity_rules import IdentityRule, IdentityRules, MatchedValue, rule_keys
@@ -27,7 +34,8 @@ from innkeeper.store.work import Json, Row, Work
 
 log = logging.getLogger(__name__)
 
-BATCH: Final = 2000
+BATCH: Final = 500
+"""Guests whose keys are derived at a time, which delays other requests of the process."""
 PAUSE_SECONDS: Final = 0.05
 SAMPLES: Final = 10
 """Number of largest groups in a preview, and of sample groups beside them."""
@@ -46,6 +54,8 @@ class Plan:
     groups: list[MergedGroup]
     guarded: list[tuple[GuardedGroup, list[MatchedValue]]]
     """Groups that are not merged, each with the values that its guests share."""
+    unsupported: list[Row]
+    """Merges in force by other rules, which these rules would not make."""
 
     @property
     def merging(self) -> int:
@@ -57,11 +67,12 @@ async def preview(work: Work, rules: Sequence[IdentityRule] | None = None) -> Re
     """Return what applying `rules` (None: those in force) would merge.
 
     The preview has counts, the largest groups, sample groups and the groups that guards block.
+    `unsupported` merges are in force by earlier rules, and would not be made by these.
     """
     book = await rulebook.read(work)
     if rules is not None:
         book = replace(book, rules=tuple(rules))
-    async with work.transaction():
+    async with work.in_slot(work.limits.rule_previews), work.transaction():
         planned = await plan(work, book)
         by_size = sorted(planned.groups, key=lambda group: (-len(group.absorbed), group.survivor))
         others = by_size[SAMPLES:]
@@ -83,6 +94,10 @@ async def preview(work: Work, rules: Sequence[IdentityRule] | None = None) -> Re
                     "guests": guarded.guests[:PREVIEW_SIZE],
                 }
                 for guarded, evidence in planned.guarded
+            ],
+            "unsupported": len(planned.unsupported),
+            "unsupported_merges": [
+                await merges.fetch(work, row["ref"]) for row in planned.unsupported[:SAMPLES]
             ],
         }
 
@@ -109,7 +124,9 @@ async def plan(work: Work, book: IdentityRules) -> Plan:
     evidence = [
         [] if group.link is None else await _evidence(work, book, group.link) for group in guarded
     ]
-    return Plan(count, groups, [*zip(guarded, evidence, strict=True)])
+    by_rules = await work.all("identity.merges_by_rules")
+    unsupported = unsupported_merges(shared, by_rules, book)
+    return Plan(count, groups, [*zip(guarded, evidence, strict=True)], unsupported)
 
 
 async def run_jobs(work: Work, progress: Progress | None = None) -> bool:
@@ -137,10 +154,13 @@ async def _run_job(work: Work, job: Row, progress: Progress | None) -> None:
     """Run one job as its actor and finish it; raises `Unavailable`, which leaves it unfinished."""
     own_actor, work.actor = work.actor, job["actor"]
     try:
-        await _settle(work, job)
-        await _index(work, job, progress)
+        if job["changes_rules"] or not job["undoes"]:
+            await _settle(work, job)
+            await _index(work, job, progress)
         if job["merging"]:
             await _merge(work, job, progress)
+        if job["undoes"]:
+            await _undo(work, job, progress)
         await work.run("identity.finish", ref=job["ref"], state="done", error=None, now=clock.now())
     except Unavailable:
         # The database is not available: the job continues once it is.
@@ -181,7 +201,7 @@ async def _index(work: Work, job: Row, progress: Progress | None) -> None:
         await _report_progress(work, job, progress, state="indexing", done=total, total=total)
         return
     done = job["done"] if job["state"] == "indexing" else 0
-    if job["state"] == "merging":
+    if job["state"] in ("merging", "undoing"):
         return
     async for rows in _read_batches(work, job["last_guest_ref"]):
         pairs = [
@@ -233,6 +253,7 @@ async def _merge(work: Work, job: Row, progress: Progress | None) -> None:
             rule=member.rule.name,
             evidence=await _evidence(work, book, member),
             source=SOURCE,
+            job=job["ref"],
         )
         merged += await retrying(merge) is not None
         if done % 100 == 0 or done == planned.merging:
@@ -242,6 +263,25 @@ async def _merge(work: Work, job: Row, progress: Progress | None) -> None:
     # A merge that fails ends the job as failed, after all other merges.
     pairs = [(group.survivor, member) for group in planned.groups for member in group.absorbed]
     await background.try_each(pairs, absorb, "merging a guest", ends=(Unavailable,))
+
+
+async def _undo(work: Work, job: Row, progress: Progress | None) -> None:
+    """Undo the merges of an application that are still in force, the last first."""
+    rows = await work.all("identity.application_merges", ref=job["undoes"], limit=None)
+    done = 0
+
+    async def undo(merge: UUID) -> None:
+        nonlocal done
+        # Meanwhile somebody may undo one, or erase its guests.
+        with suppress(Conflict, Unknown):
+            await retrying(partial(merges.undo_unrecorded, work, merge))
+        done += 1
+        if done % 100 == 0 or done == len(rows):
+            counts = {"state": "undoing", "done": done, "total": len(rows)}
+            await _report_progress(work, job, progress, **counts)
+
+    refs = [row["ref"] for row in rows]
+    await background.try_each(refs, undo, "undoing a merge", ends=(Unavailable,))
 
 
 async def _report_progress(work: Work, job: Row, progress: Progress | None, **more: Any) -> None:

@@ -33,21 +33,21 @@ async def add_rule(work: Work, rule: IdentityRule) -> IdentityRule:
     Existing guests match it once they are indexed. They are not merged: see `apply_rules`.
     """
     async with work.transaction():
-        stored = await _lock_rules(work)
+        stored = await lock_rules(work)
         if any(other.name == rule.name for other in stored):
             raise Conflict(f"Identity rule {rule.name} already exists.")
-        await _store(work, stored, [*stored, rule], merging=False, verb="add")
+        await store_rules(work, stored, [*stored, rule], merging=False, verb="add")
     return rule
 
 
 async def delete_rule(work: Work, name: str) -> None:
     """Delete a rule; raises `Unknown`. Merges by it stay in force until they are undone."""
     async with work.transaction():
-        stored = await _lock_rules(work)
+        stored = await lock_rules(work)
         remaining = [rule for rule in stored if rule.name != name]
         if len(remaining) == len(stored):
             raise Unknown(SINGULAR, name)
-        await _store(work, stored, remaining, merging=False, verb="delete")
+        await store_rules(work, stored, remaining, merging=False, verb="delete")
 
 
 async def reorder_rules(
@@ -61,14 +61,14 @@ async def reorder_rules(
     Raises `Invalid` with the caller's `problems`, and if `names` is not every rule exactly once.
     """
     async with work.transaction():
-        stored = await _lock_rules(work, expected)
+        stored = await lock_rules(work, expected)
         named = {rule.name: rule for rule in stored}
         if sorted(names) != sorted(named):
             problems = [*problems, Problem("rules", "must name every identity rule once")]
         if problems:
             raise Invalid(*problems)
         ordered = [named[name] for name in names]
-        await _store(work, stored, ordered, merging=False, verb="reorder")
+        await store_rules(work, stored, ordered, merging=False, verb="reorder")
     return ordered
 
 
@@ -82,8 +82,8 @@ async def replace_rules(
 ) -> list[IdentityRule]:
     """Replace the list of rules; existing guests match the new rules but are not merged."""
     async with work.transaction():
-        stored = await _lock_rules(work, expected)
-        await _store(work, stored, new_rules, merging=False, verb="save")
+        stored = await lock_rules(work, expected)
+        await store_rules(work, stored, new_rules, merging=False, verb="save")
     return list(new_rules)
 
 
@@ -95,9 +95,9 @@ async def apply_rules(
     The rules are in force at once. A job indexes and merges the guests; it is returned.
     """
     async with work.transaction():
-        stored = await _lock_rules(work, expected)
+        stored = await lock_rules(work, expected)
         new_rules = stored if new_rules is None else new_rules
-        return await _store(work, stored, new_rules, merging=True, verb="apply")
+        return await store_rules(work, stored, new_rules, merging=True, verb="apply")
 
 
 async def fetch_guards(work: Work) -> Record:
@@ -122,7 +122,7 @@ async def set_guards(
     `Invalid` with the caller's `problems`, and if the list becomes too long.
     """
     async with work.transaction():
-        await _lock_rules(work, expected)
+        await lock_rules(work, expected)
         before = represent_guards(await rulebook.read(work))
         requested = before | changes
         limit = 100 if requested["group_limit"] is None else requested["group_limit"]
@@ -184,7 +184,7 @@ async def list_jobs(work: Work, page_request: PageRequest) -> Page:
     return await read_page(work, "identity.jobs", page_request, total="total_jobs")
 
 
-async def _lock_rules(work: Work, expected: Expected | None = None) -> tuple[IdentityRule, ...]:
+async def lock_rules(work: Work, expected: Expected | None = None) -> tuple[IdentityRule, ...]:
     """Lock the rules until the transaction ends and return them; raises `Outdated`."""
     await work.all("identity.lock_rules")
     book = await rulebook.read(work)
@@ -193,13 +193,14 @@ async def _lock_rules(work: Work, expected: Expected | None = None) -> tuple[Ide
     return book.rules
 
 
-async def _store(
+async def store_rules(
     work: Work,
     stored: Sequence[IdentityRule],
     new_rules: Sequence[IdentityRule],
     *,
     merging: bool,
     verb: str,
+    undoes: UUID | None = None,
 ) -> Record:
     """Replace the `stored` rules by `new_rules`, and return the job that applies them to guests.
 
@@ -209,26 +210,48 @@ async def _store(
     names = [rule.name for rule in new_rules]
     if len(set(names)) < len(names):
         raise Invalid(field_problem("identity_rule", "must be unique"))
-    rows = [
-        {"name": rule.name, "conditions": [one.stored() for one in rule.conditions]}
-        for rule in new_rules
-    ]
+    before, after = stored_rows(stored), stored_rows(new_rules)
     await work.run("identity.delete_rules")
-    await work.run("identity.set_rules", rules=Json(rows))
+    await work.run("identity.set_rules", rules=Json(after))
     await _renew_version(work)
-    row = await work.one(
-        "identity.create_job",
-        ref=uuid4(),
-        merging=merging,
-        actor=work.actor,
-        now=clock.now(),
-    )
-    await background.defer(work, TASK, lock=lock_of_jobs(work))
+    row = await create_job(work, merging=merging, undoes=undoes, before=before, after=after)
     states = (
         {"of": work.workspace, "rules": [str(rule) for rule in each]}
         for each in (stored, new_rules)
     )
     await audit.record(work, IDENTITY_RULES, verb, *states)
+    return row
+
+
+def stored_rows(rules: Sequence[IdentityRule]) -> list[Record]:
+    """Return rules as the database stores them."""
+    return [
+        {"name": rule.name, "conditions": [one.stored() for one in rule.conditions]}
+        for rule in rules
+    ]
+
+
+async def create_job(
+    work: Work,
+    *,
+    merging: bool = False,
+    undoes: UUID | None = None,
+    before: Sequence[Record] | None = None,
+    after: Sequence[Record] | None = None,
+) -> Record:
+    """Create and queue a job that indexes guests by changed rules (`before` → `after`), and merges
+    them or undoes an application."""
+    row = await work.one(
+        "identity.create_job",
+        ref=uuid4(),
+        merging=merging,
+        undoes=undoes,
+        before=None if before is None else Json(before),
+        after=None if after is None else Json(after),
+        actor=work.actor,
+        now=clock.now(),
+    )
+    await background.defer(work, TASK, lock=lock_of_jobs(work))
     assert row is not None  # noqa: S101 - an INSERT … RETURNING has a row
     return row
 

@@ -100,26 +100,63 @@ SET group_limit = %(group_limit)s, region = %(region)s,
 UPDATE {ws}.identity_settings SET version = gen_random_uuid()
 
 -- identity.create_job
--- Create the job that applies a rule change to the existing guests.
-INSERT INTO {ws}.identity_jobs (ref, state, merging, awaited_transaction, actor, created_at)
-VALUES (%(ref)s, 'waiting', %(merging)s, pg_current_xact_id(), %(actor)s, %(now)s)
-RETURNING ref, state, merging, done, total, merged, actor, error, created_at, finished_at
+-- Create the job that applies a rule change to the existing guests, or undoes an application.
+INSERT INTO {ws}.identity_jobs (ref, state, merging, undoes, rules_before, rules_after,
+    awaited_transaction, actor, created_at)
+VALUES (%(ref)s, 'waiting', %(merging)s, %(undoes)s, %(before)s, %(after)s,
+    pg_current_xact_id(), %(actor)s, %(now)s)
+RETURNING ref, state, merging, undoes, done, total, merged, actor, error, created_at, finished_at,
+    false AS undoable
 
 -- identity.job
--- One job.
-SELECT ref, state, merging, done, total, merged, actor, error, created_at, finished_at
+-- One job. `undoable`: it is finished, and a merge that it made is in force.
+SELECT ref, state, merging, undoes, done, total, merged, actor, error, created_at, finished_at,
+    rules_before, rules_after, finished_at IS NOT NULL AND EXISTS (
+        SELECT FROM {ws}.merges WHERE job_ref = identity_jobs.ref AND undone_at IS NULL
+    ) AS undoable
 FROM {ws}.identity_jobs WHERE ref = %(ref)s
 
 -- identity.jobs
 -- A page of jobs, newest first, each row with the total.
-SELECT ref, state, merging, done, total, merged, actor, error, created_at, finished_at,
-    count(*) OVER () AS total_jobs
+SELECT ref, state, merging, undoes, done, total, merged, actor, error, created_at, finished_at,
+    finished_at IS NOT NULL AND EXISTS (
+        SELECT FROM {ws}.merges WHERE job_ref = identity_jobs.ref AND undone_at IS NULL
+    ) AS undoable, count(*) OVER () AS total_jobs
 FROM {ws}.identity_jobs ORDER BY created_at DESC, ref LIMIT %(limit)s OFFSET %(offset)s
+
+-- identity.undo_in_progress
+-- The unfinished job that undoes an application.
+SELECT ref FROM {ws}.identity_jobs WHERE undoes = %(ref)s AND finished_at IS NULL
+
+-- identity.application_counts
+-- The merges that an application made: those in force, and those undone one by one.
+SELECT count(*) FILTER (WHERE undone_at IS NULL) AS merges,
+    count(*) FILTER (WHERE undone_at IS NOT NULL) AS undone
+FROM {ws}.merges WHERE job_ref = %(ref)s
+
+-- identity.application_merges
+-- The merges of an application that are in force, the last first; all of them without a limit.
+SELECT ref, survivor_ref, absorbed_ref, rule, evidence, source, actor, merged_at, undone_at,
+    undone_by
+FROM {ws}.merges WHERE job_ref = %(ref)s AND undone_at IS NULL
+ORDER BY merged_at DESC, ref LIMIT %(limit)s
+
+-- identity.changed_survivors
+-- Guests whose fields were written by their ref since an application merged others into them.
+SELECT DISTINCT merges.survivor_ref FROM {ws}.merges
+WHERE job_ref = %(ref)s AND undone_at IS NULL AND EXISTS (
+    SELECT FROM {ws}.guest_journal
+    WHERE guest_ref = merges.survivor_ref AND guest_journal.merges = '{}'
+        AND intent ->> 'verb' IN ('patch', 'replace')
+        AND (intent ->> 'at')::timestamptz >= merged_at
+)
+ORDER BY merges.survivor_ref LIMIT %(limit)s
 
 -- identity.next_job
 -- The oldest unfinished job. `stale`: a running statement may not see the job's rules. `clear`:
 -- every transaction that began before the job settled has ended.
-SELECT ref, state, merging, done, total, merged, last_guest_ref, actor, EXISTS (
+SELECT ref, state, merging, undoes, done, total, merged, last_guest_ref, actor,
+    rules_after IS NOT NULL AS changes_rules, EXISTS (
         SELECT FROM pg_stat_activity
         WHERE datname = current_database() AND backend_type = 'client backend'
             AND pid <> pg_backend_pid() AND age(backend_xmin) >= age(awaited_transaction::xid)
@@ -211,6 +248,11 @@ SELECT rule, key, count(*) AS guests,
     CASE WHEN count(*) <= %(most)s THEN array_agg(guest_ref ORDER BY guest_ref)
          ELSE (array_agg(guest_ref ORDER BY guest_ref))[1:20] END AS owners
 FROM identity_plan GROUP BY rule, key HAVING count(*) > 1 ORDER BY rule, key
+
+-- identity.merges_by_rules
+-- The merges in force that rules made, oldest first.
+SELECT ref, survivor_ref, absorbed_ref, evidence FROM {ws}.merges
+WHERE undone_at IS NULL AND rule IS NOT NULL ORDER BY merged_at, ref
 
 -- identity.survivors
 -- The live guest of each guest, with the columns that decide which guest survives a merge.

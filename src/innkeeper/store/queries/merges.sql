@@ -80,9 +80,9 @@ FROM {ws}.guests WHERE ref = ANY (%(refs)s::uuid[]) ORDER BY ref FOR NO KEY UPDA
 -- Merge two locked live guests: the survivor replaces the absorbed guest for its whole group.
 WITH merged AS (
     INSERT INTO {ws}.merges
-        (ref, survivor_ref, absorbed_ref, rule, evidence, source, actor, merged_at)
-    VALUES (%(ref)s, %(survivor)s, %(absorbed)s, %(rule)s, %(evidence)s, %(source)s, %(actor)s,
-        %(now)s)
+        (ref, survivor_ref, absorbed_ref, rule, evidence, source, job_ref, actor, merged_at)
+    VALUES (%(ref)s, %(survivor)s, %(absorbed)s, %(rule)s, %(evidence)s, %(source)s, %(job)s,
+        %(actor)s, %(now)s)
     RETURNING *
 ), first_merge AS (
     UPDATE {ws}.guests SET unmerged = %(unmerged)s::jsonb

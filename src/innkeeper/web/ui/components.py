@@ -19,6 +19,7 @@ from innkeeper.web.ui.draft import (
     RuleRow,
     StepRow,
 )
+from innkeeper.web.ui.identity_rule_form import ConditionRow, IdentityRuleRow
 from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import PageRoute, Visit
 
@@ -31,6 +32,36 @@ _GUESTS: Final = (
     },
     {"ref": UUID(int=2), "first_name": "Lukas", "last_name": "Weber", "email": "lukas@example.com"},
     {"ref": UUID(int=3), "email": "nobody@example.com"},
+)
+_EVIDENCE: Final = [{"field": "email", "value": "aoife@example.com"}]
+_MERGE: Final = {
+    "ref": UUID(int=9),
+    "survivor_ref": UUID(int=1),
+    "absorbed_ref": UUID(int=2),
+    "rule": "E-mail",
+    "evidence": _EVIDENCE,
+    "merged_at": datetime(2026, 11, 29, tzinfo=UTC),
+}
+_IDENTITY_PREVIEW: Final = {
+    "guests": 1200,
+    "merging": 7,
+    "groups": 2,
+    "named": [
+        {
+            "survivor": UUID(int=1),
+            "size": 7,
+            "absorbed": [{"guest": UUID(int=2), "rule": "E-mail", "evidence": _EVIDENCE}],
+        }
+    ],
+    "guarded": [
+        {"reason": "too many guests", "rule": "E-mail", "evidence": _EVIDENCE, "size": 120}
+    ],
+    "unsupported": 1,
+    "unsupported_merges": [_MERGE],
+}
+_IDENTITY_ROWS: Final = (
+    IdentityRuleRow("E-mail", [ConditionRow("field:email")]),
+    IdentityRuleRow("", [ConditionRow("provider:"), ConditionRow("field:city"), ConditionRow()]),
 )
 _USES: Final = (
     Use("export", "weekly", "Weekly mail", "reads it"),
@@ -122,6 +153,9 @@ async def show(visit: Visit) -> Response:
         words=WORDS,
         counts=dict(COUNTS),
         totals=dict(TOTALS),
+        identity_rows=_IDENTITY_ROWS,
+        identity_preview=_IDENTITY_PREVIEW,
+        names={each["ref"]: each for each in _GUESTS},
         values=_VALUES,
         traits=_TRAITS,
         failures=_FAILURES,

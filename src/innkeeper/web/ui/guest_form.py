@@ -50,7 +50,7 @@ def choices(name: str, stored: str) -> list[tuple[str, str]]:
     if isinstance(kind, OneOf):
         options = [(word, title_words(word)) for word in kind.words]
     elif kind is COUNTRY:
-        options = [("", "Not known"), *_countries()]
+        options = [("", "Not known"), *countries()]
     elif name == "gender":
         options = [("", "Not known"), *((word, title_words(word)) for word in _GENDERS)]
     else:
@@ -60,7 +60,7 @@ def choices(name: str, stored: str) -> list[tuple[str, str]]:
 
 
 @cache
-def _countries() -> list[tuple[str, str]]:
+def countries() -> list[tuple[str, str]]:
     """Return the codes and names of countries, by name."""
     from babel import Locale  # noqa: PLC0415 - loads much data
 

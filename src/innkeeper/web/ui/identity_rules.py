@@ -1,75 +1,144 @@
-"""Settings, identity rules: the rules in their order, a preview of changed rules, jobs, guards."""
+"""Settings, identity rules: menus with a live preview, guards, rule changes and their undo."""
 
+from collections.abc import Iterable
 from typing import Any, Final
+from uuid import UUID
 
 from starlette.responses import Response
 
-from innkeeper.actions.identity import rule_changes, rule_settings
+from innkeeper.actions.console import search
+from innkeeper.actions.identity import rule_changes, rule_settings, rule_undo
 from innkeeper.actions.paging import PageRequest
+from innkeeper.errors import ApiError, Invalid, Problem, Unavailable
 from innkeeper.resources.base import Record
+from innkeeper.resources.guests import Guest
 from innkeeper.rules.access import Right
 from innkeeper.rules.identity_rules import IdentityRule
 from innkeeper.rules.masking import masked
+from innkeeper.web.ui.guest_form import countries
+from innkeeper.web.ui.identity_rule_form import (
+    EXAMPLES,
+    MOST_CONDITIONS,
+    MOST_RULES,
+    IdentityRuleRow,
+    read_rows,
+    rows_of,
+)
 from innkeeper.web.ui.settings import TABS
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.identity.rules import FIELD_NAMES, read_guards, read_rules
 from innkeeper.wire.pagination import number_in
 
-ROWS: Final = 20
-FIELD: Final = "field:"
 GUARDS: Final = "guards"
+PATH: Final = "/settings/identity-rules"
+LIVE_MOST: Final = 20_000
+"""Most guests of a workspace whose preview follows each change; of more, a button shows it."""
+GROUPS: Final = 6
+"""Groups that a preview names."""
+NAMED: Final = 4
+"""Guests that it names of a group, and merges and blocked values beside the groups."""
 
 
 async def show(
-    visit: Visit, typed: list[IdentityRule] | None = None, preview: Any = None
+    visit: Visit, rows: list[IdentityRuleRow] | None = None, focus: str = ""
 ) -> Response:
-    """Show the rules in force, or the typed rules with a preview of their effect."""
+    """Show the rules in force, or those of a changed form with a preview of their effect."""
     book = await rule_settings.read_rules(visit.work)
-    in_force = list(book.rules)
     of_guards = visit.form_text("action") == GUARDS
-    if typed is None and visit.fault is not None and not of_guards:
-        rows = _form_rows(visit)
-    else:
-        rows = [_row(rule) for rule in (in_force if typed is None else typed)]
+    in_force = rows_of(book.rules)
+    is_form = rows is not None
+    if rows is None:
+        is_refused = visit.fault is not None and not of_guards
+        rows = read_rows(visit.form)[0] if is_refused else in_force
+    problems = [] if of_guards else _problems(visit.fault)
+    live: dict[str, Any] = {"preview": None, "is_busy": False, "is_large": False}
+    if is_form:
+        live |= await _live(visit, rows, problems)
     jobs = await rule_settings.list_jobs(visit.work, PageRequest(limit=5))
     return visit.show(
         "settings_rules.html",
         tabs=TABS,
         rows=rows,
-        is_changed=typed is not None and typed != in_force,
-        preview=_veiled(visit, preview),
+        focus=focus,
+        problems=problems,
+        is_first=not is_form and visit.fault is None,
         version=str(book.version),
-        differing=_differing(
-            visit, rows, in_force, of_guards, rule_settings.represent_guards(book)
-        ),
+        differing=_differing(visit, rows, in_force, rule_settings.represent_guards(book)),
         jobs=jobs.items,
+        providers=await search.list_providers(visit.work),
         fields=FIELD_NAMES,
+        examples=EXAMPLES,
+        most=(MOST_RULES, MOST_CONDITIONS),
+        countries=[("", "None"), *countries()],
         guards=_form_guards(visit) if of_guards else await rule_settings.fetch_guards(visit.work),
         wrong={
             each.field.partition("[")[0]: each.reason
             for each in getattr(visit.fault, "problems", ())
         },
         guarded=(await rule_settings.list_guarded(visit.work, PageRequest(limit=10))).items,
+        **live,
     )
 
 
 async def change(visit: Visit) -> Response:
-    """Preview typed rules, put them in force with or without merging existing guests, or change the
-    guards."""
+    """Show the form again with a preview, put its rules in force with or without merging existing
+    guests, or change the guards."""
     if visit.form_text("action") == GUARDS:
         return await _change_guards(visit)
-    body = [_body(row) for row in _form_rows(visit)]
-    rules = read_rules({"rules": body}) or []
-    action = visit.form_text("action")
-    if action == "preview":
-        return await show(visit, rules, await rule_changes.preview(visit.work, rules))
+    rows, focus = read_rows(visit.form)
+    action = visit.form_text("do")
+    if action not in ("save", "apply"):
+        return await show(visit, rows, focus)
+    rules = _rules(rows)
     if action == "apply":
-        await rule_settings.apply_rules(visit.work, rules, visit.expected)
-        note = "The rules are in force. Existing guests are being merged in the background."
-    else:
-        await rule_settings.replace_rules(visit.work, rules, visit.expected)
-        note = "The rules are in force for new records."
-    return visit.go("/settings/identity-rules", note)
+        job = await rule_settings.apply_rules(visit.work, rules, visit.expected)
+        return visit.go(f"{PATH}/{job['ref']}")
+    await rule_settings.replace_rules(visit.work, rules, visit.expected)
+    return visit.go(PATH, "The rules are in force for new records.")
+
+
+def _rules(rows: list[IdentityRuleRow]) -> list[IdentityRule]:
+    """Return the rules of the form; raises `Invalid`."""
+    used = [row for row in rows if not row.is_empty]
+    for row in used:
+        if not any(one.is_complete for one in row.conditions):
+            raise Invalid(Problem("rules", f"{row.name}: choose what must be equal"))
+    return read_rules({"rules": [row.body() for row in used]}) or []
+
+
+def _problems(fault: ApiError | None) -> list[str]:
+    problems = fault.problems if isinstance(fault, Invalid) else ()
+    named = {"identityRule": "The name of a rule ", "providers": "A provider "}
+    return [f"{named.get(each.field.rpartition('.')[2], '')}{each.reason}" for each in problems]
+
+
+async def _live(visit: Visit, rows: list[IdentityRuleRow], problems: list[str]) -> dict[str, Any]:
+    """Return the preview of the form's rules; None if they cannot be previewed now."""
+    try:
+        rules = _rules([row for row in rows if any(one.is_complete for one in row.conditions)])
+    except Invalid as fault:
+        problems += _problems(fault)
+        return {}
+    total = sum((await search.counts(visit.work)).values())
+    if total > LIVE_MOST and visit.form_text("do") != "preview":
+        return {"is_large": True, "total": total}
+    try:
+        preview = await rule_changes.preview(visit.work, rules)
+    except Unavailable:
+        return {"is_busy": True}
+    preview["named"] = [*preview["largest"], *preview["samples"]][:GROUPS]
+    refs: list[UUID] = []
+    for group in preview["named"]:
+        refs += [group["survivor"], *(one["guest"] for one in group["absorbed"][:NAMED])]
+    for merge in preview["unsupported_merges"][:NAMED]:
+        refs += [merge["survivor_ref"], merge["absorbed_ref"]]
+    return {"preview": _veiled(visit, preview), "names": await _names(visit, refs)}
+
+
+async def _names(visit: Visit, refs: Iterable[UUID]) -> dict[UUID, Record]:
+    """Return the list rows of guests, merged ones too, by ref."""
+    rows = await search.list_rows(visit.work, [*dict.fromkeys(refs)])
+    return {row["ref"]: visit.veil(row, Guest) for row in rows}
 
 
 async def _change_guards(visit: Visit) -> Response:
@@ -83,7 +152,7 @@ async def _change_guards(visit: Visit) -> Response:
         }
     )
     await rule_settings.set_guards(visit.work, changes, visit.expected)
-    return visit.go("/settings/identity-rules", "The guards are in force.")
+    return visit.go(PATH, "The guards are in force.")
 
 
 def _form_guards(visit: Visit) -> dict[str, Any]:
@@ -95,14 +164,10 @@ def _form_guards(visit: Visit) -> dict[str, Any]:
 
 
 def _differing(
-    visit: Visit,
-    rows: list[dict[str, str]],
-    in_force: list[IdentityRule],
-    of_guards: bool,
-    guards: Record,
+    visit: Visit, rows: list[IdentityRuleRow], in_force: list[IdentityRuleRow], guards: Record
 ) -> list[tuple[str, str, str]]:
     """List the differences from what is in force: (name, as typed, as stored)."""
-    if of_guards:
+    if visit.form_text("action") == GUARDS:
         typed = _form_guards(visit)
         pairs = [
             ("Most guests", str(typed["group_limit"]), str(guards["group_limit"])),
@@ -110,56 +175,69 @@ def _differing(
             ("Values", ", ".join(typed["never"]), ", ".join(guards["never"])),
         ]
     else:
-        stored = [_row(rule) for rule in in_force]
         pairs = [
             (
                 f"Rule {at + 1}",
-                " = ".join(rows[at].values()) if at < len(rows) else "",
-                " = ".join(stored[at].values()) if at < len(stored) else "",
+                _words(rows[at]) if at < len(rows) else "",
+                _words(in_force[at]) if at < len(in_force) else "",
             )
-            for at in range(max(len(rows), len(stored)))
+            for at in range(max(len(rows), len(in_force)))
         ]
     return [each for each in pairs if each[1] != each[2]]
 
 
-def _row(rule: IdentityRule) -> dict[str, str]:
-    """Convert a rule to its row in the form: conditions separated by commas."""
-    parts = [
-        each.provider if each.provider is not None else f"{FIELD}{_camel(each.field or '')}"
-        for each in rule.conditions
-    ]
-    return {"name": rule.name, "conditions": ", ".join(parts)}
+def _words(row: IdentityRuleRow) -> str:
+    return f"{row.label}: {' + '.join(one.label for one in row.conditions)}"
 
 
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
-
-
-def _form_rows(visit: Visit) -> list[dict[str, str]]:
-    names = [str(each).strip() for each in visit.form.getlist("rule_name")]
-    conditions = [str(each).strip() for each in visit.form.getlist("rule_conditions")]
-    rows = zip(names[:ROWS], conditions[:ROWS], strict=False)
-    return [{"name": name, "conditions": text} for name, text in rows if name or text]
-
-
-def _body(row: dict[str, str]) -> dict[str, Any]:
-    words = [word.strip() for word in row["conditions"].split(",") if word.strip()]
-    fields = [word.removeprefix(FIELD).strip() for word in words if word.startswith(FIELD)]
-    providers = [word for word in words if not word.startswith(FIELD)]
-    body: dict[str, Any] = {"identityRule": row["name"], "providers": providers}
-    return body | ({"fields": fields} if fields else {})
-
-
-def _veiled(visit: Visit, preview: Record | None) -> Record | None:
+def _veiled(visit: Visit, preview: Record) -> Record:
     """Mask the values in a preview for visitors who may not see personal data."""
-    if preview is None or visit.personal:
+    if visit.personal:
         return preview
-    for group in [*preview["largest"], *preview["samples"]]:
-        for joined in group["absorbed"]:
-            for part in joined["evidence"]:
-                part["value"] = masked(part.get("value", ""))
+    groups = [*preview["largest"], *preview["samples"]]
+    parts = [one["evidence"] for group in groups for one in group["absorbed"]]
+    parts += [each["evidence"] for each in preview["guarded"]]
+    parts += [each["evidence"] for each in preview["unsupported_merges"]]
+    for evidence in parts:
+        for part in evidence:
+            part["value"] = masked(part.get("value", ""))
     return preview
 
 
-PAGES: Final = (PageRoute("/settings/identity-rules", show, change, post_right=Right.RULES),)
+async def show_change(visit: Visit) -> Response:
+    """Show a rule change: how far it is, what it merged, and what its undo would do."""
+    job = await rule_settings.fetch_job(visit.work, visit.ref("job"))
+    undo = await rule_undo.describe(visit.work, job["ref"])
+    refs = [*undo["changed"]]
+    for merge in undo["examples"]:
+        refs += [merge["survivor_ref"], merge["absorbed_ref"]]
+        if not visit.personal:
+            merge["evidence"] = [
+                {**part, "value": masked(part.get("value", ""))} for part in merge["evidence"]
+            ]
+    before, after = (
+        [IdentityRule.of(**row) for row in job[name] or ()]
+        for name in ("rules_before", "rules_after")
+    )
+    return visit.show(
+        "rule_change.html",
+        tabs=TABS,
+        job=job,
+        undo=undo,
+        names=await _names(visit, refs),
+        before=rows_of(before),
+        after=rows_of(after),
+        running=job["finished_at"] is None,
+    )
+
+
+async def undo_change(visit: Visit) -> Response:
+    """Queue the undo of a rule change, and show its progress."""
+    job = await rule_undo.request(visit.work, visit.ref("job"))
+    return visit.go(f"{PATH}/{job['ref']}")
+
+
+PAGES: Final = (
+    PageRoute(PATH, show, change, post_right=Right.RULES, whole=False),
+    PageRoute(f"{PATH}/{{job}}", show_change, undo_change, post_right=Right.RULES),
+)

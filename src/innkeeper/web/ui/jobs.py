@@ -21,7 +21,7 @@ _PATHS: Final = {
     "undo": "/imports/{ref}/undo",
     "export": "/exports/{friendly_id}",
     "segment": "/segments/{friendly_id}",
-    "identity_rules": "/settings/identity-rules",
+    "identity_rules": "/settings/identity-rules/{ref}",
     "demo": "/",
     **dict.fromkeys(("add_to_list", "remove_from_list", "erase"), "/guests/bulk/{ref}"),
 }

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final
 from urllib.parse import quote
-from uuid import UUID
 
 import msgspec
 
@@ -22,12 +21,11 @@ from innkeeper.rules.scopes import CHANGE_RULES, READ_PERSONAL, Scope
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
 from innkeeper.wire.etags import etag
-from innkeeper.wire.identity.merges import PATH, TAG, EvidenceItem
+from innkeeper.wire.identity.merges import PATH, TAG, EvidenceItem, Merge
 from innkeeper.wire.payloads import (
     Actor,
     Confirmation,
     GuestLink,
-    Href,
     PageOf,
     Paging,
     confirm,
@@ -264,6 +262,8 @@ class _Preview(Payload):
     largest: list[PreviewedGroup]
     samples: list[PreviewedGroup]
     guarded: list[Guarded]
+    unsupported: int
+    unsupported_merges: list[Merge]
 
 
 @IDENTITY.endpoint(
@@ -278,55 +278,6 @@ async def preview_identity_rules(work: Work, request: EndpointRequest) -> Record
     """Return what the rules in the request, or those in force, would merge; changes nothing."""
     new: PreviewIdentityRulesRequest = request.payload
     return await rule_changes.preview(work, new.identity_rules())
-
-
-_State = Literal["waiting", "settling", "indexing", "merging", "done", "failed"]
-
-
-class IdentityJob(Payload):
-    """The progress of a rule change."""
-
-    href: Annotated[str, Href(PATH + "/identity/jobs/{ref}")]
-    ref: UUID
-    state: Annotated[_State, one_of(*get_args(_State))]
-    merging: bool
-    done: int
-    total: int
-    merged: int
-    actor: Annotated[str, Actor()] | Absent
-    error: str | Absent
-    created_at: datetime | Absent
-    finished_at: datetime | Absent
-
-
-@IDENTITY.endpoint(
-    "POST",
-    "/apply",
-    "Apply rules to existing guests",
-    request=PreviewIdentityRulesRequest,
-    response=IdentityJob,
-    status=202,
-    scopes=CHANGE_RULES,
-    takes_version=True,
-)
-async def apply_identity_rules(work: Work, request: EndpointRequest) -> Record:
-    """Return the job that indexes and merges existing guests."""
-    new: PreviewIdentityRulesRequest = request.payload
-    return await rule_settings.apply_rules(work, new.identity_rules(), request.expected)
-
-
-@IDENTITY.endpoint(
-    "GET", "/jobs", "List rule changes", parameters=Paging, response=PageOf[IdentityJob]
-)
-async def list_identity_jobs(work: Work, request: EndpointRequest) -> Page:
-    """Return rule changes, newest first."""
-    return await rule_settings.list_jobs(work, request.parameters.page())
-
-
-@IDENTITY.endpoint("GET", "/jobs/{job}", "Fetch a rule change", response=IdentityJob)
-async def fetch_identity_job(work: Work, request: EndpointRequest) -> Record:
-    """Return the progress of a rule change."""
-    return await rule_settings.fetch_job(work, request.refs()["job"])
 
 
 _Value = Annotated[str, Text(placeholders.LONGEST)]

@@ -82,7 +82,7 @@ const sendBuilder = async (button) => {
     if (field && !button?.startsWith("drop")) field.value = value;
   }
   focusAgain(focused, caret);
-  highlightSql();
+  form.dispatchEvent(new Event("rebuilt", { bubbles: true }));
   if (typed.some(([name]) => name !== "name")) markStale();
 };
 
@@ -128,7 +128,7 @@ on("change", "form[data-builder] :is(input, select, textarea)", (field) => {
   isUnsaved = true;
   if (field.name !== "name" || field.id === "t-name") rebuild();
 });
-on("click", "form[data-builder] button[value]:not([value=save])", (button, event) => {
+on("click", "form[data-builder] button[value]:not([value=save], [data-sends])", (button, event) => {
   event.preventDefault();
   rebuild(button.value);
 });

@@ -54,4 +54,5 @@ on("click", "[data-goto]", (button) => {
   editor.focus();
   editor.setSelectionRange(start, start + (word?.[0].length || 1));
 });
+document.addEventListener("rebuilt", highlightSql);
 document.addEventListener("DOMContentLoaded", highlightSql);
