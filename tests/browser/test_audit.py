@@ -74,6 +74,7 @@ def guest(shop) -> str:
         return str(api.post("/v2.1/guests", json=body).json()["ref"])
 
 
+@pytest.mark.long
 def test_every_change_is_in_the_log(page, shop, guest) -> None:
     page.go("/settings")
     csrf = page.locator("[name=csrf]").first.input_value()

@@ -100,6 +100,7 @@ def test_an_export_is_defined_run_and_downloaded(page, segment) -> None:
     page.get_by_text("was deleted").wait_for()
 
 
+@pytest.mark.long
 def test_an_export_that_waits_says_for_what(page, api, shop, segment) -> None:
     """Issue 6: why nothing comes, and when it is tried again."""
     # A file is in the place of the folder.
@@ -134,6 +135,7 @@ def test_an_export_that_waits_says_for_what(page, api, shop, segment) -> None:
     api.delete("/innkeeper/v1/exports/waits").raise_for_status()
 
 
+@pytest.mark.long
 def test_an_export_is_edited_with_a_filter_and_a_template(page, api, segment) -> None:
     """Of the two in Kinvara only the one with an e-mail address goes out, by the template."""
     _, _guest = segment
@@ -263,6 +265,7 @@ def test_a_file_may_be_thrown_away(page, shop, tmp_path) -> None:
     assert kept == []
 
 
+@pytest.mark.long
 def test_a_report_counts_days_where_its_reader_lives(page, api) -> None:
     order = {"referenceId": "ISK-1", "orderedAt": "2026-10-01T02:00:00.000Z", "price": 5400}
     order |= {"currencyCode": "ISK", "status": "PURCHASED", "channel": "WEB"}
@@ -285,6 +288,7 @@ def test_a_report_counts_days_where_its_reader_lives(page, api) -> None:
     assert page.get_by_text("must be the name of a time zone").is_visible()
 
 
+@pytest.mark.long
 def test_a_webhook_is_made_and_deleted(page, segment) -> None:
     page.go("/settings/webhooks")
     page.get_by_role("button", name="New webhook").click()
@@ -301,6 +305,7 @@ def test_a_webhook_is_made_and_deleted(page, segment) -> None:
     page.get_by_text("The webhook was deleted.").wait_for()
 
 
+@pytest.mark.long
 def test_an_oauth_key_opens_exports_until_it_is_revoked(page, shop) -> None:
     page.go("/settings")
     page.get_by_role("button", name="New OAuth key").click()
@@ -321,6 +326,7 @@ def test_an_oauth_key_opens_exports_until_it_is_revoked(page, shop) -> None:
     assert httpx.post(f"{shop.url}/oauth/token", data=asked).status_code == 401
 
 
+@pytest.mark.long
 def test_a_key_changes_its_compatibility(page, api) -> None:
     """`open` keys name an extension as they like, `official` ones only ext (N-13)."""
     guest = api.post("/v2.1/guests", json={"guestType": "visitor"}).json()["ref"]
@@ -334,6 +340,7 @@ def test_a_key_changes_its_compatibility(page, api) -> None:
         assert api.post(path, json={"name": f"n{wanted}", "two": 2}).status_code == status
 
 
+@pytest.mark.long
 def test_a_data_extension_is_edited_and_keeps_its_types(page, api) -> None:
     guest = api.post("/v2.1/guests", json={"guestType": "customer", "firstName": "Ext"}).json()
     path = f"/v2.1/guests/{guest['ref']}/extensions"

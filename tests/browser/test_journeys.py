@@ -131,6 +131,7 @@ def test_developer_makes_a_key_and_revokes_it(page, shop) -> None:
     assert page.get_by_text(login[0]).is_visible()
 
 
+@pytest.mark.long
 def test_rules_are_previewed_before_they_are_saved(page) -> None:
     page.go("/settings/identity-rules")
     page.get_by_text("Nothing has changed yet").wait_for()
@@ -242,6 +243,7 @@ def test_forms_without_their_token_are_refused(page, shop) -> None:
     assert answer.status == 403
 
 
+@pytest.mark.long
 def test_a_stranger_is_sent_to_the_door_and_locked_out(browser, shop, owner) -> None:
     context = browser.new_context()
     context.set_default_timeout(PATIENCE_SECONDS * 1000)

@@ -41,6 +41,17 @@ PATHS = [
     "/settings/audit-log",
     "/ui/components",
 ]
+VARIATIONS = [
+    "/?period=365",
+    "/guests?q=nobody-has-this",
+    "/segments/new?from=left",
+    "/segments/new?from=spent",
+    "/segments/new?mode=sql",
+    "/traits/of/rfmValue.EUR",
+    "/reports/events?interval=month",
+    "/reports/rfm",
+]
+"""Pages that another one resembles, left to the long profile."""
 TABS = ["", "/timeline", "/orders", "/properties", "/identity", "/json", "/edit"]
 TABS += ["/extensions/new"]
 
@@ -154,7 +165,7 @@ def check(shared, number: int) -> None:
 
 
 @WIDE_AND_NARROW
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", each_day(PATHS, *(set(PATHS) - set(VARIATIONS))))
 def test_page(shared, path: str) -> None:
     shared[0].go(path)
     check(shared, PATHS.index(path))

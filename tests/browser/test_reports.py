@@ -3,9 +3,10 @@
 import re
 
 import pytest
+from profiles import each_day
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", each_day((1280, 390), 390))
 def test_a_step_of_a_funnel_becomes_a_segment(opened, width: int) -> None:
     """Steps are picked from what exists; the guests of a step are a segment of that size."""
     watched = opened(width)

@@ -92,6 +92,7 @@ def test_a_role_that_may_not_see_a_page_is_told(invited) -> None:
             assert person.get(path).status_code == 403, page.path
 
 
+@pytest.mark.long
 def test_personal_data_is_masked_on_every_page(invited, api, shop) -> None:
     mail = f"{HIDDEN}@example.com"
     guest = {"guestType": "customer", "firstName": HIDDEN.title(), "lastName": "Zzyzx"}
@@ -144,6 +145,7 @@ def test_personal_data_is_masked_on_every_page(invited, api, shop) -> None:
     assert person.post(f"/guests/{ref}/edit", first_name="x").status_code == 403
 
 
+@pytest.mark.long
 def test_the_preview_of_an_import_is_masked(invited) -> None:
     person = invited("developer")
     file = {"file": ("people.csv", f"First name,E-mail\n{HIDDEN},{HIDDEN}@example.com\n")}

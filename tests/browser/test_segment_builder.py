@@ -116,6 +116,7 @@ def test_analyst_builds_bought_twice_and_not_back(page, town) -> None:
     assert page.get_by_text("City is", exact=True).is_visible()
 
 
+@pytest.mark.long
 def test_sums_and_sequences_are_built_and_counted(page, town) -> None:
     """By hand: Ann 110, Cal 150 and Dot 120 add up to 100 EUR or more, Bea 30 does not."""
     page.go("/segments/new?from=spent")
@@ -141,6 +142,7 @@ def test_sums_and_sequences_are_built_and_counted(page, town) -> None:
     assert page.get_by_label("Days after the previous step").last.input_value() == "7"
 
 
+@pytest.mark.long
 def test_a_step_has_rules_of_its_own(page, api, town) -> None:
     """By hand: of the two who viewed, added and did not buy, Eve alone viewed shoes. Keys only."""
     page.go("/segments/new?from=left")
@@ -193,6 +195,7 @@ STEPS = [
 ]
 
 
+@pytest.mark.long
 def test_what_the_api_defined_opens_and_saves_back_unchanged(page, api) -> None:
     trait = {"location": "trait", "field": "lifetimeValue.CHF", "comparator": "is greater than"}
     guest = {"entity": "guest", "rules": [{**trait, "values": [200]}]}
@@ -269,6 +272,7 @@ def _counted_any(page) -> None:
     page.locator(".count:not(.loading)").wait_for()
 
 
+@pytest.mark.long
 def test_a_count_that_failed_is_sent_again(page) -> None:
     failed = []
 
@@ -286,6 +290,7 @@ def test_a_count_that_failed_is_sent_again(page) -> None:
     page.unroute("**/segments/new", fail_once)
 
 
+@pytest.mark.long
 def test_a_name_that_is_typed_while_guests_are_counted_leaves_the_count_current(page) -> None:
     held = []
 

@@ -117,6 +117,7 @@ def test_leaving_with_unsaved_changes_asks_first(page) -> None:
     assert page.get_by_label("Name", exact=True).input_value() == "Half done"
 
 
+@pytest.mark.long
 def test_a_trait_that_is_used_says_by_whom_and_stays(page, api) -> None:
     body = {"entity": "order", "function": "count"}
     assert api.put("/innkeeper/v1/traits/timesBought", json=body).status_code == 200
@@ -147,6 +148,7 @@ def test_a_trait_that_is_used_says_by_whom_and_stays(page, api) -> None:
     assert "timesBought" not in defined(api)
 
 
+@pytest.mark.long
 def test_what_the_api_defined_saves_back_as_it_was(page, api) -> None:
     """Spelt as clients may spell it; of what the form has no place for nothing is lost."""
     odd = {"entity": "orderItem", "function": "most_common", "field": "productId"}

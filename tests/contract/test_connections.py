@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from batching import declared, packed, upsert
 from calling import Api, served
+from profiles import each_day
 from prometheus_client import REGISTRY
 from sites import Site
 from starlette.types import Receive, Scope, Send
@@ -124,7 +125,9 @@ def upload_target(site: Site, api: Api) -> str:
     return answer.json()["location"]["href"].removeprefix(api.url)
 
 
-@pytest.mark.parametrize("where", ["rest", "stream", "form", "token", "upload"])
+@pytest.mark.parametrize(
+    "where", each_day(("rest", "stream", "form", "token", "upload"), "rest", "upload")
+)
 def test_s4_half_a_body_is_408(quick: str, site: Site, api: Api, bare: Any, where: str) -> None:
     """S4: by every way in, and nothing is written."""
     target, method = {

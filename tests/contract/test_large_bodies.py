@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 from calling import Api, invalid, made, served
+from profiles import each_day
 from prometheus_client import REGISTRY
 from sites import Site
 from streams import Page, product, quarantine
@@ -151,6 +152,7 @@ def test_s2_large_bodies_hold_no_connection_of_others(site: Site, api: Api, narr
     assert answers == [200] * len(senders)
 
 
+@pytest.mark.long
 def test_s2_a_limited_number_of_large_bodies_waits(
     site: Site, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +180,7 @@ def test_s2_a_limited_number_of_large_bodies_waits(
     assert sorted(answers) == [200] * (MAX_RUNNING + 2) + [503]
 
 
+@pytest.mark.long
 def test_s2_a_server_without_large_bodies_has_no_such_process(site: Site, api: Api) -> None:
     before = processes()
     with served(create_app(site.settings)) as url, Api(url, api.client_key, api.token) as caller:
@@ -219,6 +222,7 @@ def test_s2_a_request_whose_process_is_killed_is_told_to_come_back(site: Site, a
         assert answers == [503]
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_s2_the_process_ends_when_it_is_idle(site: Site, api: Api) -> None:
     before = processes()
@@ -235,6 +239,7 @@ async def test_s2_the_process_ends_when_it_is_idle(site: Site, api: Api) -> None
     await large_requests_.close()
 
 
+@pytest.mark.long
 def test_s2_what_the_process_counts_and_logs_is_counted_here(api: Api, page: Page) -> None:
     def value(name: str, **labels: str) -> float:
         return REGISTRY.get_sample_value(name, labels) or 0.0
@@ -305,7 +310,7 @@ def under_way() -> list[object]:
     return [each for each in gc.get_objects() if isinstance(each, ShellRequest)]
 
 
-@pytest.mark.parametrize("size", [100, LARGE_BYTES + 1])
+@pytest.mark.parametrize("size", each_day((100, LARGE_BYTES + 1), 100))
 def test_s4_refused_requests_are_freed_at_once(api: Api, page: Page, size: int) -> None:
     """S4: no garbage collector has to run, which it does seldom, for their memory."""
     expanding = {**JSON, "Content-Encoding": "gzip"}

@@ -66,6 +66,7 @@ def test_s3_attempts_are_counted_before_they_are_verified(site: Site, email: str
     assert asyncio.run(run()) == [403] * 5 + [429] * 7
 
 
+@pytest.mark.long
 def test_s3_others_cannot_lock_out_somebody_whose_browser_is_known(site: Site, email: str) -> None:
     with stranger(site.url) as known:
         assert known.log_in(email).status_code == 303
@@ -81,6 +82,7 @@ def test_s3_others_cannot_lock_out_somebody_whose_browser_is_known(site: Site, e
         assert known.log_in(email).status_code == 303
 
 
+@pytest.mark.long
 def test_s3_a_known_browser_has_a_budget_of_its_own(site: Site, email: str) -> None:
     """And a right password ends its failures."""
     with stranger(site.url) as known:
@@ -112,6 +114,7 @@ def test_s3_a_browser_is_known_for_who_logged_in_with_it_alone(site: Site, email
         assert planted.kept["innkeeper_browser"] != "chosen by somebody else"
 
 
+@pytest.mark.long
 def test_s3_a_new_password_makes_every_browser_a_stranger(site: Site, email: str) -> None:
     from innkeeper.actions.admin import users
 
@@ -182,6 +185,7 @@ def test_s3_hashing_holds_no_connection(site: Site, email: str) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.long
 def test_s3_more_strangers_than_may_wait_are_503_and_known_people_are_not(
     site: Site, email: str
 ) -> None:

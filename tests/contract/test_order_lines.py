@@ -8,6 +8,7 @@ import pytest
 from batching import Batches, record
 from calling import Api
 from ordering import ITEM, WHOLE_ITEM, made, new_order
+from profiles import each_day
 from sites import Site
 from streams import JANE, Page, product
 from test_batch_records import item, order
@@ -199,7 +200,7 @@ MAPPING = {
 }
 
 
-@pytest.mark.parametrize("chunk", [1, 1000])
+@pytest.mark.parametrize("chunk", each_day((1, 1000), 1000))
 def test_f3_rows_of_a_table(batches: Batches, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     """Issue F3, the file equal_lines.csv: one order, two items, 60.00; imported twice: the same.
 

@@ -78,6 +78,7 @@ def test_f4_an_order_that_is_refunded_counts_0(api: Api) -> None:
     assert report(api, "rfm") == [[1, 1, 1, 1, 200]]
 
 
+@pytest.mark.long
 def test_f4_own_traits_of_prices_take_the_counted_price(api: Api) -> None:
     """F4, by hand: of 30, 30, a refund of -5, 200 refunded and, last, 100 refunded, the prices are
     30, 30, -5, 0 and 0: read of the guest's rows and in the lake alike."""

@@ -46,6 +46,7 @@ def standing_still(url: str) -> Iterator[socket.socket]:
         yield reader
 
 
+@pytest.mark.long
 def test_s3_slow_readers_of_a_log_hold_no_connection(
     site: Site, connection: psycopg.Connection, api: Api
 ) -> None:

@@ -194,10 +194,12 @@ def test_f19_make_demo_says_how_to_start_what_it_filled(data: Path) -> None:
     assert run("users", "list", "--data", folder).returncode == 0
 
 
+@pytest.mark.long
 def test_f23_the_version_is_an_option_too() -> None:
     assert run("--version").stdout == run("version").stdout
 
 
+@pytest.mark.long
 def test_f23_an_empty_list_says_so(data: Path, serve: Serve) -> None:
     serve(jobs=False)
     for words in (["users", "list"], ["segments", "list"], ["audience-exports", "list"]):
@@ -296,6 +298,7 @@ def test_a_given_server_serves_the_same_way(empty_dsn: str, serve: Serve) -> Non
     assert [row["clientKey"] for row in json.loads(listed.stdout)] == [first.client_key]
 
 
+@pytest.mark.long
 def test_the_password_is_in_no_command_line(empty_dsn: str, serve: Serve) -> None:
     secret = "opensesame"  # noqa: S105 - of this test alone
     server = serve("--workers", 2, env={"INNKEEPER_DATABASE": f"{empty_dsn} password={secret}"})

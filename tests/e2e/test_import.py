@@ -171,6 +171,7 @@ class TestManyGuests:
         # The last word of each person is what it was: the file ends as it ended before.
         assert place.state == before
 
+    @pytest.mark.long
     def test_nobody_who_reads_waits_for_an_import(self, place: Place, tmp_path: Path) -> None:
         """It is stopped inside a transaction that has written, and holds all it will hold."""
         file = write(tmp_path / "people.ndjson", MANY_KILLED)
@@ -332,6 +333,7 @@ class TestFormats:
             file.write_bytes(gzip.compress(content) if file.suffix == ".gz" else content)
         assert place.imported("guests", *files)["records"] == 60 * len(files)
 
+    @pytest.mark.long
     def test_standard_input(self, place: Place) -> None:
         text = "".join(json.dumps(one) + "\n" for one in few())
         told = place.imported("guests", "-", "--format", "ndjson", input=text)
@@ -387,6 +389,7 @@ class TestFormats:
         assert told == {"records": many, "unchanged": many, "failed": 0}
         assert place.state == before
 
+    @pytest.mark.long
     def test_a_damaged_gzip_is_told_in_one_sentence(self, place: Place, tmp_path: Path) -> None:
         file = tmp_path / "a.ndjson.gz"
         file.write_bytes(gzip.compress(b'{"email": "a@example.com"}\n' * 9)[:-9])
@@ -501,6 +504,7 @@ def test_orders_of_a_csv_and_back(place: Place, tmp_path: Path) -> None:
     assert again == {"records": 30, "unchanged": 30, "failed": 0}
 
 
+@pytest.mark.long
 def test_events_of_history(place: Place, tmp_path: Path) -> None:
     file = tmp_path / "events.ndjson"
     browser = "11111111-2222-4333-8444-555555555555"

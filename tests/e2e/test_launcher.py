@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from process import COMMAND, Innkeeper, Serve, run
 from process import nobody as unprivileged
+from profiles import each_day
 from waiting import PATIENCE_SECONDS, until
 
 ROOT = os.geteuid() == 0
@@ -72,6 +73,7 @@ def test_a_clean_stop_ends_everything_and_loses_nothing(serve: Serve, tmp_path: 
     assert f"keys rotate {first.client_key}" in third.printed
 
 
+@pytest.mark.long
 @pytest.mark.first_start
 def test_s10_the_first_login_is_in_a_file_when_the_output_is_no_terminal(serve: Serve) -> None:
     """What reads a log or a pipe finds no secret in it, but the file that holds it."""
@@ -114,7 +116,7 @@ def test_s10_a_revoked_login_file_is_not_offered(serve: Serve) -> None:
     assert "first-login" not in second.printed
 
 
-@pytest.mark.parametrize("what", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("what", each_day((signal.SIGINT, signal.SIGHUP), signal.SIGINT))
 def test_ctrl_c_and_a_closed_terminal_stop_in_order(serve: Serve, what: signal.Signals) -> None:
     server = serve()
     postmaster = server.postmaster
@@ -161,6 +163,7 @@ def test_kill_postgres_under_a_running_server(serve: Serve) -> None:
     assert server.stop() == 0
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not LINUX, reason="finds orphans in /proc")
 def test_a_server_left_by_a_killed_run_is_ended_first(data: Path, serve: Serve) -> None:
     script = (
@@ -233,6 +236,7 @@ def _children(pid: int) -> list[int]:
     return [int(word) for word in listed.split()]
 
 
+@pytest.mark.long
 def test_a_folder_that_cannot_be_used_is_a_sentence(data: Path) -> None:
     (data / "file").write_text("")
     answer = run("serve", "--port", "0", "--data", data / "file")
@@ -248,6 +252,7 @@ def test_a_cluster_of_another_version_is_a_sentence(data: Path) -> None:
     assert "was made by PostgreSQL 9" in answer.stderr
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not ROOT or not LINUX, reason="mounts a small disk, which takes root")
 def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
@@ -287,12 +292,14 @@ class TestAsAnOrdinaryUser:
         second.client_key, second.token = first.client_key, first.token
         assert second.has_guest(ref)
 
+    @pytest.mark.long
     def test_the_default_folder_is_in_the_home(self, data: Path, nobody: dict[str, object]) -> None:
         environment = {**os.environ, "HOME": str(data)}
         answer = run("settings", "--json", env=environment, **nobody)
         values = {row["name"]: row["value"] for row in json.loads(answer.stdout)}
         assert values["data"].startswith(str(data))
 
+    @pytest.mark.long
     def test_a_folder_it_may_not_read_is_a_sentence(
         self, tmp_path: Path, nobody: dict[str, object]
     ) -> None:
@@ -305,6 +312,7 @@ class TestAsAnOrdinaryUser:
             assert len(answer.stderr.splitlines()) == 1
 
 
+@pytest.mark.long
 def test_open_requests_are_finished_before_the_end(serve: Serve) -> None:
     server = serve()
     guest = b'{"guestType":"customer","email":"slow@example.com"}'

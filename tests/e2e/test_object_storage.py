@@ -244,6 +244,7 @@ def test_a_bucket_as_destination(api: Api, bucket: Bucket) -> None:
     )
 
 
+@pytest.mark.long
 def test_the_lake_in_the_bucket(
     api: Api, bucket: Bucket, command: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -291,6 +292,7 @@ def test_an_erased_guest_leaves_the_bucket(
     assert all(bucket.holding(stays, tmp_path, folder) for folder in folders)
 
 
+@pytest.mark.long
 def test_storage_that_is_away_is_told_as_such(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,18 +11,22 @@ from pathlib import Path
 import preloaded
 import pytest
 from process import COMMAND, Serve, run
+from profiles import each_day
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="commands are forked on Linux only")
 
 
 @pytest.mark.parametrize(
     "words",
-    [
-        ["settings", "--json"],
-        ["keys", "--help"],
+    each_day(
+        (
+            ["settings", "--json"],
+            ["keys", "--help"],
+            ["keys", "lisst"],
+            ["import", "guests", "none.ndjson", "--data", "nowhere"],
+        ),
         ["keys", "lisst"],
-        ["import", "guests", "none.ndjson", "--data", "nowhere"],
-    ],
+    ),
     ids=" ".join,
 )
 def test_f24_it_answers_as_the_installed_command_does(tmp_path: Path, words: list[str]) -> None:
@@ -43,6 +47,7 @@ def test_f24_one_that_does_not_end_is_killed(data: Path) -> None:
         run("jobs", "run", "--data", data, timeout=0.001)
 
 
+@pytest.mark.long
 def test_f24_several_run_at_once(tmp_path: Path) -> None:
     """One reads its settings from a pipe that is written once another has ended."""
     pipe = tmp_path / "innkeeper.toml"

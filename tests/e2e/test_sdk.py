@@ -161,6 +161,7 @@ def accepted(*answers: dict[str, Any]) -> None:
         assert answer["status"] == "OK", answer
 
 
+@pytest.mark.long
 def test_engage_in_a_page(shop: Api, visit: Visit) -> None:
     """Section 8 row @sitecore/engage: init, page view, custom event, identity, form, order,
     queued event, personalize, guest id; the script of web personalization loads."""
@@ -203,6 +204,7 @@ def test_cloud_sdk_in_a_page(shop: Api, visit: Visit) -> None:
     assert shop.get("/innkeeper/v1/quarantine").json()["items"] == []
 
 
+@pytest.mark.long
 def test_a_legacy_page_with_jsonp(shop: Api, visit: Visit) -> None:
     """Section 8 row legacy JS library: scripts with callbacks, messages unencoded; a stale
     browser id is told so in a script that runs (section 4)."""

@@ -87,6 +87,7 @@ def test_a_visitor_ends_as_one_customer(shop: Api, running: Innkeeper) -> None:
     assert shop.get("/innkeeper/v1/quarantine").json()["items"] == []
 
 
+@pytest.mark.long
 def test_quarantine_at_the_command_line(shop: Api, running: Innkeeper) -> None:
     """Issue: listed and replayable, by an operator too."""
     page = Page(shop)

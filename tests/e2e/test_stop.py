@@ -19,7 +19,6 @@ import pytest
 from batching import declared
 from calling import made
 from process import Innkeeper, Serve
-from profiles import each_day
 from streams import work_on
 from waiting import PATIENCE_SECONDS, until
 
@@ -107,7 +106,8 @@ def a_job_whose_storage_hangs(server: Innkeeper) -> None:
     until("the job to be under way", lambda: work_on(dsn, state) == batches.PROCESSING)
 
 
-@pytest.mark.parametrize("workers", each_day((1, 2), 2))
+@pytest.mark.long
+@pytest.mark.parametrize("workers", [1, 2])
 def test_s4_a_stop_ends_whatever_is_running(serve: Serve, stack: ExitStack, workers: int) -> None:
     """S4: after such requests the server was still there 40 s later, or for ever."""
     server = serve("--workers", workers, env=ENVIRONMENT)

@@ -14,6 +14,7 @@ PATH = "/v2.1/guests"
 CLIENTS = 32
 
 
+@pytest.mark.long
 def test_a_repeated_post_is_one_whichever_process_gets_it(serve: Serve) -> None:
     """Each on a connection of its own, most of them at once."""
     server = serve("--workers", 3, jobs=False)

@@ -10,7 +10,7 @@ pytest.register_assert_rewrite("compared", "rest_sources")
 # Every day the same examples, so that a red run is a change's own doing; the long run draws anew.
 settings.register_profile(
     "everyday",
-    max_examples=30,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],

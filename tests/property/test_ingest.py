@@ -94,6 +94,7 @@ def check(told: list[tuple[UUID, Any]], rows: list[dict[str, Any]]) -> None:
         assert (row["started_at"], row["last_at"]) == (min(mine), max(mine))
 
 
+@pytest.mark.long
 @settings(
     max_examples=40 if LONG else 1,
     deadline=None,

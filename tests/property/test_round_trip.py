@@ -258,6 +258,7 @@ EVENTS = [
 ]
 
 
+@pytest.mark.long
 def test_i2_export_and_import_of_events_change_nothing(command: Command, tmp_path: Path) -> None:
     """With attributes of every type, into an empty workspace and their own."""
     common = {"browser_id": BROWSER, "channel": "WEB", "pos": "default", "currency": "EUR"}

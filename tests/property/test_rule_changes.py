@@ -18,7 +18,7 @@ from innkeeper.rules.identity_rules import Condition, IdentityRule
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 
-EXAMPLES = 1000 if LONG else 25
+EXAMPLES = 1000 if LONG else 10
 RULES = (
     IdentityRule("crm", (Condition(provider="crm"),)),
     IdentityRule("email", (Condition(field="email"),)),

@@ -270,7 +270,7 @@ def fill(connection: Any, folder: Path, guests: list[GuestRows]) -> None:
 
 
 @settings(
-    max_examples=2000 if LONG else 25,
+    max_examples=2000 if LONG else 10,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -115,7 +115,7 @@ async def recorded(dsn: str, events: Sequence[Happened]) -> list[dict[str, Any]]
 
 
 @settings(
-    max_examples=300 if LONG else 15,
+    max_examples=300 if LONG else 8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -34,6 +34,7 @@ def _change(dsn: str, statement: str) -> None:
         connection.execute(statement)
 
 
+@pytest.mark.long
 def test_many_processes_may_start_at_once(empty_dsn: str) -> None:
     command = [COMMAND, "db", "migrate", "--json", "--database", empty_dsn]
     processes = [

@@ -119,6 +119,7 @@ def test_s4_the_limit_of_memory_counts_what_is_allocated(tmp_path: Path) -> None
     os.close(read)
 
 
+@pytest.mark.long
 async def test_s4_the_answer_holds_refs_of_guests_alone(work: Work, tmp_path: Path) -> None:
     """Whatever a text returns, the answer is no longer than the list of guests."""
     made = [await guests.create(work, {"guest_type": "customer"}) for _ in range(3)]
@@ -136,6 +137,7 @@ async def test_s4_the_answer_holds_refs_of_guests_alone(work: Work, tmp_path: Pa
     assert found == sorted(str(each["ref"]) for each in made)
 
 
+@pytest.mark.long
 async def test_s4_a_few_texts_are_checked_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two run, two wait, the fifth is 503; nothing is left when they have ended."""
     running, most = 0, 0
@@ -181,6 +183,7 @@ async def test_s4_a_text_is_checked_once(monkeypatch: pytest.MonkeyPatch, work: 
                     await segment_questions.check_definition(work, {"sql": text})
 
 
+@pytest.mark.long
 async def test_s4_what_was_saved_is_not_checked_again(
     monkeypatch: pytest.MonkeyPatch, work: Work
 ) -> None:

@@ -1,5 +1,6 @@
 // The command palette (Ctrl K), and suggestions below the search. A field with `data-finder` fetches
-// options for what is typed; arrows move through them, Enter opens one, Escape closes.
+// options for what is typed; arrows move through them, Enter opens one, Escape closes. Enter that
+// comes before the options for what is typed waits for them.
 "use strict";
 
 const FINDER_MS = 120;
@@ -26,14 +27,25 @@ const showOptions = (field, isShown) => {
 };
 
 const fetchOptions = async (field) => {
+  clearTimeout(finderTimer);
   const request = ++finderRequest;
-  const query = encodeURIComponent(field.value);
+  const typed = field.value;
+  const query = encodeURIComponent(typed);
   const response = await fetch(`${field.dataset.finder}${field.dataset.finder.includes("?") ? "&" : "?"}q=${query}`);
+  const text = await response.text();
   if (!response.ok || request !== finderRequest) return;
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const page = new DOMParser().parseFromString(text, "text/html");
   optionList(field).replaceChildren(...page.body.childNodes);
+  optionList(field).dataset.typed = typed;
   showOptions(field, isPalette(field) || (optionsOf(field).length > 0 && field === document.activeElement));
   activate(field, isPalette(field) ? optionsOf(field)[0] : null);
+};
+
+const isCurrent = (field) => optionList(field).dataset.typed === field.value;
+
+const openActive = async (field) => {
+  if (!isCurrent(field)) await fetchOptions(field);
+  activeOption(field)?.click();
 };
 
 const openPalette = () => {
@@ -71,8 +83,8 @@ document.addEventListener("keydown", (event) => {
     const step = event.key === "ArrowDown" ? 1 : -1;
     const next = index < 0 && step < 0 ? options.length - 1 : index + step;
     activate(field, options[(next + options.length) % options.length]);
-  } else if (event.key === "Enter" && index >= 0) {
+  } else if (event.key === "Enter" && index >= 0 && (isPalette(field) || isCurrent(field))) {
     event.preventDefault();
-    options[index].click();
+    openActive(field);
   } else if (event.key === "Escape" && !isPalette(field)) showOptions(field, false);
 });
