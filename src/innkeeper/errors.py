@@ -15,7 +15,7 @@ DOES_NOT_EXIST = "The specified resource does not exist."
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault of a request: the field, spelt as the caller spells it, and the reason (ER-3)."""
+    """One fault of a request: the field, in the caller's spelling, and the reason (ER-3)."""
 
     field: str
     reason: str

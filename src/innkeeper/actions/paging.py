@@ -1,4 +1,4 @@
-"""What a caller asks of a list, and what it gets."""
+"""The page of a list: how it is requested, and how it is returned."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -66,7 +66,7 @@ def export(
 
 
 def _record_marks(file: str, entity: str, *, is_guarded: bool) -> None:
-    """Write the mapping that says that cells are marked, or delete that of an earlier export.
+    """Write the mapping that declares guarded cells, or delete that of an earlier export.
 
     Raises OperatorError if there is a mapping that an export did not write.
     """

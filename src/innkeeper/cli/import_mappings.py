@@ -27,7 +27,7 @@ _SHOWN_CHARACTERS: Final = 200
 
 @dataclass(frozen=True)
 class MappingOptions:
-    """The options of a command that say how its files are read."""
+    """The options of a command that control how its files are read."""
 
     what: str | None
     """guests, orders or events; None to see it from the columns."""
@@ -36,7 +36,7 @@ class MappingOptions:
     mapping: Path | None
     quiet: bool
     refuse: str = ""
-    """row or cell; what the mapping says where it is empty."""
+    """row or cell; if empty, the setting of the mapping."""
 
     def path_for(self, name: str) -> Path:
         """Return where the mapping of a file is, or would be written."""
@@ -135,7 +135,7 @@ async def _suggested_layout(
     sample: "TableSample",
     survey: "TableSurvey",
 ) -> "Layout":
-    """Return the layout of a suggested mapping; raises OperatorError if it asks something."""
+    """Return the layout of a suggested mapping; raises OperatorError if it has open questions."""
     from innkeeper.actions.identity import rulebook
     from innkeeper.wire.bulk.mapping import mapping_of
     from innkeeper.wire.bulk.trial import try_mapping
@@ -166,7 +166,7 @@ async def _suggested_layout(
 
 
 def _show(name: str, suggestion: "Suggestion") -> None:
-    """Print which column becomes what, before an import that nobody wrote a mapping for."""
+    """Print the field of each column, before an import without a mapping."""
     source = f" ({suggestion.preset})" if suggestion.preset else ""
     print(f"{name} holds {suggestion.entity}{source}. Its columns become:", file=sys.stderr)
     width = min(30, max(map(len, suggestion.columns), default=0))

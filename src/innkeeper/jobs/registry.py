@@ -75,7 +75,7 @@ def patient_task(name: str) -> Callable[[Task[P]], Task[P]]:
 
 
 def lending_task(name: str) -> Callable[[LendingTask[P]], LendingTask[P]]:
-    """Register a `patient_task` that gets a function that lends connections.
+    """Register a `patient_task` that receives a function to borrow connections with.
 
     It holds a connection only while it uses it, and none while it waits for another system.
     """

@@ -49,7 +49,7 @@ def free_fields(entity: Entity) -> exp.Query:
         rows = rows.where(is_order if entity.name == "order" else is_order.not_())
         return rows.group_by("name", "key", "value_type")
     if entity.custom:
-        # A sample tells the names: attributes keep the type that they had first.
+        # The names come from a sample: attributes keep the type that they had first.
         return parse_one(_FREE_MEMBERS, dialect="duckdb")  # type: ignore[return-value]
     return exp.select("'' AS name", "'' AS key", "'' AS kind", "0").where(exp.false())
 

@@ -179,7 +179,7 @@ async def sweep(work: Work, grace: timedelta = GRACE) -> int:
         number = readers_lock(work, generation)
         row = await work.one("lake.try_lock", lock=number)
         if row is None or not row["ours"]:
-            # Somebody reads files of that generation, and perhaps of later ones.
+            # A query is reading files of that generation, and perhaps of later ones.
             break
         await work.one("lake.unlock", lock=number)
         free += [row["path"] for row in dropped if row["generation"] == generation]

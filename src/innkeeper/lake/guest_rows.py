@@ -67,6 +67,6 @@ def _value(column: LakeColumn, record: Mapping[str, Any]) -> Any:
         if column.type == NUMBER:
             return float(value)
     except (ValueError, OverflowError):
-        # The lake keeps null for what a type cannot hold.
+        # The lake stores null for a value that does not fit its type.
         return None
     return value

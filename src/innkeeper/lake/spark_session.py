@@ -37,7 +37,7 @@ class SparkQuestions:
         self._place = snapshot.location
         self._scratch = f"{SCRATCH}/{uuid4().hex}"
         self._spark = spark.session(snapshot.settings)
-        # Holds no row: it tells types, and reads answers.
+        # It contains no rows: it provides types, and reads results.
         nothing = replace(snapshot, files={}, old={}, tail=Lines(Path()), merged=False)
         self._duck = DuckSession(nothing)
         self._tail: dict[str, list[str]] | None = None

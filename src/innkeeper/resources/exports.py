@@ -47,4 +47,4 @@ CHANNELS: Final = (EMAIL, PHONE, POST)
 BY_COLUMNS: Final = "COLUMNS"
 NOBODY: Final = "NONE"
 CONSENT_CHOICES: Final = (BY_COLUMNS, *CHANNELS, NOBODY)
-"""Whom an export leaves out: the unsubscribed of the channels of its columns, of one, or nobody."""
+"""Guests that an export excludes: those unsubscribed from its channels, from one, or none."""

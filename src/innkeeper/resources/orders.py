@@ -29,7 +29,7 @@ CHANNELS: Final = (
 )
 STATUSES: Final = (
     *("BROWSED", "CANCELLED", "CONFIRMED", "DECLINED"),
-    # Spelt as in the vendor's API.
+    # The spelling of the vendor's API.
     *("PARTIALY_CONFIRMED", "PARTIALY_REFUNDED"),
     *("PAYMENT_PENDING", "PENDING", "PURCHASED", "REFUNDED", "RESERVED", "SEARCHED", "UNKNOWN"),
 )

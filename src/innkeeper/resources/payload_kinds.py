@@ -122,7 +122,7 @@ class Checked(Kind):
 
 @dataclass(frozen=True)
 class Word(Kind):
-    """One of a few words in any case, read as it is declared."""
+    """One of a few words in any case; returned in the declared case."""
 
     words: tuple[str, ...]
     by_lower: dict[str, str] = field(init=False, repr=False, compare=False)

@@ -1,8 +1,9 @@
 """Declare what requests and responses of endpoints contain: structs whose members have kinds.
 
-A payload is a `msgspec.Struct`. The type of a member says its kind (`str` is `Text()`). `Annotated`
-names another kind, and adds a description or a `SchemaPart`. `| None` permits null; `| Absent`
-permits absence, as a default does. Bodies are read member by member: every problem is named.
+A payload is a `msgspec.Struct`. The type of a member selects its kind (`str` is `Text()`).
+`Annotated` names another kind, and adds a description or a `SchemaPart`. `| None` permits null.
+`| Absent` permits absence, as a default does. Bodies are read member by member, so that every
+problem is named.
 """
 
 from collections.abc import Iterator, Mapping
@@ -60,7 +61,7 @@ class Payload(msgspec.Struct, rename="camel"):
 
 @dataclass(frozen=True, eq=False)
 class SchemaPart:
-    """Members of a schema besides those of the kind."""
+    """Members of a schema in addition to those of the kind."""
 
     members: Schema
 
@@ -128,7 +129,7 @@ class Member:
     is_nullable: bool
     description: str
     more: Schema
-    """What the schema has besides that of the kind."""
+    """Members of the schema in addition to those of the kind."""
     field: msgspec.structs.FieldInfo
 
     @property
@@ -301,7 +302,7 @@ _KINDS: Final[dict[Any, Kind]] = {
 
 @dataclass(frozen=True)
 class _Parsed:
-    """What an annotation says about a member."""
+    """The parts of an annotation: kind, description, and whether null or absence is permitted."""
 
     kind: Kind
     is_nullable: bool = False
@@ -311,7 +312,7 @@ class _Parsed:
 
 
 def _parse(annotation: Any, kind: Kind | None = None) -> _Parsed:
-    """Return what an annotation says; `kind` is the kind that a note outside it names."""
+    """Return the parts of an annotation; `kind` is the one that an outer `Annotated` names."""
     if get_origin(annotation) is Annotated:
         base, *notes = get_args(annotation)
         kind = next((note for note in notes if isinstance(note, Kind)), None)

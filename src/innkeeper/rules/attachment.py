@@ -1,10 +1,10 @@
 """Decide how a record is attached: to which guest, or to a new one of which type, and why.
 
-Every source asks here: contacts and consumers over REST, in events, batches and imports; guest
-records of batches and imports; IDENTITY events. `identity.match` finds the guest that the evidence
-leads to; this module adds what depends on the source. Changed rules ask which of the existing
-guests become one. The store looks up candidates by the keys of the evidence and applies the
-decision.
+Every source calls this module: contacts and consumers over REST, in events, batches and imports;
+guest records of batches and imports; IDENTITY events. `identity.match` finds the guest that the
+evidence leads to; this module adds what depends on the source. Changed rules ask which of the
+existing guests become one. The store looks up candidates by the keys of the evidence and applies
+the decision.
 """
 
 from collections import defaultdict
@@ -30,10 +30,10 @@ _NO_EXPIRY: Final = "!exists($.identifiers[*].expiryDate)"
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What source and settings say about a person, whatever the identity rules."""
+    """Facts about a person from source and settings, independent of identity rules."""
 
     is_customer: bool = False
-    """Whether the person is a customer even if no rule is met."""
+    """Whether the person is a customer even if no rule matches."""
     new_type: str = VISITOR
     """Type of a new guest who is no customer."""
     by_name: bool = False
@@ -275,7 +275,7 @@ def direct_decisions(
 
 
 def meets_rule(evidence: Evidence, book: IdentityRules) -> bool:
-    """Whether an identity rule is met. Identifiers without rules do not count."""
+    """Whether an identity rule matches. Identifiers without rules do not count."""
     return bool(evidence.rule_matches) and bool(book.rules)
 
 

@@ -22,7 +22,7 @@ _COLUMNS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ConsentField:
-    """The field that says whether a guest is unsubscribed from a channel."""
+    """The field that states whether a guest is unsubscribed from a channel."""
 
     channel: str
     field: str

@@ -20,7 +20,7 @@ UNIX_US: Final = "UNIX_US"
 _IN_A_SECOND: Final = {UNIX: 1, UNIX_MS: 1000, UNIX_US: 1_000_000}
 _NUMBERED: Final = (EXCEL, *_IN_A_SECOND)
 PIVOT: Final = 1970
-"""First year of the century that two-digit years belong to, where nobody chose another."""
+"""First year of the century that two-digit years belong to, unless another is chosen."""
 ISO: Final = ""
 """The format of dates that need none: ISO 8601."""
 LONGEST: Final = 60
@@ -307,7 +307,7 @@ def _formats_of_match(match: re.Match[str]) -> Iterator[str]:
         return
     if 1 <= int(a) <= 31 and 1 <= int(b) <= 12:
         yield f"DD{s}MM{t}{year}{time}"
-    # Nobody writes the month first with points.
+    # With points, the month never comes first.
     if 1 <= int(b) <= 31 and 1 <= int(a) <= 12 and (s != "." or int(b) > 12):
         yield f"MM{s}DD{t}{year}{time}"
     if len(a) == len(b) == len(c) == 2 and int(a) > 31 and int(b) <= 12:

@@ -206,7 +206,7 @@ _PEOPLE_MEMBERS: Final = {
     events.ADD_CONTACTS: "contact",
     events.ADD_CONSUMERS: "consumer",
 }
-"""Event type -> member with the people; the empty name stands for the event itself."""
+"""Event type -> member with the people; the empty name means the event itself."""
 
 
 def _identity_fields(person: Mapping[str, Any]) -> dict[str, Any]:

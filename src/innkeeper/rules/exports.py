@@ -50,7 +50,7 @@ class ExportFormat:
     bom: bool = False
     """Whether files begin with a byte order mark, by which Excel knows UTF-8 (CSV only)."""
     consent: str = BY_COLUMNS
-    """Whom it leaves out, one of `consent.CHOICES`."""
+    """The guests that it excludes, one of `consent.CHOICES`."""
 
     @property
     def channels(self) -> list[str]:

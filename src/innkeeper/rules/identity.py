@@ -64,7 +64,7 @@ class Decision:
 
     `rule` and `evidence` are stored with the record: the match by which the guest was found, or,
     if a guest is created, the first rule that the record matches. `guest_type` is the type of a
-    guest to create; `customer` says whether a visitor who is attached becomes a customer.
+    guest to create; `customer`: whether a visitor who is attached becomes a customer.
     """
 
     guest: UUID | None

@@ -80,7 +80,7 @@ class IdentityRules:
     """Country of national phone numbers, for records without a country."""
 
     def is_too_many(self, guests: int) -> bool:
-        """Whether a value that so many guests share identifies nobody."""
+        """Whether a value that so many guests share does not identify a person."""
         return guests > self.group_limit
 
     @property

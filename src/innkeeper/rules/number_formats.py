@@ -10,7 +10,7 @@ from typing import Final
 LONGEST: Final = 100
 """Most characters of a text that may be a number."""
 EXACT_DIGITS: Final = 15
-"""Most digits that a spreadsheet, or a double, keeps."""
+"""Most digits that a spreadsheet, or a double, stores exactly."""
 _PLAIN: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 _MARKED: Final = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _CURRENCY: Final = re.compile(
@@ -21,7 +21,7 @@ _NOTHING: Final = ("nan", "-nan", "inf", "-inf", "+inf", "infinity", "-infinity"
 
 
 class NotANumber(ValueError):
-    """A text that is no number; the argument says why."""
+    """A text that is not a number; the argument is the reason."""
 
 
 def read_number(text: str, decimal: str = "") -> int | Decimal | None:

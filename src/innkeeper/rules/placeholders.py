@@ -1,4 +1,4 @@
-"""Placeholders: values that systems store instead of none, and that identify nobody."""
+"""Placeholders: values that systems store instead of none, and that do not identify a person."""
 
 import re
 from collections.abc import Collection

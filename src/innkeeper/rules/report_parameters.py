@@ -116,7 +116,7 @@ def read_parameters(texts: Mapping[str, str]) -> ReportParameters:
 def placeholders(parameters: ReportParameters, now: datetime) -> dict[str, Any]:
     """Return the values for the placeholders of a report's SQL (`lake/reports.py`).
 
-    Besides them: `window`, `by`, `steps`, and the days `first` and `last`. Raises `Invalid` if the
+    In addition: `window`, `by`, `steps`, and the days `first` and `last`. Raises `Invalid` if the
     first day is after the last.
     """
     local = read_time_zone(parameters.time_zone)

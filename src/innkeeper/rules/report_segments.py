@@ -51,7 +51,7 @@ def _reached(steps: Sequence[str], params: Mapping[str, Any], row: Sequence[Any]
     ]
     groups: list[Record] = sequence if len(sequence) == 1 else [{"sequence": sequence}]
     if params["by"] == "type":
-        # Where nobody took the first step there is no type.
+        # If no guest took the first step there is no type.
         groups += [{"entity": "guest", "type": row[4].lower(), "rules": []}] if row[4] else []
     elif params["by"]:
         value = row[4]

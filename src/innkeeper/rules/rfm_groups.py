@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 FREQUENCY_MAX: Final = 5
-"""Orders that count: five or more are alike."""
+"""Largest number of orders that is distinguished: five means five or more."""
 
 
 @dataclass(frozen=True, slots=True)

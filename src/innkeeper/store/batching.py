@@ -266,5 +266,5 @@ class BatchQueues:
 
 
 def _may_run_again(error: Exception) -> bool:
-    """Whether nothing of a failed batch was written."""
+    """Whether a failed batch wrote nothing."""
     return isinstance(error, Contended) or not isinstance(error, Unavailable)

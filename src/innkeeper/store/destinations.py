@@ -173,7 +173,7 @@ def _below(roots: Iterable[DestinationPath], location: DestinationPath) -> Desti
 
 
 def _place_of(url: object, own: DestinationPath) -> DestinationPath:
-    """What a text says, in `own` where it is a relative path; raises `BadDestination`."""
+    """Return the destination of a text; a relative path is below `own`. Raises `BadDestination`."""
     if not isinstance(url, str) or not url.strip() or len(url) > LONGEST or not url.isprintable():
         raise BadDestination("must be the name of a folder, or a URL such as s3://bucket/folder")
     if "::" in url:

@@ -23,7 +23,7 @@ MOST_FILES: Final = 100_000
 
 
 class DownloadFailed(Exception):
-    """A file that could not be read; the text says why, for users."""
+    """A file that could not be read; the text is the reason, for users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def is_prefix(address: str) -> bool:
 
 
 def check_address(settings: Settings, address: str, *, is_free: bool) -> None:
-    """Raise ValueError, whose text says what an address must be, where it may not be read."""
+    """Raise ValueError if an address may not be read; its text states what an address must be."""
     if not is_http(address):
         import_source_of(settings, address, is_free=is_free)
     elif not is_free:

@@ -49,7 +49,7 @@ def dump(dsn: str, target: Path, progress: Progress) -> None:
     schemas = [f"--schema={name}" for name in server.schemas]
     half = target.with_name(target.name + ".part")
     try:
-        # Whoever reads it reads everything: nobody else may.
+        # The file contains all data: only its owner may read it.
         with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             with _running(
                 [tool, "--format=custom", *_PLAINLY, *schemas], dsn, stdout=PIPE

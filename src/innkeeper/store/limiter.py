@@ -49,7 +49,7 @@ class Limiter:
         self.release()
 
     async def acquire(self) -> None:
-        """Take a slot, to be given back by `release`."""
+        """Take a slot; `release` returns it."""
         if self._free and not self._queue:
             self._free -= 1
             return

@@ -50,7 +50,7 @@ NOT_HTTP: Final = "did not answer with HTTP"
 
 
 class BadAddress(ValueError):
-    """A URL that is not allowed; the message says why."""
+    """A URL that is not allowed; the message is the reason."""
 
 
 class OutboundFailed(Exception):
@@ -299,7 +299,7 @@ class _Reading:
         self.response.status = self.parser.get_status_code()
         if self.response.status >= 200:
             self.in_body = True
-            # Where nobody wants the body nobody waits for it.
+            # A caller that does not need the body does not wait for it.
             self.is_done = not self._most
 
     def on_body(self, body: bytes) -> None:

@@ -48,7 +48,7 @@ class PooledConnection(psycopg.AsyncConnection[DictRow]):
         if self.closed or self.pgconn.transaction_status != TransactionStatus.IDLE:
             return False
         try:
-            # A server that closes says so first, then closes: read until there is no more.
+            # A server that closes sends an error first: read until the end.
             while self._poll.poll(0):
                 self.pgconn.consume_input()
         except psycopg.OperationalError:

@@ -24,7 +24,7 @@ def is_filled(cell: Any) -> bool:
 
 def read_sheet(path: str, sheet: str) -> Iterator[Any]:
     """Yield [row number in the sheet, cells] of each row that is not empty; or, as the last item, a
-    sentence that says why the sheet cannot be read."""
+    sentence with the reason why the sheet cannot be read."""
     from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - in the child
 
     try:

@@ -30,7 +30,8 @@ class ForwardedRequest(msgspec.Struct):
 
     @classmethod
     def of(cls, number: int, scope: Scope, body: bytes) -> "ForwardedRequest":
-        """Take from an ASGI scope what the APIs read; `body` is decoded, so no header says how."""
+        """Take from an ASGI scope what the APIs read; `body` is decoded, so headers of its encoding
+        are left out."""
         raw_path = scope.get("raw_path") or scope["path"].encode()
         headers = [
             (name, value)
@@ -57,7 +58,7 @@ class ForwardedRequest(msgspec.Struct):
 
 
 class ForwardedResponse(msgspec.Struct):
-    """The response to a forwarded request, and what its log line and metrics say."""
+    """The response to a forwarded request, and the values for its log line and metrics."""
 
     number: int
     status: int
@@ -82,7 +83,7 @@ async def read_frame(reader: asyncio.StreamReader) -> bytes | None:
 
 
 async def write_frame(writer: asyncio.StreamWriter, message: msgspec.Struct) -> None:
-    """Write one frame; raises `ConnectionError` when nobody reads."""
+    """Write one frame; raises `ConnectionError` if the reader has closed."""
     content = msgspec.msgpack.encode(message)
     writer.writelines((len(content).to_bytes(_LENGTH_BYTES, "big"), content))
     await writer.drain()

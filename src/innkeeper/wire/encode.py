@@ -99,7 +99,7 @@ def _fields_encoder(view: View) -> Encode:
     rest = wire_name(view, view.open_ended)
 
     def encode(record: Record, base: str) -> dict[str, Any]:
-        # Renaming all and then mending a few is half the time of one loop that asks at each.
+        # Renaming all, then correcting a few, takes half the time of a loop with a test for each.
         own = href(record, base)
         out: dict[str, Any] = {"href": own}
         out.update({member: record[name] for name, member in names if name in record})

@@ -105,7 +105,7 @@ def _position(text: bytes, fault: str) -> int:
     match = _BYTE.search(fault)
     if match is None:
         return len(text)
-    # Of what follows the object msgspec tells the second byte.
+    # The error of msgspec names the second byte after the object.
     return int(match.group(1)) - ("trailing characters" in fault)
 
 

@@ -207,7 +207,7 @@ async def _open_login(work: Work, user: UUID, attempt: Attempt) -> LoggedIn:
         work.actor = person.email
         about = audit.AuditSubject(audit.USER, person.email)
         await audit.note(work, "login.open", user, about=about, address=attempt.address)
-    # Do not accept a token that this server did not create: somebody else may have it.
+    # Do not accept a token that this server did not create: another person may know it.
     is_ours = await _find_browser(work, attempt) is not None
     browser = attempt.browser if is_ours else secrets.token_urlsafe(32)
     await work.run(

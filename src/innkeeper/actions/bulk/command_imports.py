@@ -56,7 +56,7 @@ async def abandon(work: Work, entity: Holds, source: Any) -> None:
 
 
 def _source_key(work: Work, entity: Holds, source: Any) -> UUID | None:
-    """Return the key by which an interrupted import is found again; None for no source."""
+    """Return the key that identifies an interrupted import of the same source; None without one."""
     return None if source is None else digest("import", work.workspace, entity, repr(source))
 
 

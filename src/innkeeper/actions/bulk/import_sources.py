@@ -1,7 +1,7 @@
 """Import sources: files elsewhere that are imported again, on a schedule, from where they ended.
 
-The mark says how far a source was imported. It moves once an import has read its file to the end,
-in the transaction that stores this, so nothing that was half read counts.
+The mark is the position up to which a source was imported. It moves once an import has read its
+file to the end, in the transaction that stores this, so nothing that was half read counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -139,7 +139,7 @@ async def begin(work: Work, source: UUID) -> Row | None:
         if row is None or row["is_importing"]:
             return None
         if row["pending_mark"] is not None:
-            # The import ended, and its job before it could say so.
+            # The import ended, but its job stopped before it could store that.
             await finish(work, await batches.fetch(work, row["import_ref"]))
             row = await work.one("import_sources.lock", parts=_COLUMNS, ref=source)
     return row

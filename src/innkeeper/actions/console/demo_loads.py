@@ -40,8 +40,8 @@ async def start(work: Work, guests: int = GUESTS) -> Record:
 
 
 async def run(database: Database, workspace: str, load: UUID) -> None:
-    """Write the demo shop and its settings. A load that was interrupted fails: what it wrote cannot
-    be told from other data."""
+    """Write the demo shop and its settings. A load that was interrupted fails: its rows cannot
+    be distinguished from other data."""
     async with database.work(workspace, "demo") as work:
         begun = await work.one("long_jobs.begin_demo", ref=load)
     error = None if begun else "The load was interrupted. Empty the sandbox and load again."

@@ -192,7 +192,8 @@ async def create_if_absent(work: Work, browser: UUID) -> None:
 async def purge_visitors(work: Work, days: int) -> int:
     """Delete visitors without orders who were last seen more than `days` ago; returns how many.
 
-    Their browsers, sessions and events are deleted too (identity.md 6). 0 days deletes nobody.
+    Their browsers, sessions and events are deleted too (identity.md 6). With 0 days none is
+    deleted.
     """
     purged = 0
     while days:

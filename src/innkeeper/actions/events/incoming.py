@@ -158,7 +158,7 @@ async def read_event(
 async def build_record(
     work: Work, event: ValidEvent, state: Browser | None = None
 ) -> IncomingRecord:
-    """Combine an event with the state of its browser, read unless given.
+    """Combine an event with the state of its browser, which is read unless it is passed.
 
     Raises `InvalidEvent`, `Invalid` and `UnknownBrowser`.
     """

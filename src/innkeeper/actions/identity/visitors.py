@@ -34,11 +34,11 @@ async def identify(
     `person` holds the other guest fields, all parsed like those of a REST body. Store the returned
     ref as the browser's guest; as with `attach`, it may be an absorbed guest.
 
-    - No rule is met: the guest stays, and the payload is added to it.
-    - A rule is met and another guest owns the identifier: the browser points to that guest, and the
-      payload is written to it. The current guest is merged into it if it is an anonymous visitor;
-      an identified guest stays separate.
-    - A rule is met and no guest owns the identifier: the current guest becomes a customer. If the
+    - No rule matches: the guest stays, and the payload is added to it.
+    - A rule matches and another guest owns the identifier: the browser points to that guest, and
+      the payload is written to it. The current guest is merged into it if it is an anonymous
+      visitor; an identified guest stays separate.
+    - A rule matches and no guest owns the identifier: the current guest becomes a customer. If the
       same rule identifies it as another person, a new guest is created instead.
 
     Call it in the transaction that stores the event. Raises `Unknown` if the guest does not exist.

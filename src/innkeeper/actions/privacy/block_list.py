@@ -32,7 +32,7 @@ async def is_blocked(work: Work, person: Record) -> bool:
     """Return whether any identifying value of a person is suppressed, and count it as a refusal.
 
     `person` holds the fields of a guest: identifiers, email, emails and the fields of identity
-    rules. If true, the caller must refuse the record and write nothing of it.
+    rules. If true, the caller must refuse the record and write none of its data.
     """
     if await _is_empty(work):
         return False

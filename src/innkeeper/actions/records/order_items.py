@@ -1,4 +1,4 @@
-"""Order items: children of orders whose order lends them its time, status and currency."""
+"""Order items: children of orders, with time, status and currency of the order as defaults."""
 
 from typing import Final
 from uuid import UUID, uuid4

@@ -17,7 +17,7 @@ CONSENT: Final = EndpointFamily("Audience exports", "/innkeeper/v1/consent")
 
 
 class Consent(Payload):
-    """The field that says who is unsubscribed from a channel."""
+    """The field that states whether a guest is unsubscribed from a channel."""
 
     channel: Annotated[str, one_of(*CHANNELS)]
     field: Annotated[str, NotBlank(), "A pair such as `ext.newsletter`, or a text field of guests."]
@@ -36,7 +36,7 @@ class ConsentFields(Payload):
 
 @CONSENT.endpoint("GET", "", "Fetch the fields of consent", response=ConsentFields, has_etag=True)
 async def fetch_consent(work: Work, _: EndpointRequest) -> EndpointResponse:
-    """Return the fields that say who is unsubscribed."""
+    """Return the fields that state who is unsubscribed, by channel."""
     return _response(await consent.list_fields(work))
 
 

@@ -43,7 +43,7 @@ async def search_uploads(
     """Remove erased guests from unfinished uploads; returns the number of changed uploads.
 
     Their lines become empty, so that other lines keep their numbers. An upload that is not JSON
-    lines ends with an error that asks for a new upload.
+    lines ends with an error that requests a new upload.
     """
     changed = 0
 

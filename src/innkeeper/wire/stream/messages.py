@@ -19,7 +19,7 @@ NO_DECISION: Final[Mapping[str, Any]] = {}
 WEB_FLOWS: Final = b"/* Innkeeper runs no web experiences. */\n"
 _MESSAGE: Final = b"message="
 _OBJECT_START: Final = re.compile(r"(?:\xef\xbb\xbf)?[ \t\r\n]*\{")
-# Says where an object ends; whether it is valid says `decode_object`.
+# Finds the end of an object; `decode_object` checks whether it is valid.
 _scanner: Final = JSONDecoder(strict=False)
 
 

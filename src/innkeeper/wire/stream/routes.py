@@ -116,7 +116,7 @@ EVENT: Final[Schema] = {
         "ext": {**FREE, "description": "At most 50 attributes."},
     },
     "required": ["client_key", "browser_id", "type"],
-    # What else is sent is kept as the event's own data (stream-api.md 4.1).
+    # Other members are stored as the event's own data (stream-api.md 4.1).
     "additionalProperties": True,
 }
 _FLOW: Final[Schema] = {
