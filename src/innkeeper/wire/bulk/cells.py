@@ -1,4 +1,4 @@
-"""Cells of a table as values: dates, numbers, booleans, codes and phone numbers in text."""
+"""Parse the cells of a table: dates, numbers, booleans, codes and phone numbers in text."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,12 +46,12 @@ _FALSE: Final = (
 TRUE: Final = frozenset(_TRUE)
 FALSE: Final = frozenset(_FALSE)
 _LETTERS: Final = frozenset(["1", "0", "x", "o", "s", "on", "off", "t", "f"])
-"""Words that are booleans only where somebody chose it."""
+"""Words that are booleans only in columns that are mapped to booleans."""
 _PHONES: Final = ("phone", "mobile", "phoneNumbers")
 
 
 class Unfit(ValueError):
-    """A cell that cannot become what its column is mapped to; the argument says why."""
+    """A cell that its column's target does not accept; the argument is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class CellRules:
     decimals: Mapping[str, str] = field(default_factory=dict)
     """Column -> mark before decimals."""
     decimal: str = ""
-    """The mark of columns without one; nothing where each cell shows it."""
+    """The mark of columns without one; empty if each cell shows its own."""
     timezone: str = ""
     """Time zone of instants without an offset; UTC where there is none."""
     pivot: int = 0
@@ -74,7 +74,7 @@ class CellRules:
     """Columns whose cells a spreadsheet guarded: `'007`, `="007"`."""
 
     def cleaned(self, column: str, cell: Any) -> Any:
-        """Return a cell without its guard; None where it is nothing."""
+        """Return a cell without its guard; None for an empty cell or a word that means empty."""
         if not isinstance(cell, str):
             return cell
         if column in self.guards:
@@ -92,7 +92,7 @@ def is_zone(name: str) -> bool:
 
 
 def unguarded_cell(text: str) -> str:
-    """Return a cell without the guard by which a spreadsheet took it as text."""
+    """Return a cell without the guard that made a spreadsheet treat it as text."""
     if text.startswith('="') and text.endswith('"') and len(text) > len('=""'):
         return text[2:-1].replace('""', '"')
     return text.removeprefix("'")
@@ -107,7 +107,7 @@ def is_guarded(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CellTarget:
-    """What a column becomes."""
+    """The target of a column, with its kind and format."""
 
     column: str
     name: str
@@ -122,7 +122,8 @@ class CellTarget:
 
 
 def read_cell(rules: CellRules, target: CellTarget, cell: Any) -> Any:
-    """Return the value of a cell that is not empty, None where it is nothing; raises `Unfit`."""
+    """Return the value of a cell that is not empty; None if its word means empty. Raises
+    `Unfit`."""
     column, kind, type_ = target.column, target.kind, target.type_
     if target.form and isinstance(cell, int | float | Decimal):
         # A number of a day or second, in a typed table.
@@ -145,7 +146,7 @@ def read_cell(rules: CellRules, target: CellTarget, cell: Any) -> Any:
 
 
 def _read_word(rules: CellRules, target: CellTarget, cell: str) -> Any:
-    """The value of a cell that is neither date nor number nor JSON; raises `Unfit`."""
+    """Return the value of a cell that is neither date nor number nor JSON; raises `Unfit`."""
     column, kind, type_ = target.column, target.kind, target.type_
     if type_ == "boolean" or isinstance(kind, Flag):
         return boolean_in(column, cell)
@@ -159,7 +160,7 @@ def _read_word(rules: CellRules, target: CellTarget, cell: str) -> Any:
 
 
 def number_in(column: str, cell: str, decimal: str = "") -> int | Decimal | None:
-    """The number of a cell; None for NaN and infinity, which are nothing; raises `Unfit`."""
+    """Return the number of a cell; None for NaN and infinity. Raises `Unfit`."""
     try:
         return read_number(cell, decimal)
     except NotANumber as error:
@@ -167,7 +168,7 @@ def number_in(column: str, cell: str, decimal: str = "") -> int | Decimal | None
 
 
 def boolean_in(column: str, cell: str) -> bool:
-    """The truth of a cell, by words of several languages; raises `Unfit`."""
+    """Return the boolean of a cell, by words of several languages; raises `Unfit`."""
     word = cell.strip().lower()
     if word in TRUE or word in FALSE:
         return word in TRUE
@@ -177,8 +178,8 @@ def boolean_in(column: str, cell: str) -> bool:
 def type_of(texts: Sequence[str]) -> str:
     """Return the type of a column that becomes a data extension: text, number or boolean.
 
-    Only words are booleans: ones and zeros stay numbers until somebody chooses. Codes with
-    leading zeros, and numbers with more digits than a spreadsheet keeps, are text.
+    Only words are booleans: ones and zeros stay numbers unless the mapping says boolean. Codes with
+    leading zeros, and numbers with more digits than a spreadsheet stores exactly, are text.
     """
     words = {text.strip().lower() for text in texts}
     if words and words <= TRUE | FALSE and not words <= _LETTERS:
@@ -194,7 +195,7 @@ def type_of(texts: Sequence[str]) -> str:
 
 
 def _number_of(text: str) -> int | Decimal | None:
-    """The number of a text, one of two where it reads as two; raises `NotANumber`."""
+    """Return the number of a text; the rules decide if it has two readings. Raises `NotANumber`."""
     try:
         return read_number(text)
     except NotANumber:
@@ -206,7 +207,7 @@ def _is_text(kind: Kind) -> bool:
 
 
 def _as_text(cell: Any) -> Any:
-    """A number of a typed table as the text of a field that takes text."""
+    """Convert a number of a typed table to text, for a field of text."""
     if isinstance(cell, bool) or not isinstance(cell, int | float | Decimal):
         return cell
     return str(cell)
@@ -236,7 +237,7 @@ def _date(rules: CellRules, target: CellTarget, cell: str) -> str:
 
 
 def pivot_of(rules: CellRules, kind: Kind | None) -> int:
-    """Return the first year that two-digit years of a field mean."""
+    """Return the first year of the century that two-digit years of a field belong to."""
     from innkeeper import clock  # noqa: PLC0415
 
     is_birth = isinstance(kind, Day) and kind.past
@@ -244,7 +245,7 @@ def pivot_of(rules: CellRules, kind: Kind | None) -> int:
 
 
 def _zoned_iso(cell: str, zone: str) -> str:
-    """An instant with the file's time zone, where it is local time; else as it is."""
+    """Return an instant; one in local time gets the file's time zone."""
     try:
         moment = datetime.fromisoformat(cell.strip())
     except ValueError:
@@ -272,7 +273,8 @@ def zone_of(name: str) -> Any:
 
 
 def _code(kind: Code, cell: str) -> str:
-    """The code of a country or language by its name; the text itself where it is unknown."""
+    """Return the code of a country or language by its name; an unknown name is returned
+    unchanged."""
     text = cell.strip()
     if text.upper() in kind.accepted or text.lower() in kind.accepted or "-" in text or "_" in text:
         return text
@@ -281,7 +283,7 @@ def _code(kind: Code, cell: str) -> str:
 
 
 def _phone(cell: str, region: str) -> str:
-    """A phone number with its country code; the text itself where it is not a number there."""
+    """Return a phone number with its country code; unchanged if it is not valid in the region."""
     if cell.strip().startswith(("+", "00")):
         return cell
     try:

@@ -1,4 +1,4 @@
-"""Fields that a column's name means, in six languages; the names are in `columns.toml`."""
+"""Recognise the field of a column by its name, in six languages; names are in `columns.toml`."""
 
 import re
 import tomllib
@@ -13,7 +13,7 @@ from innkeeper.rules.normalize import folded
 from innkeeper.wire.bulk.targets import PLANS, is_target
 
 CUSTOMER_NUMBER: Final = "customerNumber"
-"""Stands for an identifier of the person in the system that the file comes from."""
+"""Represents an identifier of the person in the system that exported the file."""
 BARE_IDS: Final = frozenset(("id", "recordid", "externalid"))
 """Names that mean the person in a list of persons, and the order in a list of orders."""
 _TABLES: Final = {"guests": ("guests",), "orders": ("orders", "items", "guests")}
@@ -51,7 +51,7 @@ def words_of(field: str) -> Mapping[str, str]:
 
 
 def named_targets(entity: str, column: str) -> list[str]:
-    """Return the targets that a column's name means, the likeliest first.
+    """Return the targets that a column's name suggests, the likeliest first.
 
     Orders have targets of their own, of their items and of their contact. `customerNumber` stands
     for an identifier.
@@ -72,7 +72,7 @@ def named_targets(entity: str, column: str) -> list[str]:
 
 
 def _fields(table: str, word: str, *, stripped: bool) -> list[str]:
-    """Return the fields that a folded name means, as it is or without a qualifier."""
+    """Return the fields of a folded name, or of the name without a qualifier."""
     names = _names(table)
     if not stripped:
         return [names[word]] if word in names else []
@@ -90,7 +90,7 @@ def _target(entity: str, table: str, field: str) -> str:
 
 
 def _spellings(column: str) -> list[str]:
-    """Return a column's name folded: as it is, then without currency and brackets."""
+    """Return the folded forms of a column's name: the whole, then without currency and brackets."""
     bare = _IN_BRACKETS.sub(" ", column)
     words = [word for word in _WORDS.findall(bare) if word not in CURRENCIES]
     return list(dict.fromkeys(filter(None, (folded(column), folded(" ".join(words))))))

@@ -1,4 +1,4 @@
-"""What the cells of a column show: e-mail addresses, phone numbers, dates, numbers, words."""
+"""Recognise the content of a column: e-mail addresses, phone numbers, dates, numbers, words."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -58,14 +58,14 @@ def is_numbered(text: str) -> bool:
 
 
 def currency_of(texts: Sequence[str]) -> str | None:
-    """Return the currency whose symbol or code amounts have; None if one has the mark of several
-    currencies, such as `$`, or if they differ."""
+    """Return the currency of the symbols or codes in amounts; None if a mark belongs to several
+    currencies, such as `$`, or if amounts differ."""
     codes = {_currency_of_mark(mark) for mark in map(currency_mark, texts) if mark}
     return codes.pop() if len(codes) == 1 else None
 
 
 def currency_mark(text: str) -> str:
-    """Return what stands before or after the digits of an amount: `$`, `EUR`; often nothing."""
+    """Return the text before or after the digits of an amount: `$`, `EUR`; often empty."""
     marks = (text.strip()[:4], text.strip()[-4:])
     before = "".join(takewhile(_is_of_mark, marks[0].lstrip("(+- ")))
     after = "".join(takewhile(_is_of_mark, reversed(marks[1].rstrip(")- "))))[::-1]
@@ -94,8 +94,8 @@ def fits(kind: Kind | None, value: Any) -> bool:
 
 
 def date_formats(texts: Sequence[str]) -> list[str]:
-    """How the dates of a column may be written: none if it has no dates, several if nothing
-    shows which."""
+    """Return the possible formats of a column's dates: none if it has no dates, several if they
+    are ambiguous."""
     column = DateColumn()
     for text in texts:
         column.add(text)

@@ -1,4 +1,4 @@
-"""What a spreadsheet made of numbers that were no amounts: phone numbers and ids it cut short."""
+"""Detect phone numbers and ids that a spreadsheet has damaged by treating them as numbers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -18,8 +18,8 @@ Read = Callable[[dict[str, Any]], Operation]
 
 
 def refuse_damaged(read: Read) -> Read:
-    """The same reader of a record, but it refuses one with a phone number or an id that a
-    spreadsheet damaged: it identifies nobody, and what was lost is in the file's source."""
+    """Return a reader that also refuses a record with a phone number or an id that a spreadsheet
+    damaged. Such a value does not identify a person; only the file's source has the right one."""
 
     def checked(value: dict[str, Any]) -> Operation:
         damaged = tuple(f"{at}: {DAMAGED}" for at in _find_damaged(value))
@@ -38,7 +38,7 @@ def refuse_damaged(read: Read) -> Read:
 
 
 def _find_damaged(value: Mapping[str, Any]) -> Iterator[str]:
-    """Where a record holds such numbers: its own, and those of the people it names."""
+    """Yield the path of each damaged number of a record and of the people in it."""
     yield from _find_in_person(value)
     for name in _PEOPLE:
         for at, person in _each(name, value.get(name)):
@@ -58,7 +58,7 @@ def _find_in_person(value: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _each(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """A member, or each element of one that is an array, with where it is."""
+    """Yield (path, value) of a member, or of each element if it is an array."""
     if isinstance(value, list):
         yield from ((f"{name}[{index}]", one) for index, one in enumerate(value))
     elif value is not None:

@@ -16,7 +16,7 @@ _NUMBER: Final = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class HighWaterMark:
-    """A column of numbers or instants, and the greatest value of it that was imported."""
+    """A column of numbers or instants, and its greatest imported value."""
 
     column: str
     after: str = ""

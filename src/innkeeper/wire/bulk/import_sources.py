@@ -116,7 +116,7 @@ async def run_import_source(work: Work, request: EndpointRequest) -> Record:
 
 @IMPORT_SOURCES.endpoint("DELETE", "/{source}", "Delete an import source", status=204)
 async def delete_import_source(work: Work, request: EndpointRequest) -> None:
-    """Delete an import source; what it imported stays."""
+    """Delete an import source; its imported records stay."""
     await import_sources.delete(work, request.ref_or_text("source"))
 
 

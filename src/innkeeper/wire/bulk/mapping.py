@@ -1,4 +1,4 @@
-"""Mappings: which column of a table becomes which field of a record, as a file that people edit."""
+"""Mappings from the columns of a table to the fields of records, as files that people edit."""
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,14 +34,14 @@ class ColumnMapping:
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Column -> text in it, or the same in lower case -> text to take instead; `*` is any other."""
     types: Mapping[str, str] = field(default_factory=dict)
-    """Column -> type of its values, where nothing else tells."""
+    """Column -> type of its values, for targets without a declared type."""
     constants: Mapping[str, Any] = field(default_factory=dict)
     """Target -> the same value for every record."""
     delimiter: str = ""
     encoding: str = ""
-    """How the file is encoded and its cells are separated; empty where its content decides."""
+    """Encoding and delimiter of the file; empty if they are detected."""
     header: int = 0
-    """The line that names the columns; 0 where the content decides."""
+    """The line with the names of the columns; 0 if it is detected."""
     sheet: str = ""
     """The sheet of a workbook; empty for its first."""
     rules: CellRules = field(default_factory=CellRules)
@@ -154,7 +154,7 @@ _NESTED_OF_EVENTS: Final = ("identifiers", "ext", "data")
 
 
 def put(entity: str, value: dict[str, Any], target: str, read: Any) -> None:
-    """Set one target of a record's value; a list takes what several columns tell."""
+    """Set one target of a record's value; a list gets the values of several columns."""
     where, _, rest = target.partition(".")
     if where == "contact" and rest:
         put("guests", value.setdefault("contact", {}), rest, read)
@@ -173,7 +173,7 @@ def put(entity: str, value: dict[str, Any], target: str, read: Any) -> None:
             if part:
                 value.setdefault(name, part)
     elif entity == "events" and target == "data" and isinstance(read, dict):
-        # What an export keeps of members that have no column of their own.
+        # Members that have no column of their own in exports.
         value.update(read)
     elif isinstance(kind_of(entity, target) if entity in PLANS else None, ListOf):
         value.setdefault(target, []).extend(read if isinstance(read, list) else [read])
@@ -199,7 +199,7 @@ def _put_pair(value: dict[str, Any], rest: str, read: Any) -> None:
 
 
 def _capitalised(name: str) -> str:
-    """A name as the later part of one in camel case."""
+    """Return a name as a later part of a name in camel case."""
     words = "".join(c if c.isascii() and c.isalnum() else " " for c in name).split()
     return "".join(word[:1].upper() + word[1:] for word in words)
 
@@ -270,7 +270,7 @@ def named_like_targets(entity: str, columns: Iterable[str]) -> bool:
 
 
 def by_name(entity: str, columns: Iterable[str]) -> ColumnMapping:
-    """The mapping of a table whose columns are named like targets, as exports name them."""
+    """Return the mapping of a table whose columns are named like targets, as in exports."""
     # What the server owns stands in its exports, and is of no use to an import.
     owned = {name for name, (_, kind, _) in PLANS[entity].items() if kind is None}
     names = [column for column in columns if column and column not in {*owned, REASON}]
@@ -290,8 +290,8 @@ def by_name(entity: str, columns: Iterable[str]) -> ColumnMapping:
 
 
 def typed_target(name: str) -> tuple[str, str]:
-    """The target of a column of an export, and the type of a pair's values: text, unless the
-    name ends in another, as `extensions.ext.points:number` does."""
+    """Return the target of a column of an export, and the type of a pair's values: text, unless
+    the name ends with another, as `extensions.ext.points:number` does."""
     target, _, type_ = name.rpartition(":")
     if not name.startswith("extensions."):
         return name, ""
@@ -299,7 +299,8 @@ def typed_target(name: str) -> tuple[str, str]:
 
 
 def _own_targets(name: str, names: Sequence[str]) -> tuple[str, ...]:
-    """A column named like a target; an e-mail address identifies where no other column does."""
+    """Return the targets of a column named like one; an e-mail address also identifies if no other
+    column does."""
     prefix = "contact." if name.startswith("contact.") else ""
     if name != f"{prefix}email" or any(
         each.startswith(f"{prefix}identifiers") or each == prefix.rstrip(".") for each in names

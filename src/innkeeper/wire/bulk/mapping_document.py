@@ -1,4 +1,4 @@
-"""The members of a mapping, as files and requests have them, and what is wrong with one."""
+"""Declare the members of a mapping, for files and requests, and check one."""
 
 import codecs
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Rows with nested values as rows of plain columns: `traits.email`, `event_params.currency`."""
+"""Flatten rows with nested values to plain columns: `traits.email`, `event_params.currency`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -10,7 +10,7 @@ def flat_row(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a row whose columns are the paths of its nested values.
 
     A list of {key, value} is taken as an object, as BigQuery has parameters of events; elements of
-    other lists are numbered. A row without nested values is returned as it is.
+    other lists are numbered. A row without nested values is returned unchanged.
     """
     if not any(isinstance(value, dict | list) for value in row.values()):
         return row
@@ -36,7 +36,7 @@ def _is_parameter(value: Any) -> bool:
 
 
 def _parameter(value: Any) -> Any:
-    """The one value of `{string_value, int_value, …}` that is not null."""
+    """Return the value of `{string_value, int_value, …}` that is not null."""
     if not isinstance(value, dict):
         return value
     return next((each for each in value.values() if each is not None), None)

@@ -28,7 +28,7 @@ NumberedRow = tuple[int, Mapping[str, Any]]
 
 @dataclass(slots=True)
 class _OpenOrder:
-    """What the rows of an order have said so far: column -> (cell, line), and the sum of lines."""
+    """The rows of an order so far: column -> (cell, line), and the sum of the lines."""
 
     cells: dict[str, tuple[Any, int]] = field(default_factory=dict)
     total: Decimal | int = 0
@@ -46,11 +46,11 @@ class OrderRows:
     """Number of the first."""
     rows: list[dict[str, Any]]
     conflicts: list[str]
-    """What differs between rows, as sentences without values."""
+    """Differences between rows, as sentences without values."""
     order: _OpenOrder
 
     def weight(self) -> int:
-        """Share of a chunk's bytes that these rows take."""
+        """Return the share of a chunk's bytes that these rows take."""
         return max(len(self.rows) * _ROW_WEIGHT, sum(map(weight_of, self.rows)))
 
     def value(self, mapping: ColumnMapping) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class OrderRows:
 
 
 def _amount(item: Mapping[str, Any]) -> Decimal | int:
-    """What a line adds to the price of its order, if the order has no price of its own."""
+    """Return the amount of a line, which counts if the order has no price of its own."""
     price, quantity = item.get("price"), item.get("quantity", 1)
     are_numbers = isinstance(price, Decimal | int) and isinstance(quantity, Decimal | int)
     return price * quantity if are_numbers else 0
@@ -119,7 +119,7 @@ def order_rows(
 
 
 def _sum_of(read: OrderRows, mapping: ColumnMapping) -> Decimal | int:
-    """The sum of the items of rows; 0 if they cannot be read."""
+    """Return the sum of the items of rows; 0 if they cannot be read."""
     try:
         values = [mapping.value("orders", row) for row in read.rows]
     except Unfit:

@@ -9,7 +9,7 @@ from innkeeper.wire.bulk.suggested_mapping import Suggestion, Table
 from innkeeper.wire.bulk.targets import is_of_item
 
 CONSTANTS: Final = {"pointOfSale": "default", "channel": "OTHER"}
-"""What orders must have and few lists of orders say."""
+"""Members that orders require but that few files of orders have."""
 NAMELESS: Final = "unnamed"
 """Name of an item that a file has a price of, and neither name nor number."""
 _LINE_CONSTANTS: Final = {"status": "PURCHASED", "paymentType": "Other"}
@@ -24,7 +24,7 @@ _QUESTIONS: Final = {
 
 
 def complete_orders(suggestion: Suggestion, table: Table) -> None:
-    """Add what orders require; ask for what nothing in the file says."""
+    """Add what orders require; leave a question for what the file does not show."""
     _settle_items(suggestion, table)
     has_items = any(is_of_item(target) for target in _targets(suggestion))
     for target, question in _QUESTIONS.items():
@@ -48,7 +48,7 @@ def _targets(suggestion: Suggestion) -> set[str]:
 
 
 def _is_incomplete(suggestion: Suggestion, table: Table, target: str) -> bool:
-    """Whether some orders have no value for a target."""
+    """Return whether some orders have no value for a target."""
     column = suggestion.column_of(target)
     return column is None or len(table.texts[column]) < len(table.rows)
 
@@ -90,7 +90,7 @@ def _settle_items(suggestion: Suggestion, table: Table) -> None:
 
 
 def _groups(suggestion: Suggestion, table: Table) -> dict[str, list[Any]]:
-    """Order number -> its sample rows."""
+    """Return order number -> its sample rows."""
     groups = defaultdict[str, list[Any]](list)
     column = suggestion.column_of("referenceId")
     if column is not None:
@@ -132,7 +132,7 @@ def _varying(suggestion: Suggestion, table: Table) -> dict[str, list[str]]:
 
 
 def _choose_currency(suggestion: Suggestion, table: Table, *, has_items: bool) -> None:
-    """Take the currency of a column, of a header or of symbols, or ask."""
+    """Use the currency of a column, of a header or of symbols; else leave a question."""
     column = suggestion.column_of("currencyCode")
     if column is not None:
         if has_items and suggestion.column_of("orderItems.currencyCode") is None:
@@ -158,7 +158,7 @@ def _choose_currency(suggestion: Suggestion, table: Table, *, has_items: bool) -
 
 
 def _complete_items(suggestion: Suggestion, table: Table) -> None:
-    """Fill what a line must have from what it has."""
+    """Derive the required members of a line from the others."""
     for target, constant in _ITEM_CONSTANTS.items():
         if _is_incomplete(suggestion, table, target):
             suggestion.constants.setdefault(target, constant)

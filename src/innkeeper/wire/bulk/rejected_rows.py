@@ -1,4 +1,4 @@
-"""Refused records of a table: its own rows with the reason, and the reasons with their counts."""
+"""Refused records of a table: the rows of the file with the reason, and counts by reason."""
 
 import csv
 import re
@@ -25,7 +25,7 @@ Refusal = tuple[int, Sequence[str]]
 
 @dataclass(slots=True)
 class ReasonCounts:
-    """How many records each reason refused, with the first of them."""
+    """The number of records by reason of refusal, with the first of each."""
 
     counts: Counter[str] = field(default_factory=Counter)
     lines: dict[str, int] = field(default_factory=dict)
@@ -64,7 +64,7 @@ def _without_number(match: re.Match[str]) -> str:
 
 
 def _cell_of(reason: str, row: Mapping[str, Any], mapping: ColumnMapping | None) -> str | None:
-    """Return the cell that a reason is about: it begins with the column or with its field."""
+    """Return the cell that a reason refers to; the reason begins with the column or its field."""
     name = reason.partition(":")[0]
     if name in row:
         return str(row[name])
@@ -76,7 +76,7 @@ def _cell_of(reason: str, row: Mapping[str, Any], mapping: ColumnMapping | None)
 
 
 class RejectedRows:
-    """Reads the rows of a table that were refused; several rows where they are one order."""
+    """Reads the refused rows of a table; an order may have several rows."""
 
     def __init__(self, layout: Layout, source: IO[bytes] | Path) -> None:
         group = layout.mapping.group if layout.mapping else ""

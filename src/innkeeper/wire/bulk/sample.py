@@ -1,4 +1,4 @@
-"""A sample of a table: its columns, its first rows, and rows from all over it."""
+"""A sample of a table: its columns, its first rows, and rows from all parts of it."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -46,7 +46,7 @@ def read_json_sample(layout: Layout, source: Path | IO[bytes]) -> TableSample:
 
 
 def _sample(rows: Iterator[tuple[int, dict[str, Any]]]) -> list[tuple[int, dict[str, Any]]]:
-    """Return the first rows, then others that are equally likely each. The same for one file."""
+    """Return the first rows, then others of equal probability; the same ones each time."""
     first, others = list[tuple[int, dict[str, Any]]](), list[tuple[int, dict[str, Any]]]()
     random = Random(0)  # noqa: S311 - a sample, no secret
     for number, row in enumerate(rows, 1):

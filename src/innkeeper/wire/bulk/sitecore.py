@@ -41,7 +41,7 @@ _EXTENSIONS: Final = ("dataExtensions", "extensions")
 
 
 class _Row:
-    """One row: its members by their names in the REST API, and what of it cannot be stored."""
+    """One row: its members by their names in the REST API, and those that cannot be stored."""
 
     def __init__(self, row: Mapping[str, Any]) -> None:
         self.row = row
@@ -244,7 +244,7 @@ _EVENT_MEMBERS: Final = frozenset(map(camel, {**Event.fields, **Session.fields})
 
 
 def _left(source: _Row) -> dict[str, Any]:
-    """Return the members of an event that are no fields of it."""
+    """Return the members of an event that are not declared fields."""
     return {name: value for name, value in source.members.items() if name not in _EVENT_MEMBERS}
 
 

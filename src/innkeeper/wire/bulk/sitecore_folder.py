@@ -1,10 +1,10 @@
-"""The files of a folder that holds what a tenant takes along from the vendor.
+"""Find the files of a folder with the data that a tenant exports from the vendor.
 
 2026-11-30/guests/part-0.parquet    the data lake export: guests, orders, order_items, sessions,
                                     events, at any depth
 batches/2026-11-01.json.gz          batch files, of any name
-identity-rules.json                 what GET /v2/tenants/identity-rules answered
-points-of-sale.json                 what GET /v2/tenants/points-of-sale answered
+identity-rules.json                 the response of GET /v2/tenants/identity-rules
+points-of-sale.json                 the response of GET /v2/tenants/points-of-sale
 """
 
 import re
@@ -28,7 +28,7 @@ from innkeeper.wire.payloads import decode_strictly
 
 _DATE: Final = re.compile(r"\d{4}-?\d{2}-?\d{2}", re.ASCII)
 _REBUILT: Final = ("guests", "orders", "order_items")
-"""Entities of which each daily export has everything; the others come in parts."""
+"""Entities that each daily export contains completely; the others come in parts."""
 _POINT_OF_SALE: Final = plan_of(PointOfSale, {}, {"timeout_minutes": "timeout"})
 _RULES: Final = "identity-rules.json"
 _POINTS: Final = "points-of-sale.json"
@@ -36,7 +36,7 @@ _POINTS: Final = "points-of-sale.json"
 
 @dataclass(slots=True)
 class SitecoreFolder:
-    """The files of a folder by what they hold."""
+    """The files of a folder by content."""
 
     entities: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
     """Parquet files by entity, the newest export first."""
@@ -81,7 +81,7 @@ def read_folder(folder: Path) -> SitecoreFolder:
 
 
 def _entity(inside: Path) -> tuple[str, str]:
-    """Return what a file holds, by the names of its folders or its own, and the export's date."""
+    """Return the entity of a file, by its name or those of its folders, and the export's date."""
     date = ""
     for part in (*inside.parts[:-1], inside.name.partition(".")[0]):
         name = part.lower().replace(" ", "_").replace("-", "_")

@@ -24,7 +24,7 @@ class Table:
 
 @dataclass(slots=True)
 class Suggestion:
-    """A suggested mapping, and what a person should know of it."""
+    """A suggested mapping, with notes, open questions and choices for the person who edits it."""
 
     entity: str
     columns: dict[str, list[str]] = field(default_factory=dict)
@@ -40,11 +40,11 @@ class Suggestion:
     undecided: dict[tuple[str, str], str] = field(default_factory=dict)
     """(table of the mapping, entry) that a person must add -> the question."""
     choices: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Column of dates that a person must decide -> format -> how a cell reads in it."""
+    """Column of ambiguous dates -> format -> the date of a cell in that format."""
     guards: dict[str, str] = field(default_factory=dict)
-    """Column whose cells have a spreadsheet's guard, which is taken off -> one of its cells."""
+    """Column whose cells have a spreadsheet's guard, which is removed -> one of its cells."""
     nothing: list[str] = field(default_factory=list)
-    """Cells that are taken as empty."""
+    """Cells that count as empty."""
     notes: list[str] = field(default_factory=list)
     pairs: dict[str, int] = field(default_factory=dict)
     """Name of a pair of a data extension -> how many columns took it."""
@@ -103,7 +103,7 @@ def _lines(suggestion: Suggestion) -> Iterator[str]:
 
 
 def _questions(suggestion: Suggestion, name: str) -> Iterator[str]:
-    """The entries that a table of the mapping lacks, as comments to complete."""
+    """Return the missing entries of a table of the mapping, as comments to complete."""
     for (table, entry), question in suggestion.undecided.items():
         if table != name:
             continue

@@ -1,4 +1,4 @@
-"""Suggest the mapping of a table: what each column is, by its name and by sample rows."""
+"""Suggest the mapping of a table from the names of its columns and from sample rows."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ from innkeeper.wire.bulk.targets import FULL_NAME, REASON, is_of_item, is_single
 _MOST_WRONG: Final = 0.5
 """Largest share of sample cells that a field may refuse; above it a column is no such field."""
 _NESTING: Final = re.compile(r"^(properties|traits|event_params)\.\$?")
-"""Prefixes of columns that say nothing of their meaning."""
+"""Prefixes of columns that carry no meaning."""
 _SURE: Final = 0.9
 """Least share of sample cells that show a field whose name the column does not have."""
 
@@ -70,7 +70,8 @@ def suggest(
 
 
 def guess_entity(columns: Iterable[str]) -> str:
-    """Return what a table holds, by its columns: orders have a number and a date or an amount."""
+    """Return the entity of a table, by its columns: orders have a number and a date or an
+    amount."""
     names = list(columns)
     if {"type", "browser_id"} <= {*names} or {"type", "requested_at"} <= {*names}:
         return "events"
@@ -93,7 +94,7 @@ _MEMBERS: Final = {
 
 
 def guess_entity_of_values(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return what a file of JSON values holds: records of a batch, or our own values."""
+    """Return the entity of a file of JSON values: records of a batch, or our own values."""
     schema = rows[0].get("schema") if rows else None
     if schema is not None:
         return _SCHEMAS.get(str(schema), "guests")
@@ -102,7 +103,7 @@ def guess_entity_of_values(columns: Iterable[str], rows: Sequence[Mapping[str, A
 
 
 def _apply_preset(suggestion: Suggestion, preset: Preset, table: Table) -> None:
-    """Take the mapping of a preset; columns that it does not name become pairs."""
+    """Use the mapping of a preset; columns that it does not name become pairs."""
     document, actual = preset.document, {folded(column): column for column in table.texts}
     for name, targets in document.get("columns", {}).items():
         if column := actual.get(folded(name)):
@@ -159,7 +160,7 @@ def _choose_targets(suggestion: Suggestion, table: Table) -> None:
 
 
 def _by_content(entity: str, texts: Sequence[str]) -> str | None:
-    """Return the target that cells show, whatever their column is called."""
+    """Return the target that cells suggest, independent of the column's name."""
     prefix = "contact." if entity == "orders" else ""
     if values.share(texts, values.is_email) >= _SURE:
         return f"{prefix}email"
@@ -169,7 +170,7 @@ def _by_content(entity: str, texts: Sequence[str]) -> str | None:
 
 
 def _agrees(entity: str, target: str, texts: Sequence[str], table: Table) -> bool:
-    """Whether cells may be what their column's name says."""
+    """Return whether cells fit the target that their column's name suggests."""
     name = target.removeprefix("contact.")
     if not texts:
         return True
@@ -185,7 +186,7 @@ def _agrees(entity: str, target: str, texts: Sequence[str], table: Table) -> boo
 
 
 def _choose_names(suggestion: Suggestion) -> None:
-    """A column of names is whole names, or the part of them that no other column has."""
+    """Map a column of names to whole names, or to the part that no other column has."""
     prefix = "contact." if suggestion.entity == "orders" else ""
     column = suggestion.column_of(prefix + FULL_NAME)
     if column is None:
@@ -215,7 +216,8 @@ def _pair(suggestion: Suggestion, column: str) -> str:
 
 
 def _clean(suggestion: Suggestion, column: str, seen: ColumnSurvey) -> None:
-    """Take spreadsheets' guards off the cells of a column, and words for nothing out of it."""
+    """Remove spreadsheets' guards from the cells of a column, and treat words for empty as
+    empty."""
     if not suggestion.columns.get(column):
         return
     suggestion.nothing = sorted({*suggestion.nothing, *seen.blanks})
@@ -228,7 +230,7 @@ def _clean(suggestion: Suggestion, column: str, seen: ColumnSurvey) -> None:
 
 
 def _choose_format(suggestion: Suggestion, column: str, seen: ColumnSurvey) -> None:
-    """Take the format that all dates of a column show; ask where they show two."""
+    """Use the format that fits all dates of a column; leave a question if two do."""
     forms = seen.formats()
     if len(forms) > 1:
         question = date_question(column, forms)
@@ -239,7 +241,7 @@ def _choose_format(suggestion: Suggestion, column: str, seen: ColumnSurvey) -> N
 
 
 def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], seen: ColumnSurvey) -> None:
-    """Try a column's targets on its sample cells, and change what they refuse."""
+    """Try a column's targets on its sample cells, and adapt the mapping to what they refuse."""
     targets = suggestion.columns.get(column)
     if not targets:
         return
@@ -248,7 +250,7 @@ def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], seen: Colum
     if isinstance(kind, Instant | Day) and column not in suggestion.formats:
         _choose_format(suggestion, column, seen)
         if column in suggestion.choices:
-            # It holds dates, and cannot be tried before somebody chose.
+            # Dates of an undecided format cannot be tried.
             return
     words = words_of(targets[0].rpartition(".")[2])
     if column in suggestion.values:
@@ -303,7 +305,7 @@ def _column_mapping(suggestion: Suggestion, column: str) -> ColumnMapping:
 
 
 def _identify(suggestion: Suggestion, rules: IdentityRules | None) -> None:
-    """Let columns identify people where the workspace's rules look."""
+    """Map columns to the identifiers and fields that the workspace's rules use."""
     prefix = "contact." if suggestion.entity == "orders" else ""
     conditions = [each for rule in rules.rules for each in rule.conditions] if rules else []
     providers = list(dict.fromkeys(each.provider for each in conditions if each.provider))
@@ -321,7 +323,7 @@ def _identify(suggestion: Suggestion, rules: IdentityRules | None) -> None:
 
 
 def _spread_pairs(suggestion: Suggestion) -> None:
-    """Spread more pairs than one data extension takes over several; leave the rest out."""
+    """Distribute pairs over several data extensions if one cannot take all; leave the rest out."""
     names = EXTENSION_NAMES if suggestion.entity == "guests" else EXTENSION_NAMES[:1]
     pairs = [
         column

@@ -1,4 +1,4 @@
-"""What all rows of a table show of its columns: date formats, decimal marks, spreadsheet guards."""
+"""Survey all rows of a table for date formats, decimal marks and spreadsheet guards."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from innkeeper.store.tables import MOST_COLUMNS
 from innkeeper.wire.bulk.cells import is_guarded
 
 _TRIED: Final = 200
-"""Cells after which a column that holds no dates, or no numbers, is no longer looked at."""
+"""Cells after which a column without dates, or without numbers, is no longer examined."""
 _ENOUGH: Final = 2000
 """Cells after which a format that something proves is no longer looked for."""
 MOST_QUESTIONS: Final = 20
@@ -25,10 +25,10 @@ _LONGEST_BLANK: Final = max(map(len, BLANKS))
 
 @dataclass(slots=True)
 class ColumnSurvey:
-    """What all cells of one column show."""
+    """The findings about all cells of one column."""
 
     dates: DateColumn | None = field(default_factory=DateColumn)
-    """None once it holds no dates."""
+    """None if the column does not contain dates."""
     numbers: NumberColumn | None = field(default_factory=NumberColumn)
     cells: int = 0
     guarded: int = 0
@@ -64,7 +64,7 @@ class ColumnSurvey:
 
     @property
     def two_numbers(self) -> str:
-        """A cell that reads as two numbers."""
+        """Return a cell that can be read as two numbers."""
         return self.numbers.example if self.numbers is not None else ""
 
     def date_examples(self, formats: Sequence[str]) -> dict[str, str]:
@@ -109,7 +109,7 @@ class ColumnSurvey:
 
 @dataclass(slots=True)
 class TableSurvey:
-    """What all rows of a table show."""
+    """The findings about all rows of a table."""
 
     columns: dict[str, ColumnSurvey] = field(default_factory=dict)
     rows: int = 0
@@ -120,7 +120,7 @@ class TableSurvey:
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, Any]]) -> "TableSurvey":
-        """Return what some rows show."""
+        """Return the survey of some rows."""
         survey = cls()
         for row in rows:
             survey.add(row)
@@ -193,7 +193,8 @@ class TableSurvey:
 
 
 def date_question(column: str, formats: list[str]) -> str:
-    """Return why an import needs to know how dates are written, and how to say it."""
+    """Return the question how dates are written: why it matters, and the setting that answers
+    it."""
     choices = " or ".join(f'"{column}" = "{form}"' for form in formats)
     return (
         f"Column {column}: nothing in the file shows whether 03/04 is 3 April or 4 March. Add "
@@ -202,7 +203,7 @@ def date_question(column: str, formats: list[str]) -> str:
 
 
 def number_question(column: str) -> str:
-    """Return why an import needs to know the decimal mark, and how to say it."""
+    """Return the question of the decimal mark: why it matters, and the setting that answers it."""
     return (
         f"Column {column}: nothing in the file shows whether 1,234 is 1234 or 1.234. Add "
         'decimal = "." or decimal = "," above the sections of the mapping.'
@@ -215,8 +216,7 @@ def resolve(
     formats: Mapping[str, str],
     delimiter: str,
 ) -> tuple[dict[str, str], dict[str, str], list[str]]:
-    """Return the date formats and decimal marks of columns of these kinds, and what only a
-    person can decide."""
+    """Return the date formats and decimal marks of columns of these kinds, and open questions."""
     questions, decided, numbers = list[str](), dict(formats), list[str]()
     for column, kind in kinds.items():
         if isinstance(kind, Number | Count) or kind == "number":
@@ -236,7 +236,7 @@ def resolve(
 def guard_notes(
     survey: TableSurvey, mapped: Mapping[str, Any], guards: frozenset[str]
 ) -> list[str]:
-    """Return a sentence for the columns that keep a spreadsheet's guard in their values."""
+    """Return a note on the columns with a spreadsheet's guard in their values."""
     columns = [
         column
         for column, one in survey.columns.items()

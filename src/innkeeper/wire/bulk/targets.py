@@ -13,7 +13,7 @@ PLANS: Final[Mapping[str, Plan]] = {
     "events": {},
 }
 REASON: Final = "innkeeper:reason"
-"""Column of refused rows that says why; an import leaves it out."""
+"""Column of refused rows with the reason; an import ignores it."""
 FULL_NAME: Final = "fullName"
 """Target of a column with whole names; it fills firstName and lastName."""
 _OWN_TARGETS: Final = {FULL_NAME: "guests", "consumers": "orders"}
@@ -26,7 +26,7 @@ def is_of_item(target: str) -> bool:
 
 
 def kind_of(entity: str, target: str) -> Kind | None:
-    """What values a target takes, where it is a field."""
+    """Return the kind of a target that is a field; None for others."""
     if entity == "events":
         return Instant() if target == "requested_at" else None
     where, _, rest = target.partition(".")
@@ -39,7 +39,7 @@ def kind_of(entity: str, target: str) -> Kind | None:
 
 
 def is_single(entity: str, target: str) -> bool:
-    """Whether a target holds one value, so that a second column would replace the first's."""
+    """Return whether a target takes one value, so that a second column would replace it."""
     name = target.removeprefix("contact.")
     if name.startswith("identifiers.") or target in ("data", "ext"):
         return False
@@ -47,7 +47,7 @@ def is_single(entity: str, target: str) -> bool:
 
 
 def near_target(entity: str, target: str) -> str | None:
-    """The field that a misspelt target may mean."""
+    """Return the target that resembles a misspelt one most."""
     where, dot, rest = target.partition(".")
     plan = {"contact": PLANS["guests"], "orderItems": ITEM}.get(where if dot else "", PLANS[entity])
     prefix = f"{where}." if plan is not PLANS[entity] else ""

@@ -1,4 +1,4 @@
-"""Try a mapping on sample rows: which records it makes, what is refused, who is recognised."""
+"""Try a mapping on sample rows: the records, the refusals, and how guests are recognised."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -37,11 +37,12 @@ class Trial:
         ]
 
     def sentence(self) -> str:
-        """Return by what records are recognised, and how many by nothing."""
+        """Return the values that records are recognised by, and how many have none, as a
+        sentence."""
         return f"Of {self.records} sample records: {self.recognition()}"
 
     def recognition(self) -> str:
-        """Return by what rows will be recognised, and how many have nothing."""
+        """Return the values that rows are recognised by, and how many have none."""
         by = ", ".join(f"{name} ({count})" for name, count in self.recognised.most_common())
         return (
             f"Rows will be recognised by {by or 'nothing'}; {self.unidentified} have nothing that "
