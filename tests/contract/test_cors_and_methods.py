@@ -309,8 +309,10 @@ def test_the_reference_works_offline(anonymous: Api) -> None:
         assert page.text.count(example) > 100 or example.startswith("curl")
     assert '<section id="guest-v2-1">' in page.text
     assert '<a href="#guest-v2-1">Guest (v2.1)</a>' in page.text
-    script = anonymous.get("/docs/search.js")
-    assert (script.status_code, script.headers["content-type"][:15]) == (200, "text/javascript")
+    assert ' data-method="POST" data-path="/v2.1/guests" data-body="{' in page.text
+    for name in ("search", "try"):
+        script = anonymous.get(f"/docs/{name}.js")
+        assert (script.status_code, script.headers["content-type"][:15]) == (200, "text/javascript")
     style = anonymous.get("/docs/style.css")
     assert (style.status_code, style.headers["content-type"][:8]) == (200, "text/css")
 

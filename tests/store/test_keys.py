@@ -1,18 +1,23 @@
 """API keys: made, found, rotated, revoked, announced; the token is never stored."""
 
 import asyncio
+import base64
 import hashlib
 import re
+from datetime import timedelta
 
 import pytest
 from waiting import wait_until
 
-from innkeeper.actions.admin import keys
-from innkeeper.errors import OperatorError
+from innkeeper import clock
+from innkeeper.actions.admin import keys, sandbox_tokens
+from innkeeper.errors import OperatorError, Unauthorized
+from innkeeper.rules.access import Role
 from innkeeper.store.configuration_cache import API_KEYS, CHANNEL
 from innkeeper.store.database import Database
 from innkeeper.store.notifications import Notifications
 from innkeeper.store.work import Work
+from innkeeper.web.auth import Keyring
 
 pytestmark = pytest.mark.anyio
 
@@ -107,3 +112,19 @@ async def test_many_processes_make_one_first_key(database: Database) -> None:
 
     made = await asyncio.gather(*(ask() for _ in range(8)))
     assert len([key for key in made if key is not None]) == 1
+
+
+async def test_a_key_that_expires_is_refused_from_the_cache_too(
+    database: Database, control: Work
+) -> None:
+    key = await sandbox_tokens.create(control, "live", Role.OWNER)
+    login = f"{key.client_key}:{key.api_token}".encode()
+    header = b"Basic " + base64.b64encode(login)
+    keyring = Keyring(database)
+    assert (await keyring.identify(header)).workspace == "live_sandbox"
+    with clock.simulated(clock.now() + timedelta(minutes=59)):
+        assert await keyring.workspace_of(key.client_key)
+    with clock.simulated(clock.now() + timedelta(minutes=61)):
+        for refused in (keyring.identify(header), keyring.workspace_of(key.client_key)):
+            with pytest.raises(Unauthorized):
+                await refused

@@ -66,7 +66,7 @@ def keys_list(
 
     rows = context.control(lambda work: keys.list_all(work, workspace))
     columns = "client_key workspace compatibility scopes name created_at last_used_at revoked_at"
-    print_rows(rows, json, *columns.split())
+    print_rows(rows, json, *columns.split(), "expires_at")
 
 
 @command(app, "revoke")

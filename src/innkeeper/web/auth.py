@@ -5,10 +5,12 @@ import binascii
 import hmac
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from typing import Final
 
+from innkeeper import clock
 from innkeeper.actions.admin import keys, oauth
 from innkeeper.errors import Unauthorized
 from innkeeper.rules.scopes import Scope
@@ -32,6 +34,8 @@ class Caller:
     scopes: frozenset[Scope]
     client_id: str | None = None
     """The OAuth client of its bearer token, which grants audience exports alone (AU-6)."""
+    expires_at: datetime | None = None
+    """When the credentials expire; None: never."""
 
     @property
     def bearer(self) -> bool:
@@ -62,7 +66,7 @@ class Keyring:
         the cookies of a website's visitors are named after. Raises `Unauthorized`.
         """
         find = partial(self._find_public, client_key)
-        return await self._database.cache.read(API_KEYS, (client_key, "public"), find)
+        return _valid(await self._database.cache.read(API_KEYS, (client_key, "public"), find))
 
     async def _find_public(self, client_key: str) -> Caller:
         if not client_key or not client_key.isprintable():
@@ -84,7 +88,7 @@ class Keyring:
         # The cache is keyed by digest: the time of a lookup reveals nothing about a token.
         digest = sha256(authorization).digest()
         find = partial(self._find_secret, authorization)
-        return await self._database.cache.read(API_KEYS, digest, find)
+        return _valid(await self._database.cache.read(API_KEYS, digest, find))
 
     async def _find_secret(self, authorization: bytes) -> Caller:
         client_key, token = _credentials(authorization)
@@ -113,7 +117,17 @@ class Keyring:
         if now - self._touched.get(client_key, -TOUCH_SECONDS) >= TOUCH_SECONDS:
             self._touched[client_key] = now
             await keys.touch(work, client_key)
-        return Caller(client_key, key["workspace"], key["compatibility"], keys.scopes_in(key))
+        return Caller(
+            *(client_key, key["workspace"], key["compatibility"], keys.scopes_in(key)),
+            expires_at=key["expires_at"],
+        )
+
+
+def _valid(caller: Caller) -> Caller:
+    """Return a caller whose cached credentials are still valid; raises `Unauthorized`."""
+    if caller.expires_at is not None and caller.expires_at <= clock.now():
+        raise Unauthorized
+    return caller
 
 
 def _credentials(authorization: bytes) -> tuple[str, bytes]:

@@ -20,13 +20,14 @@ from innkeeper.web.queue_metrics import queue_metrics
 from innkeeper.wire.json_text import encode
 from innkeeper.wire.openapi import description
 from innkeeper.wire.reference import SCRIPT, reference_page
+from innkeeper.wire.reference_try import TRY_SCRIPT
 from innkeeper.wire.routes import OFFICIAL, OPEN
 
 # Headers that proxies add to the requests that they forward.
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
+    "connect-src 'self'; frame-ancestors 'none'"
 )
 
 
@@ -65,6 +66,7 @@ def routes(database: Database, settings: Settings) -> list[BaseRoute]:
         Route("/docs", _docs),
         Route("/docs/style.css", _style),
         Route("/docs/search.js", _search),
+        Route("/docs/try.js", _try),
     ]
 
 
@@ -118,6 +120,10 @@ async def _docs(_: Request) -> Response:
 
 async def _search(_: Request) -> Response:
     return Response(SCRIPT, media_type="text/javascript")
+
+
+async def _try(_: Request) -> Response:
+    return Response(TRY_SCRIPT, media_type="text/javascript")
 
 
 async def _style(_: Request) -> Response:

@@ -1,10 +1,11 @@
 """The API reference as one HTML page, generated from the API description; works offline."""
 
+import json
 from html import escape
 from typing import Final
 
 from innkeeper.resources.kinds import Schema
-from innkeeper.wire.reference_examples import examples
+from innkeeper.wire.reference_examples import example_request, examples
 
 STYLE: Final = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; --accent: #0a6b5c; }
@@ -26,6 +27,17 @@ border-radius: 6px; box-sizing: border-box; background: Canvas; color: CanvasTex
 nav ul { list-style: none; padding: 0; margin: .5rem 0; }
 nav a { display: block; padding: .2rem 0; }
 .languages summary { font-weight: 600; }
+.try { border: 1px solid var(--line); border-radius: 6px; padding: 0 .75rem .75rem;
+margin: .75rem 0; }
+.try h3 { margin: .6rem 0 0; } .try p { margin: .2rem 0 .5rem; font-size: .9em; }
+.try label { display: block; font-size: .9em; margin-bottom: .5rem; }
+.try input, .try textarea { font: .9em ui-monospace, monospace; width: 100%; }
+textarea { padding: .4rem .6rem; border: 1px solid #888; border-radius: 6px; box-sizing: border-box;
+background: Canvas; color: CanvasText; }
+.try button { font: inherit; padding: .4rem .9rem; border: 0; border-radius: 6px; cursor: pointer;
+background: var(--accent); color: Canvas; }
+.try pre:empty { display: none; } .try pre { max-height: 30rem;
+white-space: pre-wrap; overflow-wrap: anywhere; }
 [hidden] { display: none; }
 @media (min-width: 64rem) {
   body { max-width: 80rem; display: grid; gap: 2.5rem;
@@ -81,7 +93,8 @@ def reference_page(document: Schema) -> tuple[str, str]:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(info['title'])} API</title>"
         '<link rel="stylesheet" href="/docs/style.css">'
-        '<script src="/docs/search.js" defer></script></head><body>'
+        '<script src="/docs/search.js" defer></script>'
+        '<script src="/docs/try.js" defer></script></head><body>'
         '<nav aria-label="Contents"><label for="search">Find an operation</label>'
         '<input id="search" type="search" autocomplete="off" '
         'placeholder="guest, /v2.1/orders, POST">'
@@ -97,7 +110,8 @@ def reference_page(document: Schema) -> tuple[str, str]:
 
 def _operation(document: Schema, method: str, path: str, operation: Schema) -> str:
     parts = [
-        f'<details id="{operation["operationId"]}"><summary><b>{method.upper()}</b> '
+        f'<details id="{operation["operationId"]}"{_to_try(document, method, path, operation)}>'
+        f"<summary><b>{method.upper()}</b> "
         f'<code>{escape(path)}</code> {escape(operation["summary"])}</summary><div class="in">'
     ]
     parts.append(_examples(document, method, path, operation))
@@ -122,6 +136,16 @@ def _operation(document: Schema, method: str, path: str, operation: Schema) -> s
     )
     parts.append(f"<h3>Answers</h3><table>{rows}</table></div></details>")
     return "".join(parts)
+
+
+def _to_try(document: Schema, method: str, path: str, operation: Schema) -> str:
+    """Return the attributes by which a script sends the example; none for a bearer token."""
+    if {"bearerAuth": []} in operation.get("security", ()):
+        return ""
+    target, body = example_request(document, path, operation)
+    text = "" if body is None else json.dumps(body, ensure_ascii=False, indent=2)
+    attribute = f' data-body="{escape(text)}"' if text else ""
+    return f' data-method="{method.upper()}" data-path="{escape(target)}"{attribute}'
 
 
 def _anchor(tag: str) -> str:

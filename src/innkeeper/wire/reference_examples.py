@@ -28,9 +28,10 @@ _TYPES: Final[Mapping[str, Any]] = {
 }
 
 
-def examples(document: Schema, method: str, path: str, operation: Schema) -> dict[str, str]:
-    """Return language -> a request of an operation."""
-    url, query = URL + path, []
+def example_request(document: Schema, path: str, operation: Schema) -> tuple[str, Any]:
+    """Return the path with its query and the body of an example; the body is None if it takes
+    none."""
+    url, query = path, []
     for parameter in operation["parameters"]:
         if parameter["in"] == "path":
             url = url.replace(f"{{{parameter['name']}}}", parameter["name"].upper())
@@ -39,7 +40,13 @@ def examples(document: Schema, method: str, path: str, operation: Schema) -> dic
             query.append(f"{parameter['name']}={value}")
     url += "?" + "&".join(query) if query else ""
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
-    body = None if content is None else sample(document, content["schema"])
+    return url, None if content is None else sample(document, content["schema"])
+
+
+def examples(document: Schema, method: str, path: str, operation: Schema) -> dict[str, str]:
+    """Return language -> a request of an operation."""
+    target, body = example_request(document, path, operation)
+    url = URL + target
     has_key = operation.get("security") != []
     return {
         "curl": _curl(method, url, body, has_key=has_key),

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import string
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 
 from innkeeper import clock
@@ -29,6 +30,7 @@ class NewKey:
     api_token: str
     compatibility: Compatibility
     scopes: frozenset[Scope] = DEFAULT_SCOPES
+    expires_at: datetime | None = None
 
 
 def token_digest(token: str) -> bytes:
@@ -44,8 +46,9 @@ async def create(
     *,
     scopes: frozenset[Scope] = DEFAULT_SCOPES,
     by: frozenset[Scope] = EVERY_SCOPE,
+    expires_at: datetime | None = None,
 ) -> NewKey:
-    """Create a key for a workspace.
+    """Create a key for a workspace; it is valid until `expires_at`, or until it is revoked.
 
     Raises OperatorError if there is no such workspace, and `Forbidden` for a scope that the caller
     lacks (`by`).
@@ -58,6 +61,7 @@ async def create(
         secrets.token_urlsafe(32),
         compatibility,
         scopes,
+        expires_at,
     )
     async with work.transaction():
         await work.run(
@@ -69,6 +73,7 @@ async def create(
             name=name,
             scopes=in_order(scopes),
             now=clock.now(),
+            expires_at=expires_at,
         )
         after: Row = {"client_key": key.client_key, "name": name, "compatibility": compatibility}
         after |= {"scopes": in_order(scopes), "api_token": "new"}

@@ -1,14 +1,25 @@
 -- control.create_key
 -- Insert an API key; its token is stored as SHA-256 only.
 INSERT INTO innkeeper.api_keys
-    (client_key, token_sha256, workspace, compatibility, name, scopes, created_at)
+    (client_key, token_sha256, workspace, compatibility, name, scopes, created_at, expires_at)
 VALUES (%(client_key)s, %(token_sha256)s, %(workspace)s, %(compatibility)s, %(name)s, %(scopes)s,
-    %(now)s)
+    %(now)s, %(expires_at)s)
+
+-- control.delete_expiring
+-- Delete keys of a workspace that expired, and those that expire before the `most` newest.
+DELETE FROM innkeeper.api_keys WHERE workspace = %(workspace)s AND expires_at IS NOT NULL
+AND client_key NOT IN (
+    SELECT client_key FROM innkeeper.api_keys
+    WHERE workspace = %(workspace)s AND expires_at > now()
+    ORDER BY expires_at DESC, client_key LIMIT %(most)s
+)
 
 -- control.find_key
--- The key of a caller, if it is not revoked.
-SELECT client_key, token_sha256, workspace, compatibility, name, scopes, created_at, last_used_at
-FROM innkeeper.api_keys WHERE client_key = %(client_key)s AND revoked_at IS NULL
+-- The key of a caller, if it is not revoked and has not expired.
+SELECT client_key, token_sha256, workspace, compatibility, name, scopes, created_at, last_used_at,
+    expires_at
+FROM innkeeper.api_keys
+WHERE client_key = %(client_key)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 
 -- control.lock_key
 -- A key that is not revoked, locked until the transaction ends.
@@ -22,7 +33,8 @@ FROM innkeeper.api_keys WHERE workspace = %(workspace)s AND revoked_at IS NULL
 
 -- control.find_alias
 -- The key of which a context id is an alias, if it is not revoked.
-SELECT k.client_key, token_sha256, workspace, compatibility, name, scopes, k.created_at, last_used_at
+SELECT k.client_key, token_sha256, workspace, compatibility, name, scopes, k.created_at, last_used_at,
+    expires_at
 FROM innkeeper.api_keys AS k JOIN innkeeper.client_key_aliases AS a USING (client_key)
 WHERE a.alias = %(alias)s AND revoked_at IS NULL
 
@@ -47,7 +59,8 @@ RETURNING alias, client_key
 
 -- control.list_keys
 -- Every key, or the keys of one workspace, oldest first, without tokens.
-SELECT client_key, workspace, compatibility, name, scopes, created_at, last_used_at, revoked_at
+SELECT client_key, workspace, compatibility, name, scopes, created_at, last_used_at, revoked_at,
+    expires_at
 FROM innkeeper.api_keys
 WHERE %(workspace)s::text IS NULL OR workspace = %(workspace)s
 ORDER BY created_at, client_key

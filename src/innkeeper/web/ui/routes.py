@@ -27,6 +27,7 @@ from innkeeper.web.ui import (
     orders,
     quarantine,
     reports,
+    sandbox_tokens,
     segment_pages,
     segments,
     settings,
@@ -75,4 +76,4 @@ def routes(database: Database, server_settings: Settings) -> list[BaseRoute]:
     for page in PAGES:
         methods = [*(["GET"] if page.show else []), *(["POST"] if page.post else [])]
         pages.append(Route("/w/{workspace}" + page.path, shell.endpoint(page), methods=methods))
-    return [*login.routes(database), *ROUTES, *pages]
+    return [*login.routes(database), *sandbox_tokens.routes(database), *ROUTES, *pages]

@@ -4,6 +4,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from innkeeper import clock
 from innkeeper.actions.admin import keys, oauth
 from innkeeper.errors import BadRequest
 from innkeeper.resources.base import Record
@@ -18,6 +19,7 @@ async def show(
 ) -> Response:
     """List client keys and OAuth keys; the secret of a key that was just created is shown once."""
     rows = await keys.list_all(visit.work, visit.workspace)
+    rows = [row for row in rows if row["expires_at"] is None or row["expires_at"] > clock.now()]
     live = [row for row in rows if row["revoked_at"] is None]
     own = {row["client_key"] for row in live}
     clients = await oauth.list_all(visit.work, visit.workspace)

@@ -48,6 +48,7 @@ class ApiKey(Payload):
     created_at: datetime
     last_used_at: datetime | Absent
     revoked_at: datetime | Absent
+    expires_at: Annotated[datetime, "Of a token of a sandbox."] | Absent
     api_token: Annotated[str, "Only in the response that creates or rotates the key."] | Absent
 
 
