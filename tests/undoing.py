@@ -84,9 +84,11 @@ def contents() -> dict[str, Counter[str]]:
                 f"GROUP BY 1 HAVING sum({COUNTS[name]}) <> 0"
             )
         elif name not in IGNORED:
-            # Which import matched an item last is of no consequence to any other.
+            # Which import matched an item last is of no consequence to any other; versions of
+            # browsers and sessions only rise.
             rows = Site.rows(
-                f"SELECT (to_jsonb(t) - 'import_ref')::text AS t FROM ws_live.{name} t"
+                "SELECT (to_jsonb(t) - '{import_ref,version}'::text[])::text AS t "
+                f"FROM ws_live.{name} t"
             )
         else:
             continue

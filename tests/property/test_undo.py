@@ -1,12 +1,24 @@
 """I10: an import or an application of rules that is undone leaves what was there before."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from all_sources import RULES, Sources
-from drawn_records import LINE, ORDERED_AT, items, pairs, people, prices, references, wire
+from drawn_records import (
+    LINE,
+    ORDERED_AT,
+    identifiers,
+    in_event,
+    items,
+    pairs,
+    people,
+    prices,
+    references,
+    wire,
+)
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
@@ -72,6 +84,52 @@ def undo_application(ref: UUID) -> None:
     call(run)
 
 
+MOMENTS = [
+    (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat(timespec="milliseconds")
+    for minutes in (3000, 70, 55, 40, 20, 1)
+]
+PRODUCT = {**LINE, "item_id": "I-1", "currency": "EUR"}
+payloads = st.one_of(
+    st.sampled_from(
+        [
+            {"type": "VIEW", "page": "/"},
+            {"type": "VIEW", "page": "/", "pos": "elsewhere"},
+            {"type": "VIEW"},
+            {"type": "FORCE_CLOSE"},
+            {"type": "ADD", "product": PRODUCT},
+            {"type": "ADD", "product": {}},
+            {"type": "CONFIRM", "product": [{"item_id": "I-1"}]},
+            {"type": "CHECKOUT", "reference_id": "R-1", "status": "PURCHASED"},
+            {"type": "PAYMENT", "pay_type": "Card"},
+            {"type": "SIGNED_UP", "ext": {"plan": "pro"}},
+            {"type": "SIGNED_UP", "ext": {"plan": 3}},
+        ]
+    ),
+    st.builds(
+        lambda person, ids: {"type": "IDENTITY", **in_event({**person, "identifiers": ids})},
+        people,
+        identifiers,
+    ),
+    st.builds(lambda person: {"type": "ADD_CONTACTS", "contact": [in_event(person)]}, people),
+    st.builds(lambda person: {"type": "ADD_CONSUMERS", "consumer": [in_event(person)]}, people),
+    st.builds(
+        lambda reference, price, items: {
+            "type": "ORDER_CHECKOUT",
+            "order": {
+                **{"referenceId": reference, "orderedAt": ORDERED_AT, "status": "PURCHASED"},
+                **{"currencyCode": "EUR", "price": price, "paymentType": "Cash"},
+                "orderItems": [{**LINE, "referenceId": item} for item in items],
+            },
+        },
+        references,
+        prices,
+        items,
+    ),
+)
+NEW_BROWSER = UUID(int=7)
+SOMEBODY = {"provider": "email", "id": "one"}
+
+
 class Undone(Sources):
     """A random population: imports go into it and come out again, rules are applied and undone."""
 
@@ -113,6 +171,30 @@ class Undone(Sources):
         assert not ledger["missing"]
         assert len(ledger["new"]) == merged["merged"]
         assert all('"undone_at": null' not in row for row in ledger["new"])
+
+    @rule(
+        drawn=st.lists(
+            st.tuples(payloads, st.sampled_from([0, 0, 1, None]), st.sampled_from(MOMENTS)),
+            min_size=1,
+            max_size=7,
+        )
+    )
+    def import_and_undo_events(self, drawn: list[Any]) -> None:
+        """Of browsers that are known or new, and of somebody without a browser."""
+        before = contents()
+        rows = Site.rows("SELECT ref FROM ws_live.browsers ORDER BY created_at DESC, ref LIMIT 1")
+        browsers = [rows[0]["ref"] if rows else NEW_BROWSER, NEW_BROWSER]
+        values = [
+            {"channel": "WEB", "pos": "default", "requested_at": at, **payload}
+            | ({"identifiers": SOMEBODY} if who is None else {"browser_id": str(browsers[who])})
+            for payload, who, at in drawn
+        ]
+        ref = run_import("events", values, chunk=4)
+        assert not Site.rows("SELECT FROM ws_live.batch_failures WHERE message = 'Internal error'")
+        if Site.rows("SELECT FROM ws_live.import_rows WHERE batch_ref = %s LIMIT 1", ref):
+            undone = run_undo(ref)
+            assert (undone["state"], undone["blocked"]) == (undo.DONE, {})
+        assert not differences(before)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import ANY
 from uuid import UUID, uuid4
 
 import psycopg
@@ -221,10 +222,10 @@ def test_i10_what_was_recorded_is_erased_and_shown_and_expires(site: None, dsn: 
 
 
 def test_i10_what_cannot_be_undone_says_why(site: None) -> None:
-    """Imports of events, unfinished ones, and those that changed nothing."""
+    """Batches, unfinished imports, and those that changed nothing."""
     run_import("guests", [person(1)])
     cases = [(run_import("guests", [person(1)]), "changed nothing")]
-    for holds, message in (("events", "only guests and orders"), ("guests", "has not ended")):
+    for holds, message in (("batch", "is a batch"), ("events", "has not ended")):
         started = {"entity": holds, "source": None, "file_options": {}}
         cases.append((call(command_imports.start, uuid4(), **started)["ref"], message))
     for ref, message in cases:
@@ -271,3 +272,38 @@ def test_i10_as_a_command(site: None, dsn: str) -> None:
     assert done.exit_code == 0, done.output
     assert not differences(before)
     assert run(ref).exit_code == 1
+
+
+def event(number: int, **members: Any) -> dict[str, Any]:
+    common = {"type": "VIEW", "channel": "WEB", "pos": "default", "page": "/", **members}
+    at = f"2026-01-02T03:{number:02}:05.000Z"
+    identifier = {"provider": "email", "id": f"{number}@example.com"}
+    return {"identifiers": identifier, "requested_at": at, **common}
+
+
+def test_i10_the_preview_of_an_import_of_events_counts_and_names_what_blocks(site: None) -> None:
+    """Hand-counted: each person has a guest, a browser, and a session of two events, IDENTITY and
+    VIEW; a later change of one guest leaves what is that guest's alone."""
+    run_import("guests", [person(1)])
+    before = contents()
+    ref = run_import("events", [event(1), event(2), event(3, ext={"plan": "pro"})])
+    found = call(undo.describe, ref)
+    # The visitor of the first browser is merged into the guest that was there.
+    assert found["removed"] == {"guests": 3, "browsers": 3, "sessions": 3, "events": 6}
+    assert (found["blocked"], found["complete"]) == ({}, True)
+    guest = guest_of(3)
+    Site.made("PATCH", f"/v2.1/guests/{guest}", {"firstName": "Ann"})
+    with pytest.raises(Conflict, match=f"1 changed later.*guest {guest}"):
+        run_undo(ref)
+    undone = run_undo(ref, skip_changed=True)
+    # Of the third, VIEW goes and IDENTITY stays with its session, since IDENTITY wrote the guest.
+    assert undone["removed"] == {"guests": 2, "browsers": 2, "sessions": 2, "events": 5}
+    assert undone["blocked"] == {"changed later": 1}
+    assert not Site.rows("SELECT FROM ws_live.event_attributes")
+    left = {name: len(rows["new"]) for name, rows in differences(before).items()}
+    assert left == {
+        **{"guests": 1, "browsers": 1, "sessions": 1, "events": 1, "guest_joins": 1},
+        **dict.fromkeys(
+            ("guest_keys", "guest_counts", "guest_words", "name_words", "name_typos"), ANY
+        ),
+    }

@@ -45,6 +45,20 @@ BEGIN
     END LOOP;
 END $$
 """
+# Part of the triggers whose tables an import of events changes.
+_RECORD_IMPORT: Final = """
+    IF current_setting('innkeeper.import', true) <> '' AND TG_NAME NOT LIKE 'record_loss%' THEN
+        IF TG_OP = 'UPDATE' THEN
+            PERFORM {ws}.record_import_rows(
+                TG_TABLE_NAME, TG_OP, (SELECT jsonb_agg(to_jsonb(b)) FROM before AS b),
+                (SELECT jsonb_agg(to_jsonb(c)) FROM changed AS c)
+            );
+        ELSE
+            PERFORM {ws}.record_import_rows(TG_TABLE_NAME, TG_OP, NULL, jsonb_agg(to_jsonb(c)))
+            FROM changed AS c HAVING count(*) > 0;
+        END IF;
+    END IF;
+"""
 
 
 @cache
@@ -60,6 +74,7 @@ def text() -> str:
         "searched_changes": " OR ".join(
             f"OLD.body -> '{name}' IS DISTINCT FROM NEW.body -> '{name}'" for name in searched
         ),
+        "record_import": _RECORD_IMPORT,
         "recorded_parts": " ".join(
             f"('{part.table}', 'record_orders_of_parts')," for part in PLAIN_CHILDREN
         ),

@@ -29,7 +29,7 @@ CORRUPTED: Final = "corrupted"
 ERROR: Final = "error"
 STATES: Final = (UPLOADING, FILE_UPLOADED, PROCESSING, SUCCESS, CORRUPTED, ERROR)
 
-UNDOABLE: Final = ("guests", "orders")
+UNDOABLE: Final = ("guests", "orders", "events")
 """Kinds of records whose import records what it changes, so that it can be undone."""
 TASK: Final = "batches.apply"
 """The background task that applies an uploaded file."""

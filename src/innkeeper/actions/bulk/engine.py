@@ -58,18 +58,21 @@ async def apply(
     for events, several in groupby(entries, key=lambda entry: isinstance(entry.what, EventRecord)):
         part = list(several)
         if events:
-            await _apply_events(work, part, record_progress, dry_run=source.dry_run)
+            await _apply_events(work, part, source, record_progress)
         else:
             await _apply(work, part, source, record_progress)
 
 
 async def _apply_events(
-    work: Work, entries: Sequence[BatchRecord], record_progress: RecordProgress, *, dry_run: bool
+    work: Work,
+    entries: Sequence[BatchRecord],
+    source: RecordSource,
+    record_progress: RecordProgress,
 ) -> None:
     """Apply event records, each in a transaction of its own."""
     outcomes = Outcomes()
     events = [(entry, entry.what) for entry in entries if isinstance(entry.what, EventRecord)]
-    await event_batch.write(work, outcomes, events, dry_run=dry_run)
+    await event_batch.write(work, outcomes, events, source)
     async with work.transaction():
         await record_progress(outcomes, entries)
 

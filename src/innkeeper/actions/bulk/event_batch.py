@@ -13,6 +13,8 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from innkeeper.actions.bulk import event_undo
+from innkeeper.actions.bulk.guest_batch import RecordSource
 from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.events import browsers, ingest
 from innkeeper.actions.identity import rulebook
@@ -39,15 +41,14 @@ async def write(
     work: Work,
     outcomes: Outcomes,
     entries: Sequence[tuple[BatchRecord, EventRecord]],
-    *,
-    dry_run: bool = False,
+    source: RecordSource,
 ) -> None:
     """Ingest events; an event that fails does not affect the others.
 
-    Call it outside a transaction. `dry_run` only validates them.
+    Call it outside a transaction. A dry run only validates them.
     """
     never = (await rulebook.current(work)).never
-    if dry_run:
+    if source.dry_run:
         for record, operation in entries:
             _add_outcome(outcomes, record, _validate(operation.message, never) or "created")
         return
@@ -55,12 +56,22 @@ async def write(
     blocked = await block_list.find_blocked(work, people)
     # One flush to the disk is enough for all: that of the transaction that stores the progress.
     await work.one("batches.flush_later")
+    if source.is_recorded:
+        messages = [operation.message for _, operation in entries]
+        await work.run(
+            "import_changes.record_browsers",
+            batch=source.ref,
+            browsers=[ref for each in messages if (ref := _browser_ref(each, never)) is not None],
+        )
+        await event_undo.record_import(work, source.ref)
     try:
         for position, (record, operation) in enumerate(entries):
             is_blocked = position in blocked
             outcome = rules.SUPPRESSED if is_blocked else await _one(work, operation.message, never)
             _add_outcome(outcomes, record, outcome)
     finally:
+        if source.is_recorded:
+            await event_undo.record_import(work, None)
         await work.one("batches.flush_at_once")
 
 
@@ -159,7 +170,7 @@ async def _browser_of(
 
     A new browser gets an IDENTITY event with that identifier.
     """
-    browser = uuid5(_NAMES, str(identifier_key(identifier["provider"], identifier["id"])))
+    browser = _person_browser(identifier)
     if await work.one("browsers.fetch", ref=browser) is None:
         await browsers.create_if_absent(work, browser)
         shared: dict[str, Any] = {name: message[name] for name in _SHARED if name in message}
@@ -167,6 +178,18 @@ async def _browser_of(
         ref = uuid5(browser, "identity")
         await ingest.record(work, IncomingEvent(identity, at), ref)
     return browser
+
+
+def _person_browser(identifier: Mapping[str, str]) -> UUID:
+    return uuid5(_NAMES, str(identifier_key(identifier["provider"], identifier["id"])))
+
+
+def _browser_ref(message: Mapping[str, Any], never: Collection[str]) -> UUID | None:
+    """Return the browser that an event belongs to; None for an invalid event."""
+    person = _person(message, never)
+    if isinstance(person, RecordError):
+        return None
+    return _uuid(message.get("browser_id")) if person is None else _person_browser(person)
 
 
 _SHARED: Final = ("identifiers", "channel", "pos", "currency", "language", "requested_at")

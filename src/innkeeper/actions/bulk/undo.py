@@ -1,8 +1,9 @@
-"""Undo an import of guests or orders: preview, request, and run as a job in chunks.
+"""Undo an import: preview, request, and run as a job in chunks.
 
 What the import created is removed, what it changed is restored, unless something later depends on
 it. A guest or an order, with its parts, is undone as a whole or not at all: rows that were written
-again, merges, later orders and events block it. An undo that anything blocks is refused, or, with
+again, merges, later orders and events block it. An import of events is undone by its transactions
+(`event_undo.py`). An undo that anything blocks is refused, or, with
 `skip_changed`, leaves what is blocked as it is.
 
 All is checked before anything is changed, and each chunk again in its own transaction, which also
@@ -19,7 +20,7 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit, background
-from innkeeper.actions.bulk import batches, imports, undo_chunks
+from innkeeper.actions.bulk import batches, event_undo, imports, undo_chunks
 from innkeeper.actions.bulk.undo_chunks import PHASES, Phase
 from innkeeper.errors import Conflict
 from innkeeper.resources.base import Record
@@ -28,6 +29,7 @@ from innkeeper.rules.audited import IMPORT
 from innkeeper.store.database import retrying
 from innkeeper.store.work import Json, Row, Work
 
+EVENTS: Final = "events"
 TASK: Final = "imports.undo"
 """The background task that undoes an import."""
 WAITING: Final = "waiting"
@@ -76,6 +78,14 @@ class Effect:
                 return
             self.examples.append({"of": phase.of, "ref": str(ref), "reason": reason})
 
+    def block_events(self, rows: Sequence[Row]) -> None:
+        """Set what blocks an import of events, as `event_undo.check` found it."""
+        self.blocked = Counter({row["reason"]: row["removed"] for row in rows})
+        examples = [(*one.split(), row["reason"]) for row in rows for one in row["examples"]]
+        self.examples = [
+            {"of": of, "ref": ref, "reason": reason} for of, ref, reason in examples[:MOST_EXAMPLES]
+        ]
+
     def count(self, rows: Sequence[Row]) -> None:
         """Add the counts of a chunk: `table_name`, `removed`, `restored`."""
         for row in rows:
@@ -104,7 +114,7 @@ async def describe(work: Work, ref: UUID) -> Record:
     `state` is None for a preview; `complete` is false if only the start of a large import was
     checked. Raises `Unknown`, and `Conflict` if the import cannot be undone.
     """
-    row = await imports.fetch(work, ref)
+    row = await batches.fetch(work, ref)
     undo = row["undo"] or {}
     if "state" in undo:
         return {**undo, **Effect.of(undo).members(), "ref": ref, "complete": True}
@@ -117,12 +127,19 @@ async def preview(work: Work, ref: UUID, chunks_max: int = PREVIEW_CHUNKS) -> Pr
 
     Raises `Unknown`, and `Conflict` if the import cannot be undone.
     """
-    await _check_undoable(work, await imports.fetch(work, ref))
-    return await _preview(work, ref, chunks_max)
+    row = await batches.fetch(work, ref)
+    await _check_undoable(work, row)
+    return await _preview(work, row, chunks_max)
 
 
-async def _preview(work: Work, ref: UUID, chunks_max: int | None) -> Preview:
-    effect, number = Effect(), 0
+async def _preview(work: Work, row: Row, chunks_max: int | None) -> Preview:
+    effect, number, ref = Effect(), 0, row["ref"]
+    if row["entity"] == EVENTS:
+        most = None if chunks_max is None else event_undo.PREVIEW_ROWS
+        check = await event_undo.check(work, ref, most)
+        effect.count(check.counts)
+        effect.block_events(check.blocked)
+        return Preview(effect, check.is_complete)
     async for phase, reached, roots in _chunks(work, ref):
         if number == chunks_max:
             return Preview(effect, is_complete=False)
@@ -172,7 +189,9 @@ async def _check_undoable(work: Work, row: Row) -> None:
     """Raise `Conflict` if an import cannot be undone."""
     ref, undo = row["ref"], row["undo"]
     if row["entity"] not in batches.UNDOABLE:
-        raise Conflict(f"Import {ref} is of {row['entity']}: only guests and orders can be undone.")
+        raise Conflict(
+            f"{ref} is a batch: only imports of guests, orders and events can be undone."
+        )
     if imports.is_dry_run(row):
         raise Conflict(f"Import {ref} was a dry run: it changed nothing.")
     if row["finished_at"] is None:
@@ -196,7 +215,7 @@ async def run(work: Work, ref: UUID) -> Record:
     undo = dict(row["undo"] or {})
     if undo.get("state") in (WAITING, CHECKING):
         await _store(work, row, {**undo, "state": CHECKING})
-        effect = (await _preview(work, ref, None)).effect
+        effect = (await _preview(work, row, None)).effect
         if effect.blocked and not undo["skip_changed"]:
             return await _finish(work, row, {**undo, **effect.members()}, REFUSED)
         total = sum(effect.removed.values()) + sum(effect.restored.values())
@@ -204,10 +223,39 @@ async def run(work: Work, ref: UUID) -> Record:
         await _store(work, row, undo)
     if undo.get("state") != UNDOING:
         return row
+    if row["entity"] == EVENTS:
+        return await _undo_events(work, row, undo)
     async for chunk in _chunks(work, ref, undo["phase"], undo["reached"]):
         undo = await retrying(partial(_undo_chunk, work, row, undo, chunk))
     await work.run("import_undo.forget_created", batch=ref)
     return await _finish(work, row, undo, DONE)
+
+
+async def _undo_events(work: Work, row: Row, undo: dict[str, Any]) -> Record:
+    """Undo an import of events to its end; what is left is what blocks it then."""
+    while (after := await retrying(partial(_undo_event_chunk, work, row, undo))) is not None:
+        undo = after
+    await event_undo.finish(work, row["ref"])
+    effect = Effect.of(undo)
+    effect.block_events((await event_undo.check(work, row["ref"], None)).blocked)
+    return await _finish(work, row, {**undo, **effect.members()}, DONE)
+
+
+async def _undo_event_chunk(work: Work, row: Row, undo: dict[str, Any]) -> dict[str, Any] | None:
+    """Undo some transactions in one, and return the stored undo; None at the end."""
+    async with work.transaction():
+        settings = await work.one("batches.start_chunk")
+        assert settings is not None  # noqa: S101 - a workspace has identity settings
+        done = await event_undo.undo_chunk(
+            work, row["ref"], row["created_at"], undo["reached"], settings["version"]
+        )
+        if done is None:
+            return None
+        effect = Effect.of(undo)
+        effect.count(done[1])
+        undo = {**undo, **effect.members(), "reached": done[0]}
+        await _store(work, row, undo)
+    return undo
 
 
 async def _undo_chunk(work: Work, row: Row, undo: dict[str, Any], chunk: Chunk) -> dict[str, Any]:

@@ -7,6 +7,7 @@ CREATE FUNCTION {ws}.record_guests() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO {ws}.lake_changes (kind, ref, is_new)
     SELECT 'guest', ref, TG_OP = 'INSERT' FROM changed;
+    {record_import}
     RETURN NULL;
 END $$;
 
@@ -14,6 +15,7 @@ CREATE FUNCTION {ws}.record_orders() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO {ws}.lake_changes (kind, ref, is_new)
     SELECT 'order', ref, TG_OP = 'INSERT' FROM changed;
+    {record_import}
     RETURN NULL;
 END $$;
 
@@ -21,6 +23,7 @@ CREATE FUNCTION {ws}.record_sessions() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO {ws}.lake_changes (kind, ref, is_new)
     SELECT 'session', ref, TG_OP = 'INSERT' FROM changed;
+    {record_import}
     RETURN NULL;
 END $$;
 
@@ -28,6 +31,7 @@ CREATE FUNCTION {ws}.record_events() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO {ws}.lake_changes (kind, ref, is_new, at)
     SELECT 'event', ref, TG_OP = 'INSERT', at FROM changed;
+    {record_import}
     RETURN NULL;
 END $$;
 
@@ -37,6 +41,7 @@ CREATE FUNCTION {ws}.record_guests_of_parts() RETURNS trigger LANGUAGE plpgsql A
 BEGIN
     INSERT INTO {ws}.lake_changes (kind, ref, is_new)
     SELECT DISTINCT 'guest', guest_ref, false FROM changed;
+    {record_import}
     RETURN NULL;
 END $$;
 
@@ -44,6 +49,7 @@ CREATE FUNCTION {ws}.record_orders_of_parts() RETURNS trigger LANGUAGE plpgsql A
 BEGIN
     INSERT INTO {ws}.lake_changes (kind, ref, is_new)
     SELECT DISTINCT 'order', order_ref, false FROM changed;
+    {record_import}
     RETURN NULL;
 END $$;
 
@@ -52,6 +58,7 @@ BEGIN
     INSERT INTO {ws}.lake_changes (kind, ref, is_new)
     SELECT DISTINCT 'order', order_ref, false FROM {ws}.order_items
     WHERE ref IN (SELECT order_item_ref FROM changed);
+    {record_import}
     RETURN NULL;
 END $$;
 
@@ -76,7 +83,7 @@ BEGIN
         ('order_item_extensions', 'record_orders_of_item_extensions')
     ) AS recorded (on_table, by_function), (VALUES
         ('record_insert', 'INSERT', 'NEW'),
-        ('record_update', 'UPDATE', 'NEW'),
+        ('record_update', 'UPDATE', 'OLD TABLE AS before NEW'),
         ('record_delete', 'DELETE', 'OLD')
     ) AS written (name, operation, rows) LOOP
         EXECUTE format(

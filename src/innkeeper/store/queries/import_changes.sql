@@ -33,6 +33,21 @@ LEFT JOIN {table} AS e ON (e.{column}, e.name, e.key) = (n.parent, n.name, n.key
 -- Part of `import_changes.record_parts`: orders.
 {ws}.orders
 
+-- import_changes.record_connection
+-- Let the triggers of this connection record what it writes for an import; none if it is empty.
+SELECT set_config('innkeeper.import', %(batch)s, false)
+
+-- import_changes.record_browsers
+-- Record the defaults of browsers that events of an import are about to change, once per import.
+INSERT INTO {ws}.import_rows (batch_ref, table_name, ref, guest_ref, written_at, key, previous, digest)
+SELECT %(batch)s, 'browsers', ref, guest_ref, now(), jsonb_build_object('ref', ref),
+    jsonb_build_object('channel', channel, 'point_of_sale', point_of_sale),
+    {ws}.import_digest('browsers', to_jsonb(b))
+FROM {ws}.browsers AS b WHERE ref = ANY (%(browsers)s::uuid[]) AND NOT EXISTS (
+    SELECT FROM {ws}.import_rows AS r WHERE r.batch_ref = %(batch)s AND r.guest_ref = b.guest_ref
+      AND r.table_name = 'browsers' AND r.ref = b.ref
+)
+
 -- import_changes.erase
 -- Delete what imports changed of erased guests and orders.
 DELETE FROM {ws}.import_rows

@@ -5,7 +5,11 @@ WHERE ref = %(ref)s
 
 -- import_undo.is_recorded
 -- Whether an import has changes to undo.
-SELECT true AS is_recorded FROM {ws}.import_chunks WHERE batch_ref = %(batch)s LIMIT 1
+SELECT true AS is_recorded FROM (
+    SELECT FROM {ws}.import_chunks WHERE batch_ref = %(batch)s
+    UNION ALL
+    SELECT FROM {ws}.import_rows WHERE batch_ref = %(batch)s
+) AS recorded LIMIT 1
 
 -- import_undo.pending
 -- Imports whose undo was requested and has not ended.
@@ -360,3 +364,47 @@ DELETE FROM {ws}.import_chunks AS chunk WHERE batch_ref = %(batch)s AND NOT EXIS
 -- import_undo.guests_table
 -- Part of `import_undo.blocked`: guests.
 {ws}.guests
+
+-- import_undo.check_rows
+-- What the undo of an import of events would do by the rows after a position: rows by table, and by
+-- reason the guests and orders that cannot be undone, with the first ten.
+WITH checked AS MATERIALIZED (
+    SELECT * FROM {ws}.check_import_rows(%(batch)s, %(after)s)
+)
+SELECT of_table AS table_name, removed, restored, NULL AS reason, '{}'::text[] AS examples
+FROM checked WHERE reason IS NULL
+UNION ALL
+SELECT NULL, count(*), 0, reason, (array_agg(of || ref ORDER BY ref))[:10]
+FROM (
+    SELECT DISTINCT reason, CASE WHEN guest IS NULL THEN 'orders ' ELSE 'guests ' END AS of,
+        coalesce(guest, the_order) AS ref
+    FROM checked WHERE coalesce(guest, the_order) IS NOT NULL
+) AS blocked WHERE reason IS NOT NULL GROUP BY reason
+
+-- import_undo.last_row
+-- The last row that an import of events wrote and that is not undone; null if there is none.
+SELECT max(sequence) AS sequence FROM {ws}.import_rows WHERE batch_ref = %(batch)s
+
+-- import_undo.undo_rows
+-- Undo the last transactions of an import of events before a position.
+SELECT of_table AS table_name, row_ref AS ref, removed::integer AS removed,
+    restored::integer AS restored, reached
+FROM {ws}.undo_import_rows(%(batch)s, %(since)s, %(before)s, %(most)s)
+
+-- import_undo.guests
+-- Guests whose fields were restored.
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, unmerged
+FROM {ws}.guests WHERE ref = ANY (%(refs)s::uuid[]) ORDER BY ref FOR NO KEY UPDATE
+
+-- import_undo.forget_attributes
+-- Delete the types of attributes that an undone import of events fixed, unless another event has them.
+WITH fixed AS MATERIALIZED (
+    DELETE FROM {ws}.import_rows WHERE batch_ref = %(batch)s AND table_name = 'event_attributes'
+    RETURNING key ->> 'event_type' AS event_type, key ->> 'name' AS name
+), used AS MATERIALIZED (
+    SELECT DISTINCT f.event_type, f.name FROM {ws}.events AS e JOIN fixed AS f ON f.event_type = e.type
+    WHERE e.body -> 'data' -> 'ext' ? f.name
+)
+DELETE FROM {ws}.event_attributes AS a USING fixed AS f
+WHERE a.event_type = f.event_type AND a.name = f.name
+  AND (f.event_type, f.name) NOT IN (SELECT event_type, name FROM used)
