@@ -134,6 +134,15 @@ class Settings:
         "everything below them, separated by commas. The folder `imports` of the data folder is "
         "always allowed. Commands may read anything.",
     )
+    smtp_url: str = _setting(
+        "",
+        "SMTP server for e-mail to users: smtp://user:password@host:587 (with STARTTLS) or "
+        "smtps://…:465. Empty sends none.",
+        secret=True,
+    )
+    smtp_from: str = _setting(
+        "", "Sender of e-mail to users, such as Innkeeper <innkeeper@example.com>."
+    )
     cors_origins: str = _setting(
         "*", "Origins that browsers may call the API from, separated by commas; * allows all."
     )

@@ -35,6 +35,7 @@ MODULES: Final = (
     "innkeeper.jobs.lake",
     "innkeeper.jobs.privacy",
     "innkeeper.jobs.demo",
+    "innkeeper.jobs.mails",
 )
 """Every module that registers tasks."""
 CONCURRENCY: Final = 4

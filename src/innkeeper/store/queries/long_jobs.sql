@@ -1,7 +1,8 @@
 -- long_jobs.list
 -- The newest jobs of each kind that users wait for, those that run first.
 SELECT each.*, count(*) FILTER (WHERE finished_at IS NULL) OVER ()::integer AS unfinished FROM (
-    SELECT kind, ref, name, NULL AS friendly_id, each.state, done, total, error, each.started_at, each.finished_at
+    SELECT kind, ref, name, NULL AS friendly_id, each.state, done, total, error, each.started_at,
+        each.finished_at, actor
     FROM (
         SELECT * FROM {ws}.batches WHERE entity <> 'batch' AND state <> 'uploading'
         ORDER BY created_at DESC, ref LIMIT %(limit)s
@@ -26,7 +27,8 @@ SELECT each.*, count(*) FILTER (WHERE finished_at IS NULL) OVER ()::integer AS u
             CASE status WHEN 'PENDING_SEGMENTATION' THEN 'waiting' WHEN 'PENDING_EMR_JOB' THEN 'running'
                 WHEN 'SUCCESS' THEN 'done' ELSE 'failed'
             END,
-            NULL, NULL, coalesce(error, errors[1], delivery_error), requested_at, finished_at
+            NULL, NULL, coalesce(error, errors[1], delivery_error), requested_at, finished_at,
+            export.modified_by
         FROM {ws}.export_executions AS execution
         JOIN {ws}.exports AS export ON export.ref = export_ref
         ORDER BY requested_at DESC, execution.ref LIMIT %(limit)s
@@ -34,24 +36,24 @@ SELECT each.*, count(*) FILTER (WHERE finished_at IS NULL) OVER ()::integer AS u
     UNION ALL (
         SELECT 'file_export', ref, entity, NULL,
             CASE state WHEN 'writing' THEN 'running' WHEN 'removed' THEN 'done' ELSE state END,
-            records, NULL, fault, created_at, finished_at
+            records, NULL, fault, created_at, finished_at, actor
         FROM {ws}.file_exports ORDER BY created_at DESC, ref LIMIT %(limit)s
     )
     UNION ALL (
         SELECT 'segment', segment.ref, segment.name, segment.friendly_id,
             CASE state WHEN 'RUNNING' THEN 'running' WHEN 'FAILED' THEN 'failed' ELSE 'done' END,
-            NULL, NULL, run.error, run.started_at, run.finished_at
+            NULL, NULL, run.error, run.started_at, run.finished_at, segment.modified_by
         FROM {ws}.segment_runs AS run JOIN {ws}.segments AS segment ON segment.ref = segment_ref
         WHERE kind = 'PUBLISH' ORDER BY run.started_at DESC, run.ref LIMIT %(limit)s
     )
     UNION ALL (
         SELECT 'identity_rules', ref, NULL, NULL,
             CASE WHEN state IN ('waiting', 'done', 'failed') THEN state ELSE 'running' END,
-            done, nullif(total, 0), error, created_at, finished_at
+            done, nullif(total, 0), error, created_at, finished_at, actor
         FROM {ws}.identity_jobs ORDER BY created_at DESC LIMIT %(limit)s
     )
     UNION ALL (
-        SELECT 'demo', ref, NULL, NULL, state, done, total, error, created_at, finished_at
+        SELECT 'demo', ref, NULL, NULL, state, done, total, error, created_at, finished_at, actor
         FROM {ws}.demo_loads ORDER BY created_at DESC LIMIT %(limit)s
     )
     UNION ALL (
@@ -62,7 +64,7 @@ SELECT each.*, count(*) FILTER (WHERE finished_at IS NULL) OVER ()::integer AS u
             CASE WHEN state = 'RUNNING' THEN total - (
                 SELECT count(*) FROM {ws}.bulk_action_guests AS q WHERE q.action_ref = action.ref
             ) END,
-            total, error, created_at, finished_at
+            total, error, created_at, finished_at, actor
         FROM {ws}.bulk_actions AS action WHERE is_queued ORDER BY created_at DESC, ref LIMIT %(limit)s
     )
 ) AS each
@@ -89,3 +91,7 @@ UPDATE {ws}.demo_loads SET done = %(done)s WHERE ref = %(ref)s
 UPDATE {ws}.demo_loads SET state = CASE WHEN %(error)s::text IS NULL THEN 'done' ELSE 'failed' END,
     error = %(error)s, finished_at = %(now)s
 WHERE ref = %(ref)s AND finished_at IS NULL
+
+-- long_jobs.note_mail
+-- Store that a failed job is reported by e-mail; no row if it is already.
+INSERT INTO {ws}.failure_mails (job_ref, queued_at) VALUES (%(job)s, %(now)s) ON CONFLICT DO NOTHING

@@ -7,10 +7,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from innkeeper.actions.admin import users
+from innkeeper.actions.admin import mails, users
 from innkeeper.actions.admin.log_in import BROWSER_LIFE, Attempt, log_in, log_in_by_link
-from innkeeper.errors import ApiError
+from innkeeper.errors import ApiError, NotFound
 from innkeeper.store.database import Database
+from innkeeper.web.base_url import listening_url
 from innkeeper.web.browser_security import delete_cookie, read_cookie, set_cookie
 from innkeeper.web.client_address import client_address
 from innkeeper.web.forms import read_form
@@ -30,6 +31,8 @@ def routes(database: Database) -> list[BaseRoute]:
         Route("/", pages.start),
         Route("/login", pages.show, methods=["GET"]),
         Route("/login", pages.log_in, methods=["POST"]),
+        Route("/forgotten", pages.show_forgotten, methods=["GET"]),
+        Route("/forgotten", pages.send_link, methods=["POST"]),
         Route("/logout", pages.log_out, methods=["POST"]),
     ]
 
@@ -99,6 +102,32 @@ class LoginPages:
         set_cookie(request, response, BROWSER_COOKIE, login.browser, max_age=seconds)
         return response
 
+    async def show_forgotten(self, request: Request) -> Response:
+        """Show the form that sends a link for a new password."""
+        if not self._database.settings.smtp_url:
+            raise NotFound
+        return self._page(request, forgotten=True)
+
+    async def send_link(self, request: Request) -> Response:
+        """Send a link to the address of an account. The page does not tell whether there is one."""
+        if not self._database.settings.smtp_url:
+            raise NotFound
+        form = await read_form(request, MOST_BYTES)
+        if not is_csrf_token(form.get("csrf"), read_cookie(request, FORM_COOKIE)):
+            return self._page(
+                request, 403, fault="This form is out of date. Try again.", forgotten=True
+            )
+        settings = self._database.settings
+        address = client_address(request, settings)
+        base = listening_url(request.scope, settings.public_url)
+        try:
+            await mails.request_reset(self._database.control, _text(form, "email"), address, base)
+        except ApiError as error:
+            page = self._page(request, error.status, fault=error.message, forgotten=True)
+            page.headers.update(error.headers)
+            return page
+        return self._page(request, forgotten=True, is_sent=True)
+
     async def log_out(self, request: Request) -> Response:
         """Log out."""
         token = read_cookie(request, LOGIN_COOKIE)
@@ -131,7 +160,11 @@ class LoginPages:
         elif link:
             title, button = "Choose a password", "Save and log in"
             lead = f"For {owner['email']}." if owner.get("email") else ""
+        if context.get("forgotten"):
+            title, button = "Forgotten password", "Send a link"
         values = {
+            **{"forgotten": False, "is_sent": False},
+            **{"can_mail": bool(self._database.settings.smtp_url)},
             **{"title": title, "button": button, "lead": lead, "asks_person": is_first_account},
             **{"link": link, "next": "", "fault": "", "email": "", "name": ""},
             **{"csrf": csrf_token(secret), "theme": theme_of(request)},

@@ -1,0 +1,125 @@
+"""E-mail to users by a real SMTP server on loopback; off by default."""
+
+import re
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from smtp_server import Mailbox, mailbox
+
+from innkeeper import clock
+from innkeeper.actions.admin import log_in, long_jobs, mails, users
+from innkeeper.errors import OperatorError
+from innkeeper.rules.access import Role
+from innkeeper.settings import Settings
+from innkeeper.store.database import Database
+from innkeeper.store.mail import mail_server, send_mail
+
+__all__ = ["mailbox"]
+
+pytestmark = pytest.mark.anyio
+
+
+def turn_on(database: Database, mailbox: Mailbox) -> None:
+    """As if the operator had set an SMTP server."""
+    own = {"smtp_url": mailbox.url, "smtp_from": "Inn <inn@example.com>"}
+    database._settings = replace(database.settings, **own)
+
+
+async def jobs(database: Database) -> list[dict[str, Any]]:
+    async with database.control() as work:
+        cursor = await work.connection.execute(
+            "SELECT task_name, args FROM jobs.procrastinate_jobs ORDER BY id"
+        )
+        return list(await cursor.fetchall())
+
+
+async def test_a_forgotten_password_gets_a_link(database: Database, mailbox: Mailbox) -> None:
+    turn_on(database, mailbox)
+    async with database.control() as work:
+        await users.invite(work, "nora@example.com", "Nora", Role.OWNER)
+
+    async def ask(email: str) -> None:
+        await mails.request_reset(database.control, email, "192.0.2.1", "https://inn.example")
+
+    await ask("nobody@example.com")
+    assert await jobs(database) == []
+    await ask(" Nora@Example.com ")
+    (job,) = await jobs(database)
+    assert "link" not in job["args"], "the link is made by the job"
+    await mails.send_reset(database, UUID(job["args"]["user"]), job["args"]["base"])
+    ((sender, recipients, message),) = mailbox.messages
+    assert (sender, recipients) == ("inn@example.com", ["nora@example.com"])
+    assert message["Auto-Submitted"] == "auto-generated"
+    link = re.search(r"https://inn\.example/login\?link=(\S+)", message.get_content())
+    assert link is not None
+    async with database.control() as work:
+        stored = await users.fetch_link(work, link[1])
+        assert stored is not None
+        assert stored["email"] == "nora@example.com"
+    await ask("nora@example.com")
+    await ask("nora@example.com")
+    with pytest.raises(log_in.Locked):
+        await ask("nora@example.com")
+
+
+async def test_a_failed_job_is_reported_once_to_its_user(
+    database: Database, mailbox: Mailbox
+) -> None:
+    async def fail(actor: str) -> None:
+        async with database.work("live") as work:
+            load = {"ref": uuid4(), "now": clock.now()}
+            await work.run("long_jobs.start_demo", **load, total=1, actor=actor)
+            await work.run("long_jobs.end_demo", **load, error="of jo@example.com")
+
+    async def queue() -> int:
+        async with database.work("live") as work:
+            return await mails.queue_failures(work)
+
+    async with database.control() as work:
+        for name, role, memberships in (
+            ("nora", Role.OWNER, None),
+            ("dev", Role.DEVELOPER, None),
+            ("gone", Role.OWNER, ["other"]),
+        ):
+            address = f"{name}@example.com"
+            await work.run(
+                "users.create",
+                **{"ref": uuid4(), "email": address, "name": name, "role": role},
+                **{"workspaces": memberships, "password_hash": None, "now": clock.now()},
+            )
+            await fail(address)
+    await fail("operator")
+    assert await queue() == 0, "off by default"
+    turn_on(database, mailbox)
+    assert await queue() == 3
+    assert await queue() == 0
+    for job in await jobs(database):
+        members = {name: value for name, value in job["args"].items() if name != "workspace"}
+        await mails.send_failure(database, "live", members)
+    sent = {recipients[0]: message for _, recipients, message in mailbox.messages}
+    assert sent.keys() == {"nora@example.com", "dev@example.com"}
+    assert sent["nora@example.com"]["Subject"] == "Innkeeper: the load of demo data failed"
+    assert "of jo@example.com" in sent["nora@example.com"].get_content()
+    assert "jo@example.com" not in sent["dev@example.com"].get_content()
+
+
+def test_every_kind_of_job_has_words() -> None:
+    assert mails.KINDS.keys() == set(long_jobs.KINDS)
+
+
+async def test_servers_and_passwords(mailbox: Mailbox) -> None:
+    assert mail_server(Settings()) is None
+    settings = Settings(smtp_url="smtps://me%40x:p%3Aw@mail.example", smtp_from="a@b.example")
+    server = mail_server(settings)
+    assert server is not None
+    assert (server.port, server.is_tls, server.user, server.password) == (465, True, "me@x", "p:w")
+    assert "p%3Aw" not in str(settings.redacted())
+    for url, sender in (("http://x", "a@b"), ("smtp://", "a@b"), ("smtp://x", "nobody")):
+        with pytest.raises(OperatorError):
+            mail_server(Settings(smtp_url=url, smtp_from=sender))
+    secret = Settings(smtp_url=mailbox.url.replace("//", "//u:p@"), smtp_from="a@b.example")
+    with pytest.raises(OSError, match="no password was sent"):
+        await send_mail(secret, "c@d.example", "x", "y")
+    assert mailbox.messages == []
