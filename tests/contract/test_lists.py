@@ -205,6 +205,7 @@ def test_every_bad_parameter_is_named(api: Api) -> None:
     ]
 
 
+@pytest.mark.long
 def test_all_pages_of_250_guests(api: Api) -> None:
     """L-2, L-10, RL-3: following `next` meets each guest once, in the order of creation."""
     with ThreadPoolExecutor(4) as pool:

@@ -98,6 +98,7 @@ def test_s3_a_known_browser_has_a_budget_of_its_own(site: Site, email: str) -> N
         assert other.log_in(email).status_code == 303
 
 
+@pytest.mark.long
 def test_s3_a_browser_is_known_for_who_logged_in_with_it_alone(site: Site, email: str) -> None:
     """Its cookie opens no other account's budget, nor does one that somebody made up."""
     with stranger(site.url) as browser:

@@ -47,6 +47,7 @@ def test_keys_while_the_server_runs_take_effect_at_once(serve: Serve) -> None:
     assert revoked == [name]
 
 
+@pytest.mark.long
 def test_keys_made_while_no_server_runs_open_it(data: Path, serve: Serve) -> None:
     serve(jobs=False).stop()
     key = json.loads(run("keys", "create", "--json", "--data", data).stdout)
@@ -208,6 +209,7 @@ def test_f23_an_empty_list_says_so(data: Path, serve: Serve) -> None:
     assert json.loads(run("users", "list", "--json", "--data", data).stdout) == []
 
 
+@pytest.mark.long
 def test_f23_jobs_are_listed_with_the_time_they_finished(data: Path, serve: Serve) -> None:
     server = serve()
     before = datetime.now(UTC) - timedelta(milliseconds=1)
@@ -223,6 +225,7 @@ def test_f23_jobs_are_listed_with_the_time_they_finished(data: Path, serve: Serv
     assert "finished at" in run("jobs", "list", "--data", data).stdout
 
 
+@pytest.mark.long
 def test_f23_the_hint_to_rotate_a_key_can_be_pasted(
     data: Path, serve: Serve, empty_dsn: str
 ) -> None:

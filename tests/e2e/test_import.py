@@ -143,6 +143,7 @@ def write(path: Path, many: int) -> Path:
 class TestManyGuests:
     """Issue 5, shown by 2: the exact number of guests, whatever happens on the way."""
 
+    @pytest.mark.long
     def test_exact_number_flat_memory_and_an_api_that_answers(
         self, place: Place, tmp_path: Path
     ) -> None:

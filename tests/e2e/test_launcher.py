@@ -88,6 +88,7 @@ def test_s10_the_first_login_is_in_a_file_when_the_output_is_no_terminal(serve: 
     assert f"Screens: the address in {link}" in server.printed
 
 
+@pytest.mark.long
 def test_s10_a_terminal_is_shown_the_first_login(data: Path, tmp_path: Path) -> None:
     """Nothing of it is written to a file then."""
     parent, child = pty.openpty()
@@ -212,6 +213,7 @@ def test_a_second_server_on_the_folder_is_refused_in_a_sentence(serve: Serve) ->
     server.create_guest("a@example.com")
 
 
+@pytest.mark.long
 def test_a_port_in_use_is_a_sentence(serve: Serve) -> None:
     server = serve()
     port = server.url.rpartition(":")[2]
@@ -244,6 +246,7 @@ def test_a_folder_that_cannot_be_used_is_a_sentence(data: Path) -> None:
     assert answer.stderr == f"innkeeper: The data folder {data}/file cannot be used: File exists.\n"
 
 
+@pytest.mark.long
 def test_a_cluster_of_another_version_is_a_sentence(data: Path) -> None:
     (data / "postgres").mkdir()
     (data / "postgres" / "PG_VERSION").write_text("9\n")
@@ -282,6 +285,7 @@ class TestAsAnOrdinaryUser:
         os.chown(data, options["user"], options["group"])
         return options
 
+    @pytest.mark.long
     @pytest.mark.first_start
     def test_it_serves(self, serve: Serve, data: Path, nobody: dict[str, object]) -> None:
         first = serve(env={"HOME": str(data)}, **nobody)

@@ -37,6 +37,7 @@ def test_s4_try_reads_a_compressed_file(owner: Person) -> None:
     assert "all 1,500 records" in page
 
 
+@pytest.mark.long
 def test_s4_try_stops_where_a_file_expands_too_far(owner: Person) -> None:
     """S4: 200 MB out of 200 KB; the first records are tried."""
     rows = "".join(f"a{number}@example.com,x\n" for number in range(1000))
@@ -47,6 +48,7 @@ def test_s4_try_stops_where_a_file_expands_too_far(owner: Person) -> None:
     assert "the first 1,000 records" in page
 
 
+@pytest.mark.long
 def test_s4_try_tells_of_records_that_are_too_long(owner: Person) -> None:
     file = b"email,note\n" + (b"b@example.com," + b"x" * 1_000_000 + b"\n") * 100
     path = uploaded(owner, gzip.compress(file), "a.csv.gz")

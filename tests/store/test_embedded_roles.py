@@ -45,6 +45,7 @@ def refused(dsn: str, query: str) -> None:
         connection.execute(query)  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 def test_s10_login_is_no_superuser_and_reaches_no_files(folder: Path) -> None:
     server = EmbeddedServer(folder)
     try:

@@ -190,6 +190,7 @@ def documented(name: str, modified: str, **bxt: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.long
 def test_i13_a_guest_of_documented_columns_a_newer_export_and_what_is_missing(
     target: str, tmp_path: Path
 ) -> None:

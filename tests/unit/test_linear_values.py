@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from operations import assert_linear
+from profiles import each_day
 
 from innkeeper.errors import ApiError
 from innkeeper.resources.base import Resource
@@ -127,7 +128,7 @@ def test_s2_every_field(resource: type[Resource], repeated: bytes) -> None:
         check(lambda text, kind=kind: kind.read({"href": text}), repeated)
 
 
-@pytest.mark.parametrize("repeated", TEXTS)
+@pytest.mark.parametrize("repeated", each_day(TEXTS, b"@", b"_", b"aA1_ "))
 def test_s2_columns_of_a_file(repeated: bytes) -> None:
     """The mapping that is suggested for a file with many columns, or with long names."""
 

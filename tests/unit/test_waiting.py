@@ -1,6 +1,7 @@
 """F24: no everyday test asserts wall time; `waiting` alone has deadlines, and says for what."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -18,12 +19,20 @@ ALLOWED = {
 }
 
 
+def parsed(*words: str) -> Iterator[tuple[Path, ast.Module]]:
+    """The files of the tests that hold one of these words."""
+    for path in TESTS.rglob("*.py"):
+        text = path.read_text()
+        if any(word in text for word in words):
+            yield path, ast.parse(text)
+
+
 def test_f24_no_test_reads_a_clock_to_measure() -> None:
     """Speed is measured by `make bench`, beside a floor of the same run."""
     reading = {
         path.relative_to(TESTS).as_posix()
-        for path in TESTS.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for path, tree in parsed(*CLOCKS)
+        for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in CLOCKS
     }
     assert reading <= set(ALLOWED)
@@ -33,8 +42,8 @@ def test_f24_no_test_gives_up_after_a_time_of_its_own() -> None:
     """A client, connection, process or thread is waited for as long as everything else."""
     hasty = {
         f"{path.relative_to(TESTS)}:{node.lineno}"
-        for path in TESTS.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for path, tree in parsed("timeout=")
+        for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and getattr(node.func, "attr", getattr(node.func, "id", "")) in WAITING
         for given in node.keywords
