@@ -61,9 +61,9 @@ ORDERS = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
-    any(shutil.which(tool) is None for tool in TOOLS),
-    reason="curl, gzip, openssl are not here" @ pytest.mark.long,
+    any(shutil.which(tool) is None for tool in TOOLS), reason="curl, gzip, openssl are not here"
 )
 def test_guests_and_orders_by_a_shell_script(serve: Serve, tmp_path: Path) -> None:
     server = serve()
