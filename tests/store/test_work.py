@@ -12,6 +12,7 @@ from waiting import PATIENCE_SECONDS, until, wait_until, wait_until_blocked, wai
 from innkeeper.actions.records import guests
 from innkeeper.errors import BadRequest, Conflict, Unavailable
 from innkeeper.resources.values import iso
+from innkeeper.store import database as database_module
 from innkeeper.store.configuration_cache import CHANNEL
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.driver_errors import Contended
@@ -150,6 +151,42 @@ async def test_a_connection_lost_at_work_is_unavailable(database: Database, dsn:
             await control.all("control.list_workspaces")
     async with database.control() as control:
         assert len(await control.all("control.list_workspaces")) == 2
+
+
+async def test_a_connection_is_lent_again_without_the_pool_until_somebody_waits_or_it_is_old(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with database.work("live") as work:
+        first = work.connection
+        async with database.work("live") as second, database.work("live") as third:
+            others = {second.connection, third.connection}
+    lent = [await database.checkout() for _ in range(2)]
+    # The pool got one of the three, since two at most stay at hand.
+    assert lent[0] is not lent[1]
+    assert set(lent) <= {first, *others}
+    for connection in lent:
+        await database.put_back(connection)
+    assert await database.checkout() is lent[1]
+    monkeypatch.setattr(database_module, "AT_HAND_SECONDS", 0.0)
+    await database.put_back(lent[1])
+    assert await database.checkout() is lent[0]
+    await database.put_back(lent[0])
+    await lent[1].execute("SELECT 1")
+
+
+async def test_who_waits_for_the_only_connection_gets_it(dsn: str) -> None:
+    database = Database(dsn, pool_size=1)
+    await database.open()
+    try:
+        held = await database.checkout()
+        waiting = asyncio.create_task(database.checkout())
+        await asyncio.sleep(0)
+        await database.put_back(held)
+        assert await asyncio.wait_for(waiting, PATIENCE_SECONDS) is held
+        await database.put_back(held)
+    finally:
+        await database.close()
+    assert held.closed
 
 
 async def test_no_free_connection_is_unavailable(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,9 +113,10 @@ class BatchQueue(Generic[Item, Result]):
         With `is_slow` the call always runs alone, and only calls with its key wait for it. Raises
         `Unavailable` if too many calls wait.
         """
-        if not self.must_wait(key):
+        if not (self._running or key in self._busy):
             is_next = not is_slow
-            self._mark(key)
+            if key is not None:
+                self._busy.add(key)
             self._running = int(is_next)
             self._started_at = time.perf_counter()
         else:

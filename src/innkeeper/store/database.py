@@ -1,6 +1,7 @@
 """The pool of connections of one process, which lends them as `Work`."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
@@ -27,6 +28,10 @@ WAIT_SECONDS: Final = 5.0
 # Callers that may wait for each connection; more than these would only time out.
 WAITING_PER_CONNECTION: Final = 64
 ATTEMPTS: Final = 3
+AT_HAND_MAX: Final = 2
+"""Maximum number of idle connections that are lent again without the pool."""
+AT_HAND_SECONDS: Final = 60.0
+"""Longest time in which a connection does not return to the pool, which replaces old ones."""
 
 # The pool reports each checkout, which is noise, and each failed connect, which is not.
 logging.getLogger("psycopg.pool").setLevel(logging.WARNING)
@@ -50,6 +55,9 @@ class Database:
         self._control = Queries(None)
         self._queries: dict[str, Queries] = {}
         self._pool = _pool(with_options(dsn, statement_timeout_ms), min(2, pool_size), pool_size)
+        # The latest used last: the server has its plans and pages at hand.
+        self._at_hand: list[PooledConnection] = []
+        self._waiting = 0
         # Those of questions: a snapshot of the lake may last for minutes.
         self._apart = _pool(with_options(dsn, statement_timeout_ms), 0, QUESTIONS_AT_ONCE)
 
@@ -65,6 +73,8 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        while self._at_hand:
+            await self._pool.putconn(self._at_hand.pop())
         await self._apart.close()
         await self._pool.close()
 
@@ -85,23 +95,46 @@ class Database:
 
     async def checkout(self, *, apart: bool = False) -> PooledConnection:
         """Take a connection; `apart`: one of the separate pool for queries of the lake."""
+        while self._at_hand and not apart:
+            connection = self._at_hand.pop()
+            if connection.is_sound():
+                return connection
+            await self._discard(connection, self._pool)
         pool = self._apart if apart else self._pool
+        self._waiting += 1
         try:
             while True:
                 connection = await pool.getconn()
                 if connection.is_sound():
+                    connection.from_pool_at = time.monotonic()
                     return connection
-                # The pool replaces what comes back closed.
-                await connection.close()
-                await pool.putconn(connection)
+                await self._discard(connection, pool)
         except TooManyRequests as error:
             raise Unavailable("Too many requests wait for the database.") from error
         except (PoolTimeout, psycopg.OperationalError) as error:
             raise Unavailable() from error
+        finally:
+            self._waiting -= 1
 
     async def put_back(self, connection: PooledConnection, *, apart: bool = False) -> None:
         """Return a connection that `checkout` gave."""
+        if (
+            not (apart or self._waiting or self._pool.closed)
+            and len(self._at_hand) < AT_HAND_MAX
+            and time.monotonic() - connection.from_pool_at < AT_HAND_SECONDS
+            and connection.is_idle()
+        ):
+            self._at_hand.append(connection)
+            return
         await (self._apart if apart else self._pool).putconn(connection)
+
+    @staticmethod
+    async def _discard(
+        connection: PooledConnection, pool: AsyncConnectionPool[PooledConnection]
+    ) -> None:
+        """Close a connection, which the pool replaces when it comes back."""
+        await connection.close()
+        await pool.putconn(connection)
 
     @property
     def settings(self) -> Settings:

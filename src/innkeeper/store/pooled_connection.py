@@ -29,6 +29,8 @@ class PooledConnection(psycopg.AsyncConnection[DictRow]):
     Statements that send much data, or wait with a timeout, use psycopg's own way.
     """
 
+    from_pool_at = 0.0
+    """Monotonic time at which the pool last gave it."""
     _watched = -1
     """The registered file descriptor, or -1."""
     _bytes_came: asyncio.Future[None] | None = None
@@ -39,13 +41,17 @@ class PooledConnection(psycopg.AsyncConnection[DictRow]):
         """The statements of this connection."""
         return Statements(self)
 
+    def is_idle(self) -> bool:
+        """Whether it is open, and neither a statement nor a transaction is under way."""
+        return self.pgconn.transaction_status == TransactionStatus.IDLE
+
     def is_sound(self) -> bool:
         """Whether an idle connection can be used, without a request to the server.
 
         No statement is running, so readable bytes are unexpected: usually the server closed the
         connection.
         """
-        if self.closed or self.pgconn.transaction_status != TransactionStatus.IDLE:
+        if not self.is_idle():
             return False
         try:
             # A server that closes sends an error first: read until the end.

@@ -208,7 +208,7 @@ class Work:
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
     ) -> Row | None:
         """Return the first row of a query, or None."""
-        rows = await self._rows(self._queries.text(query, **parts), params, most=1)
+        rows = await self.fetch_all(self._queries.text(query, **parts), params, most=1)
         return rows[0] if rows else None
 
     async def all(
@@ -221,7 +221,7 @@ class Work:
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
     ) -> list[Row]:
         """As `all`, with refs as text, and instants as the API formats them."""
-        return await self._rows(self._queries.text(query, **parts), params, as_text=True)
+        return await self.fetch_all(self._queries.text(query, **parts), params, as_text=True)
 
     async def all_as_json(
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
@@ -229,13 +229,10 @@ class Work:
         """As `all`, with values that stay JSON text (`json_rows`)."""
         return json_rows(await self._execute(self._queries.text(query, **parts), params))
 
-    async def fetch_all(self, text: str, params: Mapping[str, Any]) -> list[Row]:
-        """Every row of a statement."""
-        return await self._rows(text, params)
-
-    async def _rows(
+    async def fetch_all(
         self, text: str, params: Mapping[str, Any], *, as_text: bool = False, most: int = -1
     ) -> list[Row]:
+        """Every row of a statement, at most `most`; `as_text` as `all_as_text` returns them."""
         result = await self._execute(text, params)
         try:
             return self.connection.statements.rows(result, as_text=as_text, most=most)
@@ -314,7 +311,7 @@ class Work:
         shared = lender.batches.get(
             kind, (workspace, queue), run_shared, lender, workspace, run_batch
         )
-        if shared.must_wait(key) and self._connection is not None:
+        if self._connection is not None and shared.must_wait(key):
             await self.give_back()
         result: Result = await shared.run(item, run_alone, key)
         return result

@@ -31,12 +31,12 @@ class Apis:
         self._settings = settings
         self._large = large
         keyring = Keyring(self.database)
-        self._rest = Api(settings, self.database, keyring, large)
-        self._stream = Stream(settings, self.database, keyring, large)
+        self.rest = Api(settings, self.database, keyring, large)
+        self.stream = Stream(settings, self.database, keyring, large)
 
     def at(self, path: str) -> Api | Stream:
         """The API that answers a path of either."""
-        return self._stream if is_stream(path) else self._rest
+        return self.stream if is_stream(path) else self.rest
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:

@@ -50,8 +50,10 @@ class App:
             return
         scope = normalize_scope(scope)
         path = scope["path"]
-        if is_stream(path) or (path.startswith(API_PREFIXES) and path not in TOKEN_PATHS):
-            await self.apis.at(path)(scope, receive, send)
+        if is_stream(path):
+            await self.apis.stream(scope, receive, send)
+        elif path.startswith(API_PREFIXES) and path not in TOKEN_PATHS:
+            await self.apis.rest(scope, receive, send)
         else:
             scope["headers"] = remove_cookies(scope["headers"])
             await self._rest(scope, receive, send)

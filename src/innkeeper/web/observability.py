@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import sys
+from datetime import UTC, datetime
 from random import getrandbits
 from time import perf_counter
 from typing import Any, Final
@@ -75,11 +76,12 @@ def log_request(members: dict[str, Any], fault: BaseException | None) -> None:
     if fault is not None:
         log.error("request failed", exc_info=fault, extra={"members": members})
     elif log.isEnabledFor(logging.INFO):
-        formatter = logging.getLogger().handlers[0].formatter
-        if isinstance(formatter, JsonLines):
-            line = {"time": iso(clock.now()), "level": "info", "logger": log.name}
-            text = msgspec.json.encode({**line, "event": "request", **members})
-            os.write(2, text + b"\n")
+        if isinstance(logging.root.handlers[0].formatter, JsonLines):
+            # Not by `iso`, whose cache is for instants that repeat.
+            at = datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+            line = {"time": at, "level": "info", "logger": log.name, "event": "request"}
+            line |= members
+            os.write(2, msgspec.json.encode(line) + b"\n")
         else:
             log.info("request", extra={"members": members})
 

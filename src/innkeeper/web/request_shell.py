@@ -63,10 +63,10 @@ class ShellRequest:
     quarantined: tuple[str, ...] = ()
     """Reasons for which an event or a part of it went to quarantine, for the log line."""
     started: float = field(default_factory=time.perf_counter)
+    method: str = field(init=False)
 
-    @property
-    def method(self) -> str:
-        return str(self.scope["method"])
+    def __post_init__(self) -> None:
+        self.method = self.scope["method"]
 
 
 SomeRequest = TypeVar("SomeRequest", bound=ShellRequest)

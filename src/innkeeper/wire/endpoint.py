@@ -158,7 +158,7 @@ class Endpoint:
     """Statuses of errors, in addition to the common ones and those that follow from method and
     body."""
 
-    @property
+    @cached_property
     def takes_body(self) -> bool:
         return self.request is not None
 
@@ -186,7 +186,7 @@ class Endpoint:
         """Whether it may change an existing resource."""
         return self.method in ("PUT", "PATCH", "DELETE")
 
-    @property
+    @cached_property
     def takes_key(self) -> bool:
         """Whether a repetition with the same Idempotency-Key returns the first response again."""
         return self.method == "POST" and not self.own_transactions

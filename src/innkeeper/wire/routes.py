@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 from urllib.parse import unquote
 
@@ -27,11 +28,11 @@ class Operation:
     def view(self, compatibility: str) -> View:
         return self.views[compatibility]
 
-    @property
+    @cached_property
     def takes_body(self) -> bool:
         return self.verb in WITH_BODY
 
-    @property
+    @cached_property
     def takes_key(self) -> bool:
         """Whether a repetition with the same Idempotency-Key returns the first response again."""
         return self.method == "POST"
