@@ -361,7 +361,7 @@ class GuestBatch:
         if self._source.is_recorded:
             _, path = await ledger.lock_path(self.work, ref, root)
             await self.changes.record_guests([row["ref"] for row in path])
-        await ledger.write_group(self.work, ref, change, root)
+        await ledger.write_group(self.work, ref, change, root=root)
         first_seen = (change.get("changes") or {}).get("first_seen")
         if first_seen is not None:
             moment = instant(first_seen)

@@ -203,8 +203,9 @@ async def write_locked(work: Work, record: IncomingRecord) -> bool:
     browsers.drop_cached(work, record.browser.ref)
     if not record.starts_session:
         near = {session.ref for session in record.near}
-        await work.run("sessions.touch", refs=list(near))
-        _raise_versions(record, near)
+        if near:
+            await work.run("sessions.touch", refs=list(near))
+            _raise_versions(record, near)
         if record.is_elsewhere:
             await work.run(
                 "browsers.note",

@@ -285,10 +285,8 @@ async def _write_locked(work: Work, event: ValidEvent) -> Ingested | None:
             await purchases.apply_order_event(
                 work, record, await session_records.cart_before(work, record)
             )
-        # After IDENTITY a session may belong to a guest who did not exist when it started.
-        if record.type == events.IDENTITY or (record.starts_session and record.browser.in_group):
-            guest_change = intent("see", record.session_start)
-            await ledger.write_group(work, record.guest, guest_change, root=guest)
+        if record.type != events.IDENTITY and record.starts_session and record.browser.in_group:
+            await _see(work, record, guest)
         change = await order_completion.find_completion(work, record, quarantined)
         if not await append.write_locked(work, record):
             raise StateSuperseded
@@ -308,15 +306,30 @@ async def _identify(work: Work, record: IncomingRecord) -> UUID:
     """Resolve the guest of the browser after IDENTITY; returns the live guest (identity.md 3)."""
     browser = record.browser
     meaning: dict[str, Any] = record.meaning
-    guest = await visitors.identify(
-        work, browser.guest, meaning["identifiers"], meaning["person"], source_ref=record.ref
+    identified = await visitors.identify(
+        work,
+        browser.guest,
+        meaning["identifiers"],
+        meaning["person"],
+        source_ref=record.ref,
+        seen=record.session_start,
     )
-    rows = await work.all("browsers.roots", refs=[guest, browser.guest])
+    record.guest = identified.guest
+    if identified.guest == browser.guest:
+        return identified.root
+    rows = await work.all("browsers.roots", refs=[identified.guest, browser.guest])
     roots = {row["ref"]: row["root"] for row in rows}
-    if guest != browser.guest:
-        await work.run("browsers.relink", ref=browser.ref, guest=guest)
-        record.browser = replace(browser, version=browser.version + 1)
-    if roots[guest] != roots[browser.guest]:
+    await work.run("browsers.relink", ref=browser.ref, guest=identified.guest)
+    record.browser = replace(browser, version=browser.version + 1)
+    root: UUID = roots[identified.guest]
+    if root != roots[browser.guest]:
         await append.cut_open_sessions(work, record, clock.now())
-    record.guest = guest
-    return roots[guest]  # type: ignore[no-any-return]
+    # The session may belong to a guest who did not exist when it started.
+    await _see(work, record, root)
+    return root
+
+
+async def _see(work: Work, record: IncomingRecord, root: UUID) -> None:
+    """Record that the guest of an event, whose live guest is `root`, was seen when its session
+    started."""
+    await ledger.write_group(work, record.guest, intent("see", record.session_start), root=root)

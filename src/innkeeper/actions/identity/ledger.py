@@ -117,7 +117,7 @@ async def write_guest(
     if row is None or row["survivor_ref"] is not None:
         raise Unknown(Guest.singular, guest, survivor=row and row["survivor_ref"])
     expect(expected, row)
-    return await _write_one(work, row, change, guest, [], await _current_rules(work, row))
+    return await _write_one(work, row, [change], guest, [], await _current_rules(work, row))
 
 
 async def write_guests(work: Work, writes: Sequence[tuple[UUID, Intent]]) -> list[Record | Alone]:
@@ -163,15 +163,18 @@ async def _store_guests(work: Work, guests: Sequence[Record], row: Row) -> dict[
     return {row["ref"]: row[ROW_VERSION] for row in stored}
 
 
-async def write_group(work: Work, guest: UUID, change: Intent, root: UUID | None = None) -> None:
-    """Write a change to `guest`, live or absorbed, and to every survivor above it.
+async def write_group(work: Work, guest: UUID, *changes: Intent, root: UUID | None = None) -> UUID:
+    """Write changes to `guest`, live or absorbed, and to every survivor above it; return the live
+    one.
 
     `root`: the survivor as last read; it saves a statement. Call it in a transaction. Raises
     `Unknown` if the guest no longer exists.
     """
     book, path = await lock_path(work, guest, root)
     for row in path:
-        await _write_one(work, row, change, guest, row["merges"], book)
+        await _write_one(work, row, changes, guest, row["merges"], book)
+    live: UUID = path[-1]["ref"]
+    return live
 
 
 async def lock_path(
@@ -209,26 +212,35 @@ async def _current_rules(work: Work, row: Row) -> IdentityRules:
 
 
 async def _write_one(
-    work: Work, row: Row, change: Intent, source: UUID, merges: list[UUID], book: IdentityRules
+    work: Work,
+    row: Row,
+    changes: Sequence[Intent],
+    source: UUID,
+    merges: list[UUID],
+    book: IdentityRules,
 ) -> Record:
-    """Apply a change to one guest of a locked group; return its visible record with its version.
+    """Apply changes to one guest of a locked group; return its visible record with its version.
 
-    `source` is the guest that the change is written to, `merges` are the merges between the two.
+    `source` is the guest that they are written to, `merges` are the merges between the two.
     """
-    before = visible_record(row)
-    after = written(before, change)
-    own = row["unmerged"]
-    version = row.get(ROW_VERSION)
+    before = after = visible_record(row)
+    own, version = row["unmerged"], row.get(ROW_VERSION)
     if own is None:
+        for change in changes:
+            after = written(after, change)
         if after is not before:
             version = await store_guest(work, after, None, book)
         return {**after, ROW_VERSION: version}
-    if not merges:
-        own = {"base": own["base"], "now": state_of(written(unmerged_record(row), change))}
-    # Journalled even if it changes nothing now: it may change something after an undo.
-    version = await store_guest(
-        work, after, own, book, intent=Json(change), source=source, merges=merges
-    )
+    unmerged = unmerged_record(row)
+    for change in changes:
+        after = written(after, change)
+        if not merges:
+            unmerged = written(unmerged, change)
+            own = {"base": own["base"], "now": state_of(unmerged)}
+        # Journalled even if it changes nothing now: it may change something after an undo.
+        version = await store_guest(
+            work, after, own, book, intent=Json(change), source=source, merges=merges
+        )
     return {**after, ROW_VERSION: version}
 
 

@@ -198,14 +198,18 @@ async def _resolve(
         book = await rulebook.read(work)
 
 
-async def find_candidates(work: Work, evidence: Evidence, book: IdentityRules) -> list[Row] | None:
+async def find_candidates(
+    work: Work, evidence: Evidence, book: IdentityRules, current: UUID | None = None
+) -> list[Row] | None:
     """Lock the keys of a record's evidence, and return the guests with one of them, by key.
 
-    None if `book` is out of date.
+    The guest `current` has a row without a key in addition. None if `book` is out of date.
     """
     if not evidence.rule_matches:
-        return []
-    rows = await work.all("identity.candidates", **_candidate_params(evidence, book))
+        row = await work.one("merges.guest", ref=current) if current else None
+        return [{**row, "key": None}] if row else []
+    params = _candidate_params(evidence, book)
+    rows = await work.all("identity.candidates", **params, current=current)
     if rows[0]["version"] != book.version:
         return None
     return [row for row in rows if row["ref"] is not None]

@@ -1,6 +1,8 @@
 """Identify the visitor of a browser: the guest after an IDENTITY event (identity.md 3)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from innkeeper import clock
@@ -19,6 +21,16 @@ from innkeeper.rules.merging import COLUMNS, intent
 from innkeeper.store.work import Row, Work
 
 
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """The guest of a browser after an IDENTITY event."""
+
+    guest: UUID
+    """As the browser stores it: with `attach`, it may be an absorbed guest."""
+    root: UUID
+    """The live guest."""
+
+
 async def identify(
     work: Work,
     guest: UUID,
@@ -27,12 +39,13 @@ async def identify(
     *,
     source: str = "IDENTITY event",
     source_ref: UUID | None = None,
-) -> UUID:
+    seen: datetime | None = None,
+) -> Identified:
     """Resolve the guest of a browser whose visitor identified themselves (identity.md 3).
 
     `guest` is the browser's current guest, `identifiers` are `[{provider, id, expiryDate?}]` and
-    `person` holds the other guest fields, all parsed like those of a REST body. Store the returned
-    ref as the browser's guest; as with `attach`, it may be an absorbed guest.
+    `person` holds the other guest fields, all parsed like those of a REST body. A guest that stays
+    the browser's was `seen` at that time.
 
     - No rule matches: the guest stays, and the payload is added to it.
     - A rule matches and another guest owns the identifier: the browser points to that guest, and
@@ -47,13 +60,14 @@ async def identify(
     book = await rulebook.current(work)
     while True:
         evidence = identity.evidence_of(fields, book, clock.now())
-        rows = await find_candidates(work, evidence, book)
-        current = await work.one("merges.guest", ref=guest)
-        if current is None:
-            raise Unknown(Guest.singular, guest)
-        if rows is None:
+        candidates = await find_candidates(work, evidence, book, guest)
+        if candidates is None:
             book = await rulebook.read(work)
             continue
+        rows = [row for row in candidates if row["key"] is not None]
+        current = next((row for row in candidates if row["key"] is None), None)
+        if current is None:
+            raise Unknown(Guest.singular, guest)
         decision, merges_current = attachment.decide_visitor(
             ledger.unmerged_record(current), evidence, candidates_of(rows), book, clock.now()
         )
@@ -68,10 +82,12 @@ async def identify(
         if merges_current:
             why: Row = {"rule": decision.rule, "evidence": decision.evidence}
             await merges.absorb(work, target, guest, source=source, **why)
-        change = intent("identify", clock.now(), person=fields, customer=decision.customer)
-        await ledger.write_group(work, target, change, root=row["survivor_ref"])
+        changes = [intent("identify", clock.now(), person=fields, customer=decision.customer)]
+        if seen is not None and target == guest:
+            changes.append(intent("see", seen))
+        root = await ledger.write_group(work, target, *changes, root=row["survivor_ref"])
         await record_join(work, target, decision, source_params(work, source, source_ref))
-        return target
+        return Identified(target, root)
 
 
 def _identity_fields(identifiers: Sequence[Record], person: Record) -> Record:

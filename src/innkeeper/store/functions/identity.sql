@@ -7,9 +7,10 @@
 
 -- Wait for other arrivals with one of the keys, then find the guests that have them, in one round
 -- trip. The version of the rules in force is on every row, and on a row of its own when no guest
--- has a key. A key finds at most `most` guests.
-CREATE FUNCTION {ws}.lock_and_find_candidates(locks bigint[], keys uuid[], most integer)
-RETURNS TABLE (
+-- has a key. A key finds at most `most` guests. A row without a key is that of the guest `current`.
+CREATE FUNCTION {ws}.lock_and_find_candidates(
+    locks bigint[], keys uuid[], most integer, current uuid DEFAULT NULL
+) RETURNS TABLE (
     version uuid, key uuid, ref uuid, guest_type text, body jsonb, first_seen timestamptz,
     last_seen timestamptz, created_at timestamptz, modified_at timestamptz, survivor_ref uuid,
     unmerged jsonb
@@ -29,6 +30,10 @@ BEGIN
             SELECT guest_ref FROM {ws}.guest_keys WHERE guest_keys.key = wanted.key LIMIT most
         ) AS owners
         JOIN {ws}.guests ON guests.ref = owners.guest_ref
+        UNION ALL
+        SELECT NULL, g.ref, g.guest_type, g.body, g.first_seen, g.last_seen, g.created_at,
+            g.modified_at, g.survivor_ref, g.unmerged
+        FROM {ws}.guests AS g WHERE g.ref = current
     ) AS found ON true;
 END $$;
 

@@ -13,8 +13,11 @@ SELECT version FROM {ws}.identity_settings
 
 -- identity.candidates
 -- Lock the keys (waits for other records with one of them), then return the version in force and
--- each guest with a key, absorbed ones too; at most `most` per key.
-SELECT * FROM {ws}.lock_and_find_candidates(%(locks)s::bigint[], %(keys)s::uuid[], %(most)s)
+-- each guest with a key, absorbed ones too; at most `most` per key. The guest `current` has a row
+-- without a key in addition.
+SELECT * FROM {ws}.lock_and_find_candidates(
+    %(locks)s::bigint[], %(keys)s::uuid[], %(most)s, %(current)s::uuid
+)
 
 -- identity.attach_person
 -- Write a person on an order, who is new or matches a guest that gains no data, in one statement
