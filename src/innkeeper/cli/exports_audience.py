@@ -1,63 +1,43 @@
 """`innkeeper audience-exports`: list and run exports, and manage their OAuth clients."""
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
-from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.options import Act, command
+from innkeeper.resources.base import Record
+from innkeeper.store.work import Work
 
 app = typer.Typer(help="Audience exports and their OAuth clients.", no_args_is_help=True)
 
-Workspace = Annotated[str, typer.Option(help="Workspace of the export.")]
+WORKSPACE: Final = "Workspace of the export."
+Workspace = Annotated[str, typer.Option(help=WORKSPACE)]
+Export = Annotated[
+    str, typer.Argument(metavar="EXPORT", help="Ref or friendly id.", show_default=False)
+]
 
 
-@command(app, "list")
-def exports_list(
-    context: CommandContext,
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
+@command(app, "list", WORKSPACE, columns="friendly_id name definition_type schedule next_at ref")
+async def exports_list(work: Work) -> list[Record]:
     """List exports."""
     from innkeeper.actions.audiences import audience_exports
-    from innkeeper.cli.output import print_rows
+    from innkeeper.cli.segments import without_secrets
 
-    rows = context.run(workspace, audience_exports.list_all)
-    public = [{name: row[name] for name in row if name != "webhook_secret"} for row in rows]
-    print_rows(public, json, "friendly_id", "name", "definition_type", "schedule", "next_at", "ref")
+    return without_secrets(await audience_exports.list_all(work))
 
 
-@command(app, "run")
-def exports_run(
-    context: CommandContext,
-    export: Annotated[
-        str, typer.Argument(metavar="EXPORT", help="Ref or friendly id.", show_default=False)
-    ],
-    workspace: Workspace = "live",
-) -> None:
+@command(app, "run", WORKSPACE)
+async def exports_run(work: Work, export: Export) -> str:
     """Queue an execution of an export."""
     from innkeeper.actions.audiences import audience_exports
 
-    execution = context.run(workspace, lambda work: audience_exports.start(work, export))
-    print(f"Execution {execution['ref']} is {execution['status']}.")
+    execution = await audience_exports.start(work, export)
+    return f"Execution {execution['ref']} is {execution['status']}."
 
 
-@command(app, "executions")
-def exports_executions(
-    context: CommandContext,
-    export: Annotated[
-        str, typer.Argument(metavar="EXPORT", help="Ref or friendly id.", show_default=False)
-    ],
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
-    """List an export's executions, newest first, with errors and the time of the next attempt."""
-    from innkeeper.actions.audiences import audience_exports
-    from innkeeper.cli.output import show, table
+def _print_executions(rows: list[Record]) -> None:
+    from innkeeper.cli.output import table
 
-    _, rows = context.run(workspace, lambda work: audience_exports.list_executions(work, export))
-    if json:
-        show(rows)
-        return
     for row in rows:
         row["problem"] = row["error"] or row["delivery_error"] or "; ".join(row["errors"])
         row["next_attempt_at"] = row["next_attempt_at"] or row["delivery_next_at"]
@@ -66,23 +46,27 @@ def exports_executions(
     )
 
 
-@command(app, "consent")
-def consent_list(
-    context: CommandContext, workspace: Workspace = "live", json: Json = False
-) -> None:
+@command(app, "executions", WORKSPACE, text=_print_executions)
+async def exports_executions(work: Work, export: Export) -> list[Record]:
+    """List an export's executions, newest first, with errors and the time of the next attempt."""
+    from innkeeper.actions.audiences import audience_exports
+
+    _, rows = await audience_exports.list_executions(work, export)
+    return rows
+
+
+@command(app, "consent", WORKSPACE, columns="channel field values")
+async def consent_list(work: Work) -> list[Record]:
     """List the fields by which exports leave out unsubscribed guests."""
     from dataclasses import asdict
 
     from innkeeper.actions.audiences import consent
-    from innkeeper.cli.output import print_rows
 
-    fields = context.run(workspace, consent.list_fields)
-    print_rows([asdict(each) for each in fields], json, "channel", "field", "values")
+    return [asdict(each) for each in await consent.list_fields(work)]
 
 
-@command(app, "set-consent")
+@command(app, "set-consent", WORKSPACE)
 def consent_set(
-    context: CommandContext,
     fields: Annotated[
         list[str] | None,
         typer.Option(
@@ -91,52 +75,46 @@ def consent_set(
             "repeat it for other channels. Channels that are not named have no field.",
         ),
     ] = None,
-    workspace: Workspace = "live",
-) -> None:
+) -> Act[str]:
     """Replace the fields by which exports leave out unsubscribed guests."""
     from innkeeper.actions.audiences import consent
     from innkeeper.rules.consent import read_words
 
     items = [read_words(words) for words in fields or ()]
-    stored = context.run(workspace, lambda work: consent.put_fields(work, items))
-    print(f"{len(stored)} fields are declared.")
+
+    async def act(work: Work) -> str:
+        return f"{len(await consent.put_fields(work, items))} fields are declared."
+
+    return act
 
 
-@command(app, "create-client")
-def client_create(
-    context: CommandContext,
+@command(app, "create-client", columns="client_id client_secret")
+async def client_create(
+    work: Work,
     workspace: Workspace = "live",
     name: Annotated[str, typer.Option(help="What the client is for.")] = "",
-    json: Json = False,
-) -> None:
+) -> Record:
     """Create an OAuth client and print its secret, which cannot be shown again."""
     from innkeeper.actions.admin import oauth
-    from innkeeper.cli.output import print_rows
 
-    client = context.control(lambda work: oauth.create(work, workspace, name))
-    row = {"client_id": client.client_id, "client_secret": client.client_secret}
-    print_rows(row, json, *row)
+    client = await oauth.create(work, workspace, name)
+    return {"client_id": client.client_id, "client_secret": client.client_secret}
 
 
-@command(app, "list-clients")
-def client_list(context: CommandContext, json: Json = False) -> None:
+@command(app, "list-clients", columns="client_id workspace name created_at last_used_at revoked_at")
+async def client_list(work: Work) -> Any:
     """List OAuth clients, including revoked ones, without their secrets."""
     from innkeeper.actions.admin import oauth
-    from innkeeper.cli.output import print_rows
 
-    rows = context.control(oauth.list_all)
-    print_rows(
-        rows, json, "client_id", "workspace", "name", "created_at", "last_used_at", "revoked_at"
-    )
+    return await oauth.list_all(work)
 
 
 @command(app, "revoke-client")
-def client_revoke(
-    context: CommandContext,
-    client_id: Annotated[str, typer.Argument(metavar="CLIENT_ID", show_default=False)],
-) -> None:
+async def client_revoke(
+    work: Work, client_id: Annotated[str, typer.Argument(metavar="CLIENT_ID", show_default=False)]
+) -> str:
     """Revoke an OAuth client and all its tokens, with immediate effect."""
     from innkeeper.actions.admin import oauth
 
-    context.control(lambda work: oauth.revoke(work, client_id))
-    print(f"{client_id} is revoked.")
+    await oauth.revoke(work, client_id)
+    return f"{client_id} is revoked."

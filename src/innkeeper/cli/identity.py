@@ -1,12 +1,12 @@
 """`innkeeper identity`: identity rules, merges and their undo, guards."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import typer
 
-from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.options import Act, CommandContext, Json, command
 from innkeeper.errors import OperatorError
 from innkeeper.store.work import Work
 
@@ -14,7 +14,8 @@ app = typer.Typer(help="Identity rules, merges and their undo.", no_args_is_help
 rules = typer.Typer(help="Identity rules, in order of evaluation.", no_args_is_help=True)
 app.add_typer(rules, name="rules")
 
-Workspace = Annotated[str, typer.Option(help="Workspace of the guests.")]
+WORKSPACE: Final = "Workspace of the guests."
+Workspace = Annotated[str, typer.Option(help=WORKSPACE)]
 RuleFile = Annotated[
     Path | None,
     typer.Option(
@@ -25,25 +26,27 @@ RuleFile = Annotated[
 ]
 Guest = Annotated[UUID, typer.Argument(metavar="GUEST_REF", show_default=False)]
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
+Limit = Annotated[int, typer.Option(help="Maximum number of entries.", min=1, max=10000)]
 _LISTED = ("ref", "survivor_ref", "absorbed_ref", "rule", "source", "actor", "merged_at")
 
 
-@command(rules, "list")
-def rules_list(
-    context: CommandContext,
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
+def _print_rules(rules: list[dict[str, Any]]) -> None:
+    from innkeeper.cli.output import table
+
+    rows = [{"name": rule["identityRule"], "fields": [], **rule} for rule in rules]
+    table(rows, "name", "providers", "fields")
+
+
+@command(rules, "list", WORKSPACE, text=_print_rules)
+async def rules_list(work: Work) -> list[dict[str, Any]]:
     """List the rules in order of evaluation."""
     from innkeeper.actions.identity import rule_settings
 
-    rows = context.run(workspace, rule_settings.list_rules)
-    _show_rules(rows, json)
+    return _represent(await rule_settings.list_rules(work))
 
 
-@command(rules, "add")
+@command(rules, "add", WORKSPACE)
 def rules_add(
-    context: CommandContext,
     name: Name,
     provider: Annotated[
         list[str] | None, typer.Option(help="Identifier provider that must match; repeatable.")
@@ -52,63 +55,42 @@ def rules_add(
         list[str] | None,
         typer.Option(help="Guest field that must match, e.g. lastName; repeatable."),
     ] = None,
-    workspace: Workspace = "live",
-) -> None:
+) -> Act[str]:
     """Add a rule at the end; all of its providers and fields must match."""
     from innkeeper.actions.identity import rule_settings
     from innkeeper.wire.identity.rules import read_rule
 
     rule = read_rule(name, provider or (), field or ())
-    context.run(workspace, lambda work: rule_settings.add_rule(work, rule))
-    print(f"{rule.name} is in force; `innkeeper identity apply` merges existing guests by it.")
+
+    async def act(work: Work) -> str:
+        await rule_settings.add_rule(work, rule)
+        return f"{rule.name} is in force; `innkeeper identity apply` merges existing guests by it."
+
+    return act
 
 
-@command(rules, "reorder")
-def rules_reorder(
-    context: CommandContext,
-    names: Annotated[list[str], typer.Argument(metavar="NAME…", show_default=False)],
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
+@command(rules, "reorder", WORKSPACE, text=_print_rules)
+async def rules_reorder(
+    work: Work, names: Annotated[list[str], typer.Argument(metavar="NAME…", show_default=False)]
+) -> list[dict[str, Any]]:
     """Change the order of the rules; name all of them."""
     from innkeeper.actions.identity import rule_settings
 
-    rows = context.run(
-        workspace,
-        lambda work: rule_settings.reorder_rules(work, names),
-    )
-    _show_rules(rows, json)
+    return _represent(await rule_settings.reorder_rules(work, names))
 
 
-@command(rules, "delete")
-def rules_delete(
-    context: CommandContext,
-    name: Name,
-    workspace: Workspace = "live",
-) -> None:
+@command(rules, "delete", WORKSPACE)
+async def rules_delete(work: Work, name: Name) -> str:
     """Delete a rule; the merges that it made remain until they are undone."""
     from innkeeper.actions.identity import rule_settings
 
-    context.run(workspace, lambda work: rule_settings.delete_rule(work, name))
-    print(f"{name} is deleted.")
+    await rule_settings.delete_rule(work, name)
+    return f"{name} is deleted."
 
 
-@command(app, "preview")
-def preview(
-    context: CommandContext,
-    rules: RuleFile = None,
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
-    """Show how many existing guests rules would merge, with examples; change nothing."""
-    from innkeeper.actions.identity import rule_changes
-    from innkeeper.cli.output import show, table
+def _print_preview(report: dict[str, Any]) -> None:
+    from innkeeper.cli.output import table
 
-    proposed = _read(rules)
-    report = context.run(workspace, lambda work: rule_changes.preview(work, proposed))
-    if json:
-        show(report)
-        return
     print(
         f"{report['merging']} of {report['guests']} guests would be merged into others, "
         f"in {report['groups']} groups; guards would block {len(report['guarded'])} more."
@@ -126,6 +108,15 @@ def preview(
         for evidence in [one["evidence"]]
     ]
     table(rows, "survivor", "size", "absorbed", "rule", "by")
+
+
+@command(app, "preview", WORKSPACE, text=_print_preview)
+def preview(rules: RuleFile = None) -> Act[dict[str, Any]]:
+    """Show how many existing guests rules would merge, with examples; change nothing."""
+    from innkeeper.actions.identity import rule_changes
+
+    proposed = _read(rules)
+    return lambda work: rule_changes.preview(work, proposed)
 
 
 @command(app, "apply")
@@ -147,25 +138,15 @@ def apply(
     _print_job(job, f"{job['merged']} guests were merged into others.", json)
 
 
-@command(app, "jobs")
-def jobs(
-    context: CommandContext,
-    limit: Annotated[int, typer.Option(help="Maximum number of entries.", min=1, max=10000)] = 50,
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
+@command(
+    app, "jobs", WORKSPACE, columns="ref created_at actor state done total merged undoable undoes"
+)
+async def jobs(work: Work, limit: Limit = 50) -> Any:
     """List rule changes and their undos, newest first."""
     from innkeeper.actions.identity import rule_settings
     from innkeeper.actions.paging import PageRequest
-    from innkeeper.cli.output import print_rows
 
-    page = context.run(
-        workspace, lambda work: rule_settings.list_jobs(work, PageRequest(limit=limit))
-    )
-    print_rows(
-        *(page.items, json, "ref", "created_at", "actor", "state", "done", "total", "merged"),
-        *("undoable", "undoes"),
-    )
+    return (await rule_settings.list_jobs(work, PageRequest(limit=limit))).items
 
 
 @command(app, "undo")
@@ -199,22 +180,10 @@ def undo(
     _print_job(done, f"{done['total']} merges were undone.", json)
 
 
-@command(app, "why")
-def why(
-    context: CommandContext,
-    guest: Guest,
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
-    """Explain a guest: list the merges in force and the records that matched it."""
-    from innkeeper.actions.identity import merges
-    from innkeeper.cli.output import show, table
+def _print_explanation(explanation: dict[str, Any]) -> None:
+    from innkeeper.cli.output import table
 
-    explanation = context.run(workspace, lambda work: merges.explain(work, guest))
-    if json:
-        show(explanation)
-        return
-    print(f"{len(explanation['guests']) - 1} other guests are merged into {guest}.")
+    print(f"{len(explanation['guests']) - 1} other guests are merged into this one.")
     table(explanation["merges"], *_LISTED, "evidence")
     print()
     table(
@@ -223,80 +192,62 @@ def why(
     )
 
 
-@command(app, "history")
-def history(
-    context: CommandContext,
-    guest: Guest,
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
-    """List every merge and undo of a guest."""
+@command(app, "why", WORKSPACE, text=_print_explanation)
+async def why(work: Work, guest: Guest) -> Any:
+    """Explain a guest: list the merges in force and the records that matched it."""
     from innkeeper.actions.identity import merges
-    from innkeeper.cli.output import show, table
 
-    events = context.run(workspace, lambda work: merges.history(work, guest))
-    if json:
-        show(events)
-        return
+    return await merges.explain(work, guest)
+
+
+def _print_history(events: list[dict[str, Any]]) -> None:
+    from innkeeper.cli.output import table
+
     rows = [{**event["merge"], **event, "merge": event["merge"]["ref"]} for event in events]
     table(rows, "at", "event", "by", "merge", "survivor_ref", "absorbed_ref", "rule", "source")
 
 
-@command(app, "merge")
-def merge(
-    context: CommandContext,
+@command(app, "history", WORKSPACE, text=_print_history)
+async def history(work: Work, guest: Guest) -> Any:
+    """List every merge and undo of a guest."""
+    from innkeeper.actions.identity import merges
+
+    return await merges.history(work, guest)
+
+
+@command(app, "merge", WORKSPACE, columns=" ".join(_LISTED))
+async def merge(
+    work: Work,
     survivor: Annotated[UUID, typer.Argument(metavar="SURVIVOR_REF", show_default=False)],
     absorbed: Annotated[UUID, typer.Argument(metavar="ABSORBED_REF", show_default=False)],
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
+) -> Any:
     """Merge a guest into another; `unmerge` reverts it exactly."""
     from innkeeper.actions.identity import merges
-    from innkeeper.cli.output import print_rows
 
-    row = context.run(workspace, lambda work: merges.create(work, survivor, absorbed))
-    print_rows(row, json, *_LISTED)
+    return await merges.create(work, survivor, absorbed)
 
 
-@command(app, "unmerge")
-def unmerge(
-    context: CommandContext,
-    merge: Annotated[UUID, typer.Argument(metavar="MERGE_REF", show_default=False)],
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
+@command(app, "unmerge", WORKSPACE, columns=" ".join((*_LISTED, "undone_at", "undone_by")))
+async def unmerge(
+    work: Work, merge: Annotated[UUID, typer.Argument(metavar="MERGE_REF", show_default=False)]
+) -> Any:
     """Undo a merge: both guests become what they would be without it."""
     from innkeeper.actions.identity import merges
-    from innkeeper.cli.output import print_rows
 
-    row = context.run(workspace, lambda work: merges.undo(work, merge))
-    print_rows(row, json, *_LISTED, "undone_at", "undone_by")
+    return await merges.undo(work, merge)
 
 
-@command(app, "guarded")
-def guarded(
-    context: CommandContext,
-    limit: Annotated[int, typer.Option(help="Maximum number of entries.", min=1, max=10000)] = 50,
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
+@command(app, "guarded", WORKSPACE, columns="guarded_at reason rule evidence guests source actor")
+async def guarded(work: Work, limit: Limit = 50) -> Any:
     """List matches that guards blocked, newest first, each with its reason."""
     from innkeeper.actions.identity import rule_settings
     from innkeeper.actions.paging import PageRequest
-    from innkeeper.cli.output import print_rows
 
-    page = context.run(
-        workspace,
-        lambda work: rule_settings.list_guarded(work, PageRequest(limit=limit)),
-    )
-    print_rows(
-        page.items, json, "guarded_at", "reason", "rule", "evidence", "guests", "source", "actor"
-    )
+    return (await rule_settings.list_guarded(work, PageRequest(limit=limit))).items
 
 
-@command(app, "guards")
+@command(app, "guards", WORKSPACE, columns="group_limit region never")
 def guards(
-    context: CommandContext,
     group_limit: Annotated[
         int | None,
         typer.Option(help="Maximum number of guests that share a value or form a group.", min=1),
@@ -316,12 +267,9 @@ def guards(
         list[str] | None,
         typer.Option(help="Value to remove from that list; repeatable."),
     ] = None,
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
+) -> Act[Any]:
     """Show the settings of the guards, and change those that are named."""
     from innkeeper.actions.identity import rule_settings
-    from innkeeper.cli.output import print_rows
     from innkeeper.wire.identity.rules import read_guards
 
     body = {
@@ -333,13 +281,9 @@ def guards(
     }
     changes = read_guards({name: value for name, value in body.items() if value is not None})
 
-    async def act(work: Work) -> dict[str, Any]:
-        return await (
-            rule_settings.set_guards(work, changes) if changes else rule_settings.fetch_guards(work)
-        )
-
-    row = context.run(workspace, act)
-    print_rows(row, json, "group_limit", "region", "never")
+    if changes:
+        return lambda work: rule_settings.set_guards(work, changes)
+    return rule_settings.fetch_guards
 
 
 def _read(file: Path | None) -> Any:
@@ -359,18 +303,13 @@ def _read(file: Path | None) -> Any:
     return read_rules(payload if isinstance(payload, dict) else {"rules": payload})
 
 
-def _show_rules(stored_rules: Any, json: bool) -> None:
+def _represent(stored_rules: Any) -> list[dict[str, Any]]:
+    """Return rules in the form of the API."""
     import msgspec
 
-    from innkeeper.cli.output import show, table
     from innkeeper.wire.identity.rules import represent_rule
 
-    payload = [msgspec.to_builtins(represent_rule(rule)) for rule in stored_rules]
-    if json:
-        show(payload)
-    else:
-        rows = [{"name": rule["identityRule"], "fields": [], **rule} for rule in payload]
-        table(rows, "name", "providers", "fields")
+    return [msgspec.to_builtins(represent_rule(rule)) for rule in stored_rules]
 
 
 async def _run(work: Work, job: dict[str, Any], json: bool) -> dict[str, Any]:

@@ -1,27 +1,27 @@
 """`innkeeper import-sources`: files elsewhere that are imported again, on a schedule."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import typer
 
 from innkeeper.cli.import_files import local_name
 from innkeeper.cli.imports import What
-from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.options import Act, command
 from innkeeper.errors import Invalid, OperatorError
+from innkeeper.store.work import Work
 
 app = typer.Typer(
     help="Files elsewhere that are imported again, on a schedule.", no_args_is_help=True
 )
 
-Workspace = Annotated[str, typer.Option(help="Workspace to import into.")]
+WORKSPACE: Final = "Workspace to import into."
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Ref or name.", show_default=False)]
 
 
-@command(app, "create")
+@command(app, "create", WORKSPACE)
 def sources_create(
-    context: CommandContext,
     name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
     address: Annotated[
         str,
@@ -41,8 +41,7 @@ def sources_create(
     schedule: Annotated[
         str | None, typer.Option(help="DAILY, WEEKLY or a cron line, in UTC.")
     ] = None,
-    workspace: Workspace = "live",
-) -> None:
+) -> Act[str]:
     """Create an import source, which may read any address."""
     from innkeeper.actions.bulk import import_sources
     from innkeeper.wire.bulk.batch_files import Layout, guessed_format
@@ -59,45 +58,51 @@ def sources_create(
     options = Layout(entity, form or "csv", compressed, columns).file_options()
     values = {"name": name, "address": address, "entity": str(entity)}
     values |= {"mark_column": mark_column or "", "schedule": schedule or ""}
-    try:
-        row = context.run(
-            workspace, lambda work: import_sources.create(work, values, options, is_free=True)
+
+    async def act(work: Work) -> str:
+        try:
+            row = await import_sources.create(work, values, options, is_free=True)
+        except Invalid as invalid:
+            raise OperatorError(
+                "; ".join(each.message for each in invalid.problems) + "."
+            ) from invalid
+        next_at = (
+            f"It is read next at {row['next_at']:%Y-%m-%d %H:%M} UTC." if row["next_at"] else ""
         )
-    except Invalid as invalid:
-        raise OperatorError("; ".join(each.message for each in invalid.problems) + ".") from invalid
-    next_at = f"It is read next at {row['next_at']:%Y-%m-%d %H:%M} UTC." if row["next_at"] else ""
-    print(f"{name} was created. {next_at}".strip())
+        return f"{name} was created. {next_at}".strip()
+
+    return act
 
 
-@command(app, "list")
-def sources_list(
-    context: CommandContext, workspace: Workspace = "live", json: Json = False
-) -> None:
+@command(
+    app,
+    "list",
+    WORKSPACE,
+    columns="name entity address schedule next_at read_at error next_attempt_at ref",
+)
+async def sources_list(work: Work) -> Any:
     """List import sources, with the reason where one cannot be read."""
     from innkeeper.actions.bulk import import_sources
-    from innkeeper.cli.output import print_rows
 
-    rows = context.run(workspace, import_sources.list_all)
-    columns = "name entity address schedule next_at read_at error next_attempt_at ref"
-    print_rows(rows, json, *columns.split())
+    return await import_sources.list_all(work)
 
 
-@command(app, "run")
-def sources_run(context: CommandContext, source: Source, workspace: Workspace = "live") -> None:
+@command(app, "run", WORKSPACE)
+async def sources_run(work: Work, source: Source) -> str:
     """Read an import source now; the server does it."""
     from innkeeper.actions.bulk import import_sources
 
-    row = context.run(workspace, lambda work: import_sources.start(work, _key(source)))
-    print(f"{row['name']} is being read.")
+    row = await import_sources.start(work, _key(source))
+    return f"{row['name']} is being read."
 
 
-@command(app, "delete")
-def sources_delete(context: CommandContext, source: Source, workspace: Workspace = "live") -> None:
+@command(app, "delete", WORKSPACE)
+async def sources_delete(work: Work, source: Source) -> str:
     """Delete an import source; what it imported stays."""
     from innkeeper.actions.bulk import import_sources
 
-    context.run(workspace, lambda work: import_sources.delete(work, _key(source)))
-    print(f"{source} is deleted.")
+    await import_sources.delete(work, _key(source))
+    return f"{source} is deleted."
 
 
 def _key(source: str) -> UUID | str:

@@ -37,11 +37,11 @@ class CommandContext:
 
     def run(self, workspace: str, act: Act[Result]) -> Result:
         """Run `act` in a workspace; raises OperatorError if it does not exist, or a resource."""
-        return self._run(act, workspace)
+        return self.apply(workspace, act)
 
     def control(self, act: Act[Result]) -> Result:
         """Run `act` on the tables outside workspaces, such as keys and users."""
-        return self._run(act, None)
+        return self.apply(None, act)
 
     @contextmanager
     def database(self, *, creates: bool = False, restores: bool = False) -> Iterator[str]:
@@ -58,7 +58,8 @@ class CommandContext:
         with running_database(self.settings, self.command, creation) as dsn:
             yield dsn
 
-    def _run(self, act: Act[Result], workspace: str | None) -> Result:
+    def apply(self, workspace: str | None, act: Act[Result]) -> Result:
+        """Run `act` in a workspace, or without one on the tables outside workspaces."""
         from innkeeper.cli.database import run
 
         try:
@@ -75,9 +76,75 @@ _CONTEXT: Final = inspect.Parameter(
 )
 
 
-def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function as a command of a group, with the options of `takes_database`."""
-    return lambda act: app.command(name)(takes_database(act))
+def command(
+    app: typer.Typer,
+    name: str,
+    workspace: str = "",
+    *,
+    columns: str = "",
+    text: Callable[[Any], None] | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., None]]:
+    """Register a function as a command of a group, with the options of `takes_database`.
+
+    A coroutine function is an operation on the database. Its parameters are a `Work` and its own
+    options. A function without a CommandContext checks its options, before a database is opened,
+    and returns the operation. An operation returns a sentence to print, or rows for a table of
+    `columns` (names separated by spaces), or a value that `text` prints; `--json` prints rows and
+    values as JSON. `workspace` is the help of `--workspace`; without it the operation uses the
+    tables outside workspaces.
+    """
+
+    def register(act: Callable[..., Any]) -> Callable[..., None]:
+        if next(iter(inspect.signature(act).parameters)) != "context":
+            act = _operation(act, workspace, columns, text)
+        return app.command(name)(takes_database(act))
+
+    return register
+
+
+def _operation(
+    act: Callable[..., Any],
+    workspace_help: str,
+    columns: str,
+    text: Callable[[Any], None] | None,
+) -> Callable[..., None]:
+    """Return the command of an operation, with the options `--workspace` and `--json`."""
+    own = list(inspect.signature(act, eval_str=True).parameters.values())
+    is_checked = not inspect.iscoroutinefunction(act)
+    if not is_checked:
+        del own[0]
+    shared: dict[str, tuple[Any, Any]] = {}
+    if workspace_help:
+        shared["workspace"] = (Annotated[str, typer.Option(help=workspace_help)], "live")
+    if columns or text is not None:
+        shared["json"] = (Json, False)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    own = [each.replace(kind=keyword) for each in own] + [
+        inspect.Parameter(name, keyword, default=default, annotation=kind)
+        for name, (kind, default) in shared.items()
+    ]
+
+    @wraps(act)
+    def run(context: CommandContext, **options: Any) -> None:
+        values = {name: options.pop(name) for name in shared}
+        operation = act(**options) if is_checked else lambda work: act(work, **options)
+        result = context.apply(values.get("workspace"), operation)
+        _print(result, columns, text, json=values.get("json", False))
+
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    run.__signature__ = inspect.Signature([context, *own])  # type: ignore[attr-defined]
+    return run
+
+
+def _print(result: Any, columns: str, text: Callable[[Any], None] | None, *, json: bool) -> None:
+    from innkeeper.cli.output import print_rows, show
+
+    if columns:
+        print_rows(result, json, *columns.split())
+    elif json:
+        show(result)
+    else:
+        (text or print)(result)
 
 
 def takes_database(act: Callable[..., None]) -> Callable[..., None]:

@@ -3,21 +3,20 @@
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import typer
 
-from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.options import Act, CommandContext, Json, command
 from innkeeper.errors import OperatorError
-
-if TYPE_CHECKING:
-    from innkeeper.store.work import Work
+from innkeeper.store.work import Work
 
 app = typer.Typer(help="Erasure, subject access, the block list.", no_args_is_help=True)
 
 Guest = Annotated[UUID, typer.Argument(metavar="GUEST_REF", show_default=False)]
-Workspace = Annotated[str, typer.Option(help="Workspace to work in.")]
+WORKSPACE: Final = "Workspace to work in."
+Workspace = Annotated[str, typer.Option(help=WORKSPACE)]
 Identifier = Annotated[
     list[str] | None,
     typer.Option(help="Identifier as PROVIDER:ID; repeatable.", metavar="PROVIDER:ID"),
@@ -48,7 +47,7 @@ def erase(
         typer.confirm(f"Erase guest {guest} permanently?", abort=True)
     mode = erasure.DELETE if keep_orders else erasure.GDPR_DELETE
 
-    async def act(work: "Work") -> dict[str, Any]:
+    async def act(work: Work) -> dict[str, Any]:
         receipt = await privacy.erase(work, guest, mode, suppress=suppress)
         return {**represent_receipt(receipt), "files": await search_files(work)}
 
@@ -82,43 +81,38 @@ def access(
         out.write_bytes(text + b"\n")
 
 
-@command(app, "suppress")
+def _print_counts(row: dict[str, Any]) -> None:
+    _show(row, json=False)
+
+
+@command(app, "suppress", WORKSPACE, text=_print_counts)
 def suppress_(
-    context: CommandContext,
     identifier: Identifier = None,
     email: Email = None,
     reason: Annotated[str, typer.Option(help="Why.")] = "asked for",
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
+) -> Act[dict[str, Any]]:
     """Block identifiers: records and events that contain them are rejected and counted."""
     from innkeeper.actions.privacy import block_list
 
     person = _person(identifier, email)
 
-    async def act(work: "Work") -> dict[str, Any]:
+    async def act(work: Work) -> dict[str, Any]:
         return {"added": await block_list.suppress_person(work, person, reason)}
 
-    _show(context.run(workspace, act), json)
+    return act
 
 
-@command(app, "release")
-def release(
-    context: CommandContext,
-    identifier: Identifier = None,
-    email: Email = None,
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
+@command(app, "release", WORKSPACE, text=_print_counts)
+def release(identifier: Identifier = None, email: Email = None) -> Act[dict[str, Any]]:
     """Remove identifiers from the block list."""
     from innkeeper.actions.privacy import block_list
 
     person = _person(identifier, email)
 
-    async def act(work: "Work") -> dict[str, Any]:
+    async def act(work: Work) -> dict[str, Any]:
         return {"removed": await block_list.release_person(work, person)}
 
-    _show(context.run(workspace, act), json)
+    return act
 
 
 @command(app, "scrub")

@@ -1,89 +1,74 @@
 """`innkeeper segments`: list, count, compare, copy, restore, publish and pause segments."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.resources.base import Record
+from innkeeper.store.work import Work
 
 if TYPE_CHECKING:
     from innkeeper.actions.audiences.guest_tables import GuestTable
 
 app = typer.Typer(help="Segments.", no_args_is_help=True)
 
-Workspace = Annotated[str, typer.Option(help="Workspace of the segment.")]
+WORKSPACE: Final = "Workspace of the segment."
 Segment = Annotated[
     str, typer.Argument(metavar="SEGMENT", help="Ref or friendly id.", show_default=False)
 ]
 
 
-@command(app, "list")
-def segments_list(
-    context: CommandContext,
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
+@command(app, "list", WORKSPACE, columns="friendly_id name status size last_run_at ref")
+async def segments_list(work: Work) -> list[Record]:
     """List segments."""
     from innkeeper.actions.audiences import segments
-    from innkeeper.cli.output import print_rows
 
-    rows = context.run(workspace, segments.list_all)
-    public = [{name: row[name] for name in row if name != "webhook_secret"} for row in rows]
-    print_rows(public, json, "friendly_id", "name", "status", "size", "last_run_at", "ref")
+    return without_secrets(await segments.list_all(work))
 
 
-@command(app, "run")
-def segments_run(
-    context: CommandContext,
-    segment: Segment,
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
+def without_secrets(rows: Iterable[Record]) -> list[Record]:
+    """Return rows without the secrets of their webhooks."""
+    return [{name: row[name] for name in row if name != "webhook_secret"} for row in rows]
+
+
+def _print_run(run: Record) -> None:
+    if run["error"]:
+        print(f"The calculation failed: {run['error']}")
+        raise typer.Exit(1)
+    print(f"{run['rows']} guests.")
+
+
+@command(app, "run", WORKSPACE, text=_print_run)
+async def segments_run(work: Work, segment: Segment) -> Record:
     """Calculate a segment now."""
     from innkeeper.actions.audiences import segment_runs
-    from innkeeper.cli.output import show
 
-    done = context.run(workspace, lambda work: segment_runs.run(work, segment))
-    if json:
-        show(done)
-    elif done["error"]:
-        print(f"The calculation failed: {done['error']}")
-        raise typer.Exit(1)
-    else:
-        print(f"{done['rows']} guests.")
+    return await segment_runs.run(work, segment)
 
 
-@command(app, "start")
-def segments_start(
-    context: CommandContext,
-    segment: Segment,
-    workspace: Workspace = "live",
-) -> None:
+@command(app, "start", WORKSPACE)
+async def segments_start(work: Work, segment: Segment) -> str:
     """Publish a segment: background jobs calculate it and then update it as Live."""
     from innkeeper.actions.audiences import segments
 
-    row = context.run(workspace, lambda work: segments.start(work, segment))
-    print(f"{row['friendly_id']} is {row['status']}.")
+    return _status_of(await segments.start(work, segment))
 
 
-@command(app, "pause")
-def segments_pause(
-    context: CommandContext,
-    segment: Segment,
-    workspace: Workspace = "live",
-) -> None:
+@command(app, "pause", WORKSPACE)
+async def segments_pause(work: Work, segment: Segment) -> str:
     """Pause a segment; its stored members are deleted."""
     from innkeeper.actions.audiences import segments
 
-    row = context.run(workspace, lambda work: segments.pause(work, segment))
-    print(f"{row['friendly_id']} is {row['status']}.")
+    return _status_of(await segments.pause(work, segment))
 
 
 @command(app, "guests")
 def segments_guests(
     context: CommandContext,
     segment: Segment,
-    workspace: Workspace = "live",
+    workspace: Annotated[str, typer.Option(help=WORKSPACE)] = "live",
     columns: Annotated[str, typer.Option(help="Columns as exports name them, with commas.")] = "",
     sort: Annotated[str, typer.Option(help="Column to sort by; -NAME sorts descending.")] = "",
     offset: Annotated[int, typer.Option(help="Guests to skip.", min=0)] = 0,
@@ -117,44 +102,40 @@ def print_table(listed: "GuestTable", *, json: bool, csv: bool) -> None:
         table(listed.records, "ref", *(column.name for column in listed.columns))
 
 
-@command(app, "overlap")
-def segments_overlap(
-    context: CommandContext,
+@command(app, "overlap", WORKSPACE, columns="size other_size both")
+async def segments_overlap(
+    work: Work,
     segment: Segment,
     other: Annotated[
         str, typer.Argument(metavar="OTHER", help="Ref or friendly id.", show_default=False)
     ],
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
+) -> Record:
     """Count the guests of two segments now, and those in both."""
     from innkeeper.actions.audiences import segment_catalogue
-    from innkeeper.cli.output import print_rows
 
-    counts = context.run(workspace, lambda work: segment_catalogue.compare(work, segment, other))
-    print_rows(counts, json, "size", "other_size", "both")
+    return await segment_catalogue.compare(work, segment, other)
 
 
-@command(app, "duplicate")
-def segments_duplicate(
-    context: CommandContext, segment: Segment, workspace: Workspace = "live"
-) -> None:
+@command(app, "duplicate", WORKSPACE)
+async def segments_duplicate(work: Work, segment: Segment) -> str:
     """Create a Draft with the definition and tags of a segment."""
     from innkeeper.actions.audiences import segments
 
-    row = context.run(workspace, lambda work: segments.duplicate(work, segment))
-    print(f"{row['friendly_id']} is {row['status']}.")
+    return _status_of(await segments.duplicate(work, segment))
 
 
-@command(app, "restore")
-def segments_restore(
-    context: CommandContext,
+@command(app, "restore", WORKSPACE)
+async def segments_restore(
+    work: Work,
     segment: Segment,
     revision: Annotated[int, typer.Argument(metavar="REVISION", help="Number of the revision.")],
-    workspace: Workspace = "live",
-) -> None:
+) -> str:
     """Make an earlier revision of a segment the newest one."""
     from innkeeper.actions.audiences import segments
 
-    row = context.run(workspace, lambda work: segments.restore(work, segment, revision))
-    print(f"{row['friendly_id']} is at revision {row['revision']}.")
+    row = await segments.restore(work, segment, revision)
+    return f"{row['friendly_id']} is at revision {row['revision']}."
+
+
+def _status_of(row: Record) -> str:
+    return f"{row['friendly_id']} is {row['status']}."

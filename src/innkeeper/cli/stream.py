@@ -1,12 +1,12 @@
 """`innkeeper points-of-sale`, `aliases` and `quarantine`: configuration and faults of events."""
 
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import typer
 
-from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.options import Act, CommandContext, Json, command
 from innkeeper.store.work import Work
 
 points_of_sale = typer.Typer(
@@ -20,9 +20,9 @@ quarantine = typer.Typer(
     help="Events that could not be attached to a guest or session.", no_args_is_help=True
 )
 
-Result = TypeVar("Result")
 Text = Annotated[str | None, typer.Option(help="New text; empty clears it.", show_default=False)]
-Workspace = Annotated[str, typer.Option(help="Workspace to work in.")]
+WORKSPACE: Final = "Workspace to work in."
+Workspace = Annotated[str, typer.Option(help=WORKSPACE)]
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 Reason = Annotated[str | None, typer.Option(help="Only those with this reason.")]
 Timeout = Annotated[
@@ -33,133 +33,108 @@ Test = Annotated[
 ]
 
 
-@command(points_of_sale, "list")
-def points_list(
-    context: CommandContext,
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
+@command(
+    points_of_sale, "list", WORKSPACE, columns="name market brand language timeout_minutes test"
+)
+async def points_list(work: Work) -> Any:
     """List points of sale."""
     from innkeeper.actions.admin import configuration
 
-    rows = context.run(workspace, configuration.points_of_sale)
-    _rows(rows, json, "name", "market", "brand", "language", "timeout_minutes", "test")
+    return await configuration.points_of_sale(work)
 
 
-@command(points_of_sale, "create")
-def points_create(
-    context: CommandContext,
+@command(points_of_sale, "create", WORKSPACE)
+async def points_create(
+    work: Work,
     name: Name,
-    timeout: Timeout = None,
+    timeout: Timeout = None,  # noqa: ASYNC109 - of sessions
     test: Test = None,
-    workspace: Workspace = "live",
-) -> None:
+) -> str:
     """Create a point of sale."""
     from innkeeper.actions.admin import configuration
 
     changes = {"name": name, "timeout_minutes": timeout, "test": test}
-    point = context.run(
-        workspace,
-        lambda work: configuration.create_point_of_sale(work, changes),
-    )
-    print(f"{point['name']} is a point of sale; its sessions end after {_minutes(point)}.")
+    point = await configuration.create_point_of_sale(work, changes)
+    return f"{point['name']} is a point of sale; its sessions end after {_minutes(point)}."
 
 
-@command(points_of_sale, "change")
-def points_change(
-    context: CommandContext,
+@command(points_of_sale, "change", WORKSPACE)
+async def points_change(
+    work: Work,
     name: Name,
-    timeout: Timeout = None,
+    timeout: Timeout = None,  # noqa: ASYNC109 - of sessions
     test: Test = None,
     market: Text = None,
     brand: Text = None,
     language: Text = None,
-    workspace: Workspace = "live",
-) -> None:
+) -> str:
     """Change a point of sale; effective at once."""
     from innkeeper.actions.admin import configuration
 
-    given = {"market": market, "brand": brand, "language": language}
-    texts = {each: text for each, text in given.items() if text is not None}
-    point = context.run(
-        workspace,
-        lambda work: configuration.change_point_of_sale(work, name, timeout, test, texts),
-    )
+    options = {"market": market, "brand": brand, "language": language}
+    texts = {each: text for each, text in options.items() if text is not None}
+    point = await configuration.change_point_of_sale(work, name, timeout, test, texts)
     ends = "FORCE_CLOSE ends them" if point["test"] else "FORCE_CLOSE does not end them"
-    print(f"{name}: sessions end after {_minutes(point)}; {ends}.")
+    return f"{name}: sessions end after {_minutes(point)}; {ends}."
 
 
-@command(aliases, "list")
-def aliases_list(
-    context: CommandContext,
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
+@command(aliases, "list", WORKSPACE, columns="alias kind means")
+async def aliases_list(work: Work) -> list[dict[str, Any]]:
     """List the context ids of all client keys, and the sites of a workspace."""
     from innkeeper.actions.admin import keys
     from innkeeper.actions.events import stream_settings
 
-    async def read(work: Work) -> list[dict[str, Any]]:
-        contexts = [
-            {"alias": row["alias"], "kind": "context id", "means": row["client_key"]}
-            for row in await keys.list_aliases(work)
-        ]
-        sites = [
-            {"alias": row["site"], "kind": "site", "means": row["point_of_sale"]}
-            for row in await stream_settings.list_site_aliases(work)
-        ]
-        return [*contexts, *sites]
-
-    rows = context.run(workspace, read)
-    _rows(rows, json, "alias", "kind", "means")
+    contexts = [
+        {"alias": row["alias"], "kind": "context id", "means": row["client_key"]}
+        for row in await keys.list_aliases(work)
+    ]
+    sites = [
+        {"alias": row["site"], "kind": "site", "means": row["point_of_sale"]}
+        for row in await stream_settings.list_site_aliases(work)
+    ]
+    return [*contexts, *sites]
 
 
 @command(aliases, "context")
-def aliases_context(
-    context: CommandContext,
+async def aliases_context(
+    work: Work,
     alias: Annotated[str, typer.Argument(metavar="CONTEXT_ID", show_default=False)],
     client_key: Annotated[str, typer.Argument(metavar="CLIENT_KEY", show_default=False)],
-) -> None:
+) -> str:
     """Make a context id, or the client key of another system, an alias of a client key."""
     from innkeeper.actions.admin import keys
 
-    context.control(lambda work: keys.set_alias(work, alias, client_key))
-    print(f"{alias} is an alias of {client_key}.")
+    await keys.set_alias(work, alias, client_key)
+    return f"{alias} is an alias of {client_key}."
 
 
-@command(aliases, "site")
-def aliases_site(
-    context: CommandContext,
+@command(aliases, "site", WORKSPACE)
+async def aliases_site(
+    work: Work,
     site: Annotated[str, typer.Argument(metavar="SITE", show_default=False)],
     point_of_sale: Annotated[str, typer.Argument(metavar="POINT_OF_SALE", show_default=False)],
-    workspace: Workspace = "live",
-) -> None:
+) -> str:
     """Make a site an alias of a point of sale."""
     from innkeeper.actions.events import stream_settings
 
-    context.run(
-        workspace,
-        lambda work: stream_settings.set_site_alias(work, site, point_of_sale),
-    )
-    print(f"Events of the site {site} get the point of sale {point_of_sale}.")
+    await stream_settings.set_site_alias(work, site, point_of_sale)
+    return f"Events of the site {site} get the point of sale {point_of_sale}."
 
 
-@command(aliases, "delete")
-def aliases_delete(
-    context: CommandContext,
+@command(aliases, "delete", WORKSPACE)
+async def aliases_delete(
+    work: Work,
     alias: Annotated[str, typer.Argument(metavar="ALIAS", show_default=False)],
     site: Annotated[
         bool, typer.Option("--site", help="The alias is a site, not a context id.")
     ] = False,
-    workspace: Workspace = "live",
-) -> None:
+) -> str:
     """Delete an alias."""
     from innkeeper.actions.admin import keys
     from innkeeper.actions.events import stream_settings
 
-    delete = stream_settings.delete_site_alias if site else keys.delete_alias
-    context.run(workspace, lambda work: delete(work, alias))
-    print(f"The alias {alias} is deleted.")
+    await (stream_settings.delete_site_alias if site else keys.delete_alias)(work, alias)
+    return f"The alias {alias} is deleted."
 
 
 @command(quarantine, "list")
@@ -173,64 +148,56 @@ def quarantine_list(
     """List events and orders in quarantine, oldest first."""
     from innkeeper.actions.events import quarantine as actions
     from innkeeper.actions.paging import PageRequest
+    from innkeeper.cli.output import print_rows
 
     request, selection = PageRequest(limit=limit), actions.Selection(reason)
     page = context.run(workspace, lambda work: actions.list_(work, request, selection))
     columns = ("ref", "what", "type", "reason", "detail", "received_at", "attempts")
-    _rows(page.items, json, *columns)
+    print_rows(page.items, json, *columns)
     if not json and page.total > len(page.items):
         print(f"{page.total} in quarantine in all.")
 
 
-@command(quarantine, "correct")
+@command(quarantine, "correct", WORKSPACE)
 def quarantine_correct(
-    context: CommandContext,
     ref: Annotated[UUID, typer.Argument(metavar="REF")],
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="JSON file with the whole corrected message.")
     ],
-    workspace: Workspace = "live",
-) -> None:
+) -> Act[str]:
     """Replace the message of an event in quarantine; replay it afterwards."""
     from innkeeper.actions.events import quarantine as actions
     from innkeeper.wire.json_text import decode_object
 
     message = decode_object(file.read_bytes())
-    context.run(workspace, lambda work: actions.correct(work, ref, message))
-    print(f"Event {ref} was corrected. Replay it: innkeeper quarantine replay {ref}")
+
+    async def act(work: Work) -> str:
+        await actions.correct(work, ref, message)
+        return f"Event {ref} was corrected. Replay it: innkeeper quarantine replay {ref}"
+
+    return act
 
 
-@command(quarantine, "replay")
-def quarantine_replay(
-    context: CommandContext,
-    refs: Annotated[list[UUID] | None, typer.Argument(metavar="[REF]…")] = None,
-    reason: Reason = None,
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
-    """Try to attach quarantined events again: all, those with a reason, or the named ones."""
-    from innkeeper.actions.events import replays
-    from innkeeper.actions.events.quarantine import Selection
-    from innkeeper.cli.output import show
-
-    selection = Selection(reason, refs or None)
-    done = context.run(workspace, lambda work: replays.replay(work, selection))
-    if json:
-        items = [
-            {"ref": one.ref, "reason": one.reason, "order_ref": one.order} for one in done.items
-        ]
-        counts = {"attached": done.attached, "waiting": done.pending, "reasons": done.reasons}
-        show({**counts, "items": items})
-        return
-    print(f"{done.attached} attached, {done.pending} still in quarantine.")
-    for why, count in sorted(done.reasons.items()):
+def _print_replay(done: dict[str, Any]) -> None:
+    print(f"{done['attached']} attached, {done['waiting']} still in quarantine.")
+    for why, count in sorted(done["reasons"].items()):
         print(f"  {count}: {why}")
 
 
-def _rows(rows: list[dict[str, Any]], json: bool, *columns: str) -> None:
-    from innkeeper.cli.output import print_rows
+@command(quarantine, "replay", WORKSPACE, text=_print_replay)
+async def quarantine_replay(
+    work: Work,
+    refs: Annotated[list[UUID] | None, typer.Argument(metavar="[REF]…")] = None,
+    reason: Reason = None,
+) -> dict[str, Any]:
+    """Try to attach quarantined events again: all, those with a reason, or the named ones."""
+    from innkeeper.actions.events import replays
+    from innkeeper.actions.events.quarantine import Selection
 
-    print_rows(rows, json, *columns)
+    done = await replays.replay(work, Selection(reason, refs or None))
+    items = [{"ref": one.ref, "reason": one.reason, "order_ref": one.order} for one in done.items]
+    counts = {"attached": done.attached, "waiting": done.pending, "reasons": done.reasons}
+    return {**counts, "items": items}
 
 
 def _minutes(point: dict[str, Any]) -> str:

@@ -1,26 +1,23 @@
 """`innkeeper webhooks`: list the webhooks of segments and exports, and test them."""
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
 from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.store.work import Work
 
 app = typer.Typer(help="Webhooks of segments and exports.", no_args_is_help=True)
 
-Workspace = Annotated[str, typer.Option(help="Workspace of the webhook.")]
+WORKSPACE: Final = "Workspace of the webhook."
 
 
-@command(app, "list")
-def webhooks_list(
-    context: CommandContext, workspace: Workspace = "live", json: Json = False
-) -> None:
+@command(app, "list", WORKSPACE, columns="kind friendly_id url waiting sent failed error")
+async def webhooks_list(work: Work) -> Any:
     """List webhooks and how many of their messages arrived."""
     from innkeeper.actions.audiences import subscriptions
-    from innkeeper.cli.output import print_rows
 
-    rows = context.run(workspace, subscriptions.list_all)
-    print_rows(rows, json, "kind", "friendly_id", "url", "waiting", "sent", "failed", "error")
+    return await subscriptions.list_all(work)
 
 
 @command(app, "test")
@@ -31,7 +28,7 @@ def webhooks_test(
         str,
         typer.Argument(metavar="FRIENDLY_ID", help="Of the segment or export.", show_default=False),
     ],
-    workspace: Workspace = "live",
+    workspace: Annotated[str, typer.Option(help=WORKSPACE)] = "live",
     json: Json = False,
 ) -> None:
     """Send a signed test message and print the answer; the exit status is 1 if it is no 2xx."""

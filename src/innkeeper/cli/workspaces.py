@@ -1,39 +1,33 @@
 """`innkeeper workspaces`: isolated workspaces, each with a sandbox."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.options import CommandContext, command
+from innkeeper.store.work import Work
 
 app = typer.Typer(help="Workspaces and their sandboxes.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 
 
-@command(app, "list")
-def workspaces_list(context: CommandContext, json: Json = False) -> None:
+@command(app, "list", columns="name sandbox_of created_at")
+async def workspaces_list(work: Work) -> Any:
     """List workspaces, each followed by its sandbox."""
     from innkeeper.actions.admin import workspaces
-    from innkeeper.cli.output import print_rows
 
-    rows = context.control(workspaces.list_all)
-    print_rows(rows, json, "name", "sandbox_of", "created_at")
+    return await workspaces.list_all(work)
 
 
-@command(app, "create")
-def workspaces_create(
-    context: CommandContext,
-    name: Name,
-    json: Json = False,
-) -> None:
+@command(app, "create", columns="workspace client_key api_token compatibility")
+async def workspaces_create(work: Work, name: Name) -> list[dict[str, str]]:
     """Create a workspace and its sandbox, each with a key whose token is printed only once."""
     from innkeeper.actions.admin import workspaces
-    from innkeeper.cli.output import print_rows
 
-    created = context.control(lambda work: workspaces.create(work, name))
-    rows = [
+    created = await workspaces.create(work, name)
+    return [
         {
             "workspace": workspace,
             "client_key": key.client_key,
@@ -42,7 +36,6 @@ def workspaces_create(
         }
         for workspace, key in created.items()
     ]
-    print_rows(rows, json, "workspace", "client_key", "api_token", "compatibility")
 
 
 @command(app, "reset")
