@@ -35,7 +35,7 @@ from innkeeper.wire.stream.routes import STREAM_ROUTES
 
 LIST = Path(__file__).with_name("access.txt")
 PLANTED = "Plantagenet"
-NAMED = frozenset({"name", "trait", "report"})
+NAMED = frozenset({"name", "trait", "report", "email"})
 """Parameters that are names, which every workspace may have."""
 
 
@@ -133,7 +133,7 @@ def own_refs(api: Api) -> dict[str, str]:
         },
         **{"execution": run["executionRef"], "quarantined": quarantined, "trait": "dearest"},
         **{"file_export": files["ref"], "import": upload["ref"], "client_key": api.client_key},
-        **{"name": "ext", "report": "pages", "source": source["ref"]},
+        **{"name": "ext", "report": "pages", "email": "a@example.com", "source": source["ref"]},
     }
 
 

@@ -98,6 +98,10 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["name", "address", "entity", "schedule", "markColumn"],
     ),
     "replaceConsent": ({"items": [{"channel": "x"}]}, ["items[0].channel", "items[0].field"]),
+    "replaceDashboard": (
+        {"items": [{"report": "", "days": 0, "parameters": 1}]},
+        ["items[0].report", "items[0].days", "items[0].parameters"],
+    ),
     "loadDemo": ({"guests": 0}, ["guests"]),
     "testWebhook": ({"kind": "x", "friendlyId": ""}, ["kind", "friendlyId"]),
     "createStaticList": (
@@ -158,6 +162,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "undoImport": {"skipChanged": True},
     "createImportSource": {"name": "New", "address": "a.csv", "entity": "guests"},
     "replaceConsent": {"items": []},
+    "replaceDashboard": {"items": []},
     "loadDemo": {"guests": 1},
     "testWebhook": {"kind": "export", "friendlyId": "old"},
     "suppressIdentifiers": {"email": "jane@example.com"},
@@ -197,7 +202,8 @@ def sent(api: Api, name: str, body: Any) -> Any:
     """A body with an unknown member."""
     route = OPERATIONS[name]
     trait = "own" if name in RIGHT and body.get("function") == "count" else "Wrong name"
-    names = {"segment": "old", "export": "old", "static_list": "old", "trait": trait}
+    names = dict.fromkeys(("segment", "export", "static_list"), "old")
+    names |= {"email": "nobody@example.com", "trait": trait}
     path = route.path.format(**names, **{"quarantined": NOBODY, "import": NOBODY})
     return api.request(route.method, path, json={**body, "zzz": 1})
 

@@ -419,6 +419,7 @@ NO_CONFIGURATION = {
     "listGuestTable": READS,
     "undoImport": DATA,
     "loadDemo": DATA,
+    "replaceDashboard": "it is one person's own choice of reports",
     "testWebhook": "it is recorded as webhook.test, and changes nothing",
     "runSegment": "it counts again what is in force",
     "deleteSegment": "covered by test_f22_a_segment_that_goes_leaves_rows_of_its_exports",

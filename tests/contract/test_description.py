@@ -16,11 +16,13 @@ import psycopg
 import pytest
 from calling import Api
 from described import SEEN, document
+from logging_in import invited
 from ordering import ITEM, ORDER, PERSON, V2_ITEM, WHOLE_ORDER
 from sites import Site
 from streams import JANE, product
 
 from innkeeper.actions.admin import keys, oauth
+from innkeeper.rules.access import Role
 from innkeeper.rules.scopes import EVERY_SCOPE
 
 
@@ -422,6 +424,10 @@ def visit_exports(tour: Tour, site: Site) -> None:
     folder = {"type": "FOLDER", "url": "tour"}
     body |= {"columns": ["ref", "city", "trait.orderCount"], "destination": folder}
     export = tour("createExport", json={**body, "webhook": "https://127.0.0.1:1/x"})["ref"]
+    email = "dashboard@example.com"
+    invited(site, email, Role.ANALYST)
+    pinned = {"items": [{"report": "revenue", "days": 30, "parameters": {"currency": "EUR"}}]}
+    assert tour("replaceDashboard", email, json=pinned) == tour("fetchDashboard", email)
     consent = {"items": [{"channel": "EMAIL", "field": "ext.mail"}]}
     assert tour("replaceConsent", json=consent) == tour("fetchConsent")
     assert tour("listWebhooks")["items"][0]["friendlyId"] == "out"

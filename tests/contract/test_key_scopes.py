@@ -42,6 +42,8 @@ READ_BY_POST = {
     "previewBulkAction",
 }
 ADMINISTRATION = {"listKeys", "createKey", "rotateKey", "revokeKey"}
+DASHBOARDS = {"fetchDashboard", "replaceDashboard"}
+"""What users chose for themselves: administration, besides the scope of the method."""
 # What decides who is whom: a role without the right to edit rules makes no key that may.
 RULES = {
     *("createIdentityRule", "deleteIdentityRule", "replaceIdentityRules"),
@@ -63,7 +65,7 @@ def expected(route: Any) -> set[str]:
         return {"write", "delete"}
     own = "read" if route.name in READ_BY_POST else OF_METHOD[route.method]
     more = {"personal_data"} if route.name in PERSONAL else set()
-    return {own} | more | ({"administration"} if route.name in RULES else set())
+    return {own} | more | ({"administration"} if route.name in RULES | DASHBOARDS else set())
 
 
 @contextmanager
@@ -79,7 +81,7 @@ def call(api: Api, route: Any) -> Any:
     while "{" in path:
         before, _, rest = path.partition("{")
         name, _, after = rest.partition("}")
-        path = before + ("x" if name in ("name", "trait", "report") else NOBODY) + after
+        path = before + ("x" if name in ("name", "trait", "report", "email") else NOBODY) + after
     body = {} if route.method in ("POST", "PUT", "PATCH") else None
     return api.request(route.method, path, json=body)
 

@@ -55,6 +55,10 @@ UNVERSIONED = {
     ("/settings/oauth", "revoke"): DELETES,
     ("/account", "password"): "it asks for the present password",
     ("/account", "time_zone"): "one person's own choice",
+    ("/dashboard", "pin"): "one person's own choice",
+    ("/dashboard", "earlier"): "one person's own choice",
+    ("/dashboard", "later"): "one person's own choice",
+    ("/dashboard", "remove"): "one person's own choice",
     ("/settings/aliases", "create"): CREATES,
     ("/settings/aliases", "remove"): DELETES,
     ("/settings/points-of-sale", ""): CREATES,
@@ -152,6 +156,7 @@ def examples(owner: Person, api: Api, site: Site) -> dict[str, str]:
     assert key is not None
     owner.post("/settings/aliases", action="create", alias="ctx-forms", client_key=key[1])
     owner.post("/settings/points-of-sale", name="till-1")
+    owner.post("/dashboard", action="pin", report="revenue")
     job = api.post("/innkeeper/v1/identity/apply", json={}).json()["ref"]
     guest = f"/guests/{one['ref']}"
     return {
@@ -170,6 +175,7 @@ def examples(owner: Person, api: Api, site: Site) -> dict[str, str]:
         "/traits/of/{trait}": "/traits/of/bought",
         "/account": "/account",
         "/reports/{report}/segment": "/reports/funnel",
+        "/dashboard": "/dashboard",
         "/exports/new": "/exports/new",
         "/exports/consent": "/exports/consent",
         "/exports/{export}/edit": "/exports/letters/edit",

@@ -39,6 +39,7 @@ TEXT_PARAMETERS: Final = {
     "report": ("Report", "reportName"),
     "source": ("Import source", "importSourceRef"),
     "client_key": ("API key", "clientKey"),
+    "email": ("User", "userEmail"),
 }
 """Path parameter that is text, not a ref -> (name in errors, name in the API description)."""
 

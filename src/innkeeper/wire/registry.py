@@ -4,6 +4,7 @@ from innkeeper.wire.administration.jobs import JOBS
 from innkeeper.wire.administration.keys import KEYS
 from innkeeper.wire.audiences.bulk_actions import BULK_ACTIONS
 from innkeeper.wire.audiences.consent import CONSENT
+from innkeeper.wire.audiences.dashboards import DASHBOARDS
 from innkeeper.wire.audiences.exports import EXPORTS, OWN_EXPORTS
 from innkeeper.wire.audiences.reports import REPORTS
 from innkeeper.wire.audiences.segment_fields import SEGMENT_FIELDS
@@ -66,6 +67,7 @@ OURS = Dialect(
             *OWN_EXPORTS,
             *WEBHOOKS,
             *CONSENT,
+            *DASHBOARDS,
             *REPORTS,
         ),
         *(*FILES, *IMPORT_SOURCES, *PRIVACY, *KEYS, *JOBS),

@@ -14,6 +14,7 @@ from innkeeper.web.ui.shell import MENU, PageRoute, Visit
 MOST_HITS: Final = 6
 _PAGES: Final = (
     *((path, text, None) for path, text, _ in MENU),
+    ("/dashboard", "Dashboard", None),
     ("/jobs", "Jobs", None),
     ("/traits", "Computed traits", None),
     ("/settings/points-of-sale", "Points of sale", None),

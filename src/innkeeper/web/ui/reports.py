@@ -24,25 +24,11 @@ from innkeeper.rules.time_zones import suggested_time_zones
 from innkeeper.web.ui.downloads import file
 from innkeeper.web.ui.formatting import title_words
 from innkeeper.web.ui.report_charts import OVER_TIME, chart_of
+from innkeeper.web.ui.report_titles import TITLES
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.audiences.reports import as_csv
 
 FIRST: Final = "revenue"
-TITLES: Final = {
-    "revenue": "Revenue",
-    "totals": "Totals",
-    "abandoned": "Abandoned carts",
-    "products": "Products",
-    "pages": "Pages",
-    "campaigns": "Campaigns",
-    "events": "Events",
-    "funnel": "Funnel",
-    "retention": "Retention",
-    "rfm_groups": "Buyer groups",
-    "rfm": "RFM",
-    "guests": "Guests",
-    "merges": "Identity",
-}
 PRESETS: Final = ((30, "30 days"), (90, "90 days"), (365, "12 months"), (545, "18 months"))
 UNITS: Final = tuple((unit, f"By {unit}") for unit in report_parameters.UNITS)
 WINDOWS: Final = (

@@ -9,6 +9,7 @@ from innkeeper.store.database import Database
 from innkeeper.web.ui import (
     account,
     components,
+    dashboard,
     exports,
     extension_form,
     finder,
@@ -53,6 +54,7 @@ PAGES: Final[tuple[PageRoute, ...]] = (
     *segment_pages.PAGES,
     *segments.PAGES,
     *traits.PAGES,
+    *dashboard.PAGES,
     *reports.PAGES,
     *exports.PAGES,
     *imports.PAGES,
