@@ -36,6 +36,10 @@ UNVERSIONED = {
     ("/segments/{segment}", "run"): ONE_SHOT,
     ("/segments/{segment}", "duplicate"): CREATES,
     ("/segments/{segment}", "delete"): DELETES + ", which lists what uses it as it is then",
+    ("/lists", ""): CREATES,
+    ("/lists/{static_list}", "add"): "it adds guests, and replaces nothing that somebody typed",
+    ("/lists/{static_list}", "delete"): DELETES + ", refused while anything uses it",
+    ("/guests/bulk", ""): "the number of guests that was shown confirms it",
     ("/traits/new", ""): CREATES,
     ("/traits/of/{trait}", "delete"): DELETES + ", refused while anything asks for it",
     ("/exports/new", ""): CREATES,
@@ -136,6 +140,7 @@ def examples(owner: Person, api: Api, site: Site) -> dict[str, str]:
         assert api.post("/innkeeper/v1/segments", json=body).is_success
     assert api.patch("/innkeeper/v1/segments/crew", json={"tags": ["second"]}).is_success
     api.post("/innkeeper/v1/exports", json={"name": "Letters", "segment": "crew"})
+    assert api.post("/innkeeper/v1/staticLists", json={"name": "Forms"}).is_success
     api.put("/innkeeper/v1/traits/bought", json={"entity": "order", "function": "count"})
     upload = owner.http.post(
         "/w/live/imports",
@@ -170,6 +175,9 @@ def examples(owner: Person, api: Api, site: Site) -> dict[str, str]:
         "/segments/{segment}/edit": "/segments/crew/edit",
         "/segments/{segment}/history": "/segments/crew/history",
         "/segments/{segment}": "/segments/crew",
+        "/lists": "/lists",
+        "/lists/{static_list}": "/lists/forms",
+        "/guests/bulk": f"/guests/bulk?do=erase&guests={one['ref']}",
         "/traits/new": "/traits/new",
         "/traits/of/{trait}/edit": "/traits/of/bought/edit",
         "/traits/of/{trait}": "/traits/of/bought",
@@ -226,6 +234,7 @@ def test_f21_every_form_has_a_version_or_a_reason_to_have_none(
         "/merges/{merge}/undo",
         "/segments/{segment}/edit",
         "/segments/{segment}/history",
+        "/lists/{static_list}",
         "/traits/of/{trait}/edit",
         "/exports/{export}/edit",
         "/exports/consent",
@@ -263,7 +272,7 @@ def test_f21_every_form_with_a_version_asks_when_it_comes_too_late(
             assert ASKED in text, path
             assert "Use the stored values" in text, (path, "both, and a choice")
             asked.add(page)
-    assert len(asked) == 15
+    assert len(asked) == 16
 
 
 EXPORT = {"segment": "crew", "kind": "FULL_SYNC", "format": "CSV", "columns": "ref"}

@@ -159,6 +159,11 @@ def _plant_segments(api: Api, shop: Planted) -> None:
         body = {"entity": "event", "function": "latest", **read}
         answer = api.put(f"/innkeeper/v1/traits/{name}", json=body)
         assert answer.status_code == 200 or name == "lastNick", answer.text
+    name = f"L {uuid4().hex[:6]}"
+    static_list = made(api.post("/innkeeper/v1/staticLists", json={"name": name}))["friendlyId"]
+    body = {"selection": {"guests": [shop.guest]}}
+    action = made(api.post(f"/innkeeper/v1/staticLists/{static_list}/guests", json=body))
+    shop.paths += [f"/lists/{static_list}", f"/guests/bulk/{action['ref']}"]
     shape = {"format": "NDJSON", "template": {"hello": f"{WORD} {{{{firstName}}}}"}}
     shape |= {"filter": {"sql": sql}, "webhook": f"https://example.com/{MAIL}?token={WORD}"}
     body = {"name": f"E {uuid4().hex[:6]}", "segment": shop.segments[0], **shape}

@@ -183,6 +183,8 @@ def _selections(
     segment: str, from_list: str, guests: list[str] | None, file: Path | None
 ) -> list[dict[str, Any]]:
     """Return the selections that the options of a command name; raises `OperatorError`."""
+    from innkeeper.actions.audiences.selections import identifiers_in
+
     if sum(map(bool, (segment, from_list, guests, file))) != 1:
         raise OperatorError("Name one of --segment, --from-list, --guest and --file.")
     if segment:
@@ -195,8 +197,7 @@ def _selections(
             raise OperatorError(f"There is no file {file}.")
         if file.stat().st_size > _LONGEST_FILE:
             raise OperatorError(f"{file} is larger than {_LONGEST_FILE // 1024**2} MB.")
-        lines = [line.strip() for line in file.read_text("utf-8", "replace").splitlines()]
-    lines = [line for line in lines if line]
+        lines = identifiers_in(file.read_text("utf-8", "replace"))
     starts = range(0, len(lines), MOST_NAMED)
     return [{"identifiers": lines[start : start + MOST_NAMED]} for start in starts]
 

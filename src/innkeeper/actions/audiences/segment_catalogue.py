@@ -4,17 +4,19 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from innkeeper.actions.audiences import segments, traits
+from innkeeper.actions.audiences import segments, static_lists, traits
 from innkeeper.actions.paging import PageRequest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.lake import engines
 from innkeeper.lake.snapshot import Lake, opened
+from innkeeper.resources.base import Record
 from innkeeper.resources.segments import (
     BOOLEAN,
     COMPARATORS,
     CORE,
     ENTITIES,
     NUMBER,
+    STATIC_LIST,
     STRING,
     TRAIT,
     Entity,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 GUEST: Final = "guest"
+_Rows = tuple[dict[Any, int], list[tuple[Any, ...]]]
+"""Subtype -> rows of an entity, and its free fields."""
 MOST_VALUES: Final = 50
 MOST_TYPED: Final = 200
 """Maximum number of free event attributes whose types are inferred from a sample."""
@@ -67,7 +71,9 @@ async def compare(work: Work, segment: UUID | str, other: UUID | str) -> dict[st
 
 async def list_declared_fields(work: Work) -> dict[str, Any]:
     """Return the result of `list_fields` without counts and free fields; reads no guest data."""
-    return _build_catalogue(await traits.list_current(work), [({}, []) for _ in ENTITIES])
+    empty: list[_Rows] = [({}, []) for _ in ENTITIES]
+    lists = await static_lists.list_names(work)
+    return _build_catalogue(await traits.list_current(work), empty, lists)
 
 
 async def list_fields(work: Work, of: Collection[str] | None = None) -> dict[str, Any]:
@@ -78,7 +84,8 @@ async def list_fields(work: Work, of: Collection[str] | None = None) -> dict[str
     from innkeeper.lake import catalogue_sql  # noqa: PLC0415 - loads SQLGlot
 
     every = await traits.list_current(work)
-    rows_by_entity = []
+    lists = await static_lists.list_names(work)
+    rows_by_entity: list[_Rows] = []
     async with opened(work) as lake:
         for entity in ENTITIES.values():
             kinds = dict(await lake.rows(catalogue_sql.subtypes(entity)))
@@ -90,15 +97,17 @@ async def list_fields(work: Work, of: Collection[str] | None = None) -> dict[str
         codes: list[str] = []
         if of is None or GUEST in of:
             codes = [code for (code,) in await lake.rows(catalogue_sql.currencies())]
-    return _build_catalogue(every, rows_by_entity, codes)
+    return _build_catalogue(every, rows_by_entity, lists, codes)
 
 
 def _build_catalogue(
     every: Traits,
-    rows_by_entity: Sequence[tuple[dict[Any, int], list[tuple[Any, ...]]]],
+    rows_by_entity: Sequence[_Rows],
+    lists: Sequence[Record],
     currencies: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Build the catalogue: for each entity its subtype counts and free fields, and all traits."""
+    """Build the catalogue: for each entity its subtype counts and free fields, all traits and
+    static lists."""
     entities = [
         _describe_entity(entity, *rows)
         for entity, rows in zip(ENTITIES.values(), rows_by_entity, strict=True)
@@ -108,6 +117,15 @@ def _build_catalogue(
         {"location": TRAIT, "field": name, "type": every[name], "doc": every.trait(name).doc}
         for name in names
         if name in every
+    ]
+    entities[0]["fields"] += [
+        {
+            "location": STATIC_LIST,
+            "field": each["friendly_id"],
+            "type": BOOLEAN,
+            "doc": each["name"],
+        }
+        for each in lists
     ]
     return {
         "entities": entities,

@@ -1,5 +1,7 @@
 """Select guests for an action on many: by refs, identifiers, a segment, a list, or rules."""
 
+import asyncio
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +18,9 @@ from innkeeper.rules.identity_keys import email_key, identifier_key
 from innkeeper.store.work import Work
 
 MOST_SAMPLE: Final = 10
+_LOOKED_UP: Final = 2000
+"""Identifiers that are looked up by one statement."""
+_SEPARATOR: Final = re.compile("[,;\\t]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +69,38 @@ async def select_identifiers(work: Work, texts: Sequence[str]) -> SelectedGuests
     id of any provider. A text that several guests have selects all of them."""
     providers = [row["provider"] for row in await work.all("search.providers")]
     texts = [text for text in dict.fromkeys(map(str.strip, texts)) if text]
-    refs = {text: ref for text in texts if (ref := ref_in(text)) is not None}
-    keys = {text: _keys_of(text, providers) for text in texts if text not in refs}
-    by_ref = await work.all("static_lists.find_live", guests=list(refs.values()))
-    by_key = await work.all(
-        "static_lists.find_by_keys", keys=[key for each in keys.values() for key in each]
-    )
-    matched = {row["requested"] for row in by_ref} | {row["key"] for row in by_key}
-    unmatched = [
-        text for text in texts if not matched & ({refs[text]} if text in refs else {*keys[text]})
-    ]
-    live = dict.fromkeys(row["ref"] for row in (*by_ref, *by_key))
+    live: dict[UUID, None] = {}
+    unmatched: list[str] = []
+    for start in range(0, len(texts), _LOOKED_UP):
+        some = texts[start : start + _LOOKED_UP]
+        # Refs are keys of their own kind: no other key equals one.
+        keys = await asyncio.to_thread(_keys_by_text, some, providers)
+        every = [key for each in keys.values() for key in each]
+        rows = [
+            *await work.all("static_lists.find_live", guests=every),
+            *await work.all("static_lists.find_by_keys", keys=every),
+        ]
+        matched = {row["requested"] for row in rows}
+        unmatched += [text for text in some if matched.isdisjoint(keys[text])]
+        live |= dict.fromkeys(row["ref"] for row in rows)
     return SelectedGuests((*live,), unmatched=(*unmatched,))
 
 
+def identifiers_in(text: str) -> list[str]:
+    """Return the identifiers in the text of a file: the first cell of each line."""
+    cells = (_SEPARATOR.split(line, maxsplit=1)[0].strip(' "\ufeff') for line in text.splitlines())
+    return [*dict.fromkeys(cell for cell in cells if cell)]
+
+
+def _keys_by_text(texts: Sequence[str], providers: Sequence[str]) -> dict[str, list[UUID]]:
+    return {text: _keys_of(text, providers) for text in texts}
+
+
 def _keys_of(text: str, providers: Sequence[str]) -> list[UUID]:
-    """Return the keys of everything that a text may identify."""
-    keys = [identifier_key(provider, text) for provider in providers]
+    """Return the keys of everything that a text may identify; a ref is its own."""
+    ref = ref_in(text)
+    keys = [] if ref is None else [ref]
+    keys += [identifier_key(provider, text) for provider in providers]
     if "@" in text:
         keys.append(email_key(text))
     provider, colon, value = text.partition(":")
@@ -102,10 +122,13 @@ async def preview(work: Work, selection: SelectedGuests) -> tuple[int, list[UUID
     return size, [UUID(ref) for ref in refs]
 
 
-async def find_refs(work: Work, definition: Mapping[str, Any]) -> list[UUID]:
-    """Return every guest of a definition now."""
+async def find_refs(
+    work: Work, definition: Mapping[str, Any], only: Collection[UUID] | None = None
+) -> list[UUID]:
+    """Return every guest of a definition now, or those among `only`."""
     from innkeeper.lake.segment_members import Question, find_members  # noqa: PLC0415
 
     question = Question.of(definition, await traits.list_current(work))
+    among = None if only is None else [str(ref) for ref in only]
     async with opened(work, engines.answering(work.settings, definition)) as lake:
-        return [UUID(ref) for ref in await find_members(lake, question)]
+        return [UUID(ref) for ref in await find_members(lake, question, among)]

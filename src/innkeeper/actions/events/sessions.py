@@ -25,6 +25,8 @@ OFFLINE_SESSIONS: Final = 10
 """Maximum number of offline sessions among them."""
 EVENTS: Final = 100
 """Maximum number of latest events of each session."""
+MOST_TYPED_EVENTS: Final = 1000
+"""Latest events of a session whose types are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,23 @@ async def of_guest(
     return Behaviour([_session(row, now) for row in rows], events_by_session)
 
 
-async def headlines(work: Work, session: UUID, most: int = EVENTS) -> list[Record]:
-    """List a one-line summary of each of the latest events of a session, newest first."""
-    return await work.all("events.headlines", session=session, most=most)
+async def headlines(
+    work: Work, session: UUID, most: int = EVENTS, event_type: str | None = None
+) -> list[Record]:
+    """List a one-line summary of each of the latest events of a session, newest first; of all, or
+    of one type."""
+    return await work.all("events.headlines", session=session, most=most, type=event_type)
+
+
+async def count_types(work: Work, sessions: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
+    """Return session -> the types of its latest events -> how many."""
+    rows = await work.all(
+        "events.types_in_sessions", sessions=list(sessions), most=MOST_TYPED_EVENTS
+    )
+    counts: dict[UUID, dict[str, int]] = {}
+    for row in rows:
+        counts.setdefault(row["ref"], {})[row["type"]] = row["events"]
+    return counts
 
 
 async def read_events(work: Work, session: UUID, after: Row | None, limit: int) -> list[Row]:

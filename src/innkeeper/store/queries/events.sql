@@ -222,6 +222,15 @@ CROSS JOIN LATERAL (
 ) AS e
 ORDER BY e.at DESC, e.received_at DESC, e.number DESC
 
+-- events.types_in_sessions
+-- The types of the latest events of each of some sessions, with their numbers.
+SELECT s.ref, e.type, count(*) AS events
+FROM {ws}.sessions AS s CROSS JOIN LATERAL (
+    SELECT type FROM {ws}.events
+    WHERE session_ref = s.ref AND at BETWEEN s.started_at AND s.last_at ORDER BY at DESC LIMIT %(most)s
+) AS e
+WHERE s.ref = ANY (%(sessions)s::uuid[]) GROUP BY s.ref, e.type
+
 -- events.headlines
 -- The fields of the latest events of a session that a timeline displays, newest first.
 SELECT e.ref, e.at AS created_at, e.type, left(e.body ->> 'page', 2000) AS page,
@@ -232,6 +241,7 @@ SELECT e.ref, e.at AS created_at, e.type, left(e.body ->> 'page', 2000) AS page,
 FROM {ws}.sessions AS s CROSS JOIN LATERAL (
     SELECT * FROM {ws}.events
     WHERE session_ref = s.ref AND at BETWEEN s.started_at AND s.last_at
+      AND (%(type)s::text IS NULL OR type = %(type)s)
     ORDER BY at DESC, received_at DESC, number DESC LIMIT %(most)s
 ) AS e CROSS JOIN LATERAL (
     SELECT coalesce(e.body -> 'data' -> 'product' -> 0, e.body -> 'data' -> 'product') AS product

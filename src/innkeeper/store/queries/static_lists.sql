@@ -95,7 +95,7 @@ WHERE m.guest_ref = ANY (%(guests)s::uuid[]) ORDER BY m.added_at, l.name
 
 -- static_lists.find_by_keys
 -- The live guests with identity keys, each with the key.
-SELECT DISTINCT k.key, coalesce(g.survivor_ref, g.ref) AS ref
+SELECT DISTINCT k.key AS requested, coalesce(g.survivor_ref, g.ref) AS ref
 FROM {ws}.guest_keys AS k JOIN {ws}.guests AS g ON g.ref = k.guest_ref
 WHERE k.key = ANY (%(keys)s::uuid[])
 

@@ -3,7 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from innkeeper.resources.segments import COMPARATORS, ENTITIES, NUMBER, TIMESTAMP, snake
+from innkeeper.resources.segments import (
+    COMPARATORS,
+    ENTITIES,
+    NUMBER,
+    STATIC_LIST,
+    TIMESTAMP,
+    snake,
+)
 from innkeeper.rules.segments import MONEY
 
 COUNTS: Final = (
@@ -57,7 +64,8 @@ class RuleRow:
 
     @property
     def comparators(self) -> list[str]:
-        return [each.name for each in COMPARATORS.values() if self.type in each.types]
+        names = [each.name for each in COMPARATORS.values() if self.type in each.types]
+        return names[-2:] if self.location == STATIC_LIST else names
 
     @property
     def inputs(self) -> int:

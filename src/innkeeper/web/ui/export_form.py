@@ -33,7 +33,7 @@ from innkeeper.resources.exports import (
     POST,
 )
 from innkeeper.resources.naming import camel
-from innkeeper.resources.segments import ENTITIES
+from innkeeper.resources.segments import CORE, ENTITIES, IDENTIFIER, STATIC_LIST
 from innkeeper.resources.static_lists import definition_of_list
 from innkeeper.resources.values import whole_in
 from innkeeper.rules.access import Right
@@ -230,7 +230,7 @@ def _free(catalogue: dict[str, Any]) -> list[tuple[str, list[str]]]:
         name = f"{entry['location']}.{entry['field']}"
         if entry["location"] == "trait":
             traits.append(name)
-        elif entry["location"] not in ("core", "identifier"):
+        elif entry["location"] not in (CORE, IDENTIFIER, STATIC_LIST):
             free.append(name)
     groups = [("Computed traits", traits), ("Data extensions", free)]
     return [(title, names) for title, names in groups if names]

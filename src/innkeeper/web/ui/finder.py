@@ -4,7 +4,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from innkeeper.actions.audiences import segments
+from innkeeper.actions.audiences import segments, static_lists
 from innkeeper.actions.console import search
 from innkeeper.actions.paging import PageRequest
 from innkeeper.resources.guests import Guest
@@ -16,6 +16,7 @@ _PAGES: Final = (
     *((path, text, None) for path, text, _ in MENU),
     ("/dashboard", "Dashboard", None),
     ("/jobs", "Jobs", None),
+    ("/lists", "Lists", None),
     ("/traits", "Computed traits", None),
     ("/settings/points-of-sale", "Points of sale", None),
     ("/settings/identity-rules", "Identity rules", None),
@@ -53,6 +54,13 @@ async def show(visit: Visit) -> Response:
             for row in named
         ]
         groups.append(("Segments", links))
+        lists = await static_lists.list_names(visit.work) if q else []
+        links = [
+            (visit.url(f"/lists/{row['friendly_id']}"), row["name"], "list")
+            for row in lists
+            if q.lower() in row["name"].lower()
+        ]
+        groups.append(("Lists", links[:MOST_HITS]))
     guests = []
     if q:
         hits = await search.find_guests(

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from innkeeper import clock
 from innkeeper.resources.base import Record
-from innkeeper.resources.segments import COMPARATORS, CORE, TRAIT
+from innkeeper.resources.segments import COMPARATORS, CORE, STATIC_LIST, TRAIT
 from innkeeper.resources.values import ValueRefused, instant, iso
 from innkeeper.web.ui.bounded import is_cut, json_html, json_text, plain, rows, whole
 from innkeeper.wire.bulk.cells import unguarded_cell
@@ -41,6 +41,7 @@ COMPARISONS: Final = {
     "is false": "is no",
 }
 """Comparator -> how pages say it, where its own name is not plain."""
+_OF_LISTS: Final = {"is true": "includes the guest", "is false": "does not include the guest"}
 
 
 def title_words(key: str) -> str:
@@ -214,13 +215,13 @@ def rule_words(what: str) -> str:
             field, sep, test = what.removesuffix(f" {name}"), " ", name
             break
     location, _, name = field.partition(".")
-    suffix = "" if location in (CORE, TRAIT) else f" ({location})"
-    return f"{title_words(name)}{suffix}{sep}{COMPARISONS.get(test, test)}"
+    suffix = {CORE: "", TRAIT: "", STATIC_LIST: " (list)"}.get(location, f" ({location})")
+    return f"{title_words(name)}{suffix}{sep}{comparison(test, location)}"
 
 
-def comparison(name: str) -> str:
+def comparison(name: str, location: str = CORE) -> str:
     """Format a comparator as pages say it: `is greater than or equal to` as is at least."""
-    return COMPARISONS.get(name, name)
+    return (_OF_LISTS if location == STATIC_LIST else COMPARISONS).get(name, name)
 
 
 def group_words(what: str) -> str:

@@ -174,11 +174,17 @@ def _refs(wanted: ListRequest, hits: search.Hits) -> list[UUID] | None:
 
 async def download(visit: Visit) -> Response:
     """Return the list as CSV."""
+    definition, only = await read_selected(visit)
+    return await guest_tables.download(visit, "guests", definition, None, only)
+
+
+async def read_selected(visit: Visit) -> tuple[dict[str, Any], list[UUID] | None]:
+    """Return the guests of the list that the URL selects: a definition, and with a search the refs
+    to choose among."""
     wanted = read_request(visit)
-    only = None
-    if wanted.has_search:
-        only = _refs(wanted, await _search(visit, wanted, _ALL_HITS))
-    return await guest_tables.download(visit, "guests", wanted.definition, None, only)
+    if not wanted.has_search:
+        return wanted.definition, None
+    return wanted.definition, _refs(wanted, await _search(visit, wanted, _ALL_HITS))
 
 
 PAGES: Final = (

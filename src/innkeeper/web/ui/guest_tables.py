@@ -22,6 +22,7 @@ from innkeeper.resources.segments import (
     CORE,
     IDENTIFIER,
     NUMBER,
+    STATIC_LIST,
     STRING,
     TIMESTAMP,
     TRAIT,
@@ -132,7 +133,7 @@ async def choose_columns(visit: Visit) -> Response:
     groups: dict[str, list[tuple[str, str, str]]] = {"Shown now": []}
     for each in catalogue["entities"][0]["fields"]:
         location, field = each["location"], each["field"]
-        if location == IDENTIFIER or field == "ref":
+        if location in (IDENTIFIER, STATIC_LIST) or field == "ref":
             continue
         name = camel(field) if location == CORE else f"{location}.{field}"
         titles = {CORE: "Fields", TRAIT: "Computed traits"}

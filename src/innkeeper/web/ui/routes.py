@@ -8,6 +8,7 @@ from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.web.ui import (
     account,
+    bulk,
     components,
     dashboard,
     exports,
@@ -33,6 +34,7 @@ from innkeeper.web.ui import (
     segments,
     settings,
     settings_keys,
+    static_lists,
     timeline,
     traits,
     webhooks,
@@ -45,6 +47,7 @@ PAGES: Final[tuple[PageRoute, ...]] = (
     *finder.PAGES,
     *guest_tables.PAGES,
     *guest_list.PAGES,
+    *bulk.PAGES,
     *guests.PAGES,
     *guest_form.PAGES,
     *extension_form.PAGES,
@@ -53,6 +56,7 @@ PAGES: Final[tuple[PageRoute, ...]] = (
     *identity.PAGES,
     *segment_pages.PAGES,
     *segments.PAGES,
+    *static_lists.PAGES,
     *traits.PAGES,
     *dashboard.PAGES,
     *reports.PAGES,

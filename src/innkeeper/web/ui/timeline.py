@@ -1,8 +1,9 @@
 """The Timeline tab of a guest: its sessions, and the events of one."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from innkeeper.errors import NotFound
 from innkeeper.resources.base import Record
 from innkeeper.resources.events import ABANDONED, BROWSED, CONVERTED, Event, Session
 from innkeeper.web.ui.downloads import READ_AT_ONCE, StreamedObject, streamed_json_file
+from innkeeper.web.ui.formatting import title_words
 from innkeeper.web.ui.guests import load_guest
 from innkeeper.web.ui.shell import PageRoute, Visit
 
@@ -37,17 +39,25 @@ DATES: Final = (
 
 
 async def show(visit: Visit) -> Response:
-    """Show sessions filtered by channel, interaction and date; `open` is the ref of the session
-    whose events are shown."""
+    """Show sessions filtered by channel, event, interaction and date; `open` is the ref of the
+    session whose events are shown."""
     guest, frame = await load_guest(visit)
     open_ref = visit.query_text("open")
     behaviour = await sessions.of_guest(
         visit.work, guest["ref"], most=SESSIONS, events=0, days=None, custom=False
     )
+    filters = {name: visit.query_text(name) for name in ("channel", "event", "interaction", "date")}
     is_own = any(str(each["ref"]) == open_ref for each in behaviour.sessions)
-    events = await sessions.headlines(visit.work, UUID(open_ref), EVENTS) if is_own else []
-    filters = {name: visit.query_text(name) for name in ("channel", "interaction", "date")}
-    matching = [visit.veil(each, Session) for each in behaviour.sessions if _matches(each, filters)]
+    events = []
+    if is_own:
+        wanted = filters["event"] or None
+        events = await sessions.headlines(visit.work, UUID(open_ref), EVENTS, wanted)
+    types = await sessions.count_types(visit.work, [each["ref"] for each in behaviour.sessions])
+    matching = [
+        visit.veil(each, Session)
+        for each in behaviour.sessions
+        if _matches(each, filters, types.get(each["ref"], {}))
+    ]
     channels = sorted({each["channel"] for each in behaviour.sessions})
     return visit.show(
         "guest_timeline.html",
@@ -58,6 +68,11 @@ async def show(visit: Visit) -> Response:
         chosen=filters,
         channels=[("", "Every channel"), *((each, _channel(each)) for each in channels)],
         interactions=[("", "Every outcome"), *((each, each.title()) for each in INTERACTIONS)],
+        event_types=[
+            ("", "Every event"),
+            *((each, title_words(each.lower())) for each in sorted({*chain(*types.values())})),
+        ],
+        event_counts={ref: sum(counts.values()) for ref, counts in types.items()},
         dates=DATES,
         open=open_ref,
         events={open_ref: [_described(visit, event) for event in reversed(events)]},
@@ -101,7 +116,9 @@ async def _events(visit: Visit, session: UUID) -> AsyncIterator[StreamedObject]:
         last = rows[-1]
 
 
-def _matches(session: Record, filters: dict[str, str]) -> bool:
+def _matches(session: Record, filters: dict[str, str], types: Collection[str]) -> bool:
+    if filters["event"] and filters["event"] not in types:
+        return False
     if filters["channel"] and session["channel"] != filters["channel"]:
         return False
     if filters["interaction"] and session.get("cart_type") != filters["interaction"]:
