@@ -42,8 +42,8 @@ READ_BY_POST = {
     "previewBulkAction",
 }
 ADMINISTRATION = {"listKeys", "createKey", "rotateKey", "revokeKey"}
-DASHBOARDS = {"fetchDashboard", "replaceDashboard"}
-"""What users chose for themselves: administration, besides the scope of the method."""
+ADMINISTERED = {"fetchDashboard", "replaceDashboard", "loadDemo"}
+"""What users chose for themselves, and demo data: administration besides the method's scope."""
 # What decides who is whom: a role without the right to edit rules makes no key that may.
 RULES = {
     *("createIdentityRule", "deleteIdentityRule", "replaceIdentityRules"),
@@ -65,7 +65,7 @@ def expected(route: Any) -> set[str]:
         return {"write", "delete"}
     own = "read" if route.name in READ_BY_POST else OF_METHOD[route.method]
     more = {"personal_data"} if route.name in PERSONAL else set()
-    return {own} | more | ({"administration"} if route.name in RULES | DASHBOARDS else set())
+    return {own} | more | ({"administration"} if route.name in RULES | ADMINISTERED else set())
 
 
 @contextmanager
