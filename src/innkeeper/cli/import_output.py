@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from innkeeper.cli.import_files import is_elsewhere
 
 if TYPE_CHECKING:
     from innkeeper.actions.bulk.outcomes import Match
+    from innkeeper.wire.bulk.record_reader import RecordReader
 
 
 @dataclass
@@ -68,7 +69,7 @@ def show_matches(matches: Sequence["Match"]) -> None:
 
 @contextmanager
 def show_progress(
-    name: str, source: IO[bytes] | Path, *, quiet: bool
+    name: str, reader: "RecordReader", *, quiet: bool
 ) -> Iterator[Callable[[int], None]]:
     """Show a progress bar over the file's bytes, with records, rate and remaining time; yields
     what updates it with the number of records."""
@@ -84,8 +85,8 @@ def show_progress(
         TimeRemainingColumn,
     )
 
-    is_plain = not is_elsewhere(name) and not isinstance(source, Path)
-    size = Path(name).stat().st_size if is_plain else None
+    is_in_order = not is_elsewhere(name) and not reader.layout.is_packed
+    size = Path(name).stat().st_size if is_in_order else None
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -102,7 +103,6 @@ def show_progress(
             first = records if first is None else first
             elapsed = bar.tasks[0].elapsed or 0.0
             rate = (records - first) / elapsed if elapsed else 0.0
-            position = source.tell() if size is not None and not isinstance(source, Path) else 0
-            bar.update(task, completed=position, records=records, rate=rate)
+            bar.update(task, completed=reader.position, records=records, rate=rate)
 
         yield follow

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,10 +24,12 @@ from innkeeper.cli.options import CommandContext, Json, takes_database
 from innkeeper.errors import OperatorError
 
 if TYPE_CHECKING:
+    from innkeeper.actions.bulk.creations import CreationTerms
     from innkeeper.actions.bulk.outcomes import Outcomes
     from innkeeper.rules.batch import BatchRecord
     from innkeeper.store.work import Row, Work
     from innkeeper.wire.bulk.batch_files import Layout
+    from innkeeper.wire.bulk.record_reader import RecordReader
 
 SITECORE = "sitecore"
 """Imports a folder of the vendor's data lake export and batch files (docs/migrate.md)."""
@@ -244,17 +246,20 @@ class _LocalFile:
     path: Path
 
     @contextmanager
-    def reading(self) -> Iterator[tuple[IO[bytes] | Path, Callable[[int], None]]]:
-        """Yield the source for the layout's `chunks`, and what shows the progress."""
-        with (
-            self.layout.opened(self.path) as source,
-            show_progress(self.name, source, quiet=self.options.quiet) as bar,
-        ):
-            yield source, bar
+    def reading(
+        self, after: int = 0, terms: "CreationTerms | None" = None
+    ) -> Iterator[tuple["RecordReader", Callable[[int], None]]]:
+        """Yield the reader of the records after a line, and what shows the progress."""
+        from innkeeper.wire.bulk.record_reader import RecordReader
+
+        reader = RecordReader(self.layout, self.path, after, terms)
+        with show_progress(self.name, reader, quiet=self.options.quiet) as bar:
+            yield reader, bar
 
 
 async def _apply(work: "Work", file: _LocalFile, rejects: Path, total: ImportTotals) -> None:
-    from innkeeper.actions.bulk import imports
+    from innkeeper.actions.bulk import batches, imports
+    from innkeeper.actions.bulk.creation_writer import creation_terms
     from innkeeper.store.readers import ahead
 
     what: Any = file.layout.entity
@@ -262,15 +267,15 @@ async def _apply(work: "Work", file: _LocalFile, rejects: Path, total: ImportTot
     fingerprint = _fingerprint(file.name, file.layout)
     again = file.options.again
     async with imports.start_local(work, what, fingerprint, file_options, again=again) as batch:
-        with file.reading() as (source, bar):
+        terms = await creation_terms(work, batches.source_of(batch))
+        with file.reading(batch["line"], terms) as (reader, bar):
             if batch["line"]:
                 print(f"innkeeper: continuing after line {batch['line']}", file=sys.stderr)
 
             def progress(row: "Row") -> None:
                 bar(row["records"])
 
-            chunks = ahead(file.layout.chunks(source, batch["line"]))
-            done = await imports.apply(work, batch, chunks, progress)
+            done = await imports.apply(work, batch, ahead(reader.chunks()), progress)
     if done["undo"] is not None and not file.options.reading.quiet:
         print(f"To undo this: innkeeper import undo {done['ref']}", file=sys.stderr)
     total.records += done["records"]
@@ -287,7 +292,7 @@ async def _dry_run(work: "Work", file: _LocalFile, rejects: Path, total: ImportT
     from innkeeper.actions.bulk.outcomes import MOST_MATCHES
     from innkeeper.store.readers import ahead
 
-    with RejectsFile(rejects) as rejected, file.reading() as (source, bar):
+    with RejectsFile(rejects) as rejected, file.reading() as (reader, bar):
 
         async def count(outcomes: "Outcomes", records: Sequence["BatchRecord"]) -> None:
             total.records += len(records)
@@ -300,7 +305,7 @@ async def _dry_run(work: "Work", file: _LocalFile, rejects: Path, total: ImportT
             bar(total.records)
 
         failed_before = total.failed
-        await imports.dry_run(work, ahead(file.layout.chunks(source)), count)
+        await imports.dry_run(work, ahead(reader.chunks()), count)
     if not file.options.reading.quiet:
         show_matches(total.matches)
     if total.failed > failed_before:

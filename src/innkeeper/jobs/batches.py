@@ -11,6 +11,7 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.actions.admin.background import operator_message, try_each
 from innkeeper.actions.bulk import batches, file_exports, import_sources, imports, undo
+from innkeeper.actions.bulk.creation_writer import creation_terms
 from innkeeper.errors import Unavailable
 from innkeeper.jobs.registry import patient_task, scheduled
 from innkeeper.store.driver_errors import may_pass
@@ -20,6 +21,7 @@ from innkeeper.store.readers import ahead
 from innkeeper.store.work import Row, Work
 from innkeeper.wire.bulk.batch_files import MOST_EXPANSION, TABLES, Layout
 from innkeeper.wire.bulk.export_files import write
+from innkeeper.wire.bulk.record_reader import RecordReader
 from innkeeper.wire.bulk.rejected_rows import Refusal, RejectedRowsWriter
 
 log = logging.getLogger("innkeeper.jobs")
@@ -166,11 +168,13 @@ async def _apply_file(work: Work, files: Files, batch: Row) -> None:
             # Read before the first record is applied, so that a damaged file changes nothing.
             most = MOST_EXPANSION * work.settings.max_upload_bytes
             layout = await asyncio.to_thread(layout.prepared, path, most)
-        with layout.opened(path) as source:
-            if imports.is_dry_run(batch):
-                await imports.dry_run_upload(work, batch, ahead(layout.chunks(source)))
-            else:
-                await batches.apply(work, batch, ahead(layout.chunks(source, batch["line"])))
+        if imports.is_dry_run(batch):
+            reader = RecordReader(layout, path)
+            await imports.dry_run_upload(work, batch, ahead(reader.chunks()))
+        else:
+            terms = await creation_terms(work, batches.source_of(batch))
+            reader = RecordReader(layout, path, batch["line"], terms)
+            await batches.apply(work, batch, ahead(reader.chunks()))
         if layout.form is not None and layout.form.format in TABLES:
             await _store_rejects(work, files, batch["ref"], layout, path)
 

@@ -15,6 +15,7 @@ from innkeeper import clock
 from innkeeper.resources.codes import COUNTRIES, CURRENCIES, LANGUAGES
 from innkeeper.resources.values import (
     INT32,
+    MAX_TEXT_BYTES,
     NOT_VALID,
     ValueRefused,
     instant,
@@ -65,6 +66,9 @@ class Text(Kind):
             raise ValueRefused("must be a string")
         if self.longest is not None and len(value) > self.longest:
             raise ValueRefused(f"size must be between 0 and {self.longest}")
+        if len(value) * 4 <= MAX_TEXT_BYTES and value.isascii() and "\x00" not in value:
+            # As `storable`, without a call: most values are such texts.
+            return value
         return storable(value)
 
     def schema(self) -> Schema:

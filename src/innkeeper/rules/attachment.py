@@ -83,7 +83,9 @@ def decide(
             return replace(matched, guest=namesake)
     customer = terms.is_customer or meets_rule(evidence, book)
     kind = CUSTOMER if customer else terms.new_type
-    return replace(matched, customer=customer, guest_type=kind)
+    return Decision(
+        matched.guest, matched.rule, matched.evidence, matched.blocked, kind, customer=customer
+    )
 
 
 def decide_named(guest: UUID, terms: Terms) -> Decision:

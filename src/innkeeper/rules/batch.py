@@ -3,9 +3,11 @@
 `wire` parses lines into these types, and `actions` apply them (batch-api.md 5 to 9).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal
+
+from msgspec import Struct, field
 
 from innkeeper.errors import Problem
 from innkeeper.resources.base import Changes, Record, Resource
@@ -19,8 +21,7 @@ REMOVALS: Final = ("delete", "gdpr_delete")
 ORDER_WRITES: Final[tuple[OrderMode, ...]] = ("insert", "upsert")
 
 
-@dataclass(frozen=True, slots=True)
-class RecordError:
+class RecordError(Struct, frozen=True):
     """Why a record failed: the documented code and message, and details."""
 
     code: int
@@ -65,8 +66,7 @@ def invalid_fields(problems: list[Problem]) -> RecordError:
     return invalid(*(problem.message for problem in problems))
 
 
-@dataclass(frozen=True, slots=True)
-class ExtensionRecord:
+class ExtensionRecord(Struct, frozen=True):
     """A data extension in a record; it replaces the stored one with the same name and key."""
 
     name: str
@@ -74,8 +74,7 @@ class ExtensionRecord:
     pairs: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class GuestWrite:
+class GuestWrite(Struct, frozen=True):
     """Create or change the guest that the changes identify."""
 
     mode: GuestMode
@@ -83,8 +82,7 @@ class GuestWrite:
     groups: list[ExtensionRecord] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class PersonRecord:
+class PersonRecord(Struct, frozen=True):
     """A contact or consumer: fields of a guest, and the items that a consumer uses."""
 
     changes: Changes
@@ -93,8 +91,7 @@ class PersonRecord:
     """referenceIds of the items."""
 
 
-@dataclass(frozen=True, slots=True)
-class ItemRecord:
+class ItemRecord(Struct, frozen=True):
     """An item of an order."""
 
     changes: Changes
@@ -106,8 +103,7 @@ class ItemRecord:
         return {} if self.group is None else {(self.group.name, self.group.key): self.group.pairs}
 
 
-@dataclass(frozen=True, slots=True)
-class OrderWrite:
+class OrderWrite(Struct, frozen=True):
     """Create or change an order and its contact; an insert also has items and consumers."""
 
     mode: OrderMode
@@ -157,8 +153,7 @@ class EventRecord:
 Operation = GuestWrite | OrderWrite | GuestDelete | OrderDelete | GuestMigration | EventRecord
 
 
-@dataclass(frozen=True, slots=True)
-class BatchRecord:
+class BatchRecord(Struct, frozen=True):
     """A record of a file: its line (from 1), its own ref, and its operation or error."""
 
     line: int
@@ -178,7 +173,7 @@ class Failure:
 
 
 def check_groups(
-    stored: dict[tuple[str, str], dict[str, Any]], groups: list[ExtensionRecord]
+    stored: dict[tuple[str, str], dict[str, Any]], groups: Sequence[ExtensionRecord]
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """Return a guest's extensions after `groups` replaced some; raises `RecordRejected`.
 

@@ -6,6 +6,7 @@ candidate only; exact comparisons (G-9) check its values as well.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from hashlib import blake2b
 from operator import attrgetter
 from typing import Final
@@ -22,8 +23,12 @@ stored keys again (`actions/identity/rekeying.py`)."""
 _number: Final = attrgetter("int")
 
 
+@lru_cache(1024)
 def digest(kind: str, *parts: str) -> UUID:
-    """Return the key of `parts`, which differs for another kind or another division into parts."""
+    """Return the key of `parts`, which differs for another kind or another division into parts.
+
+    Cached, because several rules and the index need the same keys of a record.
+    """
     text = kind
     for part in parts:
         text += f"\x1f{len(part)}:{part}"

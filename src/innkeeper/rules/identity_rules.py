@@ -186,6 +186,11 @@ def _values(
     return {compared: value for compared, value in pairs if compared}
 
 
+def expires(identifier: Mapping[str, Any]) -> bool:
+    """Whether an identifier expires at some time."""
+    return identifier.get("expiryDate") is not None
+
+
 def is_valid(identifier: Mapping[str, Any], now: datetime) -> bool:
     """Whether an identifier has not expired."""
     # Stored instants are UTC texts of the same length, so they compare as text.

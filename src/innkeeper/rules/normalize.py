@@ -35,6 +35,7 @@ SHEET_ERRORS: Final = ("#n/a", "#null!", "#ref!", "#value!", "#name?", "#num!", 
 """Error values of spreadsheets; a `+` or `=` before a number makes it a formula that may fail."""
 _HASHES: Final = re.compile("##+")
 _AROUND: Final = " \t\r\n\"'`´‘’“”„«»()[]=,;"
+_PLAIN_PHONE: Final = re.compile(r"[+\d ()/-]*", re.A)
 _WITH_DECIMALS: Final = re.compile(r"\+?\d{6,}[.,]0+", re.A)
 
 
@@ -42,7 +43,12 @@ def visible(text: str) -> str:
     """Remove invisible characters, and no-break spaces at both ends."""
     if text.isascii():
         return text
-    return _INVISIBLE.sub("", text).strip(_NO_BREAK_SPACES)
+    return without_invisible(text).strip(_NO_BREAK_SPACES)
+
+
+def without_invisible(text: str) -> str:
+    """Remove invisible characters."""
+    return _INVISIBLE.sub("", text)
 
 
 def email(address: str) -> str:
@@ -88,6 +94,8 @@ def without_extension(number: str) -> tuple[str, str]:
     head = text.rstrip("0123456789")
     extension = text[len(head) :]
     head = head.rstrip(" .:=\t\u00a0")
+    if not head.lower().endswith(_EXTENSION_WORDS):
+        return text, ""
     word = next((word for word in _EXTENSION_WORDS if head.lower().endswith(word)), "")
     base = head[: -len(word) or None].rstrip(" ,;.-\t\u00a0")
     # A lone `#` at the end is not an extension.
@@ -114,6 +122,8 @@ def is_damaged(value: str) -> bool:
 
 def is_damaged_phone(number: str) -> bool:
     """Whether a spreadsheet damaged a phone number, by an exponent or by decimals."""
+    if _PLAIN_PHONE.fullmatch(number):
+        return False
     base, _ = without_extension(number.strip())
     return is_damaged(base) or _WITH_DECIMALS.fullmatch(base.strip(_AROUND)) is not None
 

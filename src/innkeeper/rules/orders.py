@@ -11,6 +11,7 @@ from innkeeper.resources.guests import Person
 from innkeeper.resources.kinds import OneOf
 from innkeeper.resources.orders import OrderPerson
 from innkeeper.resources.values import ValueRefused, instant
+from innkeeper.rules.guests import mirror_email
 
 TOLERANCE: Final = timedelta(hours=48)
 """Orders of one referenceId within this time, inclusive, are the same order (O-2)."""
@@ -62,6 +63,13 @@ def line_total(item: Record) -> Decimal | int | None:
     if price is None or quantity is None:
         return None
     return price * quantity if isinstance(price, int) else _EXACT.multiply(price, quantity)
+
+
+def order_person(changes: Changes) -> Record:
+    """Return the fields of a contact or consumer of a record, as the order stores them."""
+    # Parsed by the types of an order's person already: no further validation.
+    fields = mirror_email(changes)
+    return {name: fields[name] for name in Person.fields if fields.get(name) is not None}
 
 
 IDENTIFIABLE: Final = (

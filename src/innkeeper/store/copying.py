@@ -28,6 +28,18 @@ async def copy_in(
         return cursor.rowcount
 
 
+async def copy_encoded(
+    connection: psycopg.AsyncConnection[DictRow], text: str, blocks: Iterable[bytes]
+) -> int:
+    """Send encoded rows (`binary_rows`) through a `COPY … FROM STDIN (FORMAT binary)`; return
+    their number."""
+    async with connection.cursor() as cursor:
+        async with cursor.copy(text) as copy:
+            for block in blocks:
+                await copy.write(block)
+        return cursor.rowcount
+
+
 async def copy_out(
     connection: psycopg.AsyncConnection[DictRow],
     text: str,

@@ -4,9 +4,17 @@ import asyncio
 import io
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from typing import IO, Any, Final, Generic, TypeVar, cast
@@ -37,7 +45,7 @@ class Unreadable(Exception):
 class Chunk(Generic[Item]):
     """A chunk of records, and the last line or row that it includes."""
 
-    items: list[Item]
+    items: Sequence[Item]
     line: int
 
 
@@ -174,7 +182,10 @@ def chunks(
 async def ahead(every: Iterator[Item]) -> AsyncIterator[Item]:
     """Yield the same items, each produced in a thread while the previous one is used."""
     loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(1, "reader") as pool:
+    with ExitStack() as stack:
+        if isinstance(every, Generator):
+            stack.callback(every.close)
+        pool = stack.enter_context(ThreadPoolExecutor(1, "reader"))
         coming = loop.run_in_executor(pool, _next, every)
         while (item := await coming) is not None:
             coming = loop.run_in_executor(pool, _next, every)

@@ -337,6 +337,14 @@ class Work:
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
 
+    async def copy_encoded(self, query: str, blocks: Iterable[bytes]) -> int:
+        """As `copy_in`, with the encoded content of a COPY (`binary_rows.encode`)."""
+        try:
+            connection = self._connection or await self._connect()
+            return await copying.copy_encoded(connection, self._queries.text(query), blocks)
+        except psycopg.Error as error:
+            raise translated(error) from error
+
     async def copy_out(
         self,
         query: str,

@@ -1,7 +1,7 @@
 """Decode request bodies to changes, and name every problem at once."""
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from innkeeper.errors import Invalid, Problem, missing
@@ -15,6 +15,7 @@ from innkeeper.wire.views import PairsView, Verb, View
 _PAIR_KEY: Final = re.compile(r"[a-z][A-Za-z0-9]*", re.ASCII)
 _FREE_NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f/]{1,128}")
 DEFAULT_NAME: Final = "ext"
+_KEY: Final = Text(longest=MAX_KEY)
 
 
 def decode(view: View, verb: Verb, body: dict[str, Any], path_name: str | None = None) -> Changes:
@@ -164,6 +165,7 @@ def _single_pair(view: PairsView, body: dict[str, Any], problems: list[Problem])
     return key
 
 
+@lru_cache(1024)
 def _key_problem(key: str) -> Problem | None:
     if len(key) > MAX_KEY:
         return Problem(key[:MAX_KEY], f"size must be between 1 and {MAX_KEY}")
@@ -177,7 +179,7 @@ def _keyed_problems(key: Any) -> list[Problem]:
     if key is None:
         return [missing("key")]
     try:
-        Text(longest=MAX_KEY).read(key)
+        _KEY.read(key)
     except ValueRefused as refused:
         return [Problem("key", refused.reason)]
     return []

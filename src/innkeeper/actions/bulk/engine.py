@@ -14,8 +14,11 @@ from uuid import UUID
 import psycopg
 
 from innkeeper.actions.bulk import event_batch, guest_records, order_records, removals
+from innkeeper.actions.bulk.creation_writer import write_creations
 from innkeeper.actions.bulk.guest_batch import GuestBatch, RecordSource
 from innkeeper.actions.bulk.outcomes import Outcomes
+from innkeeper.actions.bulk.packed_records import PackedRecords
+from innkeeper.actions.identity import rulebook
 from innkeeper.errors import Unavailable
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import (
@@ -55,6 +58,9 @@ async def apply(
     Raises `Unavailable`, and `ChunkAborted` of `record_progress`. Errors of single records are
     outcomes.
     """
+    if isinstance(entries, PackedRecords) and entries.creations is not None:
+        await _apply(work, entries, source, record_progress)
+        return
     for events, several in groupby(entries, key=lambda entry: isinstance(entry.what, EventRecord)):
         part = list(several)
         if events:
@@ -139,7 +145,10 @@ async def _apply_runs(
     outcomes: Outcomes,
     version: UUID,
 ) -> None:
-    """Apply records by runs of one kind, each with a guest batch of its own."""
+    """Apply records: those that create first, others by runs of one kind with a guest batch."""
+    if not source.dry_run:
+        book = await rulebook.of_version(work, version)
+        entries = await write_creations(work, entries, source, book, outcomes)
     for kind, run in _runs(entries):
         if kind is RecordError:
             for entry, fault in run:

@@ -100,10 +100,7 @@ class GuestBatch:
 
         The caller's transaction keeps that version in force until it ends.
         """
-        book = await rulebook.current(work)
-        if version != book.version:
-            book = await rulebook.read(work)
-        return cls(work, book, source)
+        return cls(work, await rulebook.of_version(work, version), source)
 
     @property
     def source(self) -> RecordSource:

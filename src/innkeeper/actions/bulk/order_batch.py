@@ -323,8 +323,9 @@ class OrderBatch:
         # Lists are sorted by age (L-10): a millisecond per position preserves the record's order.
         now = self._guest_batch.now
         created_at = now + timedelta(milliseconds=position)
-        row = (part.ref, order, ordered_at_or_guest, Json(part.body), created_at, now)
-        return (*row, part.file) if name == "items" else row
+        row = (part.ref, order, ordered_at_or_guest, Json(part.body))
+        file = (part.file,) if name == "items" else ()
+        return (*row, *file, created_at, now)
 
 
 _READ: Final = ("ref", "reference_id", "ordered_at", "body", "created_at")

@@ -13,16 +13,14 @@ from innkeeper.actions.privacy import block_list
 from innkeeper.errors import Invalid
 from innkeeper.refs import new_ref
 from innkeeper.resources.base import Record
-from innkeeper.resources.guests import Person
 from innkeeper.resources.naming import field_problem
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules import batch as rules
 from innkeeper.rules.attachment import Role, has_names_only
 from innkeeper.rules.batch import BatchRecord, OrderWrite, PersonRecord, RecordError, RecordRejected
-from innkeeper.rules.guests import mirror_email
 from innkeeper.rules.identity import Evidence
 from innkeeper.rules.merging import intent
-from innkeeper.rules.orders import check_identifiable
+from innkeeper.rules.orders import check_identifiable, order_person
 
 Written = tuple[BatchRecord, OrderWrite]
 
@@ -67,9 +65,7 @@ def _people(guest_batch: GuestBatch, operation: OrderWrite) -> list[Party]:
     """Return the contact, then the consumers."""
     people = []
     for record in (operation.contact, *operation.consumers):
-        # Parsed by the types of an order's person already: no further validation.
-        fields = mirror_email(record.changes)
-        body = {name: fields[name] for name in Person.fields if fields.get(name) is not None}
+        body = order_person(record.changes)
         people.append(Party(record, body, guest_batch.evidence(record.changes)))
     return people
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
+from innkeeper.actions.bulk.packed_records import PackedRecords
 from innkeeper.rules.batch import BatchRecord, Failure, RecordError
 
 MOST_MATCHES: Final = 20
@@ -48,6 +49,8 @@ class Outcomes:
 
     def count_left_out(self, records: Sequence[BatchRecord]) -> Counter[str]:
         """Return reason -> cells that were left out of those of some records that did not fail."""
+        if isinstance(records, PackedRecords):
+            records = records.with_left_out
         failed = {one.line for one in self.failures}
         imported = (record for record in records if record.left_out and record.line not in failed)
         return Counter(reason for record in imported for reason in record.left_out)

@@ -5,6 +5,8 @@ the version is out of date, and the statements that look up or lock guests retur
 force. So no process decides by old rules, and no guest lacks the keys of new rules.
 """
 
+from uuid import UUID
+
 from innkeeper.rules.identity_rules import IdentityRule, IdentityRules
 from innkeeper.rules.placeholders import PLACEHOLDERS
 from innkeeper.store.configuration_cache import IDENTITY_RULES
@@ -15,6 +17,12 @@ async def current(work: Work) -> IdentityRules:
     """Return the rules that this process read last; compare their version before use."""
     book: IdentityRules | None = work.cache.get(IDENTITY_RULES, work.workspace)
     return await read(work) if book is None else book
+
+
+async def of_version(work: Work, version: UUID) -> IdentityRules:
+    """Return the rules of a version that is in force until the caller's transaction ends."""
+    book = await current(work)
+    return book if book.version == version else await read(work)
 
 
 async def read(work: Work) -> IdentityRules:

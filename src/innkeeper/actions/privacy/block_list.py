@@ -34,7 +34,7 @@ async def is_blocked(work: Work, person: Record) -> bool:
     `person` holds the fields of a guest: identifiers, email, emails and the fields of identity
     rules. If true, the caller must refuse the record and write none of its data.
     """
-    if await _is_empty(work):
+    if await is_empty(work):
         return False
     digests = await digests_of(work, await _keys(work, person))
     return bool(digests and await _refuse(work, digests))
@@ -54,7 +54,7 @@ async def find_blocked(work: Work, people: Sequence[Record], *, count: bool = Tr
 
     `count`: count each of them as a refusal.
     """
-    if await _is_empty(work):
+    if await is_empty(work):
         return set()
     each = [await digests_of(work, await _keys(work, person)) for person in people]
     every = sorted({digest for digests in each for digest in digests})
@@ -128,7 +128,7 @@ async def _keys(work: Work, person: Record) -> list[UUID]:
     return [*identifying_keys(person, book), *keys_with_invisible_characters(person)]
 
 
-async def _is_empty(work: Work) -> bool:
+async def is_empty(work: Work) -> bool:
     """Return whether the workspace's list is empty."""
     return await work.cache.read(BLOCK_LIST, work.workspace, partial(_read_is_empty, work))
 

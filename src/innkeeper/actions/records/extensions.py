@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.paging import Page, PageRequest
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
+from innkeeper.refs import named_ref
 from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.guests import (
     DEFAULT_KEY,
@@ -23,7 +24,7 @@ from innkeeper.store.work import Json, Work
 
 def extension_ref(parent: UUID, name: str, key: str = DEFAULT_KEY) -> UUID:
     """Return the name-based ref of an extension, which stays the same if it is recreated (C-5)."""
-    return uuid5(parent, name if key == DEFAULT_KEY else f"{name}/{key}")
+    return named_ref(parent, name if key == DEFAULT_KEY else f"{name}/{key}")
 
 
 @dataclass(frozen=True)

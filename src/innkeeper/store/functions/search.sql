@@ -67,26 +67,31 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     WHERE length(word) > 2 AND substr(word, place, 1) <> substr(word, place + 1, 1)
 $$;
 
--- Add words to guests, the n-th word to the n-th guest. The words of names that no guest had are added to
--- the names, with their typos. OFFSET keeps the look-up of one word after the other, whatever the number of
--- names was when a connection planned it.
-CREATE FUNCTION {ws}.add_words(words text[], guests uuid[]) RETURNS void
+-- Add the words of names that no guest had to the names, with their typos. OFFSET keeps the look-up of one
+-- word after the other, whatever the number of names was when a connection planned it.
+CREATE FUNCTION {ws}.add_names(words text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    new_words text[];
-BEGIN
-    INSERT INTO {ws}.guest_words (word, guest_ref) SELECT unnest(words), unnest(guests);
-    new_words := ARRAY(
+    new_words text[] := ARRAY(
         SELECT DISTINCT named FROM unnest(words) AS named
         WHERE named NOT LIKE '#%' AND NOT EXISTS (
             SELECT FROM {ws}.name_words AS stored WHERE stored.word = named OFFSET 0
         )
     );
+BEGIN
     IF new_words <> '{}' THEN
         INSERT INTO {ws}.name_words (word) SELECT unnest(new_words);
         INSERT INTO {ws}.name_typos (typo, word)
         SELECT unnest({ws}.typos_of(named)), named FROM unnest(new_words) AS named;
     END IF;
+END $$;
+
+-- Add words to guests, the n-th word to the n-th guest.
+CREATE FUNCTION {ws}.add_words(words text[], guests uuid[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO {ws}.guest_words (word, guest_ref) SELECT unnest(words), unnest(guests);
+    PERFORM {ws}.add_names(words);
 END $$;
 
 -- Delete words of a guest. A word that no other guest has is deleted from the names too: it may be of a
@@ -145,8 +150,10 @@ BEGIN
     PERFORM {ws}.add_words(words, guests);
     RETURN NULL;
 END $$;
+-- A transaction with `innkeeper.words` = 'supplied' writes the words of its guests itself (creations.sql).
 CREATE TRIGGER index_inserted AFTER INSERT ON {ws}.guests
     REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT
+    WHEN (current_setting('innkeeper.words', true) IS DISTINCT FROM 'supplied')
     EXECUTE FUNCTION {ws}.index_inserted_guests();
 
 CREATE FUNCTION {ws}.index_deleted_guest() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -38,7 +38,7 @@ FROM STDIN (FORMAT binary)
 
 -- order_writes.copy_items
 -- Insert new items.
-COPY {ws}.order_items (ref, order_ref, ordered_at, body, created_at, modified_at, import_ref) FROM STDIN (FORMAT binary)
+COPY {ws}.order_items (ref, order_ref, ordered_at, body, import_ref, created_at, modified_at) FROM STDIN (FORMAT binary)
 
 -- order_writes.copy_contacts
 -- Insert new contacts.
@@ -55,6 +55,11 @@ COPY {ws}.order_consumer_items (order_consumer_ref, order_item_ref, position) FR
 -- order_writes.copy_extensions
 -- Insert the data extensions of new orders.
 COPY {ws}.order_extensions (order_ref, name, key, ref, pairs, created_at, modified_at) FROM STDIN (FORMAT binary)
+
+-- order_writes.copy_item_extensions
+-- Insert the data extensions of new items.
+COPY {ws}.order_item_extensions (order_item_ref, name, key, ref, pairs, created_at, modified_at)
+FROM STDIN (FORMAT binary)
 
 -- order_writes.rewrite_orders
 -- Store new fields of locked orders.

@@ -37,6 +37,7 @@ from innkeeper.wire.bulk.high_water import HighWaterMark
 from innkeeper.wire.bulk.mapping import ColumnMapping, by_name, mapping_of
 from innkeeper.wire.bulk.order_rows import NumberedRow, OrderRows, order_rows
 from innkeeper.wire.bulk.row_records import READERS, order_record, row_record
+from innkeeper.wire.bulk.row_values import RowValues
 from innkeeper.wire.bulk.survey import TableSurvey, guard_notes, resolve
 
 FORMATS: Final = ("ndjson", "csv", "parquet")
@@ -216,7 +217,7 @@ class Layout:
     @contextmanager
     def opened(self, path: Path) -> Iterator[IO[bytes] | Path]:
         """A file as `chunks` takes it."""
-        if self._format in PACKED:
+        if self.is_packed:
             yield path
             return
         with path.open("rb") as stream:
@@ -294,6 +295,11 @@ class Layout:
         )
 
     @property
+    def is_packed(self) -> bool:
+        """Whether the file is read from its path, not as a stream."""
+        return self._format in PACKED
+
+    @property
     def _format(self) -> str:
         return self.form.format if self.form else self.format
 
@@ -350,20 +356,21 @@ class Layout:
 
     def _row_reader(self) -> Callable[[int, Any], BatchRecord]:
         """What makes records of the rows of a table, mapped by name where no mapping is given."""
-        mapping = self.mapping
+        mapping, values = self.mapping, None
 
         def read(number: int, row: Any) -> BatchRecord:
-            nonlocal mapping
+            nonlocal mapping, values
             if isinstance(row, bytes):
                 row = batch_records.json_value(row)
             if mapping is None or not (mapping.columns or mapping.constants):
                 mapping = self._mapping_of(list(row))
+            values = values or RowValues(self.entity, mapping)
             row = _cells(mapping, row)
             if row.get(EXTRA):
                 at = ", ".join(map(str, row[EXTRA][:5]))
                 reason = f"row: has more cells than the header (cells without a column: {at})"
                 return BatchRecord(number, None, rules.invalid(reason))
-            return row_record(self.entity, number, row, mapping)
+            return row_record(self.entity, number, row, mapping, values)
 
         return read
 

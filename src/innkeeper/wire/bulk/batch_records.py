@@ -1,12 +1,12 @@
 """Read one line of a batch or import: a record, or a documented error."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Changes, Record, Resource

@@ -9,7 +9,8 @@ from innkeeper.rules.batch import RecordError
 from innkeeper.wire.bulk.batch_records import guarded, own_guest
 from innkeeper.wire.bulk.cells import Unfit
 from innkeeper.wire.bulk.damage import refuse_damaged
-from innkeeper.wire.bulk.mapping import ColumnMapping, put
+from innkeeper.wire.bulk.mapping import ColumnMapping
+from innkeeper.wire.bulk.put_values import put
 from innkeeper.wire.bulk.targets import FULL_NAME, kind_of
 
 _OF_PEOPLE: Final = ("identifiers", "extensions", FULL_NAME, "phone", "mobile", "phoneNumbers")

@@ -121,6 +121,24 @@ class CellTarget:
     """Whether it takes objects, as JSON."""
 
 
+def takes_objects(target: CellTarget) -> bool:
+    """Whether cells that begin with a bracket are JSON."""
+    return target.is_json or isinstance(target.kind, ListOf | Opaque | ObjectOf)
+
+
+def takes_text(rules: CellRules, target: CellTarget) -> bool:
+    """Whether `read_cell` returns each text as it is, unless it is JSON for an object."""
+    kind, is_phone = target.kind, target.name.rpartition(".")[2] in _PHONES
+    return not (
+        target.form
+        or target.type_ not in (None, "text")
+        or isinstance(kind, Instant | Day | Number | Count | Flag)
+        or (isinstance(kind, Code) and kind in (COUNTRY, LANGUAGE))
+        or (rules.region and is_phone)
+        or (target.type_ is None and target.name.startswith("extensions."))
+    )
+
+
 def read_cell(rules: CellRules, target: CellTarget, cell: Any) -> Any:
     """Return the value of a cell that is not empty; None if its word means empty. Raises
     `Unfit`."""
@@ -130,8 +148,7 @@ def read_cell(rules: CellRules, target: CellTarget, cell: Any) -> Any:
         cell = str(cell)
     if not isinstance(cell, str):
         return _as_text(cell) if kind is not None and _is_text(kind) else cell
-    takes_objects = target.is_json or isinstance(kind, ListOf | Opaque | ObjectOf)
-    if type_ == JSON or (takes_objects and cell[:1] in ("[", "{")):
+    if type_ == JSON or (cell[:1] in ("[", "{") and takes_objects(target)):
         return _json(column, cell)
     if isinstance(kind, Instant | Day) or target.form:
         return _date(rules, target, cell)

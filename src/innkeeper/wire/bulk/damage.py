@@ -1,6 +1,6 @@
-"""Detect phone numbers and ids that a spreadsheet has damaged by treating them as numbers."""
+"""What a spreadsheet made of numbers that were no amounts: phone numbers and ids it cut short."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from innkeeper.errors import Invalid
@@ -13,15 +13,19 @@ DAMAGED: Final = (
 )
 _PHONES: Final = ("phone", "mobile", "phoneNumbers")
 _PEOPLE: Final = ("contact", "consumer", "consumers")
+_PLACES: Final = (*_PHONES, "identifiers", *_PEOPLE)
+"""Members that hold such numbers, or people who do."""
 
 Read = Callable[[dict[str, Any]], Operation]
 
 
 def refuse_damaged(read: Read) -> Read:
-    """Return a reader that also refuses a record with a phone number or an id that a spreadsheet
-    damaged. Such a value does not identify a person; only the file's source has the right one."""
+    """The same reader of a record, but it refuses one with a phone number or an id that a
+    spreadsheet damaged: it identifies nobody, and what was lost is in the file's source."""
 
     def checked(value: dict[str, Any]) -> Operation:
+        if not any(map(value.__contains__, _PLACES)):
+            return read(value)
         damaged = tuple(f"{at}: {DAMAGED}" for at in _find_damaged(value))
         if not damaged:
             return read(value)
@@ -37,29 +41,34 @@ def refuse_damaged(read: Read) -> Read:
     return checked
 
 
-def _find_damaged(value: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the path of each damaged number of a record and of the people in it."""
-    yield from _find_in_person(value)
+def _find_damaged(value: Mapping[str, Any]) -> list[str]:
+    """Return the path of each damaged number of a record and of the people in it."""
+    damaged = _find_in_person(value)
     for name in _PEOPLE:
-        for at, person in _each(name, value.get(name)):
-            if isinstance(person, dict):
-                yield from (f"{at}.{inner}" for inner in _find_in_person(person))
+        if name in value:
+            for at, person in _each(name, value[name]):
+                if isinstance(person, dict):
+                    damaged += (f"{at}.{inner}" for inner in _find_in_person(person))
+    return damaged
 
 
-def _find_in_person(value: Mapping[str, Any]) -> Iterator[str]:
+def _find_in_person(value: Mapping[str, Any]) -> list[str]:
+    damaged = []
     for name in _PHONES:
-        for at, number in _each(name, value.get(name)):
-            if isinstance(number, str) and is_damaged_phone(number):
-                yield at
-    for at, one in _each("identifiers", value.get("identifiers")):
-        own = one.get("id") if isinstance(one, dict) else None
-        if isinstance(own, str) and is_damaged(own.strip()):
-            yield f"{at}.id"
+        if name in value:
+            for at, number in _each(name, value[name]):
+                if isinstance(number, str) and is_damaged_phone(number):
+                    damaged.append(at)
+    if "identifiers" in value:
+        for at, one in _each("identifiers", value["identifiers"]):
+            own = one.get("id") if isinstance(one, dict) else None
+            if isinstance(own, str) and is_damaged(own.strip()):
+                damaged.append(f"{at}.id")
+    return damaged
 
 
-def _each(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield (path, value) of a member, or of each element if it is an array."""
+def _each(name: str, value: Any) -> Iterable[tuple[str, Any]]:
+    """Return (path, value) of a member, or of each element if it is an array."""
     if isinstance(value, list):
-        yield from ((f"{name}[{index}]", one) for index, one in enumerate(value))
-    elif value is not None:
-        yield name, value
+        return [(f"{name}[{index}]", one) for index, one in enumerate(value)]
+    return [] if value is None else [(name, value)]

@@ -8,12 +8,11 @@ from itertools import chain
 from typing import Any, Final
 
 from innkeeper.errors import OperatorError
-from innkeeper.resources.kinds import Kind, ListOf
-from innkeeper.rules.person_names import split_full_name
+from innkeeper.resources.kinds import Kind
 from innkeeper.wire.bulk.cells import TYPES, CellRules, CellTarget, read_cell
 from innkeeper.wire.bulk.mapping_document import read_document, unknown_in
+from innkeeper.wire.bulk.put_values import put
 from innkeeper.wire.bulk.targets import (
-    FULL_NAME,
     PLANS,
     REASON,
     is_of_item,
@@ -111,16 +110,19 @@ class ColumnMapping:
             return
         words = self.values.get(column)
         if words:
-            text = str(cell)
-            cell = words.get(text, words.get(text.strip().lower(), words.get("*", cell)))
+            cell = word_of(words, cell)
         for target in targets:
             read = self._read(entity, column, target, cell)
             if read is not None:
                 yield target, read
 
     def _read(self, entity: str, column: str, target: str, cell: Any) -> Any:
+        return read_cell(self.rules, self.cell_target(entity, column, target), cell)
+
+    def cell_target(self, entity: str, column: str, target: str) -> CellTarget:
+        """Return what a column becomes by one of its targets."""
         nested = _NESTED_OF_EVENTS if entity == "events" else _NESTED
-        what = CellTarget(
+        return CellTarget(
             column,
             target,
             kind_of(entity, target),
@@ -128,7 +130,6 @@ class ColumnMapping:
             self.formats.get(column),
             is_json=target in nested,
         )
-        return read_cell(self.rules, what, cell)
 
     def column_kinds(self, entity: str) -> dict[str, Kind | str | None]:
         """Return what each column becomes: the kind of its first field that has one, else its
@@ -149,59 +150,14 @@ class ColumnMapping:
         return {name: each for name, each in members.items() if each or name in _ALWAYS_STORED}
 
 
+def word_of(words: Mapping[str, str], cell: Any) -> Any:
+    """Return what a mapping takes instead of a cell; the cell itself where it does not say."""
+    text = str(cell)
+    return words.get(text, words.get(text.strip().lower(), words.get("*", cell)))
+
+
 _NESTED: Final = ("extensions", "contact", "consumers", "orderItems")
 _NESTED_OF_EVENTS: Final = ("identifiers", "ext", "data")
-
-
-def put(entity: str, value: dict[str, Any], target: str, read: Any) -> None:
-    """Set one target of a record's value; a list gets the values of several columns."""
-    where, _, rest = target.partition(".")
-    if where == "contact" and rest:
-        put("guests", value.setdefault("contact", {}), rest, read)
-    elif where == "orderItems" and rest:
-        items = value.setdefault("orderItems", [{}])
-        put("items", items[0], rest, read)
-    elif where == "identifiers" and rest:
-        one = {"provider": rest, "id": read if isinstance(read, str) else str(read)}
-        value.setdefault("identifiers", []).append(one)
-    elif where == "extensions" and rest:
-        _put_pair(value, rest, read)
-    elif where == "ext" and rest:
-        value.setdefault("ext", {})[rest] = read
-    elif entity == "guests" and target == FULL_NAME:
-        for name, part in zip(("firstName", "lastName"), split_full_name(str(read)), strict=True):
-            if part:
-                value.setdefault(name, part)
-    elif entity == "events" and target == "data" and isinstance(read, dict):
-        # Members that have no column of their own in exports.
-        value.update(read)
-    elif isinstance(kind_of(entity, target) if entity in PLANS else None, ListOf):
-        value.setdefault(target, []).extend(read if isinstance(read, list) else [read])
-    else:
-        value[target] = read
-
-
-def _put_pair(value: dict[str, Any], rest: str, read: Any) -> None:
-    if isinstance(read, dict):
-        # A pair holds one value: `consent` with a member `at` is a pair `consentAt`.
-        for member, of_it in read.items():
-            if of_it is not None:
-                _put_pair(value, rest + _capitalised(member), of_it)
-        return
-    name, _, attribute = rest.rpartition(".")
-    name, _, key = (name or "ext").partition("/")
-    groups = value.setdefault("extensions", [])
-    for group in groups:
-        if group["name"] == name and group["key"] == (key or "default"):
-            group[attribute] = read
-            return
-    groups.append({"name": name, "key": key or "default", attribute: read})
-
-
-def _capitalised(name: str) -> str:
-    """Return a name as a later part of a name in camel case."""
-    words = "".join(c if c.isascii() and c.isalnum() else " " for c in name).split()
-    return "".join(word[:1].upper() + word[1:] for word in words)
 
 
 _OF_RULES: Final = ("decimal", "timezone", "pivot", "region", "nothing", "guards")

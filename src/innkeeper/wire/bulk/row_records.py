@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
+
+from msgspec import structs
 
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import BatchRecord, Operation, RecordError
@@ -13,6 +16,7 @@ from innkeeper.wire.bulk.damage import refuse_damaged
 from innkeeper.wire.bulk.mapping import ColumnMapping
 from innkeeper.wire.bulk.nested_rows import flat_row
 from innkeeper.wire.bulk.order_rows import OrderRows
+from innkeeper.wire.bulk.row_values import RowValues
 
 READERS: Final[Mapping[str, Callable[[dict[str, Any]], Operation]]] = {
     "guests": refuse_damaged(batch_records.own_guest),
@@ -24,19 +28,24 @@ _ORDER_ROW: Final = refuse_damaged(batch_records.order_row)
 
 
 def row_record(
-    entity: str, line: int, row: Mapping[str, Any], mapping: ColumnMapping
+    entity: str,
+    line: int,
+    row: Mapping[str, Any],
+    mapping: ColumnMapping,
+    values: RowValues | None = None,
 ) -> BatchRecord:
     """Return the record of a row; never raises.
 
-    With `refuse = "cell"` a row that is refused is read again without the cells that their fields
-    do not accept.
+    `values`: the compiled mapping. With `refuse = "cell"` a row that is refused is read again
+    without the cells that their fields do not accept.
     """
     row = flat_row(row) if mapping.is_of_paths else row
-    record = _row_record(entity, line, row, mapping)
+    value_of = partial(mapping.value, entity) if values is None else values.value
+    record = _row_record(entity, line, row, mapping, value_of)
     if mapping.refuse != "cell" or not isinstance(record.what, RecordError):
         return record
     cleaned, faults = without_faults(mapping, entity, row)
-    return _or_better(record, _row_record(entity, line, cleaned, mapping), faults.items())
+    return _or_better(record, _row_record(entity, line, cleaned, mapping, value_of), faults.items())
 
 
 def order_record(several: OrderRows, mapping: ColumnMapping) -> BatchRecord:
@@ -56,10 +65,14 @@ def order_record(several: OrderRows, mapping: ColumnMapping) -> BatchRecord:
 
 
 def _row_record(
-    entity: str, line: int, row: Mapping[str, Any], mapping: ColumnMapping
+    entity: str,
+    line: int,
+    row: Mapping[str, Any],
+    mapping: ColumnMapping,
+    value_of: Callable[[Mapping[str, Any]], dict[str, Any]],
 ) -> BatchRecord:
     try:
-        value = mapping.value(entity, row)
+        value = value_of(row)
     except Unfit as unfit:
         return BatchRecord(line, None, rules.invalid(str(unfit)))
     read = _ORDER_ROW if mapping.is_of_lines else READERS[entity]
@@ -81,4 +94,4 @@ def _or_better(
     left_out = tuple(f"{column}: {fault}" for column, fault in faults)
     if not left_out or isinstance(without.what, RecordError):
         return refused
-    return replace(without, left_out=left_out)
+    return structs.replace(without, left_out=left_out)

@@ -1,11 +1,13 @@
 """Search stored files for erased guests: unfinished uploads, and finished exports."""
 
 import asyncio
-from dataclasses import asdict
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
+
+import msgspec
 
 from innkeeper.actions.admin.background import try_each
 from innkeeper.actions.bulk import batches, file_exports
@@ -68,8 +70,8 @@ async def find_in_uploads(work: Work, files: Files, guest: UUID) -> list[dict[st
     for ref in await batches.list_unfinished(work):
         batch = await batches.fetch(work, ref)
         for entry in await _matching(work, files, batch, book, frozenset(keys)):
-            record: Any = entry.what
-            records.append({"batch": ref, "line": entry.line, "record": asdict(record)})
+            record = msgspec.to_builtins(entry.what, builtin_types=(Decimal,))
+            records.append({"batch": ref, "line": entry.line, "record": record})
     return records
 
 

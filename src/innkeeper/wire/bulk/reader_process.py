@@ -1,0 +1,66 @@
+"""Read a file's records, and encode what they create, for the process that writes them.
+
+Gets a `RecordReader` on standard input, and prints (chunk, position) for each chunk, then (None,
+position), or the error. All messages are pickled: both processes are one program.
+"""
+
+import pickle
+import signal
+import sys
+from typing import IO
+
+from innkeeper.actions.bulk.creations import encode_creations
+from innkeeper.actions.bulk.packed_records import PackedRecords
+from innkeeper.rules.batch import BatchRecord
+from innkeeper.store.memory import collect_seldom
+from innkeeper.store.processes import follow_parent
+from innkeeper.store.readers import Chunk, Unreadable, unreadable
+from innkeeper.wire.bulk.record_reader import RecordReader
+
+
+def main() -> None:
+    reader, parent = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own process
+    follow = follow_parent(signal.SIGKILL, parent)
+    if follow is not None:
+        follow()
+    # The parent decides what an interrupt ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    collect_seldom()
+    out = sys.stdout.buffer
+    try:
+        _send_all(reader, out)
+    except BrokenPipeError:
+        return
+    except Exception as error:
+        out.write(_error_message(unreadable(error)))
+    out.flush()
+
+
+def _send_all(reader: RecordReader, out: IO[bytes]) -> None:
+    for chunk in reader.chunks_here():
+        message = (_packed(reader, chunk), reader.position)
+        out.write(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+        out.flush()
+    out.write(pickle.dumps((None, reader.position)))
+
+
+def _packed(reader: RecordReader, chunk: Chunk[BatchRecord]) -> Chunk[BatchRecord]:
+    """Return a chunk with the rows of its creations, if they are to be encoded."""
+    if reader.terms is None:
+        return chunk
+    creations = encode_creations(chunk.items, reader.terms)
+    return Chunk(PackedRecords(chunk.items, creations), chunk.line)
+
+
+def _error_message(error: Exception) -> bytes:
+    """Return an error as a message; its text as `Unreadable` if it cannot be sent."""
+    try:
+        message = pickle.dumps(error)
+        pickle.loads(message)  # noqa: S301 - our own
+    except Exception:
+        message = pickle.dumps(Unreadable(str(error)))
+    return message
+
+
+if __name__ == "__main__":
+    main()

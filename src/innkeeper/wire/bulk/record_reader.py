@@ -1,0 +1,72 @@
+"""Read the records of a file, a large one in a process of its own, so that both cores work."""
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+from innkeeper.actions.bulk.creations import CreationTerms
+from innkeeper.rules.batch import BatchRecord
+from innkeeper.store.readers import Chunk, Unreadable
+from innkeeper.wire.bulk.batch_files import Layout
+
+LEAST_BYTES: Final = 4 << 20
+"""Size from which files are read in a process, which takes about a second to start."""
+_CHILD: Final = (sys.executable, "-P", "-m", "innkeeper.wire.bulk.reader_process")
+
+
+@dataclass(slots=True)
+class RecordReader:
+    """Reads the chunks of records of a file."""
+
+    layout: Layout
+    path: Path
+    after: int = 0
+    """The line or row after which it reads."""
+    terms: CreationTerms | None = None
+    """The terms under which rows are encoded ahead; None to encode none."""
+    position: int = 0
+    """Bytes of the file that were read; 0 for formats that are not read in order."""
+
+    def chunks(self) -> Iterator[Chunk[BatchRecord]]:
+        """Yield the chunks; raises `Unreadable` and OperatorError while they are read."""
+        if (os.cpu_count() or 1) > 1 and self.path.stat().st_size >= LEAST_BYTES:
+            yield from self._chunks_of_process()
+        else:
+            yield from self.chunks_here()
+
+    def chunks_here(self) -> Iterator[Chunk[BatchRecord]]:
+        """Yield the same chunks, read by this process."""
+        with self.layout.opened(self.path) as source:
+            for chunk in self.layout.chunks(source, self.after):
+                self.position = 0 if isinstance(source, Path) else source.tell()
+                yield chunk
+
+    def _chunks_of_process(self) -> Iterator[Chunk[BatchRecord]]:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(_CHILD, stdin=pipe, stdout=pipe) as process:  # noqa: S603 - our own
+            try:
+                if process.stdin is None or process.stdout is None:
+                    raise RuntimeError("a reader process has no pipes")
+                pickle.dump((self, os.getpid()), process.stdin)
+                process.stdin.close()
+                yield from self._received(process.stdout)
+            finally:
+                process.kill()
+
+    def _received(self, stream: IO[bytes]) -> Iterator[Chunk[BatchRecord]]:
+        while True:
+            try:
+                message: Any = pickle.load(stream)  # noqa: S301 - from our own process
+            except EOFError:
+                raise Unreadable("the process that read it ended") from None
+            if isinstance(message, Exception):
+                raise message
+            chunk, self.position = message
+            if chunk is None:
+                return
+            yield chunk

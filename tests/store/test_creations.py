@@ -1,0 +1,149 @@
+"""P4: records that match nobody are written as encoded rows, as if each was decided by itself."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from drawn_records import LINE
+from in_process import Site, running
+from undoing import run_import, run_undo
+
+NAMES = (
+    *("Ann", "Ó Néill-Smith", "Ann Ann", "ÆGIR Œuvre Straße", "Łódź Ðorđe Þór", "İpek ıĦ"),
+    *("O'Brien’s", "a\u00adb\u200bc", "x\u3000y\u00a0z", "Анна Ёлкин", "Σίσυφος", "ﬁﬀ ①"),
+    *("Wei 王", "مريم", "A" * 40, "one two three four five six seven eight nine ten eleven 12 13"),
+    *("", "-", "D'Arcy_Mc.Gee", "e\u0301le\u0300ve", "N\x1fO", "ẞ ǅ"),
+)
+PHONES = (
+    *(["+353 86 1234567"], ["0861112223 ext. 4", "12"], ["12345", "123456"], ["(021) 427-1111"]),
+    *(["021/4271111", "0214271111"], []),
+)
+
+
+@pytest.fixture
+def site(dsn: str) -> Iterator[None]:
+    with running(dsn):
+        yield
+
+
+def person(number: int, **fields: Any) -> dict[str, Any]:
+    identifiers = [{"provider": "email", "id": f"{number}@example.com"}]
+    return {"identifiers": identifiers, **fields}
+
+
+def extended(value: Any) -> dict[str, Any]:
+    return {"extensions": [{"name": "ext", "key": "default", "a": value, "b": 12.50}]}
+
+
+def order(number: int, who: int, **fields: Any) -> dict[str, Any]:
+    return {
+        **{"referenceId": f"R-{number}", "orderedAt": "2026-01-02T03:04:05.000Z"},
+        **{"channel": "WEB", "pointOfSale": "shop", "status": "PURCHASED", "price": 10.50},
+        **{"currencyCode": "EUR", "paymentType": "Cash", "contact": person(who, **extended(3))},
+        **{"orderItems": [LINE, {**LINE, "orderedAt": "2026-01-03T00:00:00Z"}], **fields},
+    }
+
+
+GUESTS = [
+    person(1, firstName="Ann", city="Cork", dateOfBirth="1980-02-03", **extended("x")),
+    person(2, email="two@example.com", phoneNumbers=["+353861234567"], street=["1", "Main St"]),
+    person(3, lastName="Ó Néill", firstSeen="2020-01-02T03:04:05Z", **extended(1)),
+    person(4, firstSeen="2020-01-02T03:04:05Z", lastSeen="2021-01-02T03:04:05.678Z"),
+    person(5, lastSeen="2021-01-02T03:04:05Z"),
+    {"identifiers": [{"provider": "email", "id": "6@example.com", "expiryDate": "2999-01-01"}]},
+    person(7, firstName="Later"),
+    person(7, lastName="Same"),
+]
+ORDERS = [
+    order(1, 11),
+    order(2, 12, **extended("y")),
+    order(3, 13, consumers=[person(14)]),
+    order(4, 11, status="CANCELLED"),
+    order(5, 15, orderItems=[{**LINE, **extended("z")}]),
+    order(6, 16, contact={"firstName": "Only", "lastName": "Named"}),
+]
+TABLES = {
+    "guests": "guest_type, body, first_seen < '2025-01-01' AS old, "
+    "last_seen < '2025-01-01' AS unseen, "
+    "(SELECT count(*) FROM ws_live.guest_keys WHERE guest_ref = t.ref) AS keys, "
+    "(SELECT jsonb_agg(jsonb_build_array(name, key, pairs)) FROM ws_live.guest_extensions "
+    "WHERE guest_ref = t.ref) AS extensions, "
+    "(SELECT array_agg(word ORDER BY word) FROM ws_live.guest_words "
+    "WHERE guest_ref = t.ref) AS words, "
+    "(SELECT jsonb_agg(jsonb_build_array(rule, evidence, source, actor)) FROM ws_live.guest_joins "
+    "WHERE guest_ref = t.ref) AS joins",
+    "orders": "reference_id, reference_key, ordered_at, body, "
+    "(SELECT jsonb_agg(jsonb_build_array(body, ordered_at) ORDER BY created_at) "
+    "FROM ws_live.order_items WHERE order_ref = t.ref) AS items, "
+    "(SELECT jsonb_agg(body) FROM ws_live.order_contacts WHERE order_ref = t.ref) AS contacts, "
+    "(SELECT jsonb_agg(jsonb_build_array(name, key, pairs)) FROM ws_live.order_extensions "
+    "WHERE order_ref = t.ref) AS extensions, (SELECT jsonb_agg(pairs) "
+    "FROM ws_live.order_item_extensions JOIN ws_live.order_items AS i ON i.ref = order_item_ref "
+    "WHERE i.order_ref = t.ref) AS item_extensions",
+    "name_words": "word",
+    "name_typos": "typo, word",
+    "identifier_providers": "provider",
+    "guest_counts": "guest_type, sum(guests) OVER (PARTITION BY guest_type) AS guests",
+    "order_counts": "sum(orders) OVER () AS orders",
+}
+
+
+def contents() -> dict[str, list[str]]:
+    """What the workspace has, without refs and instants of writing."""
+    found = {}
+    for table, columns in TABLES.items():
+        rows = Site.rows(f"SELECT {columns} FROM ws_live.{table} AS t")
+        found[table] = sorted(map(str, rows))
+    return found
+
+
+def add_rule_of_two() -> None:
+    """Add a rule of two conditions, which nobody here meets."""
+    Site.write(
+        "INSERT INTO ws_live.identity_rules (position, name, conditions) SELECT 99, 'both', "
+        """'[{"field": "passport_number"}, {"field": "title"}]'; """
+        "UPDATE ws_live.identity_settings SET version = gen_random_uuid()"
+    )
+
+
+def test_p4_rows_are_those_of_records_that_are_decided_one_by_one(site: None) -> None:
+    """With a rule of two conditions, a chunk is decided one by one if any record has no creation:
+    the last guest names nobody, and two orders are of one person."""
+    imported = [[*GUESTS, {"firstName": "Nobody"}], ORDERS]
+    found = []
+    for rule in (lambda: None, add_rule_of_two):
+        Site.empty()
+        Site.write("TRUNCATE ws_live.orders CASCADE; DELETE FROM ws_live.identifier_providers")
+        rule()
+        for holds, values in zip(("guests", "orders"), imported, strict=True):
+            run_import(holds, values, chunk=100)
+        found.append(contents())
+    assert found[0] == found[1]
+    assert len(found[0]["guests"]) == 13
+
+
+def test_p4_words_are_those_that_the_database_derives(site: None) -> None:
+    """Oracle: the SQL function `search_words`, of names in several scripts and of phones."""
+    values = [
+        person(number, firstName=name, lastName="Ann", phoneNumbers=PHONES[number % len(PHONES)])
+        for number, name in enumerate(NAMES)
+    ]
+    run_import("guests", values, chunk=100)
+    rows = Site.rows(
+        "SELECT body ->> 'first_name' AS name, ws_live.search_words(body) AS expected, "
+        "ARRAY(SELECT word FROM ws_live.guest_words WHERE guest_ref = ref) AS stored "
+        "FROM ws_live.guests"
+    )
+    assert len(rows) == len(NAMES)
+    for row in rows:
+        assert sorted(row["stored"]) == sorted(row["expected"]), row["name"]
+
+
+def test_p4_undo_removes_what_encoded_rows_created(site: None) -> None:
+    run_import("guests", GUESTS[:2], chunk=100)
+    before = contents()
+    ref = run_import("orders", ORDERS[:2], chunk=100)
+    run_undo(ref)
+    assert contents()["guests"] == before["guests"]
+    assert contents()["orders"] == []
+    assert contents()["name_words"] == before["name_words"]
