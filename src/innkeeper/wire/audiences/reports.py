@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Any, Final
 
@@ -94,10 +95,14 @@ async def fetch_report(work: Work, request: EndpointRequest) -> Record | Endpoin
 def as_csv(report: dict[str, Any]) -> bytes:
     """Write the rows as CSV below a header; texts that a spreadsheet would run as formulas are
     marked."""
+    return csv_rows([report["columns"], *report["rows"]])
+
+
+def csv_rows(rows: Iterable[Iterable[Any]]) -> bytes:
+    """Write rows as CSV, with marked formulas."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(report["columns"])
-    for row in report["rows"]:
+    for row in rows:
         writer.writerow([guarded(plain(value)) for value in row])
     return text.getvalue().encode()
 
