@@ -536,7 +536,7 @@ def test_segments_stay_in_their_workspace(api: Api, stranger: Api) -> None:
     segment = made(api, guests_where(rule("city", "is null")))
     api.guest()
     assert stranger.get(f"{OWN}/{segment['ref']}").status_code == 404
-    assert segments.SINGULAR == "Segment"
+    assert segments.SEGMENTS.singular == "Segment"
 
 
 def test_rfm_scores_are_traits_in_fifths_of_all_buyers(api: Api, jobs: Any) -> None:

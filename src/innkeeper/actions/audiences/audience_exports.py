@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit, background
+from innkeeper.actions.admin.named_records import NamedRecords
 from innkeeper.actions.audiences import segments, static_lists
 from innkeeper.actions.audiences.event_names import find_unknown_events
 from innkeeper.actions.audiences.export_settings import has_source, read_settings
@@ -34,7 +35,7 @@ from innkeeper.store.work import Work
 
 log = logging.getLogger(__name__)
 
-SINGULAR: Final = "Audience export"
+EXPORTS: Final = NamedRecords("exports", "Audience export", EXPORT)
 NO_SOURCE: Final = "The segment of this export was deleted. Choose another one first."
 RUN: Final = "exports.run"
 MOST_LISTED: Final = 100
@@ -42,16 +43,12 @@ MOST_LISTED: Final = 100
 
 async def list_all(work: Work) -> list[Record]:
     """List every export, newest first."""
-    return await work.all("exports.list", parts=_COLUMNS)
+    return await EXPORTS.list_all(work)
 
 
 async def fetch(work: Work, export: UUID | str) -> Record:
     """Fetch one export by ref or friendly id; raises `Unknown`."""
-    ref = export if isinstance(export, UUID) else None
-    row = await work.one("exports.fetch", parts=_COLUMNS, ref=ref, friendly_id=str(export))
-    if row is None:
-        raise Unknown(SINGULAR, export)
-    return row
+    return await EXPORTS.fetch(work, export)
 
 
 async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem] = ()) -> Record:
@@ -63,18 +60,7 @@ async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem
     values = read_members(CreateExportRequest, body, problems)
     async with work.transaction():
         fields = await read_settings(work, values, problems)
-        row = await work.one(
-            "exports.create",
-            parts=_COLUMNS,
-            ref=uuid4(),
-            actor=work.actor,
-            now=clock.now(),
-            **fields,
-        )
-        if row is None:
-            raise Conflict(f"Audience export {fields['friendly_id']} already exists.")
-        await audit.record(work, EXPORT, "create", None, row)
-        return row
+        return await EXPORTS.create(work, **fields)
 
 
 async def change(
@@ -91,7 +77,7 @@ async def change(
     """
     unknown = await find_unknown_events(work, body.get("filter"), "filter")
     async with work.transaction():
-        row = await _fetch_locked(work, export)
+        row = await EXPORTS.fetch_locked(work, export)
         expect(expected, row)
         is_new = body.get("filter") != row["shape"].get("filter")
         problems = [*problems, *(unknown if is_new else ())]
@@ -105,18 +91,7 @@ async def change(
             fields["next_at"] = None
         elif fields["schedule"] == row["schedule"] and has_source(row):
             fields["next_at"] = row["next_at"]
-        written = await work.one(
-            "exports.rewrite",
-            parts=_COLUMNS,
-            ref=row["ref"],
-            actor=work.actor,
-            now=clock.now(),
-            **fields,
-        )
-        if written is None:
-            raise Unknown(SINGULAR, export)
-        await audit.record(work, EXPORT, "change", row, written)
-        return written
+        return await EXPORTS.rewrite(work, row, **fields)
 
 
 def _source_after(row: Record, body: Mapping[str, Any]) -> dict[str, str | None]:
@@ -130,7 +105,7 @@ async def delete(work: Work, export: UUID | str, expected: Expected | None = Non
     """Delete an export with its executions and their files."""
     if expected is not None:
         async with work.transaction():
-            expect(expected, await _fetch_locked(work, export))
+            expect(expected, await EXPORTS.fetch_locked(work, export))
             return await delete(work, export)
     row = await fetch(work, export)
     files = Files.of(work.settings)
@@ -140,8 +115,7 @@ async def delete(work: Work, export: UUID | str, expected: Expected | None = Non
         for name in names:
             await asyncio.to_thread(files.remove, name)
     async with work.transaction():
-        if await work.run("exports.delete", ref=row["ref"]):
-            await audit.record(work, EXPORT, "delete", row, None)
+        await EXPORTS.delete(work, row)
 
 
 async def start(work: Work, export: UUID | str, execution_type: str = INSTANT_RUN) -> Record:
@@ -185,7 +159,11 @@ async def start_due(work: Work) -> int:
         try:
             async with work.transaction():
                 row = await work.one(
-                    "exports.due", parts=_COLUMNS, now=now, after=after[0], after_ref=after[1]
+                    "exports.due",
+                    parts=EXPORTS.columns,
+                    now=now,
+                    after=after[0],
+                    after_ref=after[1],
                 )
                 if row is None:
                     return queued
@@ -292,15 +270,5 @@ async def find_file_name(work: Work, execution: UUID, number: int) -> tuple[str,
     return str(file["name"]), f"{name}{action}-{file['name'].rpartition('/')[2]}"
 
 
-async def _fetch_locked(work: Work, export: UUID | str) -> Record:
-    """Fetch an export and lock its row until the transaction ends; raises `Unknown`."""
-    ref = (await fetch(work, export))["ref"]
-    row = await work.one("exports.lock", parts=_COLUMNS, ref=ref)
-    if row is None:
-        raise Unknown(SINGULAR, export)
-    return row
-
-
-_COLUMNS: Final = {"columns": ("exports.columns",)}
 _SEGMENT: Final = {"columns": ("segments.columns",)}
 _EXECUTION: Final = {"execution": ("exports.execution",)}

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit, background, stored_secrets
+from innkeeper.actions.admin.named_records import NamedRecords
 from innkeeper.actions.audiences import segment_questions, traits, usage
 from innkeeper.actions.audiences.event_names import find_unknown_events
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
@@ -29,7 +30,7 @@ from innkeeper.rules.versions import Expected, expect
 from innkeeper.store.outbound_http import BadAddress, check_url
 from innkeeper.store.work import Json, Work
 
-SINGULAR: Final = "Segment"
+SEGMENTS: Final = NamedRecords("segments", "Segment", SEGMENT)
 PUBLISH: Final = "segments.publish"
 """The name of the task that makes a segment Live."""
 NAME_LENGTH: Final = 128
@@ -37,14 +38,12 @@ NAME_LENGTH: Final = 128
 
 async def list_all(work: Work) -> list[Record]:
     """List every segment, newest first."""
-    return await work.all("segments.list", parts=_COLUMNS)
+    return await SEGMENTS.list_all(work)
 
 
 async def fetch(work: Work, segment: UUID | str) -> Record:
     """Fetch one segment by ref or friendly id; raises `Unknown`."""
-    ref = segment if isinstance(segment, UUID) else _ref_of(segment)
-    row = await work.one("segments.fetch", parts=_COLUMNS, ref=ref, friendly_id=str(segment))
-    return row or _unknown(segment)
+    return await SEGMENTS.fetch(work, segment)
 
 
 async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem] = ()) -> Record:
@@ -56,19 +55,7 @@ async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem
     values = read_members(CreateSegmentRequest, body, problems)
     async with work.transaction():
         fields = await _read_columns(work, values, problems)
-        row = await work.one(
-            "segments.create",
-            parts=_COLUMNS,
-            ref=uuid4(),
-            status=DRAFT,
-            actor=work.actor,
-            now=clock.now(),
-            **fields,
-        )
-        if row is None:
-            raise Conflict(f"Segment {fields['friendly_id']} already exists.")
-        await audit.record(work, SEGMENT, "create", None, row)
-        return row
+        return await SEGMENTS.create(work, status=DRAFT, **fields)
 
 
 async def change(
@@ -85,7 +72,7 @@ async def change(
     """
     unknown = await find_unknown_events(work, body.get("definition"))
     async with work.transaction():
-        row = await _fetch_locked(work, segment)
+        row = await SEGMENTS.fetch_locked(work, segment)
         expect(expected, row)
         if row["status"] not in EDITABLE:
             raise Conflict(f"A segment that is {row['status']} cannot be changed: pause it first.")
@@ -96,18 +83,7 @@ async def change(
         del fields["friendly_id"]
         if fields["webhook"] == row["webhook"]:
             fields["webhook_secret"] = row["webhook_secret"]
-        written = await work.one(
-            "segments.rewrite",
-            parts=_COLUMNS,
-            ref=row["ref"],
-            archived=values["archived"],
-            actor=work.actor,
-            now=clock.now(),
-            **fields,
-        )
-        written = written or _unknown(segment)
-        await audit.record(work, SEGMENT, "change", row, written)
-        return written
+        return await SEGMENTS.rewrite(work, row, archived=values["archived"], **fields)
 
 
 async def delete(
@@ -119,7 +95,7 @@ async def delete(
     with their files, but without a segment until another is set.
     """
     async with work.transaction():
-        row = await _fetch_locked(work, segment, "segments.lock_whole")
+        row = await SEGMENTS.fetch_locked(work, segment, "lock_whole")
         expect(expected, row)
         if row["status"] not in EDITABLE:
             raise Conflict(f"A segment that is {row['status']} cannot be deleted: pause it first.")
@@ -131,22 +107,20 @@ async def delete(
         for export in exports:
             before = {**export, "segment_ref": row["ref"]}
             await audit.record(work, EXPORT, "change", before, export)
-        await work.run("segments.delete", ref=row["ref"])
-        await audit.record(work, SEGMENT, "delete", row, None)
+        await SEGMENTS.delete(work, row)
 
 
 async def lock_against_deletion(work: Work, segment: UUID | str) -> UUID | None:
     """Lock a segment against deletion until the transaction ends; returns its ref, or None if there
     is no such segment."""
-    ref = segment if isinstance(segment, UUID) else _ref_of(segment)
-    row = await work.one("segments.hold", ref=ref, friendly_id=str(segment))
+    row = await work.one("segments.hold", **SEGMENTS.keys(segment))
     return row["ref"] if row else None
 
 
 async def start(work: Work, segment: UUID | str) -> Record:
     """Publish a segment: it becomes Live in the background; on failure its status is restored."""
     async with work.transaction():
-        row = await _fetch_locked(work, segment)
+        row = await SEGMENTS.fetch_locked(work, segment)
         moved = await _set_status(work, row, PUBLISHING, previous_status=row["status"])
         await audit.record(work, SEGMENT, "start", row, moved)
         await background.defer(work, PUBLISH, segment=str(row["ref"]))
@@ -156,7 +130,7 @@ async def start(work: Work, segment: UUID | str) -> Record:
 async def pause(work: Work, segment: UUID | str) -> Record:
     """Pause a segment: it is no longer calculated, and its stored members are deleted."""
     async with work.transaction():
-        row = await _fetch_locked(work, segment)
+        row = await SEGMENTS.fetch_locked(work, segment)
         moved = await _set_status(work, row, PAUSED)
         await audit.record(work, SEGMENT, "pause", row, moved)
         await work.run("segments.forget_members", segment=row["ref"])
@@ -166,7 +140,7 @@ async def pause(work: Work, segment: UUID | str) -> Record:
 async def finish_publishing(work: Work, segment: UUID, *, is_successful: bool) -> Record:
     """Finish publishing: set Scheduled and then Live, or restore the previous status (1.1)."""
     async with work.transaction():
-        row = await _fetch_locked(work, segment)
+        row = await SEGMENTS.fetch_locked(work, segment)
         if row["status"] != PUBLISHING:
             return row
         if not is_successful:
@@ -274,12 +248,6 @@ def web_address_problems(work: Work, field: str, url: str | Absent | None) -> li
     return []
 
 
-async def _fetch_locked(work: Work, segment: UUID | str, lock: str = "segments.lock") -> Record:
-    """Fetch a segment and lock its row until the transaction ends; raises `Unknown`."""
-    ref = (await fetch(work, segment))["ref"]
-    return await work.one(lock, parts=_COLUMNS, ref=ref) or _unknown(segment)
-
-
 async def _set_status(
     work: Work, row: Record, status: str, previous_status: str | None = None
 ) -> Record:
@@ -288,24 +256,10 @@ async def _set_status(
         raise Conflict(f"A segment that is {row['status']} cannot become {status}.")
     moved = await work.one(
         "segments.set_status",
-        parts=_COLUMNS,
+        parts=SEGMENTS.columns,
         ref=row["ref"],
         status=status,
         previous_status=previous_status,
         now=clock.now(),
     )
-    return moved or _unknown(row["ref"])
-
-
-def _ref_of(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
-def _unknown(segment: UUID | str) -> Record:
-    raise Unknown(SINGULAR, segment)
-
-
-_COLUMNS: Final = {"columns": ("segments.columns",)}
+    return moved or SEGMENTS.unknown(row["ref"])

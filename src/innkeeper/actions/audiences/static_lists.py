@@ -6,35 +6,34 @@ merges, so that the survivor is on it, and an undone merge restores it exactly.
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions.admin import audit
+from innkeeper.actions.admin.named_records import NamedRecords
 from innkeeper.actions.audiences import usage
 from innkeeper.actions.audiences.segments import friendly_id, read_changes
 from innkeeper.actions.privacy.erasure import ErasureTarget, access_query, erase_query
-from innkeeper.errors import Conflict, Invalid, Problem, Unknown
+from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.payloads import ABSENT, read_members
 from innkeeper.resources.static_lists import ChangeStaticListRequest, CreateStaticListRequest
-from innkeeper.resources.values import ref_in
 from innkeeper.rules.audited import STATIC_LIST
 from innkeeper.rules.versions import Expected, expect
 from innkeeper.store.work import Work
 
-SINGULAR: Final = "Static list"
+LISTS: Final = NamedRecords("static_lists", "Static list", STATIC_LIST)
 
 
 async def list_all(work: Work) -> list[Record]:
     """List every list, newest first, each with its `size`."""
-    rows = await work.all("static_lists.list", parts=_COLUMNS)
+    rows = await LISTS.list_all(work)
     sizes = await _sizes(work) if rows else {}
     return [{**row, "size": sizes.get(row["ref"], 0)} for row in rows]
 
 
 async def list_names(work: Work) -> list[Record]:
     """List every list, newest first, without sizes."""
-    return await work.all("static_lists.list", parts=_COLUMNS)
+    return await LISTS.list_all(work)
 
 
 async def fetch(work: Work, static_list: UUID | str) -> Record:
@@ -45,10 +44,7 @@ async def fetch(work: Work, static_list: UUID | str) -> Record:
 
 async def fetch_stored(work: Work, static_list: UUID | str) -> Record:
     """Fetch one list by ref or friendly id, without its size; raises `Unknown`."""
-    row = await work.one("static_lists.fetch", parts=_COLUMNS, **_names(static_list))
-    if row is None:
-        raise Unknown(SINGULAR, static_list)
-    return row
+    return await LISTS.fetch(work, static_list)
 
 
 async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem] = ()) -> Record:
@@ -64,19 +60,12 @@ async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem
     chosen = values["friendly_id"]
     description = values["description"]
     async with work.transaction():
-        row = await work.one(
-            "static_lists.create",
-            parts=_COLUMNS,
-            ref=uuid4(),
+        row = await LISTS.create(
+            work,
             friendly_id=friendly_id(name) if chosen in (ABSENT, None) else chosen,
             name=name,
             description=None if description is ABSENT else description,
-            actor=work.actor,
-            now=clock.now(),
         )
-        if row is None:
-            raise Conflict(f"Static list {friendly_id(name)} already exists.")
-        await audit.record(work, STATIC_LIST, "create", None, row)
     return {**row, "size": 0}
 
 
@@ -94,41 +83,30 @@ async def change(
     """
     problems = [*problems]
     async with work.transaction():
-        row = await _fetch_locked(work, static_list)
+        row = await LISTS.fetch_locked(work, static_list)
         expect(expected, row)
         values = read_changes(ChangeStaticListRequest, body, row, problems)
         if problems:
             raise Invalid(*problems)
-        written = await work.one(
-            "static_lists.rewrite",
-            parts=_COLUMNS,
-            ref=row["ref"],
-            name=values["name"].strip(),
-            description=values["description"],
-            actor=work.actor,
-            now=clock.now(),
-        )
-        if written is None:
-            raise Unknown(SINGULAR, static_list)
-        await audit.record(work, STATIC_LIST, "change", row, written)
+        name, description = values["name"].strip(), values["description"]
+        written = await LISTS.rewrite(work, row, name=name, description=description)
     return {**written, "size": (await _sizes(work)).get(written["ref"], 0)}
 
 
 async def delete(work: Work, static_list: UUID | str, expected: Expected | None = None) -> None:
     """Delete a list; its guests remain. Raises `InUse` while segments or exports use it."""
     async with work.transaction():
-        row = await _fetch_locked(work, static_list)
+        row = await LISTS.fetch_locked(work, static_list)
         expect(expected, row)
         uses = await usage.of_static_list(work, row)
         usage.refuse_unless_accepted(f"Static list {row['friendly_id']}", uses, "")
-        await work.run("static_lists.delete", ref=row["ref"])
-        await audit.record(work, STATIC_LIST, "delete", row, None)
+        await LISTS.delete(work, row)
 
 
 async def lock_against_deletion(work: Work, static_list: UUID | str) -> UUID | None:
     """Lock a list against deletion until the transaction ends; returns its ref, or None if there
     is no such list."""
-    row = await work.one("static_lists.hold", **_names(static_list))
+    row = await work.one("static_lists.hold", **LISTS.keys(static_list))
     return row["ref"] if row else None
 
 
@@ -157,22 +135,6 @@ async def _sizes(work: Work) -> dict[UUID, int]:
     return {row["list_ref"]: row["size"] for row in await work.all("static_lists.sizes")}
 
 
-async def _fetch_locked(work: Work, static_list: UUID | str) -> Record:
-    ref = (await fetch_stored(work, static_list))["ref"]
-    row = await work.one("static_lists.lock", parts=_COLUMNS, ref=ref)
-    if row is None:
-        raise Unknown(SINGULAR, static_list)
-    return row
-
-
-def _names(static_list: UUID | str) -> dict[str, Any]:
-    """Return the parameters by which a list is found."""
-    return {
-        "ref": static_list if isinstance(static_list, UUID) else ref_in(static_list),
-        "friendly_id": str(static_list),
-    }
-
-
 TARGETS: Final = (
     ErasureTarget(
         "static_list_members",
@@ -181,4 +143,3 @@ TARGETS: Final = (
     ),
     ErasureTarget("bulk_action_guests", erase_query("bulk_actions.erase")),
 )
-_COLUMNS: Final = {"columns": ("static_lists.columns",)}

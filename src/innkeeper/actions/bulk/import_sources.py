@@ -6,37 +6,33 @@ file to the end, in the transaction that stores this, so nothing that was half r
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit, background
+from innkeeper.actions.admin.named_records import NamedRecords
 from innkeeper.actions.bulk import batches, imports
-from innkeeper.errors import Conflict, Invalid, Problem, Unknown
+from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.rules.audited import IMPORT_SOURCE
 from innkeeper.rules.schedules import next_time
 from innkeeper.store.downloads import check_address, is_prefix
 from innkeeper.store.work import Json, Row, Work
 
-SINGULAR: Final = "Import source"
+SOURCES: Final = NamedRecords("import_sources", "Import source", IMPORT_SOURCE)
 RUN: Final = "import_sources.run"
 SOURCE: Final = "source"
 """Member of an import's `file_options` that holds the ref of its source."""
-_COLUMNS: Final = {"columns": ("import_sources.columns",)}
 
 
 async def list_all(work: Work) -> list[Record]:
     """List every import source, by name."""
-    return await work.all("import_sources.list", parts=_COLUMNS)
+    return await SOURCES.list_all(work)
 
 
 async def fetch(work: Work, source: UUID | str) -> Record:
     """Fetch one import source by ref or name; raises `Unknown`."""
-    ref = source if isinstance(source, UUID) else None
-    row = await work.one("import_sources.fetch", parts=_COLUMNS, ref=ref, name=str(source))
-    if row is None:
-        raise Unknown(SINGULAR, source)
-    return row
+    return await SOURCES.fetch(work, source)
 
 
 async def create(
@@ -66,10 +62,8 @@ async def create(
     if problems:
         raise Invalid(*problems)
     async with work.transaction():
-        row = await work.one(
-            "import_sources.create",
-            parts=_COLUMNS,
-            ref=uuid4(),
+        return await SOURCES.create(
+            work,
             name=values["name"].strip(),
             address=address,
             entity=values["entity"],
@@ -78,21 +72,13 @@ async def create(
             schedule=schedule,
             next_at=next_at,
             is_free=is_free,
-            actor=work.actor,
-            now=clock.now(),
         )
-        if row is None:
-            raise Conflict(f"Import source {values['name']} already exists.")
-        await audit.record(work, IMPORT_SOURCE, "create", None, row)
-    return row
 
 
 async def delete(work: Work, source: UUID | str) -> None:
     """Delete an import source; its imports stay. Raises `Unknown`."""
     async with work.transaction():
-        row = await fetch(work, source)
-        await work.run("import_sources.delete", ref=row["ref"])
-        await audit.record(work, IMPORT_SOURCE, "delete", row, None)
+        await SOURCES.delete(work, await fetch(work, source))
 
 
 async def start(work: Work, source: UUID | str) -> Record:
@@ -111,7 +97,7 @@ async def start(work: Work, source: UUID | str) -> Record:
 
 async def start_due(work: Work) -> int:
     """Queue the import sources that are due; returns how many."""
-    rows = await work.all("import_sources.due", parts=_COLUMNS, now=clock.now())
+    rows = await work.all("import_sources.due", parts=SOURCES.columns, now=clock.now())
     for row in rows:
         async with work.transaction():
             next_at = row["next_at"]
@@ -135,13 +121,13 @@ async def _queue(work: Work, source: UUID) -> None:
 async def begin(work: Work, source: UUID) -> Row | None:
     """Return a source that is to be read now; None while its last import runs, or if deleted."""
     async with work.transaction():
-        row = await work.one("import_sources.lock", parts=_COLUMNS, ref=source)
+        row = await work.one("import_sources.lock", parts=SOURCES.columns, ref=source)
         if row is None or row["is_importing"]:
             return None
         if row["pending_mark"] is not None:
             # The import ended, but its job stopped before it could store that.
             await finish(work, await batches.fetch(work, row["import_ref"]))
-            row = await work.one("import_sources.lock", parts=_COLUMNS, ref=source)
+            row = await work.one("import_sources.lock", parts=SOURCES.columns, ref=source)
     return row
 
 
@@ -172,7 +158,7 @@ async def succeed(work: Work, source: UUID, mark: Mapping[str, Any]) -> None:
 async def fail(work: Work, source: UUID, reason: str) -> None:
     """Store why a source cannot be read, and when it is tried again."""
     async with work.transaction():
-        row = await work.one("import_sources.lock", parts=_COLUMNS, ref=source)
+        row = await work.one("import_sources.lock", parts=SOURCES.columns, ref=source)
         if row is None:
             return
         attempts = row["attempts"] + 1
@@ -194,7 +180,7 @@ async def finish(work: Work, batch: Record) -> None:
     if source is None:
         return
     async with work.transaction():
-        row = await work.one("import_sources.lock", parts=_COLUMNS, ref=UUID(source))
+        row = await work.one("import_sources.lock", parts=SOURCES.columns, ref=UUID(source))
         if row is None or row["import_ref"] != batch["ref"] or row["pending_mark"] is None:
             return
         if batch["state"] == batches.ERROR and batch["fault"]:
