@@ -147,3 +147,14 @@ def test_p4_undo_removes_what_encoded_rows_created(site: None) -> None:
     assert contents()["guests"] == before["guests"]
     assert contents()["orders"] == []
     assert contents()["name_words"] == before["name_words"]
+
+
+def test_p4_each_new_guest_and_order_is_one_change_of_the_lake(site: None) -> None:
+    """Their parts are new with them: a flush reads all of them."""
+    Site.write("DELETE FROM ws_live.lake_changes")
+    run_import("orders", ORDERS[:2], chunk=100)
+    rows = Site.rows(
+        "SELECT kind, is_new, count(*) AS count FROM ws_live.lake_changes GROUP BY 1, 2 ORDER BY 1"
+    )
+    expected = [{"kind": kind, "is_new": True, "count": 2} for kind in ("guest", "order")]
+    assert rows == expected

@@ -63,6 +63,8 @@ def whole_in(text: str) -> int | None:
 
 def number(value: Any) -> int | Decimal:
     """Return a number exactly as written: 12 stays 12 and 12.0 stays 12.0."""
+    if type(value) is int and -INT32 <= value <= INT32:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueRefused("must be a number")
     if isinstance(value, int):

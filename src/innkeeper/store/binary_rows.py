@@ -6,6 +6,7 @@ encoded before the instant at which they are written is known.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from struct import Struct
 from typing import Any, Final
 from uuid import UUID
@@ -39,6 +40,12 @@ def text(value: str) -> bytes:
     """Encode a `text`."""
     encoded = value.encode()
     return _size(len(encoded)) + encoded
+
+
+@lru_cache(1024)
+def encode_word(value: str) -> bytes:
+    """Encode a `text` that occurs in many rows."""
+    return text(value)
 
 
 def json(value: Any) -> bytes:

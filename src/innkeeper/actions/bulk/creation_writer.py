@@ -96,12 +96,12 @@ async def _write(work: Work, each: Sequence[Creation], source: RecordSource) -> 
     for creation in each:
         for query, offsets, row in creation.rows:
             heads[query][offsets].append(row)
-    await work.one("creations.supply_words")
+    await work.one("creations.begin")
     for query in _COPIES:
         if query in heads:
             await work.copy_encoded(query, encode(heads[query], now))
     await work.one(
-        "creations.add_names",
+        "creations.end",
         words=[*{word for creation in each for word in creation.names}],
         providers=[*{provider for creation in each for provider in creation.providers}],
     )

@@ -40,7 +40,7 @@ from innkeeper.rules.identity_rules import IdentityRules, expires
 from innkeeper.rules.orders import is_identifiable, order_person
 from innkeeper.rules.search_words import search_words
 from innkeeper.store import binary_rows
-from innkeeper.store.binary_rows import NULL, Offsets, head, json, ref, text
+from innkeeper.store.binary_rows import NULL, Offsets, encode_word, head, json, ref, text
 
 _WRITTEN: Final[Offsets] = (0, 0)
 """The columns created_at and modified_at."""
@@ -244,14 +244,18 @@ class _Encoder:
         seen = [binary_rows.instant(instant(value)) for value in person.times.values()]
         guest, offsets = new_ref(), _NEW_GUEST[len(seen) :]
         own = ref(guest)
-        kind, body = text(decision.guest_type), json(ledger.body_members(person.fields))
-        rule = NULL if decision.rule is None else text(decision.rule)
+        kind, body = encode_word(decision.guest_type), json(ledger.body_members(person.fields))
+        rule = NULL if decision.rule is None else encode_word(decision.rule)
         join = (own, rule, json(decision.evidence), *source, self._actor)
         keys = b"".join([_PAIR + ref(key) + own for key in person.keys])
         draft.rows = [
             ("guest_writes.copy_guests", offsets, head(offsets, own, kind, body, *seen)),
             ("guest_writes.copy_keys", (), keys),
-            ("creations.copy_words", (), b"".join([_PAIR + text(word) + own for word in words])),
+            (
+                "creations.copy_words",
+                (),
+                b"".join([_PAIR + encode_word(one) + own for one in words]),
+            ),
             ("guest_writes.copy_joins", _JOINED, head(_JOINED, *join)),
             *_extension_rows("guest_writes.copy_extensions", guest, extensions),
         ]
@@ -294,5 +298,7 @@ def _extension_rows(
     """Yield the rows of the data extensions of a new parent."""
     for (name, key), pairs in extensions.items():
         own = extension_ref(parent, name, key)
-        row = head(_WRITTEN, ref(parent), text(name), text(key), ref(own), json(pairs))
+        row = head(
+            _WRITTEN, ref(parent), encode_word(name), encode_word(key), ref(own), json(pairs)
+        )
         yield query, _WRITTEN, row

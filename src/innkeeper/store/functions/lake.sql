@@ -63,7 +63,8 @@ BEGIN
 END $$;
 
 -- The triggers: of each table three, which all do the same. `{recorded_parts}` stands for the parts of
--- orders that need nothing but their declaration.
+-- orders that need nothing but their declaration. A transaction with `innkeeper.creations` = 'on' inserts parts
+-- only of guests and orders that it inserts too, and that are recorded already (creations.sql).
 
 DO $$
 DECLARE
@@ -88,8 +89,12 @@ BEGIN
     ) AS written (name, operation, rows) LOOP
         EXECUTE format(
             'CREATE TRIGGER %I AFTER %s ON {ws}.%I REFERENCING %s TABLE AS changed '
-            'FOR EACH STATEMENT EXECUTE FUNCTION {ws}.%I()',
-            recorded.name, recorded.operation, recorded.on_table, recorded.rows, recorded.by_function
+            'FOR EACH STATEMENT %s EXECUTE FUNCTION {ws}.%I()',
+            recorded.name, recorded.operation, recorded.on_table, recorded.rows,
+            CASE WHEN recorded.operation = 'INSERT' AND recorded.by_function LIKE 'record_%_of_%'
+                THEN 'WHEN (current_setting(''innkeeper.creations'', true) IS DISTINCT FROM ''on'')'
+                ELSE '' END,
+            recorded.by_function
         );
     END LOOP;
 END $$;

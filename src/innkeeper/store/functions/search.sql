@@ -150,10 +150,10 @@ BEGIN
     PERFORM {ws}.add_words(words, guests);
     RETURN NULL;
 END $$;
--- A transaction with `innkeeper.words` = 'supplied' writes the words of its guests itself (creations.sql).
+-- A transaction with `innkeeper.creations` = 'on' writes the words of its guests itself (creations.sql).
 CREATE TRIGGER index_inserted AFTER INSERT ON {ws}.guests
     REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT
-    WHEN (current_setting('innkeeper.words', true) IS DISTINCT FROM 'supplied')
+    WHEN (current_setting('innkeeper.creations', true) IS DISTINCT FROM 'on')
     EXECUTE FUNCTION {ws}.index_inserted_guests();
 
 CREATE FUNCTION {ws}.index_deleted_guest() RETURNS trigger LANGUAGE plpgsql AS $$
