@@ -136,12 +136,12 @@ def test_rules_are_previewed_before_they_are_saved(page) -> None:
     page.go("/settings/identity-rules")
     page.get_by_text("Nothing has changed yet").wait_for()
     page.get_by_role("button", name="Phone and last name").click()
-    page.get_by_label("What must be equal, rule 2").nth(1).select_option(label="First name")
+    page.get_by_label("What must be equal, rule 3").nth(1).select_option(label="First name")
     page.get_by_role("button", name="Save for new records").click()
     page.get_by_text("The rules are in force for new records.").wait_for()
-    assert page.get_by_label("Name of rule 2").input_value() == "Phone + First name"
-    page.get_by_label("Remove rule 2").click()
-    page.get_by_label("Name of rule 2").wait_for(state="detached")
+    assert page.get_by_label("Name of rule 3").input_value() == "Phone + First name"
+    page.get_by_label("Remove rule 3").click()
+    page.get_by_label("Name of rule 3").wait_for(state="detached")
     page.get_by_role("button", name="Save for new records").click()
     page.get_by_text("The rules are in force for new records.").wait_for()
 
