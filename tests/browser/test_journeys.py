@@ -279,3 +279,33 @@ def test_a_guest_is_edited_and_told_what_is_wrong(page, api) -> None:
     assert (guest["city"], guest["country"]) == ("Sligo", "IE")
     assert (guest["gender"], guest["dateOfBirth"][:10]) == ("Female", "1990-02-03")
     assert guest["emails"] == ["edna@example.com", "edna@work.example"]
+
+
+def test_sql_is_completed_by_keyboard_at_both_widths(page) -> None:
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.go("/segments/new?mode=sql")
+        editor = page.locator("#sql")
+        editor.fill("")
+        editor.press_sequentially("select guest_ref from ord")
+        page.get_by_role("listbox", name="Completions").wait_for()
+        page.keyboard.press("ArrowDown")
+        second = page.get_by_role("option").nth(1).inner_text().split()[0]
+        page.keyboard.press("Enter")
+        assert editor.input_value() == f"select guest_ref from {second}"
+        editor.fill("select guest_ref from orders")
+        editor.press_sequentially(" o where o.sta")
+        chosen = page.get_by_role("option", selected=True)
+        assert chosen.inner_text().split()[0] == "core_status"
+        assert editor.get_attribute("aria-activedescendant") == chosen.get_attribute("id")
+        box = page.get_by_role("listbox").bounding_box()
+        assert box["x"] + box["width"] <= width
+        page.keyboard.press("Tab")
+        assert editor.input_value().endswith("where o.core_status")
+        editor.press_sequentially(" = 'gue")
+        assert page.get_by_role("listbox").count() == 0
+        editor.press("Control+Space")
+        assert page.get_by_role("listbox").count() == 0
+        editor.press_sequentially("' and gu")
+        page.keyboard.press("Escape")
+        assert page.get_by_role("listbox").count() == 0

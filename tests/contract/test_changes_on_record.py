@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -144,6 +145,16 @@ HTTP = [
         *("deleteStaticList", "static_list.delete", "vips"),
         {"name": ["Best", None], "description": ["By hand", None]},
         *("DELETE", f"{OWN}/staticLists/vips"),
+    ),
+    Step(
+        *("saveQuery", "saved_query.save", "Crew in Cork"),
+        {"sql": [None, "SELECT 1"]},
+        *("PUT", f"{OWN}/sql/queries/Crew%20in%20Cork", {"sql": "SELECT 1"}),
+    ),
+    Step(
+        *("deleteSavedQuery", "saved_query.delete", "Crew in Cork"),
+        {"sql": ["SELECT 1", None]},
+        *("DELETE", f"{OWN}/sql/queries/Crew%20in%20Cork"),
     ),
     Step(
         *("startSegment", "segment.start", "crew"),
@@ -415,6 +426,8 @@ NO_CONFIGURATION = {
     "suppressIdentifiers": "it is recorded as privacy.suppress: test_erasure",
     "releaseIdentifiers": "it is recorded as privacy.release: test_erasure",
     "previewIdentityRules": READS,
+    "explainSql": READS,
+    "undoIdentityJob": "covered by test_f22_the_undo_of_a_rule_change_leaves_a_row",
     "previewSegment": READS,
     "listGuestTable": READS,
     "undoImport": DATA,
@@ -441,7 +454,8 @@ OTHER_COMMANDS = {
             *("segments guests", "segments overlap", "static-lists list", "static-lists guests"),
             *("keys list", "users list", "points-of-sale list", "aliases list", "db status"),
             *("db dump", "lake status", "jobs list", "import-sources list"),
-            *("webhooks list", "webhooks test"),
+            *("webhooks list", "webhooks test", "identity jobs"),
+            *("sql views", "sql explain", "sql list", "sql show"),
         ),
         READS,
     ),
@@ -469,6 +483,9 @@ OTHER_COMMANDS = {
     "db restore": "the log comes with the database",
     "segments duplicate": "covered as the operation",
     "segments restore": "covered as the operation",
+    "identity undo": "covered as the operation",
+    "sql save": "covered as the operation",
+    "sql delete": "covered as the operation",
     "static-lists create": "covered as the operation",
     "static-lists delete": "covered as the operation",
 }
@@ -571,6 +588,26 @@ def _run(site: Site, name: str, words: str) -> None:
     given += ["--data", str(site.settings.data)]
     done = CliRunner().invoke(app, given)
     assert done.exit_code == 0, (name, done.output, done.exception)
+
+
+@pytest.mark.parametrize("by", [[CRM], [EMAIL]], ids=["other rules", "the same rules"])
+def test_f22_the_undo_of_a_rule_change_leaves_a_row(
+    api: Api, site: Site, newer: Callable[[], list[Record]], by: list[Any]
+) -> None:
+    _identity_as_at_first(api, 100)
+    value = uuid4().hex
+    for _ in range(2):
+        api.guest(identifiers=[{"provider": name, "id": value} for name in ("email", "CRM")])
+    site.run_worker()
+    job = api.post(f"{OWN}/identity/apply", json={"rules": by}).json()["ref"]
+    site.run_worker()
+    newer()
+    assert api.post(f"{OWN}/identity/jobs/{job}/undo").status_code == 202
+    (row,) = newer()
+    assert (row["action"], row["subject"]) == ("identity_rules.undo", "live")
+    changed = {} if by == [EMAIL] else {"rules": [["crm = CRM"], ["email = email"]]}
+    assert (row["changes"] or {}) == changed
+    site.run_worker()
 
 
 def test_f22_no_operation_and_no_command_is_left_out() -> None:

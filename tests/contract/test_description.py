@@ -363,6 +363,14 @@ def visit_segments(tour: Tour, site: Site) -> None:
     assert tour("previewSegment", json={"definition": DEFINITION})["size"] >= 1
     tour("previewSegment", json={"definition": {"sql": "SELECT guest_ref FROM guests"}})
     tour("listSegmentFields")
+    assert tour("explainSql", json={"sql": "SELECT guest_ref FROM guests"})["steps"]
+    tour("saveQuery", "Tour", json={"sql": "SELECT guest_ref FROM guests"})
+    tour("fetchSavedQuery", "Tour")
+    assert len(tour("listSavedQueries")["items"]) == 1
+    tour("deleteSavedQuery", "Tour")
+    views = {view["name"]: view["columns"] for view in tour("listSqlViews")["items"]}
+    samples = {each["name"]: each["samples"] for each in views["guests"]}
+    assert "Cork" in samples["core_city"]
     query = {"entity": "guest", "field": "city", "contains": "o"}
     assert tour("listSegmentValues", params=query)["values"]
     assert tour("runSegment", segment)["state"] == "SUCCESS"

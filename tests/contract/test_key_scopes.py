@@ -26,6 +26,7 @@ PERSONAL = {
     *("fetchGuestContext", "findGuestContext", "fetchSubject", "previewIdentityRules"),
     *("listIdentityGuarded", "explainGuest", "listGuestHistory", "listMerges", "fetchMerge"),
     "previewIdentityUndo",
+    *("listSqlViews", "explainSql"),
     *(
         "undoMerge",
         "listQuarantine",
@@ -39,6 +40,7 @@ PERSONAL = {
 }
 READ_BY_POST = {
     *("previewIdentityRules", "previewSegment", "createFileExport", "listGuestTable"),
+    "explainSql",
     "previewBulkAction",
 }
 ADMINISTRATION = {"listKeys", "createKey", "rotateKey", "revokeKey"}

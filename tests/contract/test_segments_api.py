@@ -514,6 +514,10 @@ def test_a_segment_may_be_sql_over_documented_views(api: Api) -> None:
     [
         ("SELECT guest_ref\nFROM read_csv('/etc/passwd')", 2, 6, "must read only"),
         ("SELECT guest_ref\nFROM guests\nWHERE nosuch = 1", 3, 7, "nosuch"),
+        ("SELECT guest_ref FROM guest", 1, 23, "; did you mean guests?"),
+        ("SELECT guest_ref FROM guests WHERE core_cty = 'x'", 1, 36, "mean core_city or core_"),
+        ("SELECT guest_ref FROM orders WHERE statsu = 'x'", 1, 36, "; did you mean core_status?"),
+        ("SELECT guest_ref FROM guests WHERE cuont(1)", 1, 36, "must not call cuont; did you mean"),
         ("SELECT guest_ref FROM guests\nWHERE (core_city = 'x'", 2, 20, "is not SQL"),
     ],
 )

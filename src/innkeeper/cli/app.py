@@ -16,6 +16,7 @@ from innkeeper.cli import (
     privacy,
     secrets,
     segments,
+    sql,
     static_lists,
     stream,
     users,
@@ -130,6 +131,7 @@ app.add_typer(stream.quarantine, name="quarantine", rich_help_panel=DATA)
 
 app.add_typer(identity.app, name="identity", rich_help_panel=PEOPLE)
 app.add_typer(segments.app, name="segments", rich_help_panel=PEOPLE)
+app.add_typer(sql.app, name="sql", rich_help_panel=PEOPLE)
 app.add_typer(static_lists.app, name="static-lists", rich_help_panel=PEOPLE)
 app.command(rich_help_panel=PEOPLE)(report)
 app.add_typer(privacy.app, name="privacy", rich_help_panel=PEOPLE)

@@ -4,13 +4,14 @@ Problems name their position in the text (`lake/sql_positions.py`). Parsing a te
 much memory, so this runs only in a child process (`lake/sql_process.py`).
 """
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from innkeeper.errors import Invalid, Problem
 from innkeeper.lake import duckdb as engine
 from innkeeper.lake import sql_positions as positions
 from innkeeper.lake.sql_jobs import FIELD
-from innkeeper.lake.sql_names import rename_ctes, resolved_cte
+from innkeeper.lake.sql_names import rename_ctes, resolved_cte, suggestion
 from innkeeper.lake.tables import BY_NAME
 from innkeeper.lake.views import DOCUMENTED, view_sql
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
     from sqlglot import exp
 
+_MISSING_COLUMN: Final = re.compile(r'column (?:named )?"([^"]{1,100})"')
 DEEPEST: Final = 400
 """Maximum depth of a syntax tree; deeper ones only exhaust the code that walks them."""
 
-_FUNCTIONS: Final = frozenset(
+FUNCTIONS: Final = frozenset(
     """
     count sum avg min max median mode stddev stddev_pop stddev_samp variance var_pop var_samp
     quantile quantile_cont quantile_disc approx_count_distinct approx_distinct count_if bool_and
@@ -85,10 +87,11 @@ def _check(tree: "exp.Query", text: str) -> None:
         elif isinstance(node, exp.Table):
             if not _readable(node):
                 reason = f"must read only {', '.join(DOCUMENTED)}"
+                reason += suggestion(node.name, DOCUMENTED)
         elif isinstance(node, exp.Func) and not isinstance(node, _operators()):
             name = node.name.lower() if isinstance(node, exp.Anonymous) else _spelt(node)
-            if name not in _FUNCTIONS:
-                reason = f"must not call {name}"
+            if name not in FUNCTIONS:
+                reason = f"must not call {name}{suggestion(name, FUNCTIONS)}"
         elif isinstance(node, _forbidden()):
             reason = f"must not use {node.key}"
         if node.depth > DEEPEST:
@@ -125,7 +128,7 @@ def _forbidden() -> tuple[type[Any], ...]:
 
 def _spelt(node: "exp.Func") -> str:
     names = type(node).sql_names()
-    return next((name.lower() for name in names if name.lower() in _FUNCTIONS), names[0].lower())
+    return next((name.lower() for name in names if name.lower() in FUNCTIONS), names[0].lower())
 
 
 def refused(reason: str, position: positions.Position | None = None) -> Invalid:
@@ -164,9 +167,23 @@ def bound(tree: "exp.Query", text: str) -> None:
                     line + position[0] - 1,
                     position[1] + (column - 1 if position[0] == 1 else 0),
                 )
-        raise refused(first_sentence(error), position) from None
+        reason = first_sentence(error).rstrip("!.") + _like_columns(error, tree)
+        raise refused(reason, position) from None
     finally:
         connection.close()
+
+
+def _like_columns(error: Exception, tree: "exp.Query") -> str:
+    """Return the columns like the one that DuckDB misses, as the end of a message."""
+    from sqlglot import exp  # noqa: PLC0415
+
+    missing = _MISSING_COLUMN.search(str(error))
+    if missing is None:
+        return ""
+    tables = {table.name.lower() for table in tree.find_all(exp.Table)} & {*DOCUMENTED}
+    columns = [each.name for name in tables for each in BY_NAME[name].columns]
+    named = [each.alias for each in tree.find_all(exp.Alias)]
+    return suggestion(missing[1], [*columns, *named, "guest_ref"])
 
 
 def _describe(connection: "Connection", text: str) -> None:

@@ -21,19 +21,25 @@ def main() -> None:
 
 
 def run(job: Job) -> Outcome:
-    """Check the text, and write its members if the job has a lake."""
+    """Check the text, or carry out the job on its lake."""
     # Loaded before the limit is set: their code is not what the limit is about.
     import duckdb  # noqa: F401, PLC0415
 
-    from innkeeper.lake.sandboxed_sql import write_members  # noqa: PLC0415
+    from innkeeper.lake import sandboxed_sql  # noqa: PLC0415
     from innkeeper.lake.sql_allowlist import bound, checked  # noqa: PLC0415
 
     limit_memory(job.memory_mb)
+    outcome = Outcome()
     try:
         if job.lake is None:
             bound(checked(job.text), job.text)
-            return Outcome()
-        return Outcome(rows=write_members(job.lake, job.text))
+        elif job.task == "explain":
+            outcome.steps = sandboxed_sql.explain(job.lake, job.text)
+        elif job.task == "samples":
+            outcome.samples = sandboxed_sql.read_samples(job.lake)
+        else:
+            outcome.rows = sandboxed_sql.write_members(job.lake, job.text)
+        return outcome
     except Invalid as invalid:
         problem = invalid.problems[0]
         return Outcome(reason=problem.reason, position=problem.position)

@@ -63,6 +63,10 @@ class SqlLake(msgspec.Struct):
         return self.folder / "members.txt"
 
 
+Task = Literal["members", "explain", "samples"]
+"""What to do with a lake: write members, measure the query, or read sample values of the views."""
+
+
 class Job(msgspec.Struct):
     """One text to check, and to run if there is a lake."""
 
@@ -72,6 +76,7 @@ class Job(msgspec.Struct):
     cpu_seconds: int
     memory_mb: int
     lake: SqlLake | None = None
+    task: Task = "members"
 
 
 def encode_job(job: Job) -> bytes:
@@ -84,10 +89,23 @@ def decode_job(encoded: bytes) -> Job:
     return msgspec.json.decode(encoded, type=Job, dec_hook=lambda kind, value: kind(value))
 
 
+class Step(msgspec.Struct):
+    """One step of a query that was run, below the step that reads its rows."""
+
+    depth: int
+    operator: str
+    detail: str
+    rows: int
+    seconds: float
+
+
 class Outcome(msgspec.Struct):
     """The result of a job: the number of rows written, or an error."""
 
     rows: int = 0
+    steps: list[Step] = []
+    samples: dict[str, dict[str, list[str]]] = {}
+    """View -> column -> some of its values."""
     reason: str = ""
     """A problem of the text."""
     position: tuple[int, int] | None = None

@@ -1,10 +1,15 @@
 """Resolve the tables in a user's SQL: documented views, and queries that WITH defines in scope."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from sqlglot import exp
+
+
+LONGEST_NAME: Final = 100
+"""Characters of a name that are compared with others."""
 
 
 def resolved_cte(table: "exp.Table") -> "exp.CTE | None":
@@ -29,6 +34,18 @@ def rename_ctes(tree: "exp.Query") -> None:
             table.set("this", exp.to_identifier(ctes[id(cte)]))
     for cte in tree.find_all(exp.CTE):
         cte.args["alias"].set("this", exp.to_identifier(ctes[id(cte)]))
+
+
+def suggestion(word: str, names: Iterable[str]) -> str:
+    """Return the names most like a word, as the end of a message; empty if none is.
+
+    The prefix of columns may be missing in the word.
+    """
+    named = {each: each for each in names}
+    named |= {each.removeprefix("core_"): each for each in named}
+    like = get_close_matches(_key(word[:LONGEST_NAME]), named, n=3, cutoff=0.7)
+    close = dict.fromkeys(named[each] for each in like)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
 def _ctes_in_scope(table: "exp.Table") -> Iterator["exp.CTE"]:

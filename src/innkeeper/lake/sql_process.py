@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from innkeeper.errors import Invalid, Problem, ServerFault, Unavailable
-from innkeeper.lake.sql_jobs import FIELD, LONGEST, Job, Outcome, SqlLake, encode_job
+from innkeeper.lake.sql_jobs import (
+    FIELD,
+    LONGEST,
+    Job,
+    Outcome,
+    SqlLake,
+    Step,
+    Task,
+    encode_job,
+)
 from innkeeper.rules.identity_keys import digest
 from innkeeper.store.limiter import Limiter
 
@@ -64,19 +73,39 @@ async def find_sql_members(
 
     The file is in `folder`. The engine is DuckDB, whatever `lake_engine` is (`engines.answering`).
     """
+    lake = _lake_of(snapshot, folder, seconds)
+    return lake.members, (await _run(lake, text, "members")).rows
+
+
+async def explain_sql(snapshot: "Snapshot", text: str, folder: Path, seconds: float) -> list[Step]:
+    """Run a text without its result; return its steps with rows and times."""
+    return (await _run(_lake_of(snapshot, folder, seconds), text, "explain")).steps
+
+
+async def read_samples(
+    snapshot: "Snapshot", folder: Path, seconds: float
+) -> dict[str, dict[str, list[str]]]:
+    """Return some values of each column of each documented view: view -> column -> values."""
+    return (await _run(_lake_of(snapshot, folder, seconds), "", "samples")).samples
+
+
+def _lake_of(snapshot: "Snapshot", folder: Path, seconds: float) -> SqlLake:
+    return SqlLake.of(snapshot, folder, seconds, min(os.cpu_count() or 1, MOST_THREADS))
+
+
+async def _run(lake: SqlLake, text: str, task: Task) -> Outcome:
+    """Run a job on the lake within its limits; raises `Invalid` and `Unavailable`."""
     if len(text) > LONGEST:
         _raise_problem(_TOO_LONG)
-    threads = min(os.cpu_count() or 1, MOST_THREADS)
-    lake = SqlLake.of(snapshot, folder, seconds, threads)
-    cpu_seconds = int(seconds * threads) + CHECK_CPU_SECONDS
-    job = Job(text, os.getpid(), cpu_seconds, lake.memory_mb + MORE_MEMORY_MB, lake)
-    outcome = await run_job(job, seconds + START_SECONDS)
+    cpu_seconds = int(lake.seconds * lake.threads) + CHECK_CPU_SECONDS
+    job = Job(text, os.getpid(), cpu_seconds, lake.memory_mb + MORE_MEMORY_MB, lake, task)
+    outcome = await run_job(job, lake.seconds + START_SECONDS)
     if outcome.exceeded == "memory":
         outcome.reason = f"needs more than {lake.memory_mb} MB of memory"
     elif outcome.exceeded:
-        outcome.unavailable = f"The query took longer than {seconds:g} seconds."
+        outcome.unavailable = f"The query took longer than {lake.seconds:g} seconds."
     _raise_problem(outcome)
-    return lake.members, outcome.rows
+    return outcome
 
 
 async def _outcome_of(text: str) -> Outcome:

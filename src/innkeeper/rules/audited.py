@@ -72,6 +72,7 @@ EXPORT: Final = AuditedKind(
     secrets=_HOOK,
     addresses=_ADDRESSES,
 )
+SAVED_QUERY: Final = AuditedKind("saved_query", "name", ("sql",))
 STATIC_LIST: Final = AuditedKind("static_list", "friendly_id", ("name", "description"))
 TRAIT: Final = AuditedKind("trait", "name", ("definition",), inline=frozenset({"definition"}))
 POINT_OF_SALE: Final = AuditedKind(
@@ -113,7 +114,18 @@ USER: Final = AuditedKind("user", "email", ("role", "workspaces", "disabled"))
 KINDS: Final = {
     kind.name: kind
     for kind in (
-        *(SEGMENT, STATIC_LIST, EXPORT, TRAIT, POINT_OF_SALE, SITE, KEY, ALIAS, OAUTH_KEY),
+        *(
+            SEGMENT,
+            SAVED_QUERY,
+            STATIC_LIST,
+            EXPORT,
+            TRAIT,
+            POINT_OF_SALE,
+            SITE,
+            KEY,
+            ALIAS,
+            OAUTH_KEY,
+        ),
         *(IDENTITY_RULES, IDENTITY_GUARDS, IMPORT, IMPORT_SOURCE, FILE_EXPORT, WORKSPACE, USER),
         CONSENT,
     )

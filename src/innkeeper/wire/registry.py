@@ -10,6 +10,7 @@ from innkeeper.wire.audiences.reports import REPORTS
 from innkeeper.wire.audiences.segment_fields import SEGMENT_FIELDS
 from innkeeper.wire.audiences.segment_tables import SEGMENT_TABLES
 from innkeeper.wire.audiences.segments import OWN_SEGMENTS, SEGMENTS_V4
+from innkeeper.wire.audiences.sql import SQL
 from innkeeper.wire.audiences.static_lists import STATIC_LISTS
 from innkeeper.wire.audiences.traits import TRAITS
 from innkeeper.wire.audiences.webhooks import WEBHOOKS
@@ -62,6 +63,7 @@ OURS = Dialect(
             *SEGMENT_FIELDS,
             *SEGMENT_TABLES,
             *STATIC_LISTS,
+            *SQL,
             *BULK_ACTIONS,
             *TRAITS,
             *OWN_EXPORTS,

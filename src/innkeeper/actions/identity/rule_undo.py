@@ -7,9 +7,11 @@ rules from before return if nobody has changed them since.
 from typing import Any, Final
 from uuid import UUID
 
+from innkeeper.actions.admin import audit
 from innkeeper.actions.identity import rule_settings
 from innkeeper.errors import Conflict
 from innkeeper.resources.base import Record
+from innkeeper.rules.audited import IDENTITY_RULES
 from innkeeper.rules.identity_rules import IdentityRule
 from innkeeper.store.work import Row, Work
 
@@ -54,6 +56,8 @@ async def request(work: Work, application: UUID) -> Record:
         if reason is not None:
             raise Conflict(reason)
         if _effect_on_rules(job, stored) != "restored":
+            state = {"of": work.workspace, "rules": [str(rule) for rule in stored]}
+            await audit.record(work, IDENTITY_RULES, "undo", state, state)
             return await rule_settings.create_job(work, undoes=application)
         rules = [IdentityRule.of(**row) for row in job["rules_before"]]
         return await rule_settings.store_rules(

@@ -13,6 +13,7 @@ from innkeeper.actions.audiences import (
     segment_questions,
     segment_runs,
     segments,
+    sql_queries,
     traits,
     usage,
 )
@@ -24,7 +25,7 @@ from innkeeper.resources.segments import EDITABLE
 from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked_rule, masked_sql
 from innkeeper.rules.versions import version_of
-from innkeeper.web.ui import builder, draft_form
+from innkeeper.web.ui import builder, draft_form, sql_editor
 from innkeeper.web.ui.draft import COUNTS, TOTALS, UNITS, WORDS, Draft, GroupRow, RuleRow
 from innkeeper.web.ui.formatting import moment
 from innkeeper.web.ui.segment_examples import EXAMPLES
@@ -157,7 +158,9 @@ async def new(visit: Visit) -> Response:
     """Show the builder, empty or with an example; the page requests its count afterwards."""
     draft = Draft(groups=[GroupRow()])
     if visit.query_text("mode") == "sql":
-        draft = Draft(sql=EXAMPLE_SQL)
+        query = visit.query_text("query")
+        saved = await sql_queries.fetch_saved(visit.work, query) if query else None
+        draft = Draft(sql=saved["sql"] if saved else EXAMPLE_SQL)
     elif "g0.entity" in visit.request.query_params:
         # Filters of the list of guests.
         draft = draft_form.read_form(visit.request.query_params)
@@ -234,7 +237,8 @@ async def save(visit: Visit) -> Response:
 async def _first_page(visit: Visit, draft: Draft, row: Record | None) -> Response:
     """Show the builder without data of the lake, which the page requests next."""
     catalogue = await segment_catalogue.list_declared_fields(visit.work)
-    return _page_of(visit, draft, catalogue, row=row, is_first=True)
+    sql = await sql_editor.read(visit, draft.sql)
+    return _page_of(visit, draft, catalogue, row=row, is_first=True, **sql)
 
 
 async def _builder(
@@ -269,6 +273,7 @@ async def _builder(
         sample=await guest_rows(visit, (preview or {}).get("sample", [])),
         why=guest if verdict else "",
         verdict=verdict,
+        **await sql_editor.read(visit, draft.sql),
     )
 
 

@@ -1,0 +1,38 @@
+"""The editor of segments in SQL: views, steps with times, saved queries, names that are like it."""
+
+from html import unescape
+
+from calling import Api
+from visiting import Person
+
+NEW = "/segments/new"
+
+
+def test_the_page_lists_views_explains_and_saves_queries(owner: Person, api: Api) -> None:
+    api.guest(city="Ballyvaughan", email="sean@example.com")
+    page = unescape(owner.get(f"{NEW}?mode=sql").text)
+    assert 'data-view="order_items"' in page
+    assert "<code data-column>core_city</code>" in page
+    assert " count_if " in page.split('data-functions="')[1].split('"')[0]
+    views = unescape(owner.get("/segments/sql-views").text)
+    assert "Ballyvaughan" in views
+
+    sql = "SELECT guest_ref FROM guests WHERE core_city = 'Ballyvaughan'"
+    explained = owner.post(NEW, name="", sql=sql, do="explain").text
+    assert "ms of processor time" in explained
+    assert "Hash join</td>" in explained
+
+    saved = owner.post(NEW, name="", sql=sql, query_name="By the sea", do="save-query").text
+    assert "By the sea is saved." in saved
+    loaded = unescape(owner.get(f"{NEW}?mode=sql&query=By the sea").text)
+    assert f">{sql}</textarea>" in loaded
+    deleted = owner.post(NEW, name="", sql=sql, do="delete-query:By the sea").text
+    assert "By the sea is deleted." in deleted
+    assert owner.get(f"{NEW}?mode=sql&query=By the sea").status_code == 404
+    for name in ("", "a/b", "x" * 101):
+        refused = owner.post(NEW, name="", sql=sql, query_name=name, do="save-query")
+        assert refused.status_code == 200
+        assert "is saved" not in refused.text
+
+    wrong = unescape(owner.post(NEW, name="", sql=sql.replace("city", "ctiy"), do="explain").text)
+    assert "; did you mean core_city" in wrong
