@@ -97,6 +97,16 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"name": "", "address": "/etc/passwd", "entity": "x", "schedule": "often", "markColumn": 1},
         ["name", "address", "entity", "schedule", "markColumn"],
     ),
+    "changeImportSource": (
+        {
+            **{"name": "", "address": "/etc/passwd", "schedule": "often", "markColumn": 1},
+            **{"format": "xls", "compressed": 1, "mapping": MAPPING},
+        },
+        [
+            *("name", "address", "schedule", "markColumn", "format", "compressed", "mapping.colum"),
+            *("mapping.columns.A", "mapping.columns.B", "mapping.types.A", "mapping.encoding"),
+        ],
+    ),
     "replaceConsent": ({"items": [{"channel": "x"}]}, ["items[0].channel", "items[0].field"]),
     "replaceDashboard": (
         {"items": [{"report": "", "days": 0, "parameters": 1}]},
@@ -161,6 +171,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "createFileExport": {"entity": "guests"},
     "undoImport": {"skipChanged": True},
     "createImportSource": {"name": "New", "address": "a.csv", "entity": "guests"},
+    "changeImportSource": {"schedule": "DAILY"},
     "replaceConsent": {"items": []},
     "replaceDashboard": {"items": []},
     "loadDemo": {"guests": 1},
@@ -196,13 +207,15 @@ def stored(api: Api) -> None:
     assert api.post(f"{OWN}/segments", json=segment).status_code == 201
     assert api.post(f"{OWN}/exports", json={"name": "Old", "segment": "old"}).status_code == 201
     assert api.post(f"{OWN}/staticLists", json={"name": "Old"}).status_code == 201
+    source = {"name": "old", "address": "a.csv", "entity": "guests"}
+    assert api.post(f"{OWN}/importSources", json=source).status_code == 201
 
 
 def sent(api: Api, name: str, body: Any) -> Any:
     """A body with an unknown member."""
     route = OPERATIONS[name]
     trait = "own" if name in RIGHT and body.get("function") == "count" else "Wrong name"
-    names = dict.fromkeys(("segment", "export", "static_list"), "old")
+    names = dict.fromkeys(("segment", "export", "static_list", "source"), "old")
     names |= {"email": "nobody@example.com", "trait": trait}
     path = route.path.format(**names, **{"quarantined": NOBODY, "import": NOBODY})
     return api.request(route.method, path, json={**body, "zzz": 1})

@@ -205,6 +205,7 @@ HTTP = [
     Step(
         *("createImportSource", "import_source.create", "shop"),
         {
+            "name": [None, "shop"],
             "address": [None, "daily/people.csv"],
             "entity": [None, "guests"],
             "schedule": [None, "DAILY"],
@@ -218,6 +219,12 @@ HTTP = [
         },
     ),
     Step(
+        *("changeImportSource", "import_source.change", "shop"),
+        {"schedule": ["DAILY", None]},
+        *("PATCH", f"{OWN}/importSources/shop"),
+        {"schedule": None},
+    ),
+    Step(
         *("runImportSource", "import_source.run", "shop"),
         {},
         *("POST", f"{OWN}/importSources/shop/run"),
@@ -225,9 +232,9 @@ HTTP = [
     Step(
         *("deleteImportSource", "import_source.delete", "shop"),
         {
+            "name": ["shop", None],
             "address": ["daily/people.csv", None],
             "entity": ["guests", None],
-            "schedule": ["DAILY", None],
             "format": ["csv", None],
             "compressed": [False, None],
         },

@@ -482,6 +482,7 @@ def visit_files(tour: Tour, site: Site) -> None:
     tour("inspectBatch", batch)
     elsewhere = {"name": f"tour-{batch}", "address": "none.csv", "entity": "guests"}
     source = tour("createImportSource", json={**elsewhere, "schedule": "DAILY"})["ref"]
+    tour("changeImportSource", source, json={"schedule": None})
     tour("runImportSource", source)
     site.run_worker()
     assert tour("fetchImportSource", source)["error"] == "It is not there."

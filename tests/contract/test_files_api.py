@@ -82,6 +82,17 @@ class TestImportSources:
         assert (read["mark"], read["attempts"]) == ({"value": "7"}, 0)
         done = api.get(f"/innkeeper/v1/imports/{read['latestImport']}").json()
         assert (done["status"], done["outcomes"]) == ("success", {"created": 1})
+        tag = api.get(f"{path}/people").headers["ETag"]
+        change = {"name": "persons", "schedule": None}
+        changed = api.patch(f"{path}/people", json=change, headers={"If-Match": tag})
+        assert changed.status_code == 200, changed.text
+        assert (changed.json()["name"], "schedule" in changed.json()) == ("persons", False)
+        stale = api.patch(f"{path}/persons", json={}, headers={"If-Match": tag})
+        assert stale.status_code == 412
+        refused = api.patch(f"{path}/persons", json={"address": "/etc", "format": "x", "z": 1})
+        assert refused.status_code == 400
+        assert all(word in refused.text for word in ("address", "format", "z"))
+        assert api.patch(f"{path}/persons", json={"name": "people"}).status_code == 200
         assert [each["name"] for each in api.get(path).json()["items"]] == ["people"]
         assert api.delete(f"{path}/people").status_code == 204
         assert api.get(f"{path}/people").status_code == 404

@@ -32,6 +32,19 @@ def test_i12_a_source_is_created_read_and_deleted(owner: Person, analyst: Person
     page = " ".join(owner.http.get(PAGE).text.split())
     assert re.search(r"<strong>Shop</strong>.*shop\.csv.*not read yet", page)
     form = {"csrf": owner.csrf, "source": source["ref"]}
+    version = re.search(r'name="version" value="([^"]+)"', page)
+    assert version is not None
+    edited = {**form, "action": "change", "name": "Shop", "address": "new.csv", "mark_column": "n"}
+    edited |= {"schedule": "", "version": version[1]}
+    assert owner.http.post(PAGE, data=edited).status_code == 303
+    source = api.get(f"/innkeeper/v1/importSources/{source['ref']}").json()
+    assert (source["address"], source.get("schedule"), source["markColumn"]) == (
+        "new.csv",
+        None,
+        "n",
+    )
+    # Somebody else saved meanwhile.
+    assert owner.http.post(PAGE, data=edited).status_code in (409, 412)
     assert owner.http.post(PAGE, data={**form, "action": "run"}).status_code == 303
     assert "being read" in owner.http.get(PAGE).text
     seen = analyst.http.get(PAGE).text

@@ -10,7 +10,9 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from innkeeper.cli.import_mappings import MappingOptions, show_first_rows
 from innkeeper.cli.imports import import_
+from innkeeper.wire.bulk.batch_files import FIRST_LOOK
 
 Import = Callable[..., Result]
 DATES = "Email,Birthday\na@example.com,03/04/1980\nb@example.com,11/12/1985\n"
@@ -120,3 +122,34 @@ def test_i3_a_decimal_mark_that_nothing_proves_is_asked(
     with psycopg.connect(dsn) as connection:
         (pairs,) = connection.execute("SELECT pairs FROM ws_live.guest_extensions").fetchone() or ()
     assert pairs["points"] == 1.234
+
+
+def test_i1_the_first_rows_need_only_the_start_of_a_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of 2 GB (sparse), the command reads less than 8 MB before it shows them, and no more than
+    24 MB to suggest a mapping: measured by what the process reads from the system."""
+    rows = "".join(f"{number},ann{number}@example.com,{'x' * 80}\n" for number in range(100_000))
+    path, small = tmp_path / "large.csv", tmp_path / "small.csv"
+    small.write_text("id,email,note\n" + rows[:1000])
+    with path.open("wb") as file:
+        file.write(b"id,email,note\n" + rows.encode())
+        file.truncate(2 << 30)
+    options = MappingOptions("guests", None, "", None, quiet=True)
+    layout = options.stored(str(path))[1]
+    # What is imported late is read by now.
+    show_first_rows(options, str(small))
+    layout.surveyed(small)
+    before = bytes_read()
+    show_first_rows(options, str(path))
+    after_rows = bytes_read()
+    _, survey = layout.surveyed(path, limit=FIRST_LOOK)
+    assert capfd.readouterr().out.count("ann0@example.com") == 2  # of either file
+    assert after_rows - before < 8 << 20
+    assert bytes_read() - after_rows < 24 << 20
+    assert survey.rows == FIRST_LOOK.rows
+
+
+def bytes_read() -> int:
+    """What this process has read from files so far (Linux)."""
+    return int(Path("/proc/self/io").read_text().split()[1])

@@ -64,7 +64,7 @@ def test_i12_an_etag_that_no_request_could_send_is_not_stored(etag: str, mark: A
     """With it, each later request to the source would fail."""
     with serving({"/people.csv": (200, PEOPLE)}, etag) as site:
         row = {"address": f"{site}/people.csv", "mark": {}, "is_free": True}
-        result = asyncio.run(import_sources._fetch(Settings(), row, io.BytesIO()))
+        result = asyncio.run(import_sources._fetch(Settings(), row, io.BytesIO(), None))
     assert result is not None
     assert result.mark == mark
 

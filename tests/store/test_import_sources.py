@@ -1,12 +1,13 @@
 """I12: files elsewhere that are imported again, from where they ended."""
 
-import os
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sources_read import Sources
 
 from innkeeper import clock
 from innkeeper.actions.bulk import import_sources
@@ -16,61 +17,10 @@ from innkeeper.jobs import import_sources as jobs
 from innkeeper.settings import Settings
 from innkeeper.store import downloads
 from innkeeper.store.database import Database
-from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.high_water import HighWaterMark
-from innkeeper.wire.bulk.mapping import mapping_of
+from innkeeper.wire.bulk.import_sources import changed_values
 
 pytestmark = pytest.mark.anyio
-HEADER = "email,first_name,changed"
-MAPPING = {"columns": {"email": ["email", "identifiers.email"], "first_name": ["firstName"]}}
-
-
-class Sources:
-    """Import sources of one installation, whose jobs run at once."""
-
-    def __init__(self, database: Database, folder: Path) -> None:
-        self.database = database
-        self.folder = folder
-
-    async def create(self, address: str, **more: Any) -> dict[str, Any]:
-        mapping = mapping_of("guests", MAPPING)
-        options = Layout("guests", "csv", compressed=False, mapping=mapping).file_options()
-        values = {"name": "shop", "address": address, "entity": "guests", **more}
-        async with self.database.work("live", "test") as work:
-            return await import_sources.create(work, values, options)
-
-    async def read(self) -> dict[str, Any]:
-        """Fetch and import; returns the source afterwards, with the import if there was one."""
-        async with self.database.work("live", "test") as work:
-            before = await import_sources.fetch(work, "shop")
-        await jobs.run(partial(self.database.work, "live"), str(before["ref"]))
-        async with self.database.work("live", "test") as work:
-            row = await import_sources.fetch(work, "shop")
-            if row["import_ref"] != before["import_ref"]:
-                await import_jobs.apply(work, str(row["import_ref"]))
-                row = await import_sources.fetch(work, "shop")
-        return row
-
-    async def rows(self, sql: str) -> list[Any]:
-        async with self.database.work("live", "test") as work:
-            cursor = await work.connection.execute(sql)
-            return [tuple(row.values()) for row in await cursor.fetchall()]
-
-    async def names(self) -> list[str]:
-        selected = await self.rows("SELECT body ->> 'first_name' FROM ws_live.guests ORDER BY 1")
-        return [name for (name,) in selected]
-
-    async def outcomes(self) -> list[dict[str, int]]:
-        """What each import did, oldest first."""
-        selected = await self.rows("SELECT outcomes FROM ws_live.batches ORDER BY created_at")
-        return [outcomes for (outcomes,) in selected]
-
-    def write(self, name: str, *rows: str, at: int = 0) -> Path:
-        path = self.folder / name
-        path.write_text("\n".join([HEADER, *rows]) + "\n")
-        if at:
-            os.utime(path, (at, at))
-        return path
 
 
 @pytest.fixture
@@ -156,6 +106,54 @@ async def test_i12_new_files_below_a_prefix_are_imported_once_and_in_order(
     await sources.read()
     assert await sources.names() == ["Ann", "Bob", "Cat"]
     assert await sources.outcomes() == [{"created": 1}] * 3
+
+
+async def test_i12_a_file_that_comes_late_with_an_older_time_is_imported(sources: Sources) -> None:
+    """And one that changed is imported again; a source of an earlier release, which stored only the
+    time of its last file, reads none of those before that again."""
+    sources.write("2.csv", "bob@example.com,Bob,", at=2000)
+    source = await sources.create(f"{sources.folder}/")
+    changed = datetime.fromtimestamp(2000, UTC).isoformat()
+    await sources.rows(
+        "UPDATE ws_live.import_sources SET mark = "
+        f"""'{{"changed": "{changed}", "name": "2.csv"}}' RETURNING ref"""
+    )
+    row = await sources.read()
+    assert (row["import_ref"], row["mark"]) == (None, {"name": "2.csv"})
+    sources.write("late.csv", "ann@example.com,Ann,", at=1000)
+    assert (await sources.read())["mark"]["name"] == "late.csv"
+    sources.write("2.csv", "bob@example.com,Robert,", at=3000)
+    assert (await sources.read())["mark"]["name"] == "2.csv"
+    assert await sources.names() == ["Ann", "Robert"]
+    (sources.folder / "late.csv").unlink()
+    row = await sources.read()
+    assert (await sources.read())["import_ref"] == row["import_ref"]
+    count = "SELECT count(*)::integer FROM ws_live.import_source_files WHERE source_ref = "
+    assert await sources.rows(f"{count} '{source['ref']}'") == [(1,)]
+
+
+async def test_i12_a_source_with_another_address_starts_again(sources: Sources) -> None:
+    """With the rest as it was; other changes leave the mark."""
+    sources.write("a.csv", "ann@example.com,Ann,5")
+    sources.write("b.csv", "bob@example.com,Bob,1")
+    await sources.create(f"{sources.folder}/a.csv", mark_column="changed", schedule="DAILY")
+    assert (await sources.read())["mark"] == {"value": "5"}
+
+    async def change(**body: Any) -> dict[str, Any]:
+        async with sources.database.work("live", "test") as work:
+            return await import_sources.change(
+                work, "shop", lambda row, problems: changed_values(row, body, problems)
+            )
+
+    row = await change(schedule=None)
+    assert (row["schedule"], row["next_at"], row["mark"]) == (None, None, {"value": "5"})
+    with pytest.raises(Invalid) as refused:
+        await change(address="/etc/passwd", schedule="often")
+    assert [each.field for each in refused.value.problems] == ["address", "schedule"]
+    row = await change(address=f"{sources.folder}/b.csv")
+    assert (row["mark"], row["mark_column"]) == ({}, "changed")
+    assert (await sources.read())["mark"] == {"value": "1"}
+    assert await sources.names() == ["Ann", "Bob"]
 
 
 async def test_i12_a_prefix_with_too_many_files_is_refused(

@@ -120,7 +120,6 @@ async def test_a_taken_key_is_a_conflict(control: Work) -> None:
         "scopes": ["read"],
         "name": "",
         "now": "2026-01-01T00:00:00Z",
-        "expires_at": None,
     }
     assert await control.run("control.create_key", **values) == 1
     with pytest.raises(Conflict):

@@ -180,15 +180,25 @@ def _show(name: str, suggestion: "Suggestion") -> None:
         print(f"  {note}", file=sys.stderr)
 
 
-def _show_first_rows(layout: "Layout", path: Path) -> None:
-    """Print the first rows of a table, before more of it is read; raises `Unreadable`."""
-    from innkeeper.store.file_form import SAMPLE_BYTES, form_of_file
+def show_first_rows(options: MappingOptions, name: str) -> None:
+    """Print the first rows of a table, before more of it is read and the database is opened.
 
-    layout = replace(layout, form=form_of_file(path, layout.choices(), budget=SAMPLE_BYTES))
-    with layout.table(path) as (columns, rows):
-        for number, row in islice(rows, _SHOWN_ROWS):
-            cells = " | ".join(str(row.get(column) or "") for column in columns[:_SHOWN])
-            print(f"  line {number}: {cells[:_SHOWN_CHARACTERS]}", flush=True)
+    Reads only the start of the file, however large it is. Prints nothing of a file that cannot be
+    read: `write_suggestion` says why.
+    """
+    from innkeeper.store.file_form import SAMPLE_BYTES, form_of_file
+    from innkeeper.store.readers import Unreadable
+
+    path = Path(name)
+    try:
+        layout = options.stored(name)[1]
+        layout = replace(layout, form=form_of_file(path, layout.choices(), budget=SAMPLE_BYTES))
+        with layout.table(path) as (columns, rows):
+            for number, row in islice(rows, _SHOWN_ROWS):
+                cells = " | ".join(str(row.get(column) or "") for column in columns[:_SHOWN])
+                print(f"  line {number}: {cells[:_SHOWN_CHARACTERS]}", flush=True)
+    except (Unreadable, OperatorError, OSError):
+        return
 
 
 async def write_suggestion(work: "Work", options: MappingOptions, name: str) -> None:
@@ -204,7 +214,6 @@ async def write_suggestion(work: "Work", options: MappingOptions, name: str) -> 
         raise OperatorError(f"{path} exists already: delete it to get a new suggestion.")
     try:
         layout = options.stored(name)[1]
-        _show_first_rows(layout, Path(name))
         layout, survey = layout.surveyed(Path(name), limit=FIRST_LOOK)
         sample = read_sample(layout, Path(name), FIRST_LOOK.rows)
     except Unreadable as error:

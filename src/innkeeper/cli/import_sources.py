@@ -1,5 +1,7 @@
 """`innkeeper import-sources`: files elsewhere that are imported again, on a schedule."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -9,7 +11,7 @@ import typer
 from innkeeper.cli.import_files import local_name
 from innkeeper.cli.imports import What
 from innkeeper.cli.options import Act, command
-from innkeeper.errors import Invalid, OperatorError
+from innkeeper.errors import Invalid, OperatorError, Problem
 from innkeeper.store.work import Work
 
 app = typer.Typer(
@@ -52,26 +54,77 @@ def sources_create(
         columns = read_mapping(entity, mapping.read_text(encoding="utf-8"), str(mapping))[1]
         if mark_column and columns.group:
             raise OperatorError("--mark-column is not for orders of several rows.")
-    if "://" not in address and not address.startswith("/"):
-        address = f"{Path(address).resolve()}{'/' if address.endswith('/') else ''}"
+    address = _absolute(address)
     form, compressed = guessed_format(local_name(address))
     options = Layout(entity, form or "csv", compressed, columns).file_options()
     values = {"name": name, "address": address, "entity": str(entity)}
     values |= {"mark_column": mark_column or "", "schedule": schedule or ""}
 
     async def act(work: Work) -> str:
-        try:
+        with _operator_errors():
             row = await import_sources.create(work, values, options, is_free=True)
-        except Invalid as invalid:
-            raise OperatorError(
-                "; ".join(each.message for each in invalid.problems) + "."
-            ) from invalid
         next_at = (
             f"It is read next at {row['next_at']:%Y-%m-%d %H:%M} UTC." if row["next_at"] else ""
         )
         return f"{name} was created. {next_at}".strip()
 
     return act
+
+
+@command(app, "change", WORKSPACE)
+async def sources_change(
+    work: Work,
+    source: Source,
+    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Another address; it is read from its start.")
+    ] = None,
+    mapping: Annotated[Path | None, typer.Option(help="File that maps columns to fields.")] = None,
+    mark_column: Annotated[
+        str | None,
+        typer.Option(help="Another column of marks, read from the start; empty for none."),
+    ] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="DAILY, WEEKLY or a cron line, in UTC; empty for none.")
+    ] = None,
+) -> str:
+    """Change an import source, which may read any address."""
+    from innkeeper.actions.bulk import import_sources
+    from innkeeper.wire.bulk.import_sources import changed_values
+    from innkeeper.wire.bulk.mapping import read_mapping
+
+    given = {
+        **{"name": name, "address": address and _absolute(address)},
+        **{"markColumn": mark_column, "schedule": schedule},
+    }
+    body: dict[str, Any] = {
+        member: value or None for member, value in given.items() if value is not None
+    }
+
+    def read(row: dict[str, Any], problems: list[Problem]) -> tuple[Any, Any]:
+        if mapping is not None:
+            text = mapping.read_text(encoding="utf-8")
+            body["mapping"] = read_mapping(row["entity"], text, str(mapping))[1].plain()
+        return changed_values(row, body, problems)
+
+    with _operator_errors():
+        row = await import_sources.change(work, _key(source), read, is_free=True)
+    return f"{row['name']} is changed."
+
+
+def _absolute(address: str) -> str:
+    if "://" in address or address.startswith("/"):
+        return address
+    return f"{Path(address).resolve()}{'/' if address.endswith('/') else ''}"
+
+
+@contextmanager
+def _operator_errors() -> Iterator[None]:
+    """Raise every problem of a source as one sentence of a command."""
+    try:
+        yield
+    except Invalid as invalid:
+        raise OperatorError("; ".join(each.message for each in invalid.problems) + ".") from invalid
 
 
 @command(

@@ -15,6 +15,7 @@ from innkeeper.cli.import_mappings import (
     MappingOptions,
     SuggestionWriter,
     prepared_layout,
+    show_first_rows,
     write_suggestion,
 )
 from innkeeper.cli.import_output import ImportTotals, show_matches, show_progress
@@ -155,6 +156,9 @@ def import_(
     if is_transfer:
         _import_folder(options, files)
         return
+    if suggest:
+        for name in files:
+            show_first_rows(options.reading, name)
     total = _run(options, files, write_suggestion if suggest else None)
     if suggest:
         if total.unreadable:

@@ -48,7 +48,7 @@ async def run(lend: Lend, source: str) -> None:
     ref, files = uuid4(), Files.of(settings)
     try:
         with files.staged() as staged:
-            fetched = await _fetch(settings, row, staged)
+            fetched = await _fetch(settings, row, staged, lend)
             if fetched is not None:
                 staged.flush()
                 file = await asyncio.to_thread(_file_of, staged)
@@ -78,7 +78,7 @@ class _Fetched:
     mark: dict[str, Any]
 
 
-async def _fetch(settings: Settings, row: Row, staged: IO[bytes]) -> _Fetched | None:
+async def _fetch(settings: Settings, row: Row, staged: IO[bytes], lend: Lend) -> _Fetched | None:
     """Write the next file of a source to `staged`; None if there is nothing new."""
     address, mark, is_free = row["address"], dict(row["mark"]), row["is_free"]
     most: Any = {"most": settings.max_upload_bytes, "is_free": is_free}
@@ -94,12 +94,14 @@ async def _fetch(settings: Settings, row: Row, staged: IO[bytes]) -> _Fetched | 
     if not is_prefix(address):
         await download(settings, address, staged, **most)
         return _Fetched(address.rpartition("/")[2], mark)
-    before = (mark.get("changed", ""), mark.get("name", ""))
-    for file in await list_files(settings, address, is_free=is_free):
-        if (file.changed, file.name) > before:
-            await download(settings, address, staged, name=file.name, **most)
-            return _Fetched(file.name, {**mark, "changed": file.changed, "name": file.name})
-    return None
+    files = await list_files(settings, address, is_free=is_free)
+    async with lend() as work:
+        file = await import_sources.find_new_file(work, row, files)
+        mark = row["mark"]
+    if file is None:
+        return None
+    await download(settings, address, staged, name=file.name, **most)
+    return _Fetched(file.name, {**mark, "name": file.name, "version": file.version})
 
 
 def _look(settings: Settings, row: Row, path: Path, fetched: _Fetched) -> dict[str, Any] | None:

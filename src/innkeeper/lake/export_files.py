@@ -68,6 +68,9 @@ def write_without(
         for number, row in enumerate(_whole_rows(lines, form == CSV)):
             if number not in removed:
                 out.write(row)
+            elif number == 0 and row.startswith(BOM_UTF8):
+                # The mark stands before the first row, and is none of it.
+                out.write(BOM_UTF8)
 
 
 def _whole_rows(lines: Iterable[bytes], csv: bool) -> Iterator[bytes]:

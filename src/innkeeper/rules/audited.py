@@ -104,7 +104,7 @@ IMPORT: Final = AuditedKind(
 IMPORT_SOURCE: Final = AuditedKind(
     "import_source",
     "name",
-    ("address", "entity", "file_options", "mark_column", "schedule"),
+    ("name", "address", "entity", "file_options", "mark_column", "schedule"),
     inline=frozenset({"file_options"}),
     addresses=frozenset({"address"}),
 )

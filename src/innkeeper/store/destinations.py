@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, Any, Final, Protocol
 
 from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
@@ -22,6 +22,8 @@ from innkeeper.store.files import open_remote
 OWN: Final = "exports"
 OWN_IMPORTS: Final = "imports"
 LONGEST: Final = 1024
+PAGE: Final = 1000
+"""Most objects of a page of a listing."""
 _FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FILE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -86,13 +88,15 @@ class Destination:
         with _opened(self.root.text, folders, creates=False) as folder:
             return os.fdopen(os.open(name, _READ_FLAGS, dir_fd=folder), "rb")
 
-    def listed(self) -> Iterator[tuple[str, str, int]]:
-        """Yield name, time of the last change and size of each file in this folder or prefix."""
+    def listed(self) -> Iterator[tuple[str, str, int, str]]:
+        """Yield each file in this folder or below this prefix: name, time of the last change, size,
+        and a version that changes with its content. Object storage is listed by pages."""
         if self.root.scheme:
             system, path = open_remote(self._place.text)
-            for one, about in system.find(path, detail=True).items():
-                changed = about.get("LastModified") or about.get("mtime") or system.modified(one)
-                yield one.removeprefix(f"{path}/"), str(changed), int(about["size"])
+            for one, found in _listed_remotely(system, path):
+                changed = found.get("LastModified") or found.get("mtime") or system.modified(one)
+                version = found.get("ETag") or f"{changed} {found['size']}"
+                yield one.removeprefix(f"{path}/"), str(changed), int(found["size"]), version
             return
         with (
             _opened(self.root.text, self.below, creates=False) as folder,
@@ -102,7 +106,8 @@ class Destination:
                 if entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
                     about = entry.stat(follow_symlinks=False)
                     changed = datetime.fromtimestamp(about.st_mtime, UTC).isoformat()
-                    yield entry.name, changed, about.st_size
+                    version = f"{about.st_mtime_ns} {about.st_size}"
+                    yield entry.name, changed, about.st_size, version
 
     def file(self, name: str) -> "Destination":
         """Return the path of a file in this folder or prefix."""
@@ -133,6 +138,28 @@ class Destination:
         with system.open(half, "wb") as sink:
             shutil.copyfileobj(source, sink)
         system.mv(half, path)
+
+
+def _listed_remotely(system: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield path and details of each file below a path of object storage, page by page."""
+    if not hasattr(system, "call_s3"):
+        for folder, _, files in system.walk(path, detail=True):
+            yield from ((f"{folder}/{name}", about) for name, about in files.items())
+        return
+    bucket, _, prefix = path.partition("/")
+    page: dict[str, Any] = {"NextContinuationToken": None}
+    while "NextContinuationToken" in page:
+        token = page["NextContinuationToken"]
+        page = system.call_s3(
+            "list_objects_v2",
+            Bucket=bucket,
+            Prefix=f"{prefix}/" if prefix else "",
+            MaxKeys=PAGE,
+            **({"ContinuationToken": token} if token else {}),
+        )
+        for about in page.get("Contents", ()):
+            if not about["Key"].endswith("/"):
+                yield f"{bucket}/{about['Key']}", {**about, "size": about["Size"]}
 
 
 def destination_of(settings: Settings, url: object) -> Destination:

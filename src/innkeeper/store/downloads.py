@@ -28,11 +28,12 @@ class DownloadFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file below a prefix: `name`, and what changes with its content."""
+    """A file below a prefix; `version` changes with its content."""
 
     name: str
     changed: str
     size: int
+    version: str
 
 
 def is_http(address: str) -> bool:
@@ -60,7 +61,7 @@ async def list_files(settings: Settings, address: str, *, is_free: bool) -> list
         import_source = import_source_of(settings, address, is_free=is_free)
         files = [RemoteFile(*each) for each in islice(import_source.listed(), MOST_FILES + 1)]
         if len(files) > MOST_FILES:
-            # They come in no order, so new ones may be among those past the limit.
+            # They come in no order, so new ones may be past the limit.
             raise DownloadFailed(f"has more than {MOST_FILES:,} files: move imported ones away")
         return sorted(files, key=lambda one: (one.changed, one.name))
 

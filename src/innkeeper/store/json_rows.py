@@ -28,7 +28,7 @@ class _Memo(dict[bytes | None, bytes | None]):
 
 def json_rows(result: PGresult) -> list[dict[str, Any]]:
     """Return the rows of a result: refs as bytes, whole numbers as `int`, objects as their members,
-    text and instants as JSON strings. The members of a column `body` are in the row itself.
+    text and instants as JSON strings.
 
     psycopg calls a function for every value; this takes half the time.
     """
@@ -40,14 +40,7 @@ def json_rows(result: PGresult) -> list[dict[str, Any]]:
         names.append((result.fname(column) or b"").decode())
         values = [result.get_value(row, column) for row in rows]
         columns.append(_loaded(result.ftype(column), values, memos))
-    if "body" not in names:
-        return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
-    position = names.index("body")
-    del names[position]
-    bodies: list[dict[str, Any]] = columns.pop(position)
-    for body, others in zip(bodies, zip(*columns, strict=True), strict=True):
-        body.update(zip(names, others, strict=True))
-    return bodies
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def _loaded(oid: int, values: Values, memos: Mapping[int, _Memo]) -> Values:

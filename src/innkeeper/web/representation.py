@@ -30,7 +30,6 @@ READ_EXTENSIONS: Final[dict[type[Resource], ReadMany]] = {
 }
 """Resource -> function that reads its data extensions, of every name and key."""
 
-_FIRST_CHILDREN: Final = PageRequest(limit=MAX_LIMIT)
 encoder_of: Callable[[View], Encode] = cache(encoder)
 item_text_of: Callable[[View], ItemText | None] = cache(item_text_encoder)
 _link_of: Callable[[View, str], Callable[[Record, str], str]] = cache(link_of)
@@ -97,22 +96,12 @@ def _views_of_children(
 ) -> tuple[dict[str, View], dict[str, View]]:
     """Return, by member, the views of the children to embed, and of those always shown as
     arrays."""
-    members = call.view.children if expand is True else (expand or frozenset())
-    embedded = frozenset(call.view.children).intersection(members)
-    return _child_views(call.operation, call.compatibility, embedded)
-
-
-@cache
-def _child_views(
-    operation: Operation, compatibility: str, embedded: frozenset[str]
-) -> tuple[dict[str, View], dict[str, View]]:
-    view = operation.view(compatibility)
-    paths = {member: path for member, path in view.children.items() if member in embedded}
-    children, arrays = (
-        {member: view_at(operation.dialect, path, compatibility) for member, path in each.items()}
-        for each in (paths, view.arrays)
-    )
-    return children, arrays
+    embedded = {
+        member: call.view_at(path)
+        for member, path in call.view.children.items()
+        if expand is True or (expand and member in expand)
+    }
+    return embedded, {member: call.view_at(path) for member, path in call.view.arrays.items()}
 
 
 async def _read_children(
@@ -149,7 +138,7 @@ def _embedded(
 ) -> dict[str, Any]:
     encode = call.encoder(view)
     items = [encode(child, call.base) for child in children[:MAX_LIMIT]]
-    return pagination.envelope(view, url, {}, _FIRST_CHILDREN, len(children), items)
+    return pagination.envelope(view, url, {}, PageRequest(limit=MAX_LIMIT), len(children), items)
 
 
 async def _add_extensions(

@@ -4,7 +4,7 @@ The mark is the position up to which a source was imported. It moves once an imp
 file to the end, in the transaction that stores this, so nothing that was half read counts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,11 +12,13 @@ from innkeeper import clock
 from innkeeper.actions.admin import audit, background
 from innkeeper.actions.admin.named_records import NamedRecords
 from innkeeper.actions.bulk import batches, imports
-from innkeeper.errors import Invalid, Problem
+from innkeeper.errors import Conflict, Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.rules.audited import IMPORT_SOURCE
+from innkeeper.rules.identity_keys import digest
 from innkeeper.rules.schedules import next_time
-from innkeeper.store.downloads import check_address, is_prefix
+from innkeeper.rules.versions import Expected, expect
+from innkeeper.store.downloads import RemoteFile, check_address, is_prefix
 from innkeeper.store.work import Json, Row, Work
 
 SOURCES: Final = NamedRecords("import_sources", "Import source", IMPORT_SOURCE)
@@ -48,7 +50,20 @@ async def create(
     `is_free`: the operator's command creates it, so that it may read any address. Raises `Invalid`
     with `problems` and every other problem, and `Conflict` if the name exists.
     """
-    problems = [*problems]
+    fields = _read_fields(work, values, file_options, [*problems], is_free=is_free)
+    async with work.transaction():
+        return await SOURCES.create(work, entity=values["entity"], **fields)
+
+
+def _read_fields(
+    work: Work,
+    values: Mapping[str, Any],
+    file_options: Mapping[str, Any],
+    problems: list[Problem],
+    *,
+    is_free: bool,
+) -> dict[str, Any]:
+    """Return the columns of a source that a caller chooses; raises `Invalid` with every problem."""
     address, schedule, next_at = values.get("address"), values.get("schedule") or None, None
     if address is not None:
         try:
@@ -61,24 +76,63 @@ async def create(
         problems += invalid.problems
     if problems:
         raise Invalid(*problems)
+    return {
+        "name": values["name"].strip(),
+        "address": address,
+        "file_options": Json(dict(file_options)),
+        "mark_column": values.get("mark_column") or None,
+        "schedule": schedule,
+        "next_at": next_at,
+        "is_free": is_free,
+    }
+
+
+Read = Callable[[Record, list[Problem]], tuple[Mapping[str, Any], Mapping[str, Any]]]
+"""Returns the values and file options of a stored source after changes; adds problems."""
+
+
+async def change(
+    work: Work,
+    source: UUID | str,
+    read: Read,
+    expected: Expected | None = None,
+    *,
+    is_free: bool = False,
+) -> Record:
+    """Change an import source. With another address or mark column it is read from its start.
+
+    `is_free`: the operator's command changes it. One with a new address may read any address only
+    then. Raises `Invalid`, `Conflict` if the name exists, `Outdated` if the stored version is not
+    the expected one, and `Unknown`.
+    """
+    problems: list[Problem] = []
     async with work.transaction():
-        return await SOURCES.create(
-            work,
-            name=values["name"].strip(),
-            address=address,
-            entity=values["entity"],
-            file_options=Json(dict(file_options)),
-            mark_column=values.get("mark_column") or None,
-            schedule=schedule,
-            next_at=next_at,
-            is_free=is_free,
+        row = await SOURCES.fetch_locked(work, source)
+        expect(expected, row)
+        values, file_options = read(row, problems)
+        is_moved = values.get("address") != row["address"]
+        fields = _read_fields(
+            work, values, file_options, problems, is_free=is_free if is_moved else row["is_free"]
         )
+        if fields["schedule"] == row["schedule"]:
+            fields["next_at"] = row["next_at"]
+        names = {"ref": None, "name": fields["name"]}
+        named = await work.one("import_sources.fetch", parts=SOURCES.columns, **names)
+        if named is not None and named["ref"] != row["ref"]:
+            raise Conflict(f"Import source {fields['name']} already exists.")
+        is_other = is_moved or fields["mark_column"] != row["mark_column"]
+        after = await SOURCES.rewrite(work, row, is_other=is_other, **fields)
+        if is_moved:
+            await work.run("import_sources.forget_files", ref=row["ref"])
+    return after
 
 
-async def delete(work: Work, source: UUID | str) -> None:
-    """Delete an import source; its imports stay. Raises `Unknown`."""
+async def delete(work: Work, source: UUID | str, expected: Expected | None = None) -> None:
+    """Delete an import source; its imports stay. Raises `Unknown`, and `Outdated`."""
     async with work.transaction():
-        await SOURCES.delete(work, await fetch(work, source))
+        row = await SOURCES.fetch_locked(work, source)
+        expect(expected, row)
+        await SOURCES.delete(work, row)
 
 
 async def start(work: Work, source: UUID | str) -> Record:
@@ -149,9 +203,38 @@ async def start_import(
         await work.run("import_sources.start_import", ref=source["ref"], **values)
 
 
+async def find_new_file(work: Work, source: Row, files: Sequence[RemoteFile]) -> RemoteFile | None:
+    """Return the first of the listed files that was not imported in its version; None if all were.
+
+    A file that comes late is new, however old it is.
+    """
+    mark = source["mark"]
+    if "changed" in mark:
+        # Of an earlier release, which stored only the last file, by time and name.
+        until = (mark["changed"], mark["name"])
+        done = [file for file in files if (file.changed, file.name) <= until]
+        source["mark"] = mark = {name: mark[name] for name in mark if name != "changed"}
+        async with work.transaction():
+            await work.run("import_sources.add_files", ref=source["ref"], **_digests(done))
+            await work.run("import_sources.set_mark", ref=source["ref"], mark=Json(mark))
+    rows = await work.all("import_sources.first_new_file", ref=source["ref"], **_digests(files))
+    position = rows[0]["position"]
+    return None if position is None else files[position]
+
+
+def _digests(files: Sequence[RemoteFile]) -> dict[str, Any]:
+    return {
+        "names": [digest("file", file.name) for file in files],
+        "versions": [digest("version", file.version) for file in files],
+    }
+
+
 async def succeed(work: Work, source: UUID, mark: Mapping[str, Any]) -> None:
     """Store that a source was read to its end."""
     now = clock.now()
+    if "version" in mark:
+        file = RemoteFile(mark["name"], "", 0, mark["version"])
+        await work.run("import_sources.add_files", ref=source, **_digests([file]))
     await work.run("import_sources.succeed", ref=source, mark=Json(dict(mark)), now=now)
 
 

@@ -62,3 +62,47 @@ WHERE ref = %(ref)s
 UPDATE {ws}.import_sources SET pending_mark = NULL, attempts = %(attempts)s, error = %(error)s,
     next_attempt_at = %(next_attempt_at)s
 WHERE ref = %(ref)s
+
+-- import_sources.rewrite
+-- Change an import source. If it is another file or column, it is
+-- read from its start, and if it could not be read, at once.
+UPDATE {ws}.import_sources AS s SET name = %(name)s, address = %(address)s,
+    file_options = %(file_options)s, mark_column = %(mark_column)s, schedule = %(schedule)s,
+    next_at = %(next_at)s, is_free = %(is_free)s, modified_by = %(actor)s, modified_at = %(now)s,
+    mark = CASE WHEN %(is_other)s THEN '{}' ELSE mark END,
+    pending_mark = CASE WHEN %(is_other)s THEN NULL ELSE pending_mark END,
+    attempts = 0, error = NULL,
+    next_attempt_at = CASE WHEN error IS NULL THEN next_attempt_at ELSE %(now)s END
+WHERE ref = %(ref)s
+RETURNING {columns}
+
+-- import_sources.forget_files
+-- Forget which files of a source were imported.
+DELETE FROM {ws}.import_source_files WHERE source_ref = %(ref)s
+
+-- import_sources.first_new_file
+-- The position of the first file, of those listed, that was not imported in this version. Forgets the
+-- files that are not listed any more, so that there are never more than may be listed.
+WITH listed AS MATERIALIZED (
+    SELECT * FROM unnest(%(names)s::uuid[], %(versions)s::uuid[])
+        WITH ORDINALITY AS file (name, version, number)
+), forgotten AS (
+    DELETE FROM {ws}.import_source_files AS f WHERE source_ref = %(ref)s
+      AND NOT EXISTS (SELECT FROM listed WHERE name = f.name_digest)
+)
+SELECT min(number) - 1 AS position FROM listed AS l WHERE NOT EXISTS (
+    SELECT FROM {ws}.import_source_files AS f WHERE source_ref = %(ref)s
+      AND name_digest = l.name AND version_digest = l.version
+)
+
+-- import_sources.add_files
+-- Store that files of a source were imported.
+INSERT INTO {ws}.import_source_files (source_ref, name_digest, version_digest)
+SELECT s.ref, file.name, file.version
+FROM unnest(%(names)s::uuid[], %(versions)s::uuid[]) AS file (name, version)
+JOIN {ws}.import_sources AS s ON s.ref = %(ref)s
+ON CONFLICT (source_ref, name_digest) DO UPDATE SET version_digest = excluded.version_digest
+
+-- import_sources.set_mark
+-- Store how far a source was imported.
+UPDATE {ws}.import_sources SET mark = %(mark)s WHERE ref = %(ref)s

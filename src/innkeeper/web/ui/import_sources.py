@@ -6,14 +6,19 @@ from starlette.responses import Response
 
 from innkeeper.actions.bulk import batches, import_sources, imports
 from innkeeper.actions.paging import PageRequest
-from innkeeper.errors import BadRequest
+from innkeeper.errors import BadRequest, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.payloads import read_members
 from innkeeper.resources.values import ref_in
 from innkeeper.rules.access import Right
+from innkeeper.rules.versions import version_of
 from innkeeper.web.ui.export_form import SCHEDULES
 from innkeeper.web.ui.shell import PageRoute, Visit
-from innkeeper.wire.bulk.import_sources import CreateImportSourceRequest, options_of
+from innkeeper.wire.bulk.import_sources import (
+    CreateImportSourceRequest,
+    changed_values,
+    options_of,
+)
 
 ENTITIES: Final = (("guests", "Guests"), ("orders", "Orders"), ("events", "Events"))
 _MODELS: Final = 50
@@ -26,10 +31,14 @@ async def show(visit: Visit) -> Response:
     models = [("", "As the columns are named"), *await _models(visit)]
     return visit.show(
         "import_sources.html",
-        rows=[{**row, "address": visit.veil_text(row["address"])} for row in rows],
+        rows=[
+            {**row, "address": visit.veil_text(row["address"]), "version": version_of(row)}
+            for row in rows
+        ],
         entities=ENTITIES,
         schedules=SCHEDULES,
         models=models,
+        changed_models=[("", "As they are"), *models[1:]],
     )
 
 
@@ -44,15 +53,23 @@ async def _models(visit: Visit) -> list[tuple[str, str]]:
 
 
 async def change(visit: Visit) -> Response:
-    """Create, read or delete an import source."""
+    """Create, change, read or delete an import source."""
     action = visit.form_text("action")
     if action == "create":
         await _create(visit)
         return visit.go("/import-sources", f"{visit.form_text('name')} was created.")
     ref = ref_in(visit.form_text("source"))
-    if ref is None or action not in ("run", "delete"):
+    if ref is None or action not in ("change", "run", "delete"):
         raise BadRequest("Unknown action.")
     row = await import_sources.fetch(visit.work, ref)
+    if action == "change":
+        body = await _body(visit)
+
+        def read(row: Record, problems: list[Problem]) -> tuple[Any, Any]:
+            return changed_values(row, body, problems)
+
+        await import_sources.change(visit.work, ref, read, visit.expected)
+        return visit.go("/import-sources", f"{visit.form_text('name')} was changed.")
     if action == "delete":
         await import_sources.delete(visit.work, ref)
         return visit.go("/import-sources", f"{row['name']} was deleted.")
@@ -61,19 +78,24 @@ async def change(visit: Visit) -> Response:
 
 
 async def _create(visit: Visit) -> Record:
+    body = {"format": "csv", **await _body(visit), "entity": visit.form_text("entity")}
+    problems: list[Any] = []
+    values = read_members(CreateImportSourceRequest, body, problems)
+    return await import_sources.create(visit.work, values, options_of(values, problems), problems)
+
+
+async def _body(visit: Visit) -> dict[str, Any]:
+    """Return what a form says of a source, as the body of a request."""
     schedule, model = visit.form_text("schedule"), ref_in(visit.form_text("model"))
     body: dict[str, Any] = {
-        **{name: visit.form_text(name) for name in ("name", "address", "entity")},
+        **{name: visit.form_text(name) for name in ("name", "address")},
         "schedule": (visit.form_text("cron") if schedule == "cron" else schedule) or None,
         "markColumn": visit.form_text("mark_column") or None,
-        "format": "csv",
     }
     if model is not None:
         options = (await imports.fetch(visit.work, model))["file_options"]
         body |= {name: options[name] for name in ("format", "mapping")}
-    problems: list[Any] = []
-    values = read_members(CreateImportSourceRequest, body, problems)
-    return await import_sources.create(visit.work, values, options_of(values, problems), problems)
+    return body
 
 
 PAGES: Final = (PageRoute("/import-sources", show, change, post_right=Right.IMPORTS),)

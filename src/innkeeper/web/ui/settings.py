@@ -7,7 +7,6 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from innkeeper import clock
 from innkeeper.actions.admin import audit, configuration, users, workspaces
 from innkeeper.actions.audiences import export_runs, usage, webhooks
 from innkeeper.actions.console import demo_loads, search
@@ -19,11 +18,10 @@ from innkeeper.resources.guests import Guest
 from innkeeper.resources.values import ValueRefused, whole_in
 from innkeeper.rules.access import ABOUT, Right, Role
 from innkeeper.rules.masking import masked_setting
-from innkeeper.web.downloads import Body, Download
-from innkeeper.web.ui.downloads import json_file
+from innkeeper.web.ui.downloads import file, json_file
 from innkeeper.web.ui.formatting import TIME_ZONE, title_words
 from innkeeper.web.ui.shell import PageRoute, Visit
-from innkeeper.wire.audiences.reports import csv_rows
+from innkeeper.wire.audiences.reports import as_csv
 
 TABS: Final = (
     ("/settings", "API access"),
@@ -36,7 +34,6 @@ TABS: Final = (
 )
 
 MOST_CSV_ROWS: Final = 10_000
-_CSV_PAGE: Final = 100
 _CHANGE: Final = ("field", "before", "after")
 
 
@@ -217,26 +214,10 @@ async def log_file(visit: Visit) -> Response:
 
 
 async def log_csv(visit: Visit) -> Response:
-    """Return the newest rows of the log that the filters select as CSV, a line for each change.
-    Rows are read while the file is sent, so that memory never holds all of it."""
-    _, where = _audit_filters(visit)
-    # Rows that are added meanwhile would move the others.
-    where["until"] = min(where["until"] or clock.now(), clock.now())
-
-    async def read() -> Body:
-        yield csv_rows([["at", "actor", "action", "about", *_CHANGE]])
-        for offset in range(0, MOST_CSV_ROWS, _CSV_PAGE):
-            async with visit.lend() as work:
-                page = await audit.list_(work, PageRequest(offset, _CSV_PAGE), **where)
-            yield await asyncio.to_thread(_as_csv, visit, page.items)
-            if offset + _CSV_PAGE >= page.total:
-                return
-
-    async def open_body() -> Body:
-        return read()
-
-    slots = visit.database.limits.downloads
-    return Download(slots, open_body, "text/csv; charset=utf-8", "audit-log.csv")
+    """Return the newest rows of the log that the filters select as CSV, a line for each change."""
+    _, page = await _audit_page(visit, PageRequest(0, MOST_CSV_ROWS))
+    content = await asyncio.to_thread(lambda: _as_csv(visit, page.items))
+    return file("audit-log.csv", content, "text/csv")
 
 
 def _as_csv(visit: Visit, rows: list[Record]) -> bytes:
@@ -244,7 +225,7 @@ def _as_csv(visit: Visit, rows: list[Record]) -> bytes:
     for row in rows:
         head = [row["at"], row["actor"], row["action"], row["subject"]]
         lines += [[*head, *change] for change in _changes(visit, row) or [("", "", "")]]
-    return csv_rows(lines)
+    return as_csv({"columns": ["at", "actor", "action", "about", *_CHANGE], "rows": lines})
 
 
 def _as_json(visit: Visit, row: Record) -> Record:
@@ -267,24 +248,23 @@ def _midnight(day: str, days_later: int) -> datetime | None:
     return at.replace(tzinfo=TIME_ZONE.get())
 
 
-async def _audit_page(visit: Visit) -> tuple[dict[str, str], Page]:
+async def _audit_page(
+    visit: Visit, page_request: PageRequest | None = None
+) -> tuple[dict[str, str], Page]:
     """Return the filters of the request, and the page of the log that it selects."""
-    filters, where = _audit_filters(visit)
-    return filters, await audit.list_(visit.work, visit.page_request, **where)
-
-
-def _audit_filters(visit: Visit) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the filters of the request as typed, and as `audit.list_` takes them."""
     names = ("actor", "action", "subject", "from", "to")
     filters = {name: visit.query_text(name) for name in names}
-    return filters, {
-        "workspace": visit.workspace,
-        "actor": filters["actor"] or None,
-        "action": filters["action"] or None,
-        "subject": filters["subject"].strip() or None,
-        "since": _midnight(filters["from"], 0),
-        "until": _midnight(filters["to"], 1),
-    }
+    page = await audit.list_(
+        visit.work,
+        page_request or visit.page_request,
+        workspace=visit.workspace,
+        actor=filters["actor"] or None,
+        action=filters["action"] or None,
+        subject=filters["subject"].strip() or None,
+        since=_midnight(filters["from"], 0),
+        until=_midnight(filters["to"], 1),
+    )
+    return filters, page
 
 
 async def _guests(visit: Visit, rows: list[Record]) -> dict[str, Record]:

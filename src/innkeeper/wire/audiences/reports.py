@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import io
-from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Any, Final
 
@@ -95,14 +94,10 @@ async def fetch_report(work: Work, request: EndpointRequest) -> Record | Endpoin
 def as_csv(report: dict[str, Any]) -> bytes:
     """Write the rows as CSV below a header; texts that a spreadsheet would run as formulas are
     marked."""
-    return csv_rows([report["columns"], *report["rows"]])
-
-
-def csv_rows(rows: Iterable[Iterable[Any]]) -> bytes:
-    """Write rows as CSV, with marked formulas."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    for row in rows:
+    writer.writerow(report["columns"])
+    for row in report["rows"]:
         writer.writerow([guarded(plain(value)) for value in row])
     return text.getvalue().encode()
 

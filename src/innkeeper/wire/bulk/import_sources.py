@@ -9,11 +9,12 @@ from innkeeper.actions.bulk import import_sources
 from innkeeper.errors import Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.payload_kinds import Label, NotBlank
-from innkeeper.resources.payloads import Absent, Payload
+from innkeeper.resources.payloads import Absent, JsonOf, Payload, present, read_members
 from innkeeper.store.work import Work
 from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.imports import Entity, ImportedFileRequest, ImportFormat
 from innkeeper.wire.bulk.mapping import mapping_of
+from innkeeper.wire.bulk.mapping_document import ImportMapping
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
 from innkeeper.wire.payloads import Href, Items
 
@@ -42,6 +43,18 @@ class CreateImportSourceRequest(ImportedFileRequest, kw_only=True):
         mapping = values.get("mapping")
         if values.get("mark_column") and isinstance(mapping, dict) and mapping.get("group"):
             yield Problem("markColumn", "is not for orders of several rows")
+
+
+class ChangeImportSourceRequest(Payload):
+    """What a caller may change of an import source."""
+
+    name: Annotated[str, Label(MAX_NAME)] | Absent
+    address: Annotated[str, NotBlank()] | Absent
+    format: ImportFormat | Absent
+    compressed: bool | Absent
+    mapping: Annotated[Record | Absent | None, JsonOf(ImportMapping)]
+    mark_column: str | Absent | None
+    schedule: str | Absent | None
 
 
 class ImportSource(Payload):
@@ -81,6 +94,7 @@ async def list_import_sources(work: Work, _: EndpointRequest) -> Record:
     response=ImportSource,
     status=201,
     failures=frozenset({409}),
+    has_etag=True,
 )
 async def create_import_source(work: Work, request: EndpointRequest) -> Record:
     """Create an import source, which reads public addresses and what the operator lists."""
@@ -100,10 +114,45 @@ def options_of(values: Mapping[str, Any], problems: list[Problem]) -> dict[str, 
     return Layout(entity, values["format"], compressed, mapping).file_options()
 
 
-@IMPORT_SOURCES.endpoint("GET", "/{source}", "Fetch an import source", response=ImportSource)
+def changed_values(
+    row: Record, body: Mapping[str, Any], problems: list[Problem]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the values and file options of a stored source after the changes in `body`."""
+    stored = {name: row[name] for name in ("name", "address", "entity", "mark_column", "schedule")}
+    changes = present(read_members(ChangeImportSourceRequest, body, problems))
+    values = {**stored, **row["file_options"], **changes}
+    problems += CreateImportSourceRequest.check(values)
+    return values, options_of(values, problems)
+
+
+@IMPORT_SOURCES.endpoint(
+    "GET", "/{source}", "Fetch an import source", response=ImportSource, has_etag=True
+)
 async def fetch_import_source(work: Work, request: EndpointRequest) -> Record:
     """Return one import source, by ref or name."""
     return _record(await import_sources.fetch(work, request.ref_or_text("source")))
+
+
+@IMPORT_SOURCES.endpoint(
+    "PATCH",
+    "/{source}",
+    "Change an import source",
+    request=ChangeImportSourceRequest,
+    raises_later=True,
+    response=ImportSource,
+    failures=frozenset({409}),
+    has_etag=True,
+    takes_version=True,
+)
+async def change_import_source(work: Work, request: EndpointRequest) -> Record:
+    """Change members of an import source; with another address or mark column it starts again."""
+
+    def read(row: Record, problems: list[Problem]) -> tuple[dict[str, Any], dict[str, Any]]:
+        problems += request.problems
+        return changed_values(row, request.body or {}, problems)
+
+    source = request.ref_or_text("source")
+    return _record(await import_sources.change(work, source, read, request.expected))
 
 
 @IMPORT_SOURCES.endpoint(
@@ -114,10 +163,12 @@ async def run_import_source(work: Work, request: EndpointRequest) -> Record:
     return _record(await import_sources.start(work, request.ref_or_text("source")))
 
 
-@IMPORT_SOURCES.endpoint("DELETE", "/{source}", "Delete an import source", status=204)
+@IMPORT_SOURCES.endpoint(
+    "DELETE", "/{source}", "Delete an import source", status=204, takes_version=True
+)
 async def delete_import_source(work: Work, request: EndpointRequest) -> None:
     """Delete an import source; its imported records stay."""
-    await import_sources.delete(work, request.ref_or_text("source"))
+    await import_sources.delete(work, request.ref_or_text("source"), request.expected)
 
 
 def _record(row: Record) -> Record:
