@@ -3,11 +3,12 @@
 `actions/admin/security_review.py` collects the `Facts`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_address
+from typing import Final
 from urllib.parse import urlsplit
 
 from innkeeper.settings import Settings
@@ -67,18 +68,7 @@ class Facts:
 def checks(facts: Facts) -> Iterator[Check]:
     """Run every check, in order of display."""
     yield _transport(facts.settings)
-    yield _database_login(facts)
-    yield _database_connection(facts)
-    yield _secrets(facts)
-    yield _files(facts)
-    yield _first_login(facts)
-    yield _users(facts)
-    yield _metrics(facts.settings)
-    yield _origins(facts.settings)
-    yield _rate(facts.settings)
-    yield _private_hosts(facts.settings)
-    yield _destinations(facts.settings)
-    yield _import_sources(facts.settings)
+    yield from (rule.check(facts) for rule in _RULES)
     yield from _keys(facts)
 
 
@@ -92,13 +82,36 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _check(
-    name: str, fault: object, severity: Severity, finding: str, advice: str, *, good: str
-) -> Check:
-    """Return the finding of a check if there is a `fault`, else the `good` one."""
-    if fault:
-        return Check(name, severity, finding, advice)
-    return Check(name, Severity.GOOD, good)
+@dataclass(frozen=True)
+class _Rule:
+    """One check: its finding if there is a fault, and the good one.
+
+    The texts contain values by name: the fault, facts and settings.
+    """
+
+    name: str
+    fault: Callable[[Facts], object]
+    """Returns what is wrong; a false value if nothing is."""
+    severity: Severity
+    finding: str
+    advice: str
+    good: str
+
+    def check(self, facts: Facts) -> Check:
+        """Return the result for an installation."""
+        fault = self.fault(facts)
+        settings = facts.settings
+        values = {
+            "fault": fault,
+            "facts": facts,
+            "settings": settings,
+            "origins": settings.cors_origins or "no site",
+            "exports": settings.export_destinations or "the folder exports of the data folder",
+            "imports": settings.import_sources or "the folder imports of the data folder",
+        }
+        if fault:
+            return Check(self.name, self.severity, self.finding.format(**values), self.advice)
+        return Check(self.name, Severity.GOOD, self.good.format(**values))
 
 
 def _transport(settings: Settings) -> Check:
@@ -127,144 +140,110 @@ def _transport(settings: Settings) -> Check:
     )
 
 
-def _database_login(facts: Facts) -> Check:
-    return _check(
+def _broad(setting: str) -> str:
+    """Return the locations of a setting that contain too much."""
+    locations = [each.strip() for each in setting.split(",")]
+    return ", ".join(each for each in locations if each and each.rstrip("/").count("/") < 2)
+
+
+_RULES: Final = (
+    _Rule(
         "database login",
-        facts.superuser,
+        lambda facts: facts.superuser,
         Severity.BAD,
         "The database is used by a superuser, who can read files and run programs.",
         "Give Innkeeper a login that owns its database and nothing else.",
-        good="An ordinary login that owns its database.",
-    )
-
-
-def _database_connection(facts: Facts) -> Check:
-    return _check(
+        "An ordinary login that owns its database.",
+    ),
+    _Rule(
         "database connection",
-        not facts.encrypted_connection,
+        lambda facts: not facts.encrypted_connection,
         Severity.BAD,
         "The connection to the database is neither local nor encrypted.",
         "Add sslmode=verify-full to the database address.",
-        good="Local, or encrypted.",
-    )
-
-
-def _secrets(facts: Facts) -> Check:
-    return _check(
+        "Local, or encrypted.",
+    ),
+    _Rule(
         "stored secrets",
-        facts.plain_secrets,
+        lambda facts: facts.plain_secrets,
         Severity.BAD,
-        f"{facts.plain_secrets} secrets are stored in plain text.",
+        "{fault} secrets are stored in plain text.",
         "Start `innkeeper serve` once: it encrypts them.",
-        good="Encrypted with a key outside the database.",
-    )
-
-
-def _files(facts: Facts) -> Check:
-    return _check(
+        "Encrypted with a key outside the database.",
+    ),
+    _Rule(
         "files",
-        facts.open_files,
+        lambda facts: ", ".join(facts.open_files),
         Severity.BAD,
-        f"Others on this machine may read {', '.join(facts.open_files)}.",
+        "Others on this machine may read {fault}.",
         "chmod 600 each of them, and replace the secrets in them.",
-        good="Files with secrets are for their owner alone.",
-    )
-
-
-def _first_login(facts: Facts) -> Check:
-    return _check(
+        "Files with secrets are for their owner alone.",
+    ),
+    _Rule(
         "first login",
-        facts.saved_login,
+        lambda facts: facts.saved_login,
         Severity.WARNING,
         "The first API token is still in the file first-login.",
         "Store it elsewhere and delete the file.",
-        good="No API token is left in a file.",
-    )
-
-
-def _users(facts: Facts) -> Check:
-    return _check(
+        "No API token is left in a file.",
+    ),
+    _Rule(
         "first owner",
-        not facts.users,
+        lambda facts: not facts.users,
         Severity.BAD,
         "Nobody has an account: whoever has the first link becomes the owner.",
         "Open the link that `innkeeper serve` prints, or writes to first-link.",
-        good=f"{facts.users} people have an account.",
-    )
-
-
-def _metrics(settings: Settings) -> Check:
-    return _check(
+        "{facts.users} people have an account.",
+    ),
+    _Rule(
         "metrics",
-        settings.metrics_open,
+        lambda facts: facts.settings.metrics_open,
         Severity.WARNING,
         "Everybody may read /metrics.",
         "Set metrics_token instead of metrics_open.",
-        good="/metrics is for this machine, or a token.",
-    )
-
-
-def _origins(settings: Settings) -> Check:
-    return _check(
+        "/metrics is for this machine, or a token.",
+    ),
+    _Rule(
         "origins",
-        "*" in settings.cors_origins,
+        lambda facts: "*" in facts.settings.cors_origins,
         Severity.WARNING,
         "Pages of every site may send events with your client key.",
         "Set cors_origins to the sites that you run.",
-        good=f"Pages of {settings.cors_origins or 'no site'}.",
-    )
-
-
-def _rate(settings: Settings) -> Check:
-    return _check(
+        "Pages of {origins}.",
+    ),
+    _Rule(
         "rate limit",
-        not settings.rate_limit,
+        lambda facts: not facts.settings.rate_limit,
         Severity.WARNING,
         "A client key may send as many requests as it likes.",
         "Set rate_limit to a few times what your busiest client needs.",
-        good=f"{settings.rate_limit:g} requests a second and key.",
-    )
-
-
-def _private_hosts(settings: Settings) -> Check:
-    return _check(
+        "{settings.rate_limit:g} requests a second and key.",
+    ),
+    _Rule(
         "private addresses",
-        settings.allowed_private_hosts,
+        lambda facts: facts.settings.allowed_private_hosts,
         Severity.WARNING,
-        f"Webhooks may go to {settings.allowed_private_hosts}.",
+        "Webhooks may go to {fault}.",
         "List single hosts that expect them, never a whole network with other services in it.",
-        good="Webhooks go to public addresses only.",
-    )
-
-
-def _import_sources(settings: Settings) -> Check:
-    listed, broad = _listed(settings.import_sources)
-    return _check(
-        "import sources",
-        broad,
-        Severity.BAD,
-        f"Users may import any file below {', '.join(broad)}.",
-        "List the folder that imports are for, such as /srv/imports or s3://bucket/imports.",
-        good=f"Imports read {', '.join(listed) or 'the folder imports of the data folder'}.",
-    )
-
-
-def _listed(setting: str) -> tuple[list[str], list[str]]:
-    """Return the places that a setting lists, and those of them that hold too much."""
-    listed = [each.strip() for each in setting.split(",") if each.strip()]
-    return listed, [each for each in listed if each.rstrip("/").count("/") < 2]
-
-
-def _destinations(settings: Settings) -> Check:
-    listed, broad = _listed(settings.export_destinations)
-    return _check(
+        "Webhooks go to public addresses only.",
+    ),
+    _Rule(
         "export destinations",
-        broad,
+        lambda facts: _broad(facts.settings.export_destinations),
         Severity.BAD,
-        f"Users may write exports anywhere below {', '.join(broad)}.",
+        "Users may write exports anywhere below {fault}.",
         "List the folder that exports are for, such as /srv/exports or s3://bucket/exports.",
-        good=f"Exports go to {', '.join(listed) or 'the folder exports of the data folder'}.",
-    )
+        "Exports go to {exports}.",
+    ),
+    _Rule(
+        "import sources",
+        lambda facts: _broad(facts.settings.import_sources),
+        Severity.BAD,
+        "Users may import any file below {fault}.",
+        "List the folder that imports are for, such as /srv/imports or s3://bucket/imports.",
+        "Imports read {imports}.",
+    ),
+)
 
 
 def _keys(facts: Facts) -> Iterator[Check]:
