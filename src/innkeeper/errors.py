@@ -6,7 +6,9 @@ Raise one anywhere. Only `web` catches them, and renders them in the body of the
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, TypeVar
+
+Existing = TypeVar("Existing")
 
 USES_LISTED_MAX = 20
 """Most uses that an InUse error lists by name."""
@@ -165,6 +167,13 @@ class Unknown(NotFound):
             f"{self.what} {self.ref} for {parent} ref {parent_ref} "
             f"and client key {client_key} was not found for v2.1"
         )
+
+
+def existing(row: Existing | None, what: str, ref: object) -> Existing:
+    """Return a row that was looked up by a ref or a name; raises `Unknown` if there is none."""
+    if row is None:
+        raise Unknown(what, ref)
+    return row
 
 
 class UnknownBrowser(ApiError):

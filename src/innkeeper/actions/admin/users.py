@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit
-from innkeeper.errors import ApiError, Conflict, Invalid, Problem, Unknown
+from innkeeper.errors import ApiError, Conflict, Invalid, Problem, existing
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import SANDBOX, Role, covers, is_member, may_give
 from innkeeper.rules.audited import USER
@@ -334,10 +334,7 @@ async def _create(
 
 
 async def _fetch(work: Work, user: UUID) -> Record:
-    row = await work.one("users.fetch", ref=user)
-    if row is None:
-        raise Unknown("User", user)
-    return row
+    return existing(await work.one("users.fetch", ref=user), "User", user)
 
 
 def check_person(email: str, name: str) -> None:

@@ -8,7 +8,7 @@ from innkeeper import clock
 from innkeeper.actions.admin import audit, background
 from innkeeper.actions.audiences import usage
 from innkeeper.actions.audiences.event_names import find_unknown_events
-from innkeeper.errors import Conflict, Invalid, Outdated, Problem, Unknown
+from innkeeper.errors import Conflict, Invalid, Outdated, Problem, Unknown, existing
 from innkeeper.lake.guest_rows import guest_rows
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
@@ -120,9 +120,7 @@ async def put(
 async def delete(work: Work, name: str, expected: Expected | None = None) -> None:
     """Delete a trait; raises `Unknown`, and `InUse` while segments or exports use it."""
     async with work.transaction():
-        stored = await work.one("traits.lock", name=name)
-        if stored is None:
-            raise Unknown("Trait", name)
+        stored = existing(await work.one("traits.lock", name=name), "Trait", name)
         expect(expected, stored)
         usage.refuse_unless_accepted(f"Trait {name}", await usage.of_trait(work, name), "")
         await work.run("traits.delete", name=name)

@@ -12,7 +12,7 @@ from innkeeper.actions.bulk import engine
 from innkeeper.actions.bulk.guest_batch import RecordSource
 from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.paging import Page, PageRequest, read_page
-from innkeeper.errors import Conflict, Unknown
+from innkeeper.errors import Conflict, Unknown, existing
 from innkeeper.resources.base import Record
 from innkeeper.rules.batch import BatchRecord
 from innkeeper.rules.identity_keys import digest, lock_of
@@ -100,10 +100,7 @@ async def insert(
 
 async def fetch(work: Work, batch: UUID) -> Record:
     """Return one batch or import; raises `Unknown`."""
-    row = await work.one("batches.fetch", parts=COLUMNS, ref=batch)
-    if row is None:
-        raise Unknown(SINGULAR, batch)
-    return row
+    return existing(await work.one("batches.fetch", parts=COLUMNS, ref=batch), SINGULAR, batch)
 
 
 async def list_(
@@ -170,9 +167,7 @@ async def set_state(
         finished=state in (SUCCESS, CORRUPTED, ERROR),
         now=clock.now(),
     )
-    if row is None:
-        raise Unknown(SINGULAR, batch)
-    return row
+    return existing(row, SINGULAR, batch)
 
 
 async def record_fault(work: Work, batch: UUID, fault: str) -> None:
@@ -322,10 +317,7 @@ def upload_name(workspace: str, batch: UUID) -> str:
 
 async def lock_batch(work: Work, batch: UUID) -> Record:
     """Lock a batch's row until the transaction ends and return it; raises `Unknown`."""
-    row = await work.one("batches.lock", parts=COLUMNS, ref=batch)
-    if row is None:
-        raise Unknown(SINGULAR, batch)
-    return row
+    return existing(await work.one("batches.lock", parts=COLUMNS, ref=batch), SINGULAR, batch)
 
 
 def _lock_id(batch: UUID) -> int:

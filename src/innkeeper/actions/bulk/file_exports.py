@@ -12,7 +12,7 @@ from innkeeper import clock
 from innkeeper.actions.admin import audit, background
 from innkeeper.actions.paging import Page, PageRequest, flat, read_page
 from innkeeper.actions.records.children import PARTS
-from innkeeper.errors import Unknown
+from innkeeper.errors import existing
 from innkeeper.resources.base import Record, Resource
 from innkeeper.rules.audited import FILE_EXPORT
 from innkeeper.store.files import Files
@@ -127,10 +127,7 @@ async def create(work: Work, entity: Entity, form: str, *, compressed: bool) -> 
 
 async def fetch(work: Work, export: UUID) -> Record:
     """Return one export; raises `Unknown`."""
-    row = await work.one("file_exports.fetch", ref=export)
-    if row is None:
-        raise Unknown(SINGULAR, export)
-    return row
+    return existing(await work.one("file_exports.fetch", ref=export), SINGULAR, export)
 
 
 async def list_(work: Work, page_request: PageRequest) -> Page:

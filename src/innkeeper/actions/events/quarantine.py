@@ -10,7 +10,7 @@ from innkeeper import clock
 from innkeeper.actions.admin import audit
 from innkeeper.actions.events.incoming import IncomingRecord
 from innkeeper.actions.paging import Page, PageRequest, read_page
-from innkeeper.errors import Invalid, Problem, Unknown
+from innkeeper.errors import Invalid, Problem, Unknown, existing
 from innkeeper.resources.base import Record
 from innkeeper.rules.missing_events import INCOMPLETE, TYPES, QuarantinedEvent
 from innkeeper.rules.stream import (
@@ -157,9 +157,7 @@ async def list_truncated(
 
 async def fetch_message(work: Work, ref: UUID) -> str:
     """Fetch the whole message of a quarantined event as JSON; raises `Unknown`."""
-    row = await work.one("quarantine.text", ref=ref)
-    if row is None:
-        raise Unknown("Quarantined event", ref)
+    row = existing(await work.one("quarantine.text", ref=ref), "Quarantined event", ref)
     return str(row["text"])
 
 
@@ -204,9 +202,7 @@ async def discard(work: Work, ref: UUID) -> None:
     could not be computed without the event stays absent.
     """
     async with work.transaction():
-        row = await work.one("quarantine.discard", ref=ref)
-        if row is None:
-            raise Unknown("Quarantined event", ref)
+        row = existing(await work.one("quarantine.discard", ref=ref), "Quarantined event", ref)
         if row["order_ref"] is not None:
             await work.run(
                 "quarantine.remove_flag",

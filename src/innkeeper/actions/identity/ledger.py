@@ -13,7 +13,7 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.identity import rulebook
-from innkeeper.errors import Unknown
+from innkeeper.errors import Unknown, existing
 from innkeeper.refs import new_ref
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import Guest
@@ -187,9 +187,7 @@ async def lock_path(
     """
     expected = root or guest
     while True:
-        row = await work.one("merges.lock", ref=expected)
-        if row is None:
-            raise Unknown(Guest.singular, guest)
+        row = existing(await work.one("merges.lock", ref=expected), Guest.singular, guest)
         if row["survivor_ref"] is not None:
             expected = row["survivor_ref"]
             continue

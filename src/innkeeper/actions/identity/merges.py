@@ -14,7 +14,7 @@ from innkeeper import clock
 from innkeeper.actions.admin import audit
 from innkeeper.actions.identity import ledger, rulebook
 from innkeeper.actions.paging import Page, PageRequest, read_page
-from innkeeper.errors import Conflict, Invalid, Problem, Unknown
+from innkeeper.errors import Conflict, Invalid, Problem, Unknown, existing
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.values import NOT_VALID
@@ -111,15 +111,13 @@ async def undo(work: Work, merge: UUID) -> Record:
 async def undo_unrecorded(work: Work, merge: UUID) -> Record:
     """Undo a merge as `undo` does, without an entry in the audit log."""
     async with work.transaction():
-        row = await work.one("merges.fetch", ref=merge)
-        if row is None:
-            raise Unknown("Merge", merge)
+        row = await fetch(work, merge)
         above = await work.one("merges.guest", ref=row["survivor_ref"])
         root = above["survivor_ref"] if above else None
         book, path = await ledger.lock_path(work, row["survivor_ref"], root)
         # The group is locked now: is the merge still in force?
-        row = await work.one("merges.fetch", ref=merge)
-        if row is None or row["undone_at"] is not None:
+        row = await fetch(work, merge)
+        if row["undone_at"] is not None:
             raise Conflict(f"Merge {merge} is undone already.")
         now = clock.now()
         undone = await work.one(
@@ -169,10 +167,7 @@ async def lock_merge(work: Work, merge: UUID) -> None:
 
 async def fetch(work: Work, merge: UUID) -> Record:
     """Return one merge; raises `Unknown`."""
-    row = await work.one("merges.fetch", ref=merge)
-    if row is None:
-        raise Unknown("Merge", merge)
-    return row
+    return existing(await work.one("merges.fetch", ref=merge), "Merge", merge)
 
 
 async def list_(work: Work, page_request: PageRequest, guest: UUID | None = None) -> Page:

@@ -8,7 +8,7 @@ from innkeeper import clock
 from innkeeper.actions.admin import audit, background
 from innkeeper.actions.identity import rulebook
 from innkeeper.actions.paging import Page, PageRequest, read_page
-from innkeeper.errors import Conflict, Invalid, Problem, Unknown
+from innkeeper.errors import Conflict, Invalid, Problem, Unknown, existing
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.naming import field_problem
 from innkeeper.rules import placeholders
@@ -173,10 +173,7 @@ async def list_guarded(work: Work, page_request: PageRequest) -> Page:
 
 async def fetch_job(work: Work, ref: UUID) -> Record:
     """Return a rule change's job: state, done of total guests, merged; raises `Unknown`."""
-    row = await work.one("identity.job", ref=ref)
-    if row is None:
-        raise Unknown("Identity job", ref)
-    return row
+    return existing(await work.one("identity.job", ref=ref), "Identity job", ref)
 
 
 async def list_jobs(work: Work, page_request: PageRequest) -> Page:

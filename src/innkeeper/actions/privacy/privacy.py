@@ -8,7 +8,7 @@ from innkeeper import clock
 from innkeeper.actions.admin import audit
 from innkeeper.actions.privacy import erasure
 from innkeeper.actions.privacy.erasure import GDPR_DELETE, Receipt
-from innkeeper.errors import Unknown
+from innkeeper.errors import Unknown, existing
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.values import iso
 from innkeeper.store.work import Row, Work
@@ -96,8 +96,6 @@ async def mark_searched(work: Work, erased: ErasedGuests) -> None:
 
 async def _root(work: Work, guest: UUID) -> UUID:
     """Return the survivor of a guest, or itself; raises `Unknown`."""
-    row = await work.one("privacy.root", ref=guest)
-    if row is None:
-        raise Unknown(Guest.singular, guest)
+    row = existing(await work.one("privacy.root", ref=guest), Guest.singular, guest)
     root: UUID = row["root"]
     return root
