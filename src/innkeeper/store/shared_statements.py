@@ -9,7 +9,8 @@ from innkeeper.store.batching import ALONE, Alone
 from innkeeper.store.queries import batched
 
 if TYPE_CHECKING:
-    from innkeeper.store.work import Lender, Row, Work
+    from innkeeper.store.lender import Lender
+    from innkeeper.store.work import Row, Work
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -12,20 +12,19 @@ from collections.abc import (
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import IO, Any, Final, Protocol, TypeVar
+from typing import IO, Any, Final, TypeVar
 
 import psycopg
 from psycopg.pq.abc import PGresult
 from psycopg.types.json import Jsonb
 
 from innkeeper import clock
-from innkeeper.settings import Settings
 from innkeeper.store import copying
-from innkeeper.store.batching import Alone, BatchQueues
-from innkeeper.store.configuration_cache import ConfigurationCache
+from innkeeper.store.batching import Alone
 from innkeeper.store.driver_errors import translated
 from innkeeper.store.json_rows import json_rows
-from innkeeper.store.limiter import Limiter, Limits
+from innkeeper.store.lender import Lender
+from innkeeper.store.limiter import Limiter
 from innkeeper.store.pooled_connection import PooledConnection
 from innkeeper.store.queries import Queries
 from innkeeper.store.result_size import check_json_size
@@ -37,28 +36,13 @@ Json = Jsonb
 Row = dict[str, Any]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_NO_PARTS: Final[Mapping[str, Sequence[str]]] = {}
+Parts = Mapping[str, Sequence[str]]
+"""Marker of a query -> names of the queries that replace it."""
+_NONE: Final[Parts] = {}
 _TICK: Final = timedelta(milliseconds=1)
 """The smallest difference of two times that the API can show (C-8)."""
 
 _TEMPORARY: Final = Queries("pg_temp")
-
-
-class Lender(Protocol):
-    """An object that lends connections: a `Database`."""
-
-    limits: Limits
-    batches: BatchQueues
-    cache: ConfigurationCache
-
-    @property
-    def settings(self) -> Settings: ...
-
-    def work(self, workspace: str, actor: str = ...) -> AbstractAsyncContextManager["Work"]: ...
-
-    async def checkout(self, *, apart: bool = False) -> PooledConnection: ...
-
-    async def put_back(self, connection: PooledConnection, *, apart: bool = False) -> None: ...
 
 
 class Work:
@@ -76,7 +60,9 @@ class Work:
         "_spoilt",
         "_stamped",
         "actor",
+        "cache",
         "json_bytes_max",
+        "limits",
         "session_held",
         "settings",
         "workspace",
@@ -95,6 +81,10 @@ class Work:
         self._on_demand = connection is None
         self.workspace = workspace
         self.settings = lender.settings
+        self.cache = lender.cache
+        """The cache of configuration of this process and database."""
+        self.limits = lender.limits
+        """The slots of this process for slow operations."""
         self.actor = actor
         """The client key, user or job that acts, for ledgers and the audit log."""
         self.json_bytes_max: int | None = None
@@ -123,6 +113,14 @@ class Work:
         self._connection = await self._lender.checkout()
         return self._connection
 
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[PooledConnection]:
+        """Yield the connection, and translate the driver's errors."""
+        try:
+            yield self._connection or await self._connect()
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            raise translated(error) from error
+
     async def end(self) -> None:
         """Return the connection, if one is held. No query may follow."""
         self._on_demand = False
@@ -138,16 +136,6 @@ class Work:
         """Return work on this connection whose queries use its temporary tables instead of those of
         the workspace, by the same names. It takes part in an open transaction."""
         return Work(self.connection, self.workspace, _TEMPORARY, self._lender, self.actor)
-
-    @property
-    def cache(self) -> ConfigurationCache:
-        """The cache of configuration of this process and database."""
-        return self._lender.cache
-
-    @property
-    def limits(self) -> Limits:
-        """The slots of this process for slow work."""
-        return self._lender.limits
 
     @asynccontextmanager
     async def released(self) -> AsyncIterator[None]:
@@ -204,28 +192,20 @@ class Work:
         if connection is not None:
             await self._lender.put_back(connection)
 
-    async def one(
-        self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
-    ) -> Row | None:
+    async def one(self, query: str, /, *, parts: Parts = _NONE, **params: Any) -> Row | None:
         """Return the first row of a query, or None."""
         rows = await self.fetch_all(self._queries.text(query, **parts), params, most=1)
         return rows[0] if rows else None
 
-    async def all(
-        self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
-    ) -> list[Row]:
+    async def all(self, query: str, /, *, parts: Parts = _NONE, **params: Any) -> list[Row]:
         """Return every row of a query."""
         return await self.fetch_all(self._queries.text(query, **parts), params)
 
-    async def all_as_text(
-        self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
-    ) -> list[Row]:
+    async def all_as_text(self, query: str, /, *, parts: Parts = _NONE, **params: Any) -> list[Row]:
         """As `all`, with refs as text, and instants as the API formats them."""
         return await self.fetch_all(self._queries.text(query, **parts), params, as_text=True)
 
-    async def all_as_json(
-        self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
-    ) -> list[Row]:
+    async def all_as_json(self, query: str, /, *, parts: Parts = _NONE, **params: Any) -> list[Row]:
         """As `all`, with values that stay JSON text (`json_rows`)."""
         return json_rows(await self._execute(self._queries.text(query, **parts), params))
 
@@ -249,15 +229,13 @@ class Work:
         return result
 
     async def one_batched(
-        self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
+        self, query: str, /, *, parts: Parts = _NONE, **params: Any
     ) -> Row | None:
         """As `one`, for a read; concurrent requests for the same query share a statement."""
         rows = await self.all_batched(query, parts=parts, **params)
         return rows[0] if rows else None
 
-    async def all_batched(
-        self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
-    ) -> list[Row]:
+    async def all_batched(self, query: str, /, *, parts: Parts = _NONE, **params: Any) -> list[Row]:
         """As `all`, for a read; concurrent requests for the same query share a statement."""
         text = self._queries.text(query, **parts)
         read = partial(read_shared, text, self.json_bytes_max)
@@ -321,46 +299,35 @@ class Work:
         """Whether a query may run on another connection than this one."""
         return self._on_demand and not self._open and not self.session_held
 
-    async def run(
-        self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
-    ) -> int:
+    async def run(self, query: str, /, *, parts: Parts = _NONE, **params: Any) -> int:
         """Run a statement; how many rows it wrote."""
         result = await self._execute(self._queries.text(query, **parts), params)
         return result.command_tuples or 0
 
     async def copy_in(self, query: str, rows: Iterable[Sequence[Any]]) -> int:
-        """Send rows through the `COPY … FROM STDIN (FORMAT binary)` called `query`; how many
-        arrived. Values are of the types of the table's columns."""
-        try:
-            connection = self._connection or await self._connect()
+        """Send rows through the `COPY … FROM STDIN (FORMAT binary)` called `query`; return their
+        number. Values have the types of the table's columns."""
+        async with self._connected() as connection:
             return await copying.copy_in(connection, query, self._queries.text(query), rows)
-        except (psycopg.Error, UnicodeEncodeError) as error:
-            raise translated(error) from error
 
     async def copy_encoded(self, query: str, blocks: Iterable[bytes]) -> int:
         """As `copy_in`, with the encoded content of a COPY (`binary_rows.encode`)."""
-        try:
-            connection = self._connection or await self._connect()
+        async with self._connected() as connection:
             return await copying.copy_encoded(connection, self._queries.text(query), blocks)
-        except psycopg.Error as error:
-            raise translated(error) from error
 
     async def copy_out(
         self,
         query: str,
         target: IO[bytes],
         *,
-        parts: Mapping[str, Sequence[str]] = _NO_PARTS,
+        parts: Parts = _NONE,
         **params: Any,
     ) -> int:
-        """Write what the `COPY … TO STDOUT` called `query` sends to `target`; return how many
-        rows."""
+        """Write the result of the `COPY … TO STDOUT` called `query` to `target`; return the number
+        of rows."""
         text = self._queries.text(query, **parts)
-        try:
-            connection = self._connection or await self._connect()
+        async with self._connected() as connection:
             return await copying.copy_out(connection, text, params, target)
-        except psycopg.Error as error:
-            raise translated(error) from error
 
     @property
     def in_transaction(self) -> bool:
@@ -372,23 +339,19 @@ class Work:
 
         One runs after the other, and sees what was committed before it began.
         """
-        try:
-            connection = self._connection or await self._connect()
+        async with self._connected() as connection:
             async with connection.pipeline():
                 cursors = [
                     await connection.execute(self._queries.text(query), params)
                     for query, params in queries
                 ]
             return [await cursor.fetchall() for cursor in cursors]
-        except (psycopg.Error, UnicodeEncodeError) as error:
-            raise translated(error) from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """Hold one transaction; inside an open one, take part in that.
+        """Open a transaction; inside an open one, join it.
 
-        What raises out of it, an inner one included, undoes all of it: there is no savepoint
-        that could keep half.
+        An exception, also out of an inner block, rolls back all of it: there are no savepoints.
         """
         if self._open:
             try:
@@ -425,4 +388,4 @@ class Work:
 
 
 Lend = Callable[[], AbstractAsyncContextManager[Work]]
-"""Lends a connection for a while, to who does not need one all the time."""
+"""Lends a connection for a limited time, to a caller that does not need one all the time."""
