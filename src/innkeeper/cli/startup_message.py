@@ -10,6 +10,7 @@ from typing import Final
 from innkeeper import __version__
 from innkeeper.actions.admin import keys, users
 from innkeeper.actions.admin.security_review import LINK_FILE, LOGIN_FILE
+from innkeeper.rules.access import SANDBOX
 from innkeeper.settings import Settings
 from innkeeper.store.data_folder import unusable
 from innkeeper.store.private_files import write_private
@@ -38,12 +39,14 @@ class FirstAccess:
 async def first_access(
     work: Work, workspace: str, saved_login: str, saved_link: str = ""
 ) -> FirstAccess:
-    """Create the first key of a workspace and the first link, if there are none.
+    """Create the first key of a workspace and of its sandbox, and the first link, if there are
+    none. The screens replace the token of the sandbox's key, which nobody sees here.
 
     `saved_login` is the content of the login file and `saved_link` the token in the link file;
     both are empty if there is no file.
     """
     new = await keys.create_first(work, workspace)
+    await keys.create_first(work, workspace + SANDBOX)
     rows = await keys.list_all(work, workspace)
     valid = [row["client_key"] for row in rows if row["revoked_at"] is None]
     link_token = await users.first_owner_link(work, saved_link)

@@ -123,3 +123,10 @@ def _paid(rows: Sequence[Record], since: datetime) -> list[tuple[str, Decimal, D
     currencies = {row["what"] for row in now if row["what"]}
     amounts = [(each, _sum(now, each), _sum(before, each)) for each in currencies]
     return sorted(amounts, key=lambda each: -each[1])
+
+
+async def count_stored(work: Work) -> Record:
+    """Count what the workspace holds: guests, orders, about how many events, valid keys."""
+    row = await work.one("figures.stored", workspace=work.workspace)
+    assert row is not None  # noqa: S101 - it has no condition
+    return row

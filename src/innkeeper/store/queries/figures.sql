@@ -1,3 +1,17 @@
+-- figures.stored
+-- What a workspace holds: guests, orders, and about how many events; its keys that are valid.
+SELECT (SELECT coalesce(sum(guests), 0)::bigint FROM {ws}.guest_counts) AS guests,
+    (SELECT coalesce(sum(orders), 0)::bigint FROM {ws}.order_counts) AS orders,
+    (
+        SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint
+        FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE i.inhparent = '{ws}.events'::regclass
+    ) AS events,
+    (
+        SELECT count(*) FROM innkeeper.api_keys WHERE workspace = %(workspace)s
+            AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+    ) AS keys
+
 -- figures.totals
 -- Totals of the workspace.
 SELECT (SELECT coalesce(sum(orders), 0) FROM {ws}.order_counts)::bigint AS orders,

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from innkeeper.actions.admin import audit, configuration, users, workspaces
 from innkeeper.actions.audiences import export_runs, usage, webhooks
-from innkeeper.actions.console import demo_loads, search
+from innkeeper.actions.console import demo_loads, figures, search
 from innkeeper.actions.paging import Page, PageRequest
 from innkeeper.errors import BadRequest, Invalid, Problem
 from innkeeper.resources.base import Record
@@ -170,9 +170,11 @@ async def workspace(visit: Visit) -> Response:
     return visit.show(
         "settings_workspace.html",
         tabs=TABS,
+        stored=await figures.count_stored(visit.work),
         retention=(
             ("Visitors without orders", limits.visitor_retention_days, "visitor_retention_days"),
-            ("Batches and their failed records", limits.batch_days, "batch_days"),
+            ("Imports, batches and their failed records", limits.batch_days, "batch_days"),
+            ("What imports changed, for their undo", limits.undo_days, "undo_days"),
             ("Files of audience exports", export_runs.RETENTION.days, ""),
             ("Messages of webhooks", webhooks.RETENTION.days, ""),
         ),
