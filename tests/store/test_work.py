@@ -119,6 +119,7 @@ async def test_a_taken_key_is_a_conflict(control: Work) -> None:
         "compatibility": "open",
         "scopes": ["read"],
         "name": "",
+        "expires_at": None,
         "now": "2026-01-01T00:00:00Z",
     }
     assert await control.run("control.create_key", **values) == 1
