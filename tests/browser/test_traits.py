@@ -4,6 +4,7 @@ import re
 
 import httpx
 import pytest
+from picking import pick_field
 
 FAIR = "fair.example"
 ORDER = {"orderedAt": "2026-10-01T10:00:00.000Z", "status": "PURCHASED", "channel": "WEB"}
@@ -50,9 +51,7 @@ def _build(page) -> None:
     page.get_by_label("Of which field").select_option("Price")
     page.get_by_label("Currency").wait_for()
     page.get_by_role("button", name="Rule", exact=True).press("Enter")
-    page.get_by_label("Field", exact=True).wait_for()
-    page.keyboard.type("Point of sale")
-    page.keyboard.press("Tab")
+    pick_field(page, "Point of sale")
     value = page.get_by_label("Value", exact=True)
     value.press_sequentially("fair")
     page.locator(f"datalist option[value='{FAIR}']").wait_for(state="attached")

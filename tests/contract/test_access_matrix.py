@@ -106,6 +106,8 @@ def own_refs(api: Api) -> dict[str, str]:
     body = {"name": PLANTED, "segment": segment, "format": "NDJSON"}
     export = made(api.post("/innkeeper/v1/exports", json=body))["ref"]
     static_list = made(api.post("/innkeeper/v1/staticLists", json={"name": PLANTED}))["ref"]
+    body = {"name": PLANTED, "definition": definition}
+    view = made(api.post("/innkeeper/v1/guestViews", json=body))["ref"]
     body = {"selection": {"guests": [guest]}}
     action = made(api.post(f"/innkeeper/v1/staticLists/{static_list}/guests", json=body))["ref"]
     run = made(api.post(f"/innkeeper/v1/exports/{export}/run"))
@@ -128,6 +130,7 @@ def own_refs(api: Api) -> dict[str, str]:
             "revision": "1",
             "static_list": static_list,
             "action": action,
+            "view": view,
             "export": export,
             "job": job,
         },

@@ -114,6 +114,11 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "loadDemo": ({"guests": 0}, ["guests"]),
     "testWebhook": ({"kind": "x", "friendlyId": ""}, ["kind", "friendlyId"]),
+    "createGuestView": (
+        {"name": "", "definition": DEFINITION, "columns": ["nope"], "shared": 1},
+        ["name", "shared", *(f"definition.{name}" for name in OF_DEFINITION), "columns[0]"],
+    ),
+    "changeGuestView": ({"name": "", "sort": 1}, ["name", "sort"]),
     "createStaticList": (
         {"name": "", "friendlyId": "A", "description": 1},
         ["name", "friendlyId", "description"],
@@ -162,6 +167,8 @@ RIGHT: dict[str, dict[str, Any]] = {
     "createExport": {"name": "New", "segment": "old"},
     "changeExport": {"name": "New"},
     "createImport": {"entity": "guests"},
+    "createGuestView": {"name": "New", "definition": PLAIN},
+    "changeGuestView": {"name": "New"},
     "createStaticList": {"name": "New"},
     "changeStaticList": {"name": "New"},
     "addStaticListGuests": {"selection": {"segment": "old"}},
@@ -184,7 +191,7 @@ RIGHT: dict[str, dict[str, Any]] = {
 LISTS = (
     *("identity/rules", "identity/guards", "identity/jobs", "merges", "segments", "traits"),
     *("exports", "imports", "fileExports", "privacy/suppressions", "keys"),
-    *("importSources", "staticLists", "bulkActions", "webhooks"),
+    *("importSources", "staticLists", "bulkActions", "guestViews", "webhooks"),
 )
 OPERATIONS = {
     route.name: route
@@ -202,13 +209,14 @@ def api(api: Api, site: Site) -> Iterator[Api]:
 
 @pytest.fixture
 def stored(api: Api) -> None:
-    """A segment, an export and a list that can be changed."""
+    """A segment, an export, a list and a view that can be changed."""
     segment = {"name": "Old", "definition": PLAIN}
     assert api.post(f"{OWN}/segments", json=segment).status_code == 201
     assert api.post(f"{OWN}/exports", json={"name": "Old", "segment": "old"}).status_code == 201
     assert api.post(f"{OWN}/staticLists", json={"name": "Old"}).status_code == 201
     source = {"name": "old", "address": "a.csv", "entity": "guests"}
     assert api.post(f"{OWN}/importSources", json=source).status_code == 201
+    assert api.post(f"{OWN}/guestViews", json=segment).status_code == 201
 
 
 def sent(api: Api, name: str, body: Any) -> Any:
@@ -217,6 +225,8 @@ def sent(api: Api, name: str, body: Any) -> Any:
     trait = "own" if name in RIGHT and body.get("function") == "count" else "Wrong name"
     names = dict.fromkeys(("segment", "export", "static_list", "source"), "old")
     names |= {"email": "nobody@example.com", "trait": trait}
+    if "{view}" in route.path:
+        names["view"] = api.get(f"{OWN}/guestViews").json()["items"][0]["ref"]
     path = route.path.format(**names, **{"quarantined": NOBODY, "import": NOBODY})
     return api.request(route.method, path, json={**body, "zzz": 1})
 

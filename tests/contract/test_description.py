@@ -424,6 +424,12 @@ def visit_static_lists(tour: Tour) -> None:
     tour("eraseGuests", json={**selection, "expected": 1})
     tour("listBulkActions")
     tour("deleteStaticList", made)
+    body = {"name": "Tour", "definition": DEFINITION, "columns": ["city"], "sort": "-lastSeen"}
+    view = tour("createGuestView", json=body)["ref"]
+    tour("changeGuestView", view, json={"sort": None, "shared": True})
+    tour("fetchGuestView", view)
+    tour("listGuestViews")
+    tour("deleteGuestView", view)
 
 
 def visit_exports(tour: Tour, site: Site) -> None:

@@ -196,7 +196,8 @@ def crawl(person: Person, starts: list[str]) -> Iterator[tuple[str, httpx.Respon
         yield path, answer
         if not answer.headers.get("content-type", "").startswith("text/html"):
             continue
-        links = re.findall(r'(?:href|hx-get|data-suggests|action)="([^"]+)"', answer.text)
+        names = "href|hx-get|data-suggests|data-fields|data-values|action"
+        links = re.findall(rf'(?:{names})="([^"]+)"', answer.text)
         for link in map(unescape, links):
             parts = urlsplit(link)
             if not parts.netloc and link.startswith("/w/live") and link not in seen:

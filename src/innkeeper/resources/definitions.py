@@ -138,6 +138,7 @@ class TraitDefinition(_Rows, kw_only=True):
 
 LONGEST_NAME: Final = 128
 MOST_TAGS: Final = 50
+MOST_VIEW_COLUMNS: Final = 50
 Name = Annotated[str, NotBlank(LONGEST_NAME)]
 FriendlyId = Annotated[
     str, Pattern("[a-z0-9_]{1,128}", "must be lower-case letters, digits and underscores")
@@ -165,6 +166,23 @@ class ChangeSegmentRequest(_SegmentMembers):
     name: Name | Absent
     definition: _Definition | Absent
     archived: bool | Absent
+
+
+class ChangeGuestViewRequest(Payload):
+    """What a caller may change of a view of the list of guests; null clears the sort."""
+
+    name: Name | Absent
+    shared: Annotated[bool | Absent, "Whether everybody sees it, or only who saved it."]
+    definition: _Definition | Absent
+    columns: Annotated[list[str] | Absent, ListOf(Text(), MOST_VIEW_COLUMNS)]
+    sort: Annotated[str | Absent | None, "Column to sort by; with - before its name, descending."]
+
+
+class CreateGuestViewRequest(ChangeGuestViewRequest):
+    """A view of the list of guests."""
+
+    name: Name
+    definition: _Definition
 
 
 class ExportDestination(Payload):

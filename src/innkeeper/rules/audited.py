@@ -74,6 +74,7 @@ EXPORT: Final = AuditedKind(
 )
 SAVED_QUERY: Final = AuditedKind("saved_query", "name", ("sql",))
 STATIC_LIST: Final = AuditedKind("static_list", "friendly_id", ("name", "description"))
+GUEST_VIEW: Final = AuditedKind("guest_view", "name", ("name", "is_shared", "columns", "sort"))
 TRAIT: Final = AuditedKind("trait", "name", ("definition",), inline=frozenset({"definition"}))
 POINT_OF_SALE: Final = AuditedKind(
     "point_of_sale", "name", ("name", "market", "brand", "language", "timeout_minutes", "test")
@@ -117,6 +118,7 @@ KINDS: Final = {
         *(
             SEGMENT,
             SAVED_QUERY,
+            GUEST_VIEW,
             STATIC_LIST,
             EXPORT,
             TRAIT,

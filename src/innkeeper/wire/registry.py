@@ -6,6 +6,7 @@ from innkeeper.wire.audiences.bulk_actions import BULK_ACTIONS
 from innkeeper.wire.audiences.consent import CONSENT
 from innkeeper.wire.audiences.dashboards import DASHBOARDS
 from innkeeper.wire.audiences.exports import EXPORTS, OWN_EXPORTS
+from innkeeper.wire.audiences.guest_views import GUEST_VIEWS
 from innkeeper.wire.audiences.reports import REPORTS
 from innkeeper.wire.audiences.segment_fields import SEGMENT_FIELDS
 from innkeeper.wire.audiences.segment_tables import SEGMENT_TABLES
@@ -65,6 +66,7 @@ OURS = Dialect(
             *STATIC_LISTS,
             *SQL,
             *BULK_ACTIONS,
+            *GUEST_VIEWS,
             *TRAITS,
             *OWN_EXPORTS,
             *WEBHOOKS,

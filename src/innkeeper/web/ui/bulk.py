@@ -26,6 +26,7 @@ from innkeeper.resources.values import ref_in, whole_in
 from innkeeper.rules.access import Right
 from innkeeper.web.ui import builder, guest_list, guest_tables
 from innkeeper.web.ui.draft import Draft, GroupRow
+from innkeeper.web.ui.guest_query import read_request
 from innkeeper.web.ui.segments import guest_rows
 from innkeeper.web.ui.shell import PageRoute, Visit
 
@@ -162,7 +163,7 @@ def _back(visit: Visit) -> str:
         return visit.url(f"/segments/{name}/guests")
     if name := visit.query_text("list"):
         return visit.url(f"/lists/{name}")
-    return visit.url("/guests", **guest_list.read_request(visit).query)
+    return visit.url("/guests", **read_request(visit).query)
 
 
 PAGES: Final = (

@@ -184,24 +184,6 @@ async def edit(visit: Visit) -> Response:
     )
 
 
-async def values(visit: Visit) -> Response:
-    """List frequent values of a field for an input; none for visitors who may not see personal
-    data."""
-    entity, kind, field = (visit.query_text(name) for name in ("entity", "type", "field"))
-    location, _, rest = field.partition(":")
-    frequent = []
-    if visit.personal:
-        parameters = (
-            entity,
-            kind or None,
-            location,
-            rest.rpartition(":")[0],
-            visit.query_text("contains"),
-        )
-        frequent = (await segment_catalogue.list_values(visit.work, *parameters))["values"]
-    return visit.show("segment_values.html", values=frequent)
-
-
 async def check_early(form: FormData) -> None:
     """Check the builder's SQL before the request takes a connection."""
     if "sql" in form:
@@ -245,7 +227,7 @@ async def _builder(
     visit: Visit, draft: Draft, row: Record | None = None, refused: ApiError | None = None
 ) -> Response:
     """Show the builder with its preview: count, sample, problems, and why a guest matches."""
-    catalogue, is_busy = await read_catalogue(visit, draft.entities)
+    catalogue, is_busy = await read_catalogue(visit, ())
     definition = builder.definition_of(draft)
     preview, problems, verdict = None, [], None
     word, _, guest = visit.form_text("do").partition(":")
@@ -328,7 +310,6 @@ PAGES: Final = (
         whole=False,
         before=check_early,
     ),
-    PageRoute("/segments/values", values, right=Right.SEGMENTS),
     PageRoute(
         *("/segments/{segment}/edit", edit, save),
         right=Right.SEGMENTS,

@@ -22,6 +22,7 @@ const focusAgain = (id, caret) => {
   const field = id && document.getElementById(id);
   if (!field) return;
   field.focus({ preventScroll: true });
+  if (field.matches("[data-picks]") && !pickedField(field).value) openFieldPicker(field);
   if (field.matches("textarea, [type=text], .title")) field.setSelectionRange(caret, caret);
 };
 

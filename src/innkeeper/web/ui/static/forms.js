@@ -4,7 +4,7 @@
 on("change", "[data-submits], form[data-submits-changes] [name]", (field) => field.form.requestSubmit());
 
 // After such a form came back, what is still empty in it is to be filled in next.
-const emptyField = [...document.querySelectorAll("form[data-submits-changes] .rule [name]")].find(
+const emptyField = [...document.querySelectorAll("form[data-submits-changes] .rule [name]:not([type=hidden])")].find(
   (field) => !field.value,
 );
 emptyField?.focus();

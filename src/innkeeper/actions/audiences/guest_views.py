@@ -1,0 +1,135 @@
+"""Saved views of the list of guests: filters, columns and sort under a name.
+
+A view is seen by who saved it, and by everybody if it is shared.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from innkeeper import clock
+from innkeeper.actions.admin import audit
+from innkeeper.actions.audiences import segment_questions, traits
+from innkeeper.actions.audiences.event_names import find_unknown_events
+from innkeeper.actions.audiences.segments import read_changes
+from innkeeper.errors import Invalid, Problem, Unknown
+from innkeeper.resources.base import Record
+from innkeeper.resources.definitions import ChangeGuestViewRequest, CreateGuestViewRequest
+from innkeeper.resources.exports import NDJSON
+from innkeeper.resources.payloads import ABSENT, read_members
+from innkeeper.rules.audited import GUEST_VIEW
+from innkeeper.rules.exports import read_shape
+from innkeeper.rules.versions import Expected, expect
+from innkeeper.store.work import Json, Work
+
+SINGULAR: Final = "Guest view"
+MOST: Final = 500
+"""Most views that are listed."""
+
+
+async def list_visible(work: Work) -> list[Record]:
+    """List the views that the actor sees, by name."""
+    return await work.all("guest_views.list", parts=_COLUMNS, actor=work.actor, most=MOST)
+
+
+async def fetch(work: Work, view: UUID) -> Record:
+    """Fetch a view that the actor sees; raises `Unknown`."""
+    row = await work.one("guest_views.fetch", parts=_COLUMNS, ref=view, actor=work.actor)
+    return row or _unknown(view)
+
+
+async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem] = ()) -> Record:
+    """Save a view; raises `Invalid` with `problems` and every other problem."""
+    problems = [*problems, *await find_unknown_events(work, body.get("definition"))]
+    values = read_members(CreateGuestViewRequest, body, problems)
+    async with work.transaction():
+        fields = await _read_columns(work, values, problems)
+        row = await work.one(
+            "guest_views.create",
+            parts=_COLUMNS,
+            ref=uuid4(),
+            actor=work.actor,
+            now=clock.now(),
+            **fields,
+        )
+        assert row is not None  # noqa: S101 - the statement returns its row
+        await audit.record(work, GUEST_VIEW, "create", None, row)
+    return row
+
+
+async def change(
+    work: Work,
+    view: UUID,
+    body: Mapping[str, Any],
+    expected: Expected | None = None,
+    problems: Sequence[Problem] = (),
+) -> Record:
+    """Change members of a view; raises `Invalid` with every problem, `Unknown`, `Outdated`."""
+    problems = [*problems, *await find_unknown_events(work, body.get("definition"))]
+    async with work.transaction():
+        row = await _fetch_locked(work, view)
+        expect(expected, row)
+        stored = {**row, "shared": row["is_shared"], "friendly_id": None}
+        values = read_changes(ChangeGuestViewRequest, body, stored, problems)
+        fields = await _read_columns(work, values, problems)
+        written = await work.one(
+            "guest_views.rewrite", parts=_COLUMNS, ref=row["ref"], now=clock.now(), **fields
+        )
+        written = written or _unknown(view)
+        await audit.record(work, GUEST_VIEW, "change", row, written)
+    return written
+
+
+async def delete(work: Work, view: UUID, expected: Expected | None = None) -> None:
+    """Delete a view; raises `Unknown`."""
+    async with work.transaction():
+        row = await _fetch_locked(work, view)
+        expect(expected, row)
+        await work.run("guest_views.delete", ref=row["ref"])
+        await audit.record(work, GUEST_VIEW, "delete", row, None)
+
+
+async def _read_columns(
+    work: Work, values: Mapping[str, Any], problems: list[Problem]
+) -> dict[str, Any]:
+    """Return the columns of a view with the members `values`; raises `Invalid`."""
+    columns, sort = values.get("columns"), values.get("sort")
+    columns = columns if isinstance(columns, list) else []
+    sort = sort if isinstance(sort, str) and sort else None
+    if "definition" in values:
+        try:
+            await segment_questions.check_definition(work, values["definition"])
+        except Invalid as invalid:
+            problems += invalid.problems
+    named = [*columns, *([sort.removeprefix("-")] if sort else [])]
+    try:
+        if named:
+            shape = {"format": NDJSON, "columns": named}
+            read_shape(shape, await traits.list_current(work))
+    except Invalid as invalid:
+        last = f"columns[{len(columns)}]" if sort else ""
+        problems += [
+            Problem("sort", each.reason) if each.field == last else each
+            for each in invalid.problems
+        ]
+    if problems:
+        raise Invalid(*problems)
+    return {
+        "name": values["name"].strip(),
+        "is_shared": values["shared"] not in (ABSENT, None, False),
+        "definition": Json(values["definition"]),
+        "columns": columns,
+        "sort": sort,
+    }
+
+
+async def _fetch_locked(work: Work, view: UUID) -> Record:
+    row = await work.one("guest_views.lock", parts=_COLUMNS, ref=view, actor=work.actor)
+    return row or _unknown(view)
+
+
+def _unknown(view: UUID) -> Record:
+    raise Unknown(SINGULAR, view)
+
+
+_COLUMNS: Final = {"columns": ("guest_views.columns",)}

@@ -1,0 +1,106 @@
+"""`/innkeeper/v1/guestViews`: saved views of the list of guests."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+from uuid import UUID
+
+from innkeeper.actions.audiences import guest_views, segment_questions
+from innkeeper.resources.base import Record
+from innkeeper.resources.definitions import (
+    ChangeGuestViewRequest,
+    CreateGuestViewRequest,
+    SegmentDefinition,
+)
+from innkeeper.resources.payloads import Absent, Payload
+from innkeeper.store.work import Work
+from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
+from innkeeper.wire.payloads import Actor, DefinitionOf, Href, Items, Uri
+from innkeeper.wire.scopes import require_for_definition
+
+OWN: Final = "/innkeeper/v1/guestViews"
+GUEST_VIEWS: Final = EndpointFamily("Guest views", OWN)
+_ONE: Final = "/{view}"
+
+
+class GuestView(Payload):
+    """Filters, columns and sort of the list of guests, saved under a name."""
+
+    ref: UUID
+    href: Annotated[str, Href(OWN + "/{ref}")]
+    page: Annotated[Uri, "The page that shows it."]
+    name: str
+    owner: Annotated[str | Absent, Actor()]
+    shared: bool
+    definition: Annotated[Any, DefinitionOf(SegmentDefinition)]
+    columns: list[str]
+    sort: str | Absent
+    created_at: datetime
+    modified_at: datetime
+
+
+def _record(work: Work, request: EndpointRequest, row: Record) -> Record:
+    page = f"{request.base}/w/{quote(work.workspace)}/guests?view={row['ref']}"
+    return {**row, "shared": row["is_shared"], "page": page}
+
+
+async def check_early(request: EndpointRequest) -> None:
+    """Check the SQL of a definition before a connection is taken."""
+    await segment_questions.check_sql_early((request.body or {}).get("definition"))
+
+
+@GUEST_VIEWS.endpoint("GET", "", "List the views that the API key sees", response=Items[GuestView])
+async def list_guest_views(work: Work, request: EndpointRequest) -> Record:
+    """Return shared views and those of the API key, by name."""
+    rows = await guest_views.list_visible(work)
+    return {"items": [_record(work, request, row) for row in rows]}
+
+
+@GUEST_VIEWS.endpoint(
+    "POST",
+    "",
+    "Save a view of the list of guests",
+    before=check_early,
+    request=CreateGuestViewRequest,
+    raises_later=True,
+    response=GuestView,
+    status=201,
+    has_etag=True,
+)
+async def create_guest_view(work: Work, request: EndpointRequest) -> EndpointResponse:
+    """Save a view."""
+    require_for_definition(request.body, request.scopes)
+    row = await guest_views.create(work, request.body or {}, request.problems)
+    location = f"{request.base}{OWN}/{row['ref']}"
+    return EndpointResponse(_record(work, request, row), location=location)
+
+
+@GUEST_VIEWS.endpoint("GET", _ONE, "Fetch a view", response=GuestView, has_etag=True)
+async def fetch_guest_view(work: Work, request: EndpointRequest) -> Record:
+    """Return one view."""
+    return _record(work, request, await guest_views.fetch(work, request.refs()["view"]))
+
+
+@GUEST_VIEWS.endpoint(
+    "PATCH",
+    _ONE,
+    "Change a view",
+    before=check_early,
+    request=ChangeGuestViewRequest,
+    raises_later=True,
+    response=GuestView,
+    has_etag=True,
+    takes_version=True,
+)
+async def change_guest_view(work: Work, request: EndpointRequest) -> Record:
+    """Change members of a view."""
+    require_for_definition(request.body, request.scopes)
+    view, body = request.refs()["view"], request.body or {}
+    row = await guest_views.change(work, view, body, request.expected, request.problems)
+    return _record(work, request, row)
+
+
+@GUEST_VIEWS.endpoint("DELETE", _ONE, "Delete a view", status=204, takes_version=True)
+async def delete_guest_view(work: Work, request: EndpointRequest) -> None:
+    """Delete a view."""
+    await guest_views.delete(work, request.refs()["view"], request.expected)

@@ -1,0 +1,43 @@
+"""Saved views of the list of guests over HTTP."""
+
+from typing import Any
+
+from calling import Api
+from test_key_scopes import keyed
+from test_segments_api import guests_where, rule
+
+from innkeeper.rules.scopes import EVERY_SCOPE
+
+OWN = "/innkeeper/v1/guestViews"
+
+
+def test_a_view_is_seen_by_its_owner_until_it_is_shared(
+    api: Api, site: Any, connection: Any
+) -> None:
+    definition = guests_where(rule("city", "is equal to", "Cork"))
+    body = {"name": "Cork", "definition": definition, "columns": ["city"], "sort": "-lastSeen"}
+    answer = api.post(OWN, json=body)
+    assert answer.status_code == 201, answer.text
+    view = answer.json()
+    assert view["page"] == f"{api.url}/w/live/guests?view={view['ref']}"
+    assert {name: view[name] for name in body} == body
+    path = f"{OWN}/{view['ref']}"
+    with keyed(site, *EVERY_SCOPE) as other:
+        assert other.get(OWN).json()["items"] == []
+        assert other.get(path).status_code == 404
+        assert other.delete(path).status_code == 404
+        assert api.patch(path, json={"shared": True, "sort": None}).json()["shared"] is True
+        assert [each["ref"] for each in other.get(OWN).json()["items"]] == [view["ref"]]
+    assert "sort" not in api.get(path).json()
+    wrong = api.patch(path, json={"sort": "nope", "columns": ["trait.nope"]})
+    assert wrong.json()["errors"] == [
+        "columns[0]: there is no column trait.nope",
+        "sort: there is no column nope",
+    ]
+    assert api.delete(path).status_code == 204
+    rows = connection.execute(
+        "SELECT action FROM innkeeper.audit_log WHERE subject = 'Cork' ORDER BY sequence"
+    ).fetchall()
+    assert [action for (action,) in rows] == [
+        f"guest_view.{verb}" for verb in ("create", "change", "delete")
+    ]
