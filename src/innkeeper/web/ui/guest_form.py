@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from innkeeper.actions.admin import audit
 from innkeeper.actions.records import guests
+from innkeeper.errors import NotFound
 from innkeeper.resources.base import Record
 from innkeeper.resources.codes import COUNTRIES
 from innkeeper.resources.guests import Guest
@@ -79,15 +80,7 @@ def input_type(name: str, value: str) -> str:
 async def show(visit: Visit) -> Response:
     """Show the form with stored values, or as typed when it was refused."""
     guest = await guests.fetch(visit.work, visit.ref("guest"))
-    hidden = frozenset() if visit.settings.travel_tenant else _TRAVEL
-    rows = []
-    for name in EDITABLE:
-        if name in hidden and not guest.get(name):
-            continue
-        stored = _text(guest.get(name))
-        value = _typed(visit, name) if visit.fault else stored
-        kind = input_type(name, value)
-        rows.append((name, value, is_list(name), choices(name, stored), kind, _hint(name)))
+    rows = [_row(visit, guest, name) for name in form_fields(visit, guest)]
     wrong = {}
     for problem in getattr(visit.fault, "problems", ()):
         wrong[problem.field.partition("[")[0]] = problem.reason
@@ -105,6 +98,30 @@ async def show(visit: Visit) -> Response:
         version=version_of(guest),
         differing=differing,
     )
+
+
+def form_fields(visit: Visit, guest: Record) -> list[str]:
+    """Return the fields that a form of this guest has; those of travel only where they are used."""
+    hidden = frozenset() if visit.settings.travel_tenant else _TRAVEL
+    return [name for name in EDITABLE if name not in hidden or guest.get(name)]
+
+
+def _row(visit: Visit, guest: Record, name: str) -> tuple[Any, ...]:
+    """Return what a field's control needs; its value as typed if the form was refused."""
+    stored = _text(guest.get(name))
+    value = _typed(visit, name) if visit.fault and name in visit.form else stored
+    kind = input_type(name, value)
+    return name, value, is_list(name), choices(name, stored), kind, _hint(name)
+
+
+async def show_field(visit: Visit) -> Response:
+    """Show the form of one field, in its place on the guest's page."""
+    guest = await guests.fetch(visit.work, visit.ref("guest"))
+    name = visit.request.path_params["field"]
+    if name not in EDITABLE:
+        raise NotFound
+    row = _row(visit, guest, name)
+    return visit.show("guest_field.html", guest=guest, row=row, version=version_of(guest))
 
 
 async def save(visit: Visit) -> Response:
@@ -160,5 +177,6 @@ def _text(value: Any) -> str:
 
 
 PAGES: Final = (
+    PageRoute("/guests/{guest}/edit/{field}", show_field, right=Right.EDIT),
     PageRoute("/guests/{guest}/edit", show, save, right=Right.EDIT, post_right=Right.EDIT),
 )

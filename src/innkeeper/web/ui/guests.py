@@ -26,6 +26,7 @@ from innkeeper.rules.personal import is_personal
 from innkeeper.rules.traits import Traits
 from innkeeper.web.ui import bounded
 from innkeeper.web.ui.downloads import StreamedObject, file, read_extensions, streamed_json_file
+from innkeeper.web.ui.guest_form import form_fields
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.json_text import encode
 from innkeeper.wire.privacy import subject_page
@@ -167,12 +168,16 @@ def _flat(extension: Record) -> Record:
 
 
 async def show_properties(visit: Visit) -> Response:
-    """Show every field, identifier and extension; roles that may edit get a form."""
+    """Show every field, identifier and extension; roles that may edit change fields in place."""
     guest, frame = await load_guest(visit)
+    editable = form_fields(visit, guest) if visit.may(Right.EDIT) else []
+    fields = {name: (name, label, value) for name, label, value in _header_fields(frame["guest"])}
+    first = [fields.pop(name, (name, name, None)) for name in editable]
     return visit.show(
         "guest_properties.html",
         **frame,
-        fields=_header_fields(frame["guest"]),
+        fields=[*first, *fields.values()],
+        editable=editable,
         extensions=await _extensions(visit, guest["ref"]),
     )
 
