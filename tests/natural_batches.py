@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -16,9 +17,19 @@ from innkeeper.store.work import Work
 Act = Callable[[Work], Awaitable[Any]]
 
 
+@asynccontextmanager
+async def on_demand(database: Database) -> AsyncIterator[Work]:
+    """Work as a request has it."""
+    work = database.work_on_demand("live", "system")
+    try:
+        yield work
+    finally:
+        await work.end()
+
+
 async def run_alone(database: Database, act: Act) -> Any:
     """Run one call as a request does."""
-    async with database.work("live", on_demand=True) as work:
+    async with on_demand(database) as work:
         return await act(work)
 
 

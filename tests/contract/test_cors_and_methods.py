@@ -15,6 +15,7 @@ from sites import Site
 from innkeeper.actions.admin import background
 from innkeeper.settings import Settings
 from innkeeper.web.app import create_app
+from innkeeper.web.observability import RequestTimes
 
 GUEST = f"/v2.1/guests/{NOBODY}"
 ALLOWED = {
@@ -332,6 +333,22 @@ def test_metrics_count_requests_by_route(api: Api, anonymous: Api) -> None:
     assert (
         'innkeeper_request_seconds_count{method="POST",route="/v2.1/guests",status="201"}' in text
     )
+
+
+def test_metrics_are_histograms_of_seconds() -> None:
+    times = RequestTimes()
+    for seconds in (0.0005, 0.001, 0.3, 11.0):
+        times.observe("GET", "/v2.1/guests", 200, seconds)
+    times.observe("BREW", "/coffee", 418, 0.2)
+    times.observe("BOIL", "/coffee", 418, 0.2)
+    (family,) = times.collect()
+    samples = {(each.name[25:], *each.labels.values()): each.value for each in family.samples}
+    labels = ("GET", "/v2.1/guests", "200")
+    assert samples["_bucket", *labels, "0.001"] == samples["_bucket", *labels, "0.25"] == 2
+    assert samples["_bucket", *labels, "0.5"] == samples["_bucket", *labels, "10.0"] == 3
+    assert samples["_bucket", *labels, "+Inf"] == samples["_count", *labels] == 4
+    assert samples["_sum", *labels] == pytest.approx(11.3015)
+    assert samples["_count", "other", "/coffee", "418"] == 2
 
 
 def test_metrics_count_jobs(site: Site, anonymous: Api) -> None:

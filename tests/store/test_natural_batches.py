@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from natural_batches import Act, run_alone, run_batched, skip_if_forced
+from natural_batches import Act, on_demand, run_alone, run_batched, skip_if_forced
 
 from innkeeper.actions.identity import ledger, merges
 from innkeeper.actions.paging import PageRequest
@@ -194,7 +194,7 @@ async def test_a_call_that_waits_for_its_key_holds_no_connection(database: Datab
     async def respond() -> str:
         return "done"
 
-    async with database.work("live", on_demand=True) as work:
+    async with on_demand(database) as work:
         await work.one("guests.count_all")
         queue = database.batches.get("test", ("live", None), run_batch)
         earlier = asyncio.ensure_future(queue.run(1, gate.wait, "key", is_slow=True))

@@ -78,16 +78,20 @@ class Database:
         await self._apart.close()
         await self._pool.close()
 
-    def work(self, workspace: str, actor: str = "system", *, on_demand: bool = False) -> "Lent":
-        """Lend a connection for one workspace; raises Unavailable if none is free in time.
+    def work(self, workspace: str, actor: str = "system") -> "Lent":
+        """Lend a connection for one workspace; raises Unavailable if none is free in time."""
+        return Lent(self, workspace, self._queries_of(workspace), actor)
 
-        With `on_demand` it is taken for the first query that does not share a statement with
-        others.
-        """
+    def work_on_demand(self, workspace: str, actor: str) -> Work:
+        """Return work for one workspace that takes a connection for its first query that does not
+        share a statement with others. Call its `end`."""
+        return Work(None, workspace, self._queries_of(workspace), self, actor)
+
+    def _queries_of(self, workspace: str) -> Queries:
         queries = self._queries.get(workspace)
         if queries is None:
             queries = self._queries[workspace] = Queries(schema_of(workspace))
-        return Lent(self, workspace, queries, actor, on_demand)
+        return queries
 
     def control(self, actor: str = "system") -> "Lent":
         """Lend a connection for data outside of workspaces: keys, users, workspaces."""
@@ -171,26 +175,18 @@ class Lent:
     A class, since a generator-based context manager costs three times as much on every request.
     """
 
-    __slots__ = ("_actor", "_database", "_on_demand", "_queries", "_work", "_workspace")
+    __slots__ = ("_actor", "_database", "_queries", "_work", "_workspace")
 
-    def __init__(
-        self,
-        database: Database,
-        workspace: str,
-        queries: Queries,
-        actor: str,
-        on_demand: bool = False,
-    ) -> None:
+    def __init__(self, database: Database, workspace: str, queries: Queries, actor: str) -> None:
         self._database = database
         self._workspace = workspace
         self._queries = queries
         self._actor = actor
-        self._on_demand = on_demand
         self._work: Work | None = None
 
     async def __aenter__(self) -> Work:
         database = self._database
-        connection = None if self._on_demand else await database.checkout()
+        connection = await database.checkout()
         self._work = Work(connection, self._workspace, self._queries, database, self._actor)
         return self._work
 

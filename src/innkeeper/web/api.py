@@ -89,12 +89,15 @@ class Api(RequestShell[ShellRequest, Route]):
 
         async def run_once() -> ApiResponse:
             caller = request.caller
-            async with self.database.work(caller.workspace, caller.actor, on_demand=True) as work:
-                if is_limited:
-                    work.json_bytes_max = LARGE_RESULT_BYTES
+            work = self.database.work_on_demand(caller.workspace, caller.actor)
+            if is_limited:
+                work.json_bytes_max = LARGE_RESULT_BYTES
+            try:
                 if not key:
                     return await operation(work)
                 return await self._run_idempotent(work, request, operation, key)
+            finally:
+                await work.end()
 
         if not key:
             return await retrying(run_once)

@@ -7,7 +7,7 @@ import asyncio
 import re
 from http import HTTPStatus
 from time import monotonic
-from typing import Final, cast
+from typing import Final, NoReturn, cast
 
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -169,11 +169,15 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_url(self, url: bytes) -> None:
-        self._count(len(url))
+        self._head_bytes += len(url)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse_head()
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value) + _SEPARATORS)
+        self._head_bytes += len(name) + len(value) + _SEPARATORS
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse_head()
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -284,11 +288,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self.transport.write(b"\r\n".join([*lines, b"", body]))
         self.transport.close()
 
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self._fault = HeadTooLarge(_HEAD_TOO_LARGE)
-            raise self._fault
+    def _refuse_head(self) -> NoReturn:
+        self._fault = HeadTooLarge(_HEAD_TOO_LARGE)
+        raise self._fault
 
     def _closing(self) -> bool:
         return self.transport is None or self.transport.is_closing()

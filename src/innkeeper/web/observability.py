@@ -4,43 +4,71 @@ import logging
 import os
 import re
 import sys
+from bisect import bisect_left
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import accumulate
 from random import getrandbits
 from time import perf_counter
 from typing import Any, Final
 
 import msgspec
-from prometheus_client import Histogram
+from prometheus_client import REGISTRY
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from innkeeper import clock
 from innkeeper.resources.values import iso
 
 CORRELATION: Final = b"x-correlation-id"
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"})
 _SAFE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 log: Final = logging.getLogger("innkeeper.web")
 
-REQUEST_SECONDS: Final = Histogram(
-    "innkeeper_request_seconds",
-    "Time from the first byte of a request to its answer.",
-    ["method", "route", "status"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
-)
-_children: Final[dict[tuple[str, str, int], Any]] = {}
+_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 
-def observe(method: str, route: str, status: int, seconds: float) -> None:
-    """Count one request; `route` is a template, never a path with refs in it."""
-    labels = (method, route, status)
-    child = _children.get(labels)
-    if child is None:
-        # A caller may send any method: unknown ones share a label.
-        label = method if method in _METHODS else "other"
-        child = REQUEST_SECONDS.labels(label, route, str(status))
-        if label == method:
-            _children[labels] = child
-    child.observe(seconds)
+class RequestTimes(Collector):
+    """A histogram of the times of requests. That of `prometheus_client` takes a lock and several
+    calls for each time, and every request counts one."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str, int], list[int]] = {}
+        """Requests by method, route and status: those in each bucket, then the longer ones."""
+        self._seconds: dict[tuple[str, str, int], float] = {}
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one request; `route` is a template, never a path with refs in it."""
+        labels = (method, route, status)
+        counts = self._counts.get(labels)
+        if counts is None:
+            if method not in _METHODS:
+                # A caller may send any method: unknown ones share a label.
+                return self.observe("other", route, status, seconds)
+            counts = self._counts[labels] = [0] * (len(_BUCKETS) + 1)
+            self._seconds[labels] = 0.0
+        counts[bisect_left(_BUCKETS, seconds)] += 1
+        self._seconds[labels] += seconds
+        return None
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        family = HistogramMetricFamily(
+            "innkeeper_request_seconds",
+            "Time from the first byte of a request to its answer.",
+            labels=["method", "route", "status"],
+        )
+        bounds = [*map(floatToGoString, _BUCKETS), "+Inf"]
+        for (method, route, status), counts in [*self._counts.items()]:
+            buckets = list(zip(bounds, accumulate(counts), strict=True))
+            seconds = self._seconds[method, route, status]
+            family.add_metric([method, route, str(status)], buckets, seconds)
+        yield family
+
+
+REQUEST_TIMES: Final = RequestTimes()
+REGISTRY.register(REQUEST_TIMES)
 
 
 def correlation_id(header: bytes | None) -> bytes:
@@ -62,7 +90,7 @@ def record_request(
     """Count a request that began at `started` (`time.perf_counter`), and write its log line, which
     has `members` too."""
     seconds = perf_counter() - started
-    observe(method, route, status, seconds)
+    REQUEST_TIMES.observe(method, route, status, seconds)
     members |= {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 2)}
     log_request(members, fault)
 

@@ -50,6 +50,8 @@ KINDS: Final[Mapping[type[Resource], _Kind]] = {
 
 def query_parts(kinds: Collection[type[Resource]]) -> dict[str, Sequence[str]]:
     """Return the parts that make a statement with a table `parent` also read these children."""
+    if not kinds:
+        return {}
     parts: dict[str, Sequence[str]] = {}
     for kind in kinds:
         parts |= KINDS[kind].parts
