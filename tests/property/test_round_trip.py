@@ -16,7 +16,7 @@ from innkeeper.cli.exports import export
 from innkeeper.cli.imports import import_
 
 FILES = (
-    ["a.csv", "b.csv.gz", "c.parquet", "d.ndjson", "guarded.csv"]
+    ["a.csv", "b.csv.gz", "c.parquet", "d.ndjson", "e.csv.zst", "guarded.csv"]
     if LONG
     else ["a.csv", "c.parquet", "guarded.csv"]
 )

@@ -35,16 +35,16 @@ def test_i12_a_source_is_created_read_and_deleted(owner: Person, analyst: Person
     version = re.search(r'name="version" value="([^"]+)"', page)
     assert version is not None
     edited = {**form, "action": "change", "name": "Shop", "address": "new.csv", "mark_column": "n"}
-    edited |= {"schedule": "", "version": version[1]}
+    edited |= {"schedule": "* * 1", "time": "04:30", "version": version[1]}
     assert owner.http.post(PAGE, data=edited).status_code == 303
     source = api.get(f"/innkeeper/v1/importSources/{source['ref']}").json()
-    assert (source["address"], source.get("schedule"), source["markColumn"]) == (
-        "new.csv",
-        None,
-        "n",
-    )
+    assert (source["address"], source["schedule"]) == ("new.csv", "30 4 * * 1")
+    assert source["markColumn"] == "n"
     # Somebody else saved meanwhile.
-    assert owner.http.post(PAGE, data=edited).status_code in (409, 412)
+    late = owner.http.post(PAGE, data={**edited, "address": "old.csv", "schedule": ""})
+    assert late.status_code == 412
+    shown = re.findall(r'data-label="(?:You typed|Stored now)">([^<]*)<', late.text)
+    assert shown == ["old.csv", "new.csv", "", "Every Monday at 04:30 UTC"]
     assert owner.http.post(PAGE, data={**form, "action": "run"}).status_code == 303
     assert "being read" in owner.http.get(PAGE).text
     seen = analyst.http.get(PAGE).text

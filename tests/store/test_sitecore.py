@@ -19,6 +19,7 @@ from innkeeper.actions.bulk import transfers
 from innkeeper.cli.imports import import_
 from innkeeper.rules.identity_keys import guest_keys
 from innkeeper.store.work import Work
+from innkeeper.wire.bulk.sitecore import session
 
 
 @pytest.fixture
@@ -280,3 +281,12 @@ def test_i13_batch_files_alone_are_applied(target: str, tmp_path: Path) -> None:
     done = run(tmp_path, target)
     assert done.exit_code == 0, done.output
     assert [body["first_name"] for body in guests(target).values()] == ["Ada"]
+
+
+@pytest.mark.parametrize(("status", "faults"), [("OPEN", 1), ("CLOSED", 0)])
+def test_i13_an_open_session_lacks_its_cart_and_is_counted(status: str, faults: int) -> None:
+    """The vendor's export has no carts; that of a closed session is summed up in its type."""
+    ref = str(uuid4())
+    raw = json.dumps({"ref": ref, "status": status, "startedAt": "2026-01-02T03:04:05Z"})
+    found = session({"meta_ref": ref, "raw": raw})
+    assert list(found.faults) == ["cart: the export does not have those of open sessions"] * faults

@@ -39,16 +39,16 @@ def export(
         ),
     ] = False,
 ) -> None:
-    """Export guests, orders or events to NDJSON, CSV or Parquet, compressed if FILE ends in .gz.
+    """Export guests, orders or events to NDJSON, CSV or Parquet.
 
-    The file can be imported again. It shows the data as of the start of the export.
+    The file can be imported again, is compressed if its name ends in .gz or .zst, and shows the
+    data as of the start of the export.
     """
     from innkeeper.actions.bulk import file_exports
-    from innkeeper.wire.bulk.batch_files import FORMATS, guessed_format
+    from innkeeper.wire.bulk.batch_files import FORMATS, guessed_compression, guessed_format
     from innkeeper.wire.bulk.export_files import write
 
-    guessed, compressed = guessed_format(file)
-    chosen = form or guessed
+    chosen = form or guessed_format(file)[0]
     if chosen not in FORMATS:
         raise OperatorError(f"--format must be one of {', '.join(FORMATS)}.")
     if is_guarded and (chosen != "csv" or file == STDIN):
@@ -58,8 +58,12 @@ def export(
     async def act(work: "Work") -> int:
         total = await file_exports.estimate_total(work, what.value)
         with _opened(file) as stream, _progress(file, total) as progress:
-            options = {"compressed": compressed, "is_guarded": is_guarded}
-            return await write(work, what.value, chosen, stream, report=progress, **options)
+            return await write(
+                *(work, what.value, chosen, stream),
+                compression=guessed_compression(file),
+                is_guarded=is_guarded,
+                report=progress,
+            )
 
     written = context.run(workspace, act)
     print(f"innkeeper: {written} {what.value} in {file}", file=sys.stderr)

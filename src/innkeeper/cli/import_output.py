@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,12 @@ class ImportTotals:
     """The first records of a dry run that change a guest."""
     unreadable: list[str] = field(default_factory=list)
     """Files that could not be read to their end."""
+
+    def add_left_out(self, reasons: Mapping[str, int]) -> None:
+        """Add reasons of cells that were left out, with the number of cells."""
+        from innkeeper.actions.bulk.outcomes import add_reasons
+
+        add_reasons(self.left_out, Counter(reasons))
 
     def summary(self) -> dict[str, Any]:
         return {

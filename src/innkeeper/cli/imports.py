@@ -285,7 +285,7 @@ async def _apply(work: "Work", file: _LocalFile, rejects: Path, total: ImportTot
     total.records += done["records"]
     total.outcomes.update(done["outcomes"])
     total.failed += done["failed"]
-    total.left_out.update(done["left_out"])
+    total.add_left_out(done["left_out"])
     if done["failed"]:
         await _write_rejects(work, done, rejects)
         total.refused += _report(file, rejects)
@@ -302,7 +302,7 @@ async def _dry_run(work: "Work", file: _LocalFile, rejects: Path, total: ImportT
             total.records += len(records)
             total.outcomes.update(outcomes.outcomes)
             total.failed += len(outcomes.failures)
-            total.left_out.update(outcomes.count_left_out(records))
+            total.add_left_out(outcomes.count_left_out(records))
             total.matches = [*total.matches, *outcomes.matches][:MOST_MATCHES]
             for failure in sorted(outcomes.failures, key=lambda one: one.line):
                 rejected.add(failure)

@@ -93,10 +93,10 @@ class Destination:
         and a version that changes with its content. Object storage is listed by pages."""
         if self.root.scheme:
             system, path = open_remote(self._place.text)
-            for one, found in _listed_remotely(system, path):
-                changed = found.get("LastModified") or found.get("mtime") or system.modified(one)
-                version = found.get("ETag") or f"{changed} {found['size']}"
-                yield one.removeprefix(f"{path}/"), str(changed), int(found["size"]), version
+            for one, info in _listed_remotely(system, path):
+                changed = info.get("LastModified") or info.get("mtime") or system.modified(one)
+                version = info.get("ETag") or f"{changed} {info['size']}"
+                yield one.removeprefix(f"{path}/"), str(changed), int(info["size"]), version
             return
         with (
             _opened(self.root.text, self.below, creates=False) as folder,

@@ -29,8 +29,10 @@ MAX_LINE: Final = 8 * 1024 * 1024
 MAX_CELLS: Final = 8 * MAX_LINE
 """Maximum number of characters in the cells of a chunk of rows, without its last row."""
 _BLOCK: Final = 1024 * 1024
+GZIP: Final = "gzip"
+ZSTD: Final = "zstd"
 _GZIP: Final = b"\x1f\x8b"
-_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_ZSTD_START: Final = b"\x28\xb5\x2f\xfd"
 
 Item = TypeVar("Item")
 Raw = TypeVar("Raw")
@@ -53,13 +55,13 @@ def compression_of(stream: IO[bytes]) -> str:
     """Return `gzip`, `zstd` or an empty text, by the first bytes of a file, which are not consumed;
     a stream that cannot peek is content already."""
     if hasattr(stream, "peek"):
-        start = cast(BufferedReader, stream).peek(len(_ZSTD))[: len(_ZSTD)]
+        start = cast(BufferedReader, stream).peek(len(_ZSTD_START))[: len(_ZSTD_START)]
     elif not stream.seekable():
         return ""
     else:
-        start = stream.read(len(_ZSTD))
+        start = stream.read(len(_ZSTD_START))
         stream.seek(-len(start), io.SEEK_CUR)
-    return "gzip" if start.startswith(_GZIP) else "zstd" if start == _ZSTD else ""
+    return GZIP if start.startswith(_GZIP) else ZSTD if start == _ZSTD_START else ""
 
 
 def is_gzip(stream: IO[bytes]) -> bool:
@@ -70,13 +72,18 @@ def is_gzip(stream: IO[bytes]) -> bool:
 def expanded(stream: IO[bytes]) -> IO[bytes]:
     """Open the content of a file that is gzip, zstd or plain."""
     compression = compression_of(stream)
-    if compression == "zstd":
-        if sys.version_info >= (3, 14):
-            from compression import zstd  # noqa: PLC0415 - few files are zstd
-        else:
-            from backports import zstd  # noqa: PLC0415
-        return cast(IO[bytes], zstd.ZstdFile(stream))
+    if compression == ZSTD:
+        return cast(IO[bytes], zstd().ZstdFile(stream))
     return unzipped(stream) if compression else stream
+
+
+def zstd() -> Any:
+    """Return the module that reads and writes zstd; few files need it."""
+    if sys.version_info >= (3, 14):
+        from compression import zstd  # noqa: PLC0415
+    else:
+        from backports import zstd  # noqa: PLC0415
+    return zstd
 
 
 def unzipped(stream: IO[bytes]) -> IO[bytes]:

@@ -1,4 +1,4 @@
-"""Write records to files in constant memory: NDJSON, CSV, Parquet, plain or gzip."""
+"""Write records to files in constant memory: NDJSON, CSV, Parquet; plain, gzip or zstd."""
 
 import csv
 import io
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import msgspec
+
+from innkeeper.store.readers import ZSTD, zstd
 
 Put = Callable[[Sequence[Mapping[str, Any]]], None]
 """Writes some records: values as JSON has them."""
@@ -24,33 +26,37 @@ def writer(
     stream: IO[bytes],
     columns: Mapping[str, str],
     *,
-    compressed: bool,
+    compression: str,
     mark: Callable[[str], str] = str,
     label: Callable[[str, str], str] = lambda name, _: name,
 ) -> Iterator[Put]:
     """A writer of records to a stream in one format.
 
-    `columns` are those of CSV and Parquet, each with its SQL type. `mark` converts a text to a CSV
-    cell, `label` gives the name of a column with its type. Columns of the type JSON contain JSON in
-    their cells, and have such names in Parquet too.
+    `compression` is gzip, zstd or an empty text. `columns` are those of CSV and Parquet, each with
+    its SQL type. `mark` converts a text to a CSV cell, `label` gives the name of a column with its
+    type. Columns of the type JSON contain JSON in their cells, and have such names in Parquet too.
     """
     if form == "parquet":
         with _parquet(stream, columns, label) as put:
             yield put
         return
-    with _zipped(stream, compressed) as out:
+    with _compressed(stream, compression) as out:
         yield _ndjson(out) if form == "ndjson" else _csv(out, columns, mark, label)
         out.flush()
 
 
 @contextmanager
-def _zipped(stream: IO[bytes], compressed: bool) -> Iterator[Any]:
-    if not compressed:
+def _compressed(stream: IO[bytes], compression: str) -> Iterator[Any]:
+    if not compression:
         yield stream
         return
-    from isal import igzip  # noqa: PLC0415 - most processes write no files
+    opener: Any
+    if compression == ZSTD:
+        opener = zstd().ZstdFile
+    else:
+        from isal import igzip  # noqa: PLC0415 - most processes write no files
 
-    opener: Any = igzip.open
+        opener = igzip.open
     with opener(stream, "wb") as out:
         yield out
 

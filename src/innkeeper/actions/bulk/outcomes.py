@@ -13,6 +13,22 @@ MOST_MATCHES: Final = 20
 """Most matches that the outcomes of a dry run list."""
 
 
+MOST_REASONS: Final = 100
+"""Most reasons of left-out cells that are counted by themselves, as `batches.progress` does."""
+OTHER_REASONS: Final = "other reasons"
+
+
+def add_reasons(total: Counter[str], more: Counter[str]) -> None:
+    """Add reasons of left-out cells to a count, where rare ones of very many share one number."""
+    total.update(more)
+    if len(total) > MOST_REASONS + 1:
+        rest = total.pop(OTHER_REASONS, 0)
+        for reason, count in total.most_common()[MOST_REASONS:]:
+            rest += count
+            del total[reason]
+        total[OTHER_REASONS] = rest
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """A record of a dry run that changes a guest: which, and why."""

@@ -252,7 +252,7 @@ async def _body(visit: Visit) -> dict[str, Any]:
         "bom": visit.form_text("bom") == "yes" if form == CSV else None,
         "template": None,
         "consent": visit.form_text("consent") or None,
-        "schedule": _cron(visit, schedule),
+        "schedule": cron_line(visit, schedule),
         "destination": {"type": kind, "url": visit.form_text("url")} if kind else None,
         "webhook": visit.form_text("webhook") or None,
     }
@@ -295,7 +295,7 @@ def schedule_words(schedule: str) -> str:
     return schedule if days == "cron" else f"{dict(SCHEDULES)[days]} at {time} UTC"
 
 
-def _cron(visit: Visit, days: str) -> str | None:
+def cron_line(visit: Visit, days: str) -> str | None:
     """Return the cron line of the menus, the typed one, or None."""
     if days == "cron":
         return visit.form_text("cron") or None

@@ -11,7 +11,7 @@ import anyio.to_thread
 from starlette.responses import Response
 
 from innkeeper.actions.bulk import batches, imports
-from innkeeper.actions.bulk.outcomes import MOST_MATCHES, Outcomes
+from innkeeper.actions.bulk.outcomes import MOST_MATCHES, Outcomes, add_reasons
 from innkeeper.errors import BadRequest
 from innkeeper.resources.base import Record
 from innkeeper.rules.batch import BatchRecord
@@ -58,7 +58,7 @@ class _DryRun:
             refusal = (failure.line, failure.fault.errors or (failure.fault.message,))
             self.reasons.add(refusal, {}, None)
             self.refusals.append(refusal)
-        self.left_out.update(outcomes.count_left_out(chunk))
+        add_reasons(self.left_out, outcomes.count_left_out(chunk))
         self.outcomes.outcomes.update(outcomes.outcomes)
         matches = [*self.outcomes.matches, *outcomes.matches]
         self.outcomes.matches = matches[:MOST_MATCHES]

@@ -12,7 +12,8 @@ from innkeeper.resources.payloads import read_members
 from innkeeper.resources.values import ref_in
 from innkeeper.rules.access import Right
 from innkeeper.rules.versions import version_of
-from innkeeper.web.ui.export_form import SCHEDULES
+from innkeeper.web.ui.export_form import SCHEDULES, cron_line, read_schedule, schedule_words
+from innkeeper.web.ui.formatting import title_words
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.bulk.import_sources import (
     CreateImportSourceRequest,
@@ -29,17 +30,49 @@ async def show(visit: Visit) -> Response:
     """List the import sources, with a dialog that creates one."""
     rows = await import_sources.list_all(visit.work)
     models = [("", "As the columns are named"), *await _models(visit)]
+    differing, version = _differing(visit, rows)
     return visit.show(
         "import_sources.html",
-        rows=[
-            {**row, "address": visit.veil_text(row["address"]), "version": version_of(row)}
-            for row in rows
-        ],
+        rows=[{**row, "address": visit.veil_text(row["address"]), **_form_of(row)} for row in rows],
+        differing=differing,
+        version=version,
         entities=ENTITIES,
         schedules=SCHEDULES,
         models=models,
         changed_models=[("", "As they are"), *models[1:]],
     )
+
+
+def _form_of(row: Record) -> dict[str, str]:
+    """Return the version of a source, and its schedule as the form has it."""
+    schedule = row["schedule"] or ""
+    days, time = read_schedule(schedule)
+    return {
+        "version": version_of(row),
+        "days": days,
+        "time": time,
+        "cron": schedule if days == "cron" else "",
+    }
+
+
+def _differing(visit: Visit, rows: list[Record]) -> tuple[list[tuple[str, str, str]], str]:
+    """Return what an outdated form would change, (field, as typed, as stored), and the stored
+    version."""
+    ref = visit.form_text("source") if visit.is_outdated else ""
+    row = next((row for row in rows if str(row["ref"]) == ref), None)
+    if row is None:
+        return [], ""
+    typed = {name: visit.form_text(name) for name in ("name", "address", "mark_column")}
+    fields = [
+        (title_words(name), text, row[name] or "")
+        for name, text in typed.items()
+        if text != (row[name] or "")
+    ]
+    stored, chosen = row["schedule"] or "", cron_line(visit, visit.form_text("schedule")) or ""
+    if chosen != stored:
+        typed_words = schedule_words(chosen) if chosen else ""
+        fields.append(("Schedule", typed_words, schedule_words(stored) if stored else ""))
+    return fields, version_of(row)
 
 
 async def _models(visit: Visit) -> list[tuple[str, str]]:
@@ -89,7 +122,7 @@ async def _body(visit: Visit) -> dict[str, Any]:
     schedule, model = visit.form_text("schedule"), ref_in(visit.form_text("model"))
     body: dict[str, Any] = {
         **{name: visit.form_text(name) for name in ("name", "address")},
-        "schedule": (visit.form_text("cron") if schedule == "cron" else schedule) or None,
+        "schedule": cron_line(visit, schedule) or None,
         "markColumn": visit.form_text("mark_column") or None,
     }
     if model is not None:

@@ -21,6 +21,8 @@ from innkeeper.store.file_form import (
 from innkeeper.store.json_values import json_values
 from innkeeper.store.parquet_rows import parquet_columns, parquet_rows
 from innkeeper.store.readers import (
+    GZIP,
+    ZSTD,
     Chunk,
     Unreadable,
     check_gzip,
@@ -408,6 +410,10 @@ def _path(source: IO[bytes] | Path) -> Path:
 
 def guessed_format(name: str) -> tuple[str | None, bool]:
     """Return the format that a file's name shows, and whether the file is compressed."""
-    path = Path(name.lower())
-    compressed = path.suffix in (".gz", ".zst", ".zstd")
+    path, compressed = Path(name.lower()), bool(guessed_compression(name))
     return ENDINGS.get(Path(path.stem).suffix if compressed else path.suffix), compressed
+
+
+def guessed_compression(name: str) -> str:
+    """Return the compression that a file's name shows: gzip, zstd or an empty text."""
+    return {".gz": GZIP, ".zst": ZSTD, ".zstd": ZSTD}.get(Path(name.lower()).suffix, "")

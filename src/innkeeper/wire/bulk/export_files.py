@@ -18,14 +18,14 @@ async def write(
     form: str,
     stream: IO[bytes],
     *,
-    compressed: bool,
+    compression: str,
     is_guarded: bool = False,
     report: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Write all records of an entity; return their number.
 
-    `report` is called with the number so far. With `is_guarded`, texts in CSV that a spreadsheet
-    would run as formulas are marked.
+    `compression` is gzip, zstd or an empty text. `report` is called with the number so far. With
+    `is_guarded`, texts in CSV that a spreadsheet would run as formulas are marked.
     """
     written = 0
 
@@ -37,7 +37,7 @@ async def write(
         flat = export_records.flat_event if entity == "events" else export_records.flat
         mark = guarded if is_guarded else str
         label = export_records.label
-        with writer(form, stream, columns, compressed=compressed, mark=mark, label=label) as put:
+        with writer(form, stream, columns, compression=compression, mark=mark, label=label) as put:
             async for values in _values(work, entity):
                 put(values if form == "ndjson" else [flat(value) for value in values])
                 written += len(values)

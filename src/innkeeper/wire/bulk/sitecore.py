@@ -193,6 +193,8 @@ def session(row: Mapping[str, Any]) -> TransferredRecord:
     last = max(started, source.at("core_ended_at", "endedAt", started))
     expires = iso(instant(last) + timedelta(minutes=DEFAULT_TIMEOUT))
     is_over = str(members.get("status")).upper() == CLOSED
+    if not is_over:
+        source.faults["cart: the export does not have those of open sessions"] += 1
     named = {
         **{"point_of_sale": "pointOfSale", "currency": "currencyCode", "language": "language"},
         **{"referrer": "referer", "operating_system": "operatingSystem"},
