@@ -12,7 +12,7 @@ import databases
 
 from innkeeper.actions.admin import keys
 from innkeeper.actions.bulk import engine
-from innkeeper.actions.bulk.guest_batch import RecordSource
+from innkeeper.actions.bulk.guest_state import RecordSource
 from innkeeper.rules.scopes import EVERY_SCOPE
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database

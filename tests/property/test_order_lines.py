@@ -20,7 +20,7 @@ from sites import Site
 from streams import JANE
 
 from innkeeper.actions.bulk import engine
-from innkeeper.actions.bulk.guest_batch import RecordSource
+from innkeeper.actions.bulk.guest_state import RecordSource
 from innkeeper.actions.events import browsers, ingest
 from innkeeper.resources.values import iso
 from innkeeper.rules.batch import BatchRecord

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from innkeeper.cli.import_mappings import MappingOptions, show_first_rows
 from innkeeper.cli.imports import import_
-from innkeeper.wire.bulk.batch_files import FIRST_LOOK
+from innkeeper.wire.bulk.file_formats import FIRST_LOOK
 
 Import = Callable[..., Result]
 DATES = "Email,Birthday\na@example.com,03/04/1980\nb@example.com,11/12/1985\n"

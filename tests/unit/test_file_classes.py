@@ -11,7 +11,8 @@ from innkeeper.errors import OperatorError
 from innkeeper.rules.batch import RecordError
 from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.store.readers import Unreadable
-from innkeeper.wire.bulk.batch_files import TABLES, Layout, guessed_format
+from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.file_formats import TABLES, guessed_format
 from innkeeper.wire.bulk.mapping import mapping_of, named_like_targets
 from innkeeper.wire.bulk.presets import find_preset, read_presets
 from innkeeper.wire.bulk.sample import read_json_sample, read_sample

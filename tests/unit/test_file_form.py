@@ -15,7 +15,8 @@ from backports import zstd
 from innkeeper.rules.batch import RecordError
 from innkeeper.store.readers import Unreadable
 from innkeeper.store.tables import MOST_COLUMNS, column_names
-from innkeeper.wire.bulk.batch_files import Layout, LookLimit
+from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.file_formats import LookLimit
 from innkeeper.wire.bulk.mapping import ColumnMapping
 
 Made = Callable[..., list[tuple[int, dict[str, Any]]]]

@@ -10,8 +10,9 @@ import pytest
 
 from innkeeper.errors import OperatorError
 from innkeeper.rules.batch import EventRecord, ExtensionRecord, GuestWrite, OrderWrite
-from innkeeper.wire.bulk.batch_files import Layout, guessed_format
+from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.column_values import currency_of
+from innkeeper.wire.bulk.file_formats import guessed_format
 from innkeeper.wire.bulk.mapping import mapping_of
 from innkeeper.wire.bulk.presets import Preset, find_preset, read_presets
 from innkeeper.wire.bulk.sample import read_json_sample, read_sample

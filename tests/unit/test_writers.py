@@ -6,7 +6,7 @@ import pytest
 
 from innkeeper.store.readers import compression_of, expanded
 from innkeeper.store.writers import writer
-from innkeeper.wire.bulk.batch_files import guessed_compression, guessed_format
+from innkeeper.wire.bulk.file_formats import guessed_compression, guessed_format
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,8 @@ def export(
     data as of the start of the export.
     """
     from innkeeper.actions.bulk import file_exports
-    from innkeeper.wire.bulk.batch_files import FORMATS, guessed_compression, guessed_format
     from innkeeper.wire.bulk.export_files import write
+    from innkeeper.wire.bulk.file_formats import FORMATS, guessed_compression, guessed_format
 
     chosen = form or guessed_format(file)[0]
     if chosen not in FORMATS:

@@ -44,7 +44,8 @@ class MappingOptions:
 
     def stored(self, name: str) -> "tuple[str | None, Layout]":
         """Return what a file holds, and its layout by its name and the mapping beside it."""
-        from innkeeper.wire.bulk.batch_files import Layout, guessed_format
+        from innkeeper.wire.bulk.batch_files import Layout
+        from innkeeper.wire.bulk.file_formats import guessed_format
         from innkeeper.wire.bulk.mapping import ColumnMapping, read_mapping
 
         guessed, compressed = guessed_format(local_name(name))
@@ -89,7 +90,7 @@ async def _guessed_layout(
     survey: "TableSurvey",
 ) -> "Layout":
     """Return the layout of a file without a mapping: by the names of fields, or suggested."""
-    from innkeeper.wire.bulk.batch_files import TABLES
+    from innkeeper.wire.bulk.file_formats import TABLES
     from innkeeper.wire.bulk.mapping import named_like_targets
     from innkeeper.wire.bulk.presets import find_preset
     from innkeeper.wire.bulk.sample import read_json_sample, read_sample
@@ -204,7 +205,7 @@ def show_first_rows(options: MappingOptions, name: str) -> None:
 async def write_suggestion(work: "Work", options: MappingOptions, name: str) -> None:
     """Write a suggested mapping beside a file."""
     from innkeeper.store.readers import Unreadable
-    from innkeeper.wire.bulk.batch_files import FIRST_LOOK
+    from innkeeper.wire.bulk.file_formats import FIRST_LOOK
     from innkeeper.wire.bulk.sample import read_sample
 
     if is_elsewhere(name):

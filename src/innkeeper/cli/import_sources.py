@@ -46,7 +46,8 @@ def sources_create(
 ) -> Act[str]:
     """Create an import source, which may read any address."""
     from innkeeper.actions.bulk import import_sources
-    from innkeeper.wire.bulk.batch_files import Layout, guessed_format
+    from innkeeper.wire.bulk.batch_files import Layout
+    from innkeeper.wire.bulk.file_formats import guessed_format
     from innkeeper.wire.bulk.mapping import read_mapping
 
     columns = None

@@ -140,7 +140,7 @@ def import_(
     if files[0] == UNDO:
         undo_import(UndoOptions(context, workspace, skip_changed, dry_run, json), files[1:])
         return
-    from innkeeper.wire.bulk.batch_files import IMPORT_FORMATS
+    from innkeeper.wire.bulk.file_formats import IMPORT_FORMATS
 
     if form is not None and form not in IMPORT_FORMATS:
         raise OperatorError(f"--format must be one of {', '.join(IMPORT_FORMATS)}.")

@@ -19,8 +19,9 @@ from innkeeper.store.external_calls import within
 from innkeeper.store.files import Files, seconds_to_put
 from innkeeper.store.readers import GZIP, ahead
 from innkeeper.store.work import Row, Work
-from innkeeper.wire.bulk.batch_files import MOST_EXPANSION, TABLES, Layout
+from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.export_files import write
+from innkeeper.wire.bulk.file_formats import MOST_EXPANSION, TABLES
 from innkeeper.wire.bulk.record_reader import RecordReader
 from innkeeper.wire.bulk.rejected_rows import Refusal, RejectedRowsWriter
 

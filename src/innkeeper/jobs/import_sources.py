@@ -18,7 +18,8 @@ from innkeeper.store.files import Files, seconds_to_put
 from innkeeper.store.outbound_http import OutboundFailed
 from innkeeper.store.readers import Unreadable
 from innkeeper.store.work import Lend, Row, Work
-from innkeeper.wire.bulk.batch_files import MOST_EXPANSION, Layout
+from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.file_formats import MOST_EXPANSION
 from innkeeper.wire.bulk.high_water import HighWaterMark
 
 log = logging.getLogger("innkeeper.jobs")

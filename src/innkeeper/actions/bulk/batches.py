@@ -9,7 +9,7 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.actions.admin import background
 from innkeeper.actions.bulk import engine
-from innkeeper.actions.bulk.guest_batch import RecordSource
+from innkeeper.actions.bulk.guest_state import RecordSource
 from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.paging import Page, PageRequest, read_page
 from innkeeper.errors import Conflict, Unknown, existing

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from innkeeper import clock
 from innkeeper.actions.bulk.creations import Creation, Creations, CreationTerms, encode_creations
-from innkeeper.actions.bulk.guest_batch import RecordSource
+from innkeeper.actions.bulk.guest_state import RecordSource
 from innkeeper.actions.bulk.import_changes import ImportChanges
 from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.bulk.packed_records import PackedRecords

@@ -15,7 +15,8 @@ import psycopg
 
 from innkeeper.actions.bulk import event_batch, guest_records, order_records, removals
 from innkeeper.actions.bulk.creation_writer import write_creations
-from innkeeper.actions.bulk.guest_batch import GuestBatch, RecordSource
+from innkeeper.actions.bulk.guest_batch import GuestBatch
+from innkeeper.actions.bulk.guest_state import RecordSource
 from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.bulk.packed_records import PackedRecords
 from innkeeper.actions.identity import rulebook

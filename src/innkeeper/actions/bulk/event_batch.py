@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from innkeeper.actions.bulk import event_undo
-from innkeeper.actions.bulk.guest_batch import RecordSource
+from innkeeper.actions.bulk.guest_state import RecordSource
 from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.events import browsers, ingest
 from innkeeper.actions.identity import rulebook

@@ -8,13 +8,13 @@ earlier records, to stored guests and to guests that the chunk creates.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 from typing import Any, Final
 from uuid import UUID
 
 from innkeeper import clock
+from innkeeper.actions.bulk.guest_state import GuestState, RecordSource
 from innkeeper.actions.bulk.import_changes import ImportChanges
 from innkeeper.actions.identity import ledger, rulebook
 from innkeeper.actions.records.extensions import extension_ref
@@ -31,46 +31,6 @@ from innkeeper.store.work import Json, Row, Work
 
 _INDEXED: Final = frozenset({"email", "emails", "identifiers"})
 """Fields that are always indexed by identity keys."""
-Extensions = dict[tuple[str, str], dict[str, Any]]
-
-
-@dataclass(slots=True)
-class GuestState:
-    """A guest of the batch: its stored row (None for a new guest), and its current state."""
-
-    stored: Row | None
-    visible: Record
-    keys: list[UUID]
-    changed: bool = False
-    created_by_dry_run: bool = False
-    """Whether an earlier chunk of a dry run created it."""
-    extensions: Extensions | None = None
-    """Its data extensions; None until they are read."""
-    new_extensions: Extensions = field(default_factory=dict)
-    """Data extensions to write."""
-
-    @property
-    def is_from_file(self) -> bool:
-        """Whether an earlier record of the chunk, or of the dry run, created it."""
-        return self.stored is None or self.created_by_dry_run
-
-    @property
-    def is_merged(self) -> bool:
-        """Whether it belongs to a merged group; only `ledger` writes to such a guest."""
-        row = self.stored
-        return row is not None and (row["survivor_ref"] is not None or row["unmerged"] is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class RecordSource:
-    """The source of records, as it is stored with their joins."""
-
-    name: str
-    ref: UUID | None = None
-    dry_run: bool = False
-    """Write only to temporary tables of this connection, to report what would happen."""
-    is_recorded: bool = False
-    """Whether it is an import whose changes are recorded, so that it can be undone."""
 
 
 class GuestBatch:

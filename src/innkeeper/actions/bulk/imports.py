@@ -11,7 +11,7 @@ from innkeeper.actions.admin import audit
 from innkeeper.actions.admin.background import operator_message
 from innkeeper.actions.bulk import batches, command_imports, engine
 from innkeeper.actions.bulk.batches import Holds
-from innkeeper.actions.bulk.guest_batch import RecordSource
+from innkeeper.actions.bulk.guest_state import RecordSource
 from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.errors import Conflict, OperatorError
 from innkeeper.resources.base import Record

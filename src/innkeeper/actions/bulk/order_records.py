@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from innkeeper.actions.bulk.guest_batch import GuestBatch, RecordSource
+from innkeeper.actions.bulk.guest_batch import GuestBatch
 from innkeeper.actions.bulk.guest_records import holder_of
+from innkeeper.actions.bulk.guest_state import RecordSource
 from innkeeper.actions.bulk.order_batch import OrderBatch, OrderPart, OrderState
 from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.identity.resolve import SOURCES, order_terms

@@ -11,7 +11,8 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper.actions.admin import configuration
-from innkeeper.actions.bulk.guest_batch import GuestBatch, RecordSource
+from innkeeper.actions.bulk.guest_batch import GuestBatch
+from innkeeper.actions.bulk.guest_state import RecordSource
 from innkeeper.actions.events import stream_settings
 from innkeeper.actions.events.partitions import ensure_partition
 from innkeeper.actions.identity import ledger, merges, rule_settings

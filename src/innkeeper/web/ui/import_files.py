@@ -21,7 +21,8 @@ from innkeeper.store.files import Files
 from innkeeper.store.limited_streams import LimitedStream, TooLong
 from innkeeper.store.readers import Chunk, Unreadable, expanded, readable
 from innkeeper.web.ui.import_form import SAMPLE
-from innkeeper.wire.bulk.batch_files import FIRST_LOOK, PACKED, TABLES, Layout, guessed_format
+from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.file_formats import FIRST_LOOK, PACKED, TABLES, guessed_format
 from innkeeper.wire.bulk.mapping import ColumnMapping
 from innkeeper.wire.bulk.presets import find_preset, read_presets
 from innkeeper.wire.bulk.rejected_rows import (

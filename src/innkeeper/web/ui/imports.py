@@ -30,7 +30,7 @@ from innkeeper.web.ui.formatting import import_state, target_words
 from innkeeper.web.ui.import_dry_run import dry_run, in_thread, refused_rows
 from innkeeper.web.ui.import_form import ImportDraft
 from innkeeper.web.ui.shell import PageRoute, Visit
-from innkeeper.wire.bulk.batch_files import MOST_EXPANSION
+from innkeeper.wire.bulk.file_formats import MOST_EXPANSION
 from innkeeper.wire.bulk.presets import find_preset, preset_folders, read_presets
 from innkeeper.wire.bulk.rejected_rows import ReasonCounts
 from innkeeper.wire.bulk.sample import TableSample

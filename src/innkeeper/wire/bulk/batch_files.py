@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any
 
 from innkeeper.actions.bulk.engine import CHUNK
 from innkeeper.errors import OperatorError
@@ -21,8 +21,6 @@ from innkeeper.store.file_form import (
 from innkeeper.store.json_values import json_values
 from innkeeper.store.parquet_rows import parquet_columns, parquet_rows
 from innkeeper.store.readers import (
-    GZIP,
-    ZSTD,
     Chunk,
     Unreadable,
     check_gzip,
@@ -35,6 +33,7 @@ from innkeeper.store.readers import (
 from innkeeper.store.spreadsheets import sheet_columns, sheet_rows, sheet_table
 from innkeeper.store.tables import EXTRA, csv_rows, csv_table
 from innkeeper.wire.bulk import batch_records
+from innkeeper.wire.bulk.file_formats import PACKED, TABLES, WHOLE_FILE, LookLimit
 from innkeeper.wire.bulk.high_water import HighWaterMark
 from innkeeper.wire.bulk.mapping import ColumnMapping, by_name, mapping_of
 from innkeeper.wire.bulk.order_rows import NumberedRow, OrderRows, order_rows
@@ -42,33 +41,7 @@ from innkeeper.wire.bulk.row_records import READERS, order_record, row_record
 from innkeeper.wire.bulk.row_values import RowValues
 from innkeeper.wire.bulk.survey import TableSurvey, guard_notes, resolve
 
-FORMATS: Final = ("ndjson", "csv", "parquet")
-ENDINGS: Final[Mapping[str, str]] = {
-    **dict.fromkeys((".ndjson", ".jsonl", ".json"), "ndjson"),
-    **dict.fromkeys((".csv", ".tsv", ".txt"), "csv"),
-    **dict.fromkeys((".parquet", ".pq"), "parquet"),
-    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "spreadsheet"),
-}
-TABLES: Final = ("csv", "parquet", "spreadsheet")
-PACKED: Final = ("parquet", "spreadsheet")
-"""Formats that are read from a path, not from a stream."""
-IMPORT_FORMATS: Final = (*FORMATS, "spreadsheet")
-MOST_EXPANSION: Final = 100
-"""Largest size of a decompressed file, as a multiple of the largest upload."""
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class LookLimit:
-    """How much of a file is examined; 0 is all of it."""
-
-    rows: int = 0
-    size: int = 0
-    """Bytes of text, decompressed."""
-
-
-FIRST_LOOK: Final = LookLimit(rows=20_000, size=8 << 20)
-"""How much of a file is looked at to suggest a mapping; an import reads all of it first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +95,7 @@ class Layout:
         return layout.resolved(survey)
 
     def surveyed(
-        self, path: Path, most: int = 0, limit: LookLimit = LookLimit()
+        self, path: Path, most: int = 0, limit: LookLimit = WHOLE_FILE
     ) -> tuple["Layout", TableSurvey]:
         """Read a file to its end, or as far as a `limit` goes; return what it is and what its
         rows show.
@@ -172,7 +145,7 @@ class Layout:
                 yield columns, self._bounded_rows(source, most)
 
     def _bounded_rows(self, source: IO[bytes] | Path, most: int) -> Iterator[tuple[int, Row]]:
-        """The rows of a table; raises `Unreadable` past `most` bytes of JSON."""
+        """Yield the rows of a table; raises `Unreadable` past `most` bytes of JSON."""
         size = 0
         for number, row in self._rows(source):
             if isinstance(row, bytes):
@@ -181,7 +154,7 @@ class Layout:
             yield number, batch_records.json_value(row) if isinstance(row, bytes) else row
 
     def _mapping_of(self, columns: list[str]) -> ColumnMapping:
-        """The mapping that is given, else that of columns named like fields."""
+        """Return the own mapping, else the one of columns named like fields."""
         given = self.mapping
         if given is not None and (given.columns or given.constants):
             return given
@@ -218,7 +191,7 @@ class Layout:
 
     @contextmanager
     def opened(self, path: Path) -> Iterator[IO[bytes] | Path]:
-        """A file as `chunks` takes it."""
+        """Open a file in the form that `chunks` reads."""
         if self.is_packed:
             yield path
             return
@@ -249,7 +222,7 @@ class Layout:
     def records(
         self, rows: Iterable[NumberedRow], mapping: ColumnMapping
     ) -> Iterator[Chunk[BatchRecord]]:
-        """The records of rows that were read before, such as a sample."""
+        """Yield the records of rows that were read before, such as a sample."""
         if mapping.group:
             return self.orders(rows, mapping)
         return chunks(rows, lambda line, row: row_record(self.entity, line, row, mapping), CHUNK)
@@ -257,7 +230,7 @@ class Layout:
     def orders(
         self, rows: Iterable[NumberedRow], mapping: ColumnMapping, after: int = 0
     ) -> Iterator[Chunk[BatchRecord]]:
-        """The orders of a table whose rows are grouped, past a row."""
+        """Yield the orders of a table whose rows are grouped, past a row."""
 
         numbered = ((number, _cells(mapping, row)) for number, row in rows)
         orders = order_rows(numbered, mapping, after)
@@ -266,7 +239,7 @@ class Layout:
         )
 
     def columns(self, source: IO[bytes] | Path) -> list[str]:
-        """The names of a table's columns; none of lines of JSON. Raises `Unreadable`."""
+        """Return the names of a table's columns; none for lines of JSON. Raises `Unreadable`."""
         if self._format == "parquet":
             return parquet_columns(_path(source))
         if self._format == "spreadsheet":
@@ -277,12 +250,12 @@ class Layout:
         return []
 
     def column_names(self, path: Path) -> list[str]:
-        """The names of the columns of a table's file; raises `Unreadable`."""
+        """Return the names of the columns of a table's file; raises `Unreadable`."""
         with self.opened(path) as source:
             return self.columns(source)
 
     def rows(self, source: IO[bytes] | Path, after: int = 0) -> Iterator[tuple[int, Row]]:
-        """(line or row, column -> cell) of each row of a table; raises `Unreadable`."""
+        """Yield (line or row, column -> cell) of each row of a table; raises `Unreadable`."""
         for number, row in self._rows(source, after):
             yield number, batch_records.json_value(row) if isinstance(row, bytes) else row
 
@@ -310,7 +283,7 @@ class Layout:
         return self.mapping.sheet if self.mapping else ""
 
     def values(self, source: IO[bytes]) -> Iterator[dict[str, Any]]:
-        """The values of a JSON document, or of lines of JSON, as they are; raises `Unreadable`."""
+        """Yield the values of a JSON document, or of lines of JSON; raises `Unreadable`."""
         is_document = self._format == "json"
         for _, text in self._json(source, 0) if is_document else lines(self._text(source)):
             try:
@@ -319,18 +292,18 @@ class Layout:
                 yield {"": "not a JSON object"}
 
     def choices(self) -> Choices:
-        """What is chosen for the file, by its name or its mapping."""
+        """Return the format, encoding, delimiter and header that name or mapping determine."""
         given = self.mapping or ColumnMapping({})
         return Choices(self.format, given.encoding, given.delimiter, given.header)
 
     def _form_of(self, stream: IO[bytes]) -> FileForm:
-        """What a text is, by its start where it is not prepared."""
+        """Return the form of a text, detected from its start if the layout is not `prepared`."""
         if self.form is not None:
             return self.form
         return form_of_stream(stream, self.choices())
 
     def _text(self, stream: IO[bytes]) -> IO[bytes]:
-        """The content of lines of JSON, as UTF-8."""
+        """Return the content of lines of JSON, as UTF-8."""
         encoding = self.form.encoding if self.form else "utf-8"
         content = expanded(stream)
         return content if encoding.startswith("utf-8") else as_utf8(content, encoding)
@@ -340,7 +313,7 @@ class Layout:
         return json_values(expanded(stream), self._form_of(stream).encoding, after)
 
     def _rows(self, source: IO[bytes] | Path, after: int = 0) -> Iterator[tuple[int, Any]]:
-        """The rows of a table, or the values of a JSON document, as their reader yields them."""
+        """Yield the rows of a table, or the values of a JSON document, as their reader does."""
         if self._format == "parquet":
             return parquet_rows(_path(source), after)
         if self._format == "spreadsheet":
@@ -351,13 +324,13 @@ class Layout:
         return csv_rows(expanded(stream), self._form_of(stream), after)
 
     def entry(self, number: int, text: bytes) -> BatchRecord:
-        """The record of a line of JSON."""
+        """Return the record of a line of JSON."""
         if self.entity == "batch":
             return batch_records.entry(number, text, tracking=self.tracking)
         return self._line(number, text)
 
     def _row_reader(self) -> Callable[[int, Any], BatchRecord]:
-        """What makes records of the rows of a table, mapped by name where no mapping is given."""
+        """Return a function from rows of a table to records; the default is a mapping by name."""
         mapping, values = self.mapping, None
 
         def read(number: int, row: Any) -> BatchRecord:
@@ -377,7 +350,7 @@ class Layout:
         return read
 
     def _line(self, number: int, text: bytes) -> BatchRecord:
-        """A line that holds a value alone, or one in a batch's envelope."""
+        """Return the record of a line: a value, or a record in a batch's envelope."""
         try:
             value = batch_records.json_of(text)
         except RecordRejected as refused:
@@ -390,7 +363,7 @@ class Layout:
 
 
 def _cells(mapping: ColumnMapping, row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The cells of a row, without the marks of a guarded file."""
+    """Return the cells of a row, without the marks of a guarded file."""
     if not mapping.guarded:
         return row
     return {n: unguarded(cell) if n else cell for n, cell in row.items()}
@@ -406,14 +379,3 @@ def _path(source: IO[bytes] | Path) -> Path:
     if not isinstance(source, Path):
         raise OperatorError("This file is read from a path, not from a stream.")
     return source
-
-
-def guessed_format(name: str) -> tuple[str | None, bool]:
-    """Return the format that a file's name shows, and whether the file is compressed."""
-    path, compressed = Path(name.lower()), bool(guessed_compression(name))
-    return ENDINGS.get(Path(path.stem).suffix if compressed else path.suffix), compressed
-
-
-def guessed_compression(name: str) -> str:
-    """Return the compression that a file's name shows: gzip, zstd or an empty text."""
-    return {".gz": GZIP, ".zst": ZSTD, ".zstd": ZSTD}.get(Path(name.lower()).suffix, "")

@@ -23,7 +23,8 @@ from innkeeper.wire.bulk.batch import (
     size_problems,
     upload_link,
 )
-from innkeeper.wire.bulk.batch_files import FORMATS, IMPORT_FORMATS, PACKED, Layout
+from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.file_formats import FORMATS, IMPORT_FORMATS, PACKED
 from innkeeper.wire.bulk.mapping import mapping_of
 from innkeeper.wire.bulk.mapping_document import ImportMapping, read_document
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
