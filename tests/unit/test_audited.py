@@ -39,6 +39,7 @@ EXPLAINED = {
     "recorded once as secrets.rotate or secrets.reset",
     "secrets.encrypt_of_exports": "as secrets.encrypt_of_segments",
     "control.touch_key": "when a key was last used",
+    "control.delete_expiring": "keys that end by themselves within an hour",
     "oauth.touch": "when a client was last used",
     "users.seen": "when somebody was last here",
 }

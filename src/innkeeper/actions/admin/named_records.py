@@ -40,10 +40,11 @@ class NamedRecords:
         row = await work.one(f"{self.table}.fetch", parts=self.columns, **self.keys(key))
         return row or self.unknown(key)
 
-    async def fetch_locked(self, work: Work, key: UUID | str, lock: str = "lock") -> Record:
-        """Fetch a row and lock it until the transaction ends; raises `Unknown`."""
+    async def fetch_locked(self, work: Work, key: UUID | str, query: str = "") -> Record:
+        """Fetch a row and lock it until the transaction ends, with `query` or the table's own;
+        raises `Unknown`."""
         ref = (await self.fetch(work, key))["ref"]
-        row = await work.one(f"{self.table}.{lock}", parts=self.columns, ref=ref)
+        row = await work.one(query or f"{self.table}.lock", parts=self.columns, ref=ref)
         return row or self.unknown(key)
 
     def keys(self, key: UUID | str) -> dict[str, Any]:

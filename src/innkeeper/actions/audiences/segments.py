@@ -95,7 +95,7 @@ async def delete(
     with their files, but without a segment until another is set.
     """
     async with work.transaction():
-        row = await SEGMENTS.fetch_locked(work, segment, "lock_whole")
+        row = await SEGMENTS.fetch_locked(work, segment, "segments.lock_whole")
         expect(expected, row)
         if row["status"] not in EDITABLE:
             raise Conflict(f"A segment that is {row['status']} cannot be deleted: pause it first.")
