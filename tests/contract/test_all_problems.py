@@ -136,7 +136,10 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"mode": "x", "suppress": 1},
         ["selection", "expected", "mode", "suppress"],
     ),
-    "createFileExport": ({"entity": "x", "format": "y"}, ["entity", "format"]),
+    "createFileExport": (
+        {"entity": "x", "format": "y", "compression": "z"},
+        ["entity", "format", "compression"],
+    ),
     "undoImport": ({"skipChanged": "x"}, ["skipChanged"]),
     "eraseGuest": ({"mode": "x", "suppress": 1}, ["guestRef", "mode", "suppress"]),
     "suppressIdentifiers": (

@@ -290,6 +290,11 @@ COMMANDS = [
         },
         words="shop /srv/people.csv --entity guests",
     ),
+    Step(
+        *("import-sources change", "import_source.change", "shop"),
+        {"schedule": [None, "DAILY"]},
+        words="shop --schedule DAILY",
+    ),
     Step("import-sources run", "import_source.run", "shop", {}, words="shop"),
     Step(
         *("import-sources delete", "import_source.delete", "shop"),

@@ -18,6 +18,7 @@ from streams import Page
 
 from innkeeper.actions.admin import background
 from innkeeper.actions.bulk import batches as actions
+from innkeeper.store.readers import compression_of, expanded
 
 GUESTS = [
     {"firstName": "Jane", "identifiers": [{"provider": "email", "id": "jane@example.com"}]},
@@ -306,16 +307,20 @@ class TestExports:
         self, batches: Batches, form: str
     ) -> None:
         batches.api.guest(firstName="Jane", email="jane@example.com")
+        compression = {"csv": "zstd", "ndjson": "gzip"}.get(form)
         body = {"entity": "guests", "format": form}
+        if form == "csv":
+            body["compression"] = "zstd"
         made = batches.api.post("/innkeeper/v1/fileExports", json=body).json()
-        assert made["status"] == "waiting"
+        assert (made["status"], made.get("compression")) == ("waiting", compression)
         batches.work()
         done = batches.api.get(made["href"]).json()
         assert (done["status"], done["records"]) == ("done", 1)
         answer = batches.api.get(done["location"]["href"], auth=None)
         assert (answer.status_code, len(answer.content)) == (200, done["size"])
         if form != "parquet":
-            assert b"jane@example.com" in gzip.decompress(answer.content)
+            assert compression_of(io.BytesIO(answer.content)) == compression
+            assert b"jane@example.com" in expanded(io.BytesIO(answer.content)).read()
         forged = done["location"]["href"].replace("Signature=", "Signature=x")
         assert batches.api.get(forged, auth=None).status_code == 403
 
@@ -359,6 +364,9 @@ class TestExports:
 
     def test_what_is_wrong_is_400(self, api: Api) -> None:
         assert api.post("/innkeeper/v1/fileExports", json={"entity": "people"}).status_code == 400
+        plain = {"entity": "guests", "compressed": False, "compression": "zstd"}
+        refused = api.post("/innkeeper/v1/fileExports", json=plain)
+        assert (refused.status_code, "compression" in refused.text) == (400, True)
         assert api.get("/innkeeper/v1/fileExports?limit=x").status_code == 400
         assert api.get(f"/innkeeper/v1/fileExports/{uuid4()}").status_code == 404
         assert api.get("/innkeeper/v1/fileExports").json()["totalCount"] == 0

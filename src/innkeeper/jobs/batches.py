@@ -17,7 +17,7 @@ from innkeeper.jobs.registry import patient_task, scheduled
 from innkeeper.store.driver_errors import may_pass
 from innkeeper.store.external_calls import within
 from innkeeper.store.files import Files, seconds_to_put
-from innkeeper.store.readers import GZIP, ahead
+from innkeeper.store.readers import ahead
 from innkeeper.store.work import Row, Work
 from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.export_files import write
@@ -108,7 +108,7 @@ async def _write_export(work: Work, row: Row) -> None:
     ref = row["ref"]
     files, name = Files.of(work.settings), file_exports.file_name(work.workspace, ref)
     with files.staged() as staged:
-        compression = GZIP if row["compressed"] else ""
+        compression = file_exports.compression_of(row)
         count = await write(work, row["entity"], row["format"], staged, compression=compression)
         size = staged.tell()
         put, undo = partial(files.put, name, staged), partial(files.remove, name)

@@ -109,7 +109,9 @@ IMPORT_SOURCE: Final = AuditedKind(
     inline=frozenset({"file_options"}),
     addresses=frozenset({"address"}),
 )
-FILE_EXPORT: Final = AuditedKind("file_export", "ref", ("entity", "format", "compressed"))
+FILE_EXPORT: Final = AuditedKind(
+    "file_export", "ref", ("entity", "format", "compressed", "compression")
+)
 WORKSPACE: Final = AuditedKind("workspace", "name", ("name", "sandbox_of"))
 USER: Final = AuditedKind("user", "email", ("role", "workspaces", "disabled"))
 KINDS: Final = {

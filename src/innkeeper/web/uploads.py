@@ -20,6 +20,7 @@ from innkeeper.errors import BadRequest, Conflict, NotFound, TooLarge
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
+from innkeeper.store.readers import ZSTD
 from innkeeper.web.downloads import Body, Download, check_link, open_stored_file
 from innkeeper.web.request_body import check_length
 from innkeeper.wire.json_text import encode
@@ -96,7 +97,9 @@ class Uploads:
             export = await file_exports.fetch(work, ref)
         if export["state"] != file_exports.DONE:
             raise NotFound
-        name = f"{export['entity']}.{export['format']}{'.gz' if export['compressed'] else ''}"
+        compression = file_exports.compression_of(export)
+        ending = ".zst" if compression == ZSTD else ".gz" if compression else ""
+        name = f"{export['entity']}.{export['format']}{ending}"
         open_file = partial(open_stored_file, self.files, file_exports.file_name(workspace, ref))
         return Download(self.database.limits.downloads, open_file, BYTES, name)
 

@@ -16,6 +16,7 @@ from innkeeper.errors import existing
 from innkeeper.resources.base import Record, Resource
 from innkeeper.rules.audited import FILE_EXPORT
 from innkeeper.store.files import Files
+from innkeeper.store.readers import GZIP
 from innkeeper.store.work import Row, Work
 
 Entity = Literal["guests", "orders", "events"]
@@ -107,15 +108,19 @@ async def list_pairs(work: Work, entity: Entity) -> list[Row]:
     return await work.all(f"file_exports.{entity[:-1]}_pairs")
 
 
-async def create(work: Work, entity: Entity, form: str, *, compressed: bool) -> Record:
-    """Create an export, and queue its writing in the background."""
+async def create(work: Work, entity: Entity, form: str, compression: str) -> Record:
+    """Create an export, and queue its writing in the background.
+
+    `compression` is gzip, zstd or an empty text.
+    """
     async with work.transaction():
         row = await work.one(
             "file_exports.create",
             ref=uuid4(),
             entity=entity,
             format=form,
-            compressed=compressed,
+            compressed=bool(compression),
+            compression=compression or None,
             actor=work.actor,
             now=clock.now(),
         )
@@ -123,6 +128,11 @@ async def create(work: Work, entity: Entity, form: str, *, compressed: bool) -> 
         await background.defer(work, TASK, export=str(row["ref"]))
         await audit.record(work, FILE_EXPORT, "create", None, row)
     return row
+
+
+def compression_of(export: Row) -> str:
+    """Return how the file of an export is compressed: gzip, zstd or an empty text."""
+    return export["compression"] or (GZIP if export["compressed"] else "")
 
 
 async def fetch(work: Work, export: UUID) -> Record:

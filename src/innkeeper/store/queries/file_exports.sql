@@ -64,20 +64,22 @@ WHERE i.inhparent = '{ws}.events'::regclass
 
 -- file_exports.create
 -- Create a pending export.
-INSERT INTO {ws}.file_exports (ref, entity, format, compressed, state, actor, created_at)
-VALUES (%(ref)s, %(entity)s, %(format)s, %(compressed)s, 'waiting', %(actor)s, %(now)s)
-RETURNING ref, entity, format, compressed, state, records, size, fault, attempts, next_attempt_at,
+INSERT INTO {ws}.file_exports (ref, entity, format, compressed, compression, state, actor,
+    created_at)
+VALUES (%(ref)s, %(entity)s, %(format)s, %(compressed)s, %(compression)s, 'waiting', %(actor)s,
+    %(now)s)
+RETURNING ref, entity, format, compressed, compression, state, records, size, fault, attempts, next_attempt_at,
     actor, created_at, finished_at, expires_at
 
 -- file_exports.fetch
 -- One export.
-SELECT ref, entity, format, compressed, state, records, size, fault, attempts, next_attempt_at,
+SELECT ref, entity, format, compressed, compression, state, records, size, fault, attempts, next_attempt_at,
     actor, created_at, finished_at, expires_at
 FROM {ws}.file_exports WHERE ref = %(ref)s
 
 -- file_exports.list
 -- A page of exports, newest first, each row with the total.
-SELECT ref, entity, format, compressed, state, records, size, fault, attempts, next_attempt_at,
+SELECT ref, entity, format, compressed, compression, state, records, size, fault, attempts, next_attempt_at,
     actor, created_at, finished_at, expires_at, count(*) OVER () AS total
 FROM {ws}.file_exports ORDER BY created_at DESC, ref LIMIT %(limit)s OFFSET %(offset)s
 

@@ -13,6 +13,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.payload_kinds import one_of
 from innkeeper.resources.payloads import ABSENT, Absent, JsonOf, Payload
 from innkeeper.rules.scopes import READ_PERSONAL, Scope
+from innkeeper.store.readers import GZIP, ZSTD
 from innkeeper.store.work import Work
 from innkeeper.wire.bulk.batch import (
     ByteSize,
@@ -38,7 +39,7 @@ _Format = Annotated[str, one_of(*FORMATS)]
 ImportFormat = Annotated[str, one_of(*IMPORT_FORMATS)]
 
 
-class CreateFileExportRequest(Payload):
+class FileRequest(Payload):
     """The entity of the records of a file, and the format of the file."""
 
     entity: Entity
@@ -51,7 +52,20 @@ class CreateFileExportRequest(Payload):
             yield Problem("compressed", f"a {values['format']} file is compressed by itself")
 
 
-class ImportedFileRequest(CreateFileExportRequest):
+class CreateFileExportRequest(FileRequest):
+    """The entity of the records of a file, and the format of the file."""
+
+    compression: Annotated[str, one_of(GZIP, ZSTD), "gzip where it is absent."] | Absent = ABSENT
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
+        yield from super().check(values)
+        is_plain = values.get("format") in PACKED or values.get("compressed") is False
+        if is_plain and values.get("compression") not in (None, ABSENT):
+            yield Problem("compression", "is only for a file that is compressed")
+
+
+class ImportedFileRequest(FileRequest):
     """A file of records, and the mapping of its columns to fields."""
 
     format: ImportFormat = "ndjson"
@@ -137,6 +151,7 @@ class FileExport(Payload):
     entity: Entity
     format: _Format
     compressed: bool | Absent
+    compression: Annotated[str, one_of(GZIP, ZSTD)] | Absent
     status: Annotated[str, one_of("waiting", "writing", "done", "failed", "removed")]
     records: int
     size: int | Absent
@@ -173,7 +188,7 @@ async def create_import(work: Work, request: EndpointRequest) -> Record:
     return await _import(work, made, request)
 
 
-def _is_compressed(new: CreateFileExportRequest) -> bool:
+def _is_compressed(new: FileRequest) -> bool:
     return new.format not in PACKED if new.compressed is ABSENT else bool(new.compressed)
 
 
@@ -231,7 +246,9 @@ async def create_file_export(work: Work, request: EndpointRequest) -> Record:
     """Create an export, which is written in the background."""
     new: CreateFileExportRequest = request.payload
     entity: Any = new.entity
-    made = await file_exports.create(work, entity, new.format, compressed=_is_compressed(new))
+    chosen = GZIP if new.compression is ABSENT else new.compression
+    compression = str(chosen) if _is_compressed(new) else ""
+    made = await file_exports.create(work, entity, new.format, compression)
     return await _export(work, made, request.base)
 
 
@@ -292,6 +309,7 @@ async def _export(work: Work, export: Record, base: str) -> Record:
     out = {
         **export,
         "status": export["state"],
+        "compression": file_exports.compression_of(export) or None,
         "fault": export["fault"] or None,
         "attempts": export["attempts"] if is_retried else None,
         "size": export["size"] if is_done else None,
