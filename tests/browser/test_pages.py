@@ -18,6 +18,7 @@ PATHS = [
     "/segments/new?mode=sql",
     "/segments/new?from=left",
     "/segments/new?from=spent",
+    "/lists",
     "/traits",
     "/traits/new",
     "/traits/of/rfmValue.EUR",
@@ -107,6 +108,7 @@ def made(shop, opened):
         body = {"name": "Everybody", "definition": {"filterGroups": [{"entity": "guest"}]}}
         api.post("/innkeeper/v1/segments", json=body)
         api.post("/innkeeper/v1/segments/everybody/run")
+        api.post("/innkeeper/v1/staticLists", json={"name": "Autumn"})
         shoes = {"location": "ext", "field": "category", "comparator": "is equal to"}
         steps = [{"entity": "event", "rules": [{**shoes, "values": ["shoes"]}] * 2}]
         steps += [{"entity": "order", "absent": True, "withinDays": 7}]
@@ -138,7 +140,12 @@ def made(shop, opened):
         *("/segments/everybody/guests", "/segments/everybody/history"),
         *("/segments/everybody/compare?with=steps", "/segments?q=steps"),
         *("/segments/everybody", "/segments/everybody/edit", f"/segments/everybody/why/{guest}"),
-        *("/segments/steps", "/segments/steps/edit"),
+        *(
+            "/segments/steps",
+            "/segments/steps/edit",
+            "/lists/autumn",
+            f"/guests/bulk?do=erase&guests={guest}",
+        ),
         *("/traits/of/dearest", "/traits/of/dearest/edit"),
         *("/exports/all", "/exports/all/edit", found, f"/orders/{order}"),
         *(f"/guests/{guest}/merge", f"/guests/{guest}/merge?other=a", f"/guests/{merged}/identity"),

@@ -100,3 +100,25 @@ def test_guests_are_filtered_sorted_and_saved_as_a_segment(page, segment) -> Non
     page.get_by_role("link", name="Save as a segment").click()
     page.locator(".count:not(.loading)", has_text=re.compile("^1$")).wait_for()
     page.get_by_role("link", name="Cancel").click()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_guests_are_chosen_and_added_to_a_list(page, segment, width) -> None:
+    """By hand: two boxes, none, then the three guests of the segment."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.go(f"/segments/{segment}/guests")
+    boxes = page.locator("[data-choose]")
+    boxes.nth(0).check()
+    boxes.nth(1).check()
+    assert page.locator("#bulk").inner_text().split()[:2] == ["2", "chosen"]
+    page.get_by_role("button", name="Choose none").click()
+    assert not page.locator("#bulk").is_visible()
+    for box in boxes.all():
+        box.check()
+    page.get_by_role("button", name="Add to a list").click()
+    page.get_by_label("List", exact=True).select_option("A new list")
+    page.get_by_label("Name of the new list").fill(f"Town {width}")
+    page.get_by_role("button", name="Add 3 guests").click()
+    page.get_by_text(f"3 guests were added to Town {width}.").wait_for()
+    assert page.locator(".guest-table a.open").count() == 3
+    page.set_viewport_size({"width": 1280, "height": 900})

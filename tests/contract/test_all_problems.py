@@ -114,6 +114,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "loadDemo": ({"guests": 0}, ["guests"]),
     "testWebhook": ({"kind": "x", "friendlyId": ""}, ["kind", "friendlyId"]),
+    "setSegmentTags": ({"tags": [1]}, ["tags[0]"]),
     "createGuestView": (
         {"name": "", "definition": DEFINITION, "columns": ["nope"], "shared": 1},
         ["name", "shared", *(f"definition.{name}" for name in OF_DEFINITION), "columns[0]"],
@@ -170,6 +171,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "createExport": {"name": "New", "segment": "old"},
     "changeExport": {"name": "New"},
     "createImport": {"entity": "guests"},
+    "setSegmentTags": {"tags": ["new"]},
     "createGuestView": {"name": "New", "definition": PLAIN},
     "changeGuestView": {"name": "New"},
     "createStaticList": {"name": "New"},

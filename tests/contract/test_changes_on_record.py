@@ -163,6 +163,11 @@ HTTP = [
         *("DELETE", f"{OWN}/sql/queries/Crew%20in%20Cork"),
     ),
     Step(
+        *("setSegmentTags", "segment.change", "crew"),
+        {"tags": [["a"], ["b", "c"]]},
+        *("PUT", f"{OWN}/segments/crew/tags", {"tags": ["b", " c", "b"]}),
+    ),
+    Step(
         *("startSegment", "segment.start", "crew"),
         {"status": ["DRAFT", "PUBLISHING"]},
         *("POST", f"{OWN}/segments/crew/start"),

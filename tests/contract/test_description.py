@@ -379,6 +379,7 @@ def visit_segments(tour: Tour, site: Site) -> None:
         tour(listed)
     for fetched in ("fetchSegment", "fetchSegmentDefinition"):
         tour(fetched, segment)
+    tour("setSegmentTags", segment, json={"tags": ["b"]})
     tour("listSegmentRevisions", segment)
     tour("restoreSegment", segment, "1")
     copy = tour("duplicateSegment", segment)["ref"]

@@ -168,6 +168,12 @@ class ChangeSegmentRequest(_SegmentMembers):
     archived: bool | Absent
 
 
+class SetTagsRequest(Payload):
+    """The tags of a segment."""
+
+    tags: Annotated[list[str], ListOf(Text(LONGEST_NAME), MOST_TAGS)]
+
+
 class ChangeGuestViewRequest(Payload):
     """What a caller may change of a view of the list of guests; null clears the sort."""
 

@@ -86,6 +86,27 @@ async def change(
         return await SEGMENTS.rewrite(work, row, archived=values["archived"], **fields)
 
 
+async def set_tags(
+    work: Work, segment: UUID | str, tags: Sequence[str], expected: Expected | None = None
+) -> Record:
+    """Replace the tags of a segment, also of a Live one: they change no member."""
+    async with work.transaction():
+        row = await SEGMENTS.fetch_locked(work, segment)
+        expect(expected, row)
+        named = dict.fromkeys(tag.strip() for tag in tags)
+        written = await work.one(
+            "segments.set_tags",
+            parts=SEGMENTS.columns,
+            ref=row["ref"],
+            tags=[tag for tag in named if tag],
+            actor=work.actor,
+            now=clock.now(),
+        )
+        written = written or SEGMENTS.unknown(segment)
+        await audit.record(work, SEGMENT, "change", row, written)
+        return written
+
+
 async def delete(
     work: Work, segment: UUID | str, *, accepted: str = "", expected: Expected | None = None
 ) -> None:

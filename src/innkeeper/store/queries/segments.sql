@@ -2,7 +2,12 @@
 -- The columns of a segment.
 ref, friendly_id, name, status, previous_status, tags, definition, revision, archived, size,
 previous_size, total, sample, last_run_at, last_live_at, webhook, webhook_secret, modified_by,
-created_at, modified_at
+created_at, modified_at,
+-- The owner is who saved its first revision, which is not visible to the statement that inserts it.
+coalesce((
+    SELECT first.modified_by FROM {ws}.segment_revisions AS first
+    WHERE first.segment_ref = segments.ref AND first.revision = 1
+), modified_by) AS owner
 
 -- segments.create
 -- Insert a segment and its first revision; no row if its friendly id exists.
@@ -64,6 +69,13 @@ WITH written AS (
     SELECT ref, revision, name, definition, modified_by, modified_at FROM written
 )
 SELECT * FROM written
+
+-- segments.set_tags
+-- Replace the tags of a locked segment, in any status: they change no member and no revision.
+UPDATE {ws}.segments SET tags = %(tags)s, modified_by = %(actor)s,
+    modified_at = greatest(%(now)s, modified_at + interval '1 microsecond')
+WHERE ref = %(ref)s
+RETURNING {columns}
 
 -- segments.delete
 -- Delete a segment with its runs and members.

@@ -32,7 +32,7 @@ from innkeeper.web.ui.segment_examples import EXAMPLES
 from innkeeper.web.ui.shell import PageRoute, Visit, ref_of
 
 EXAMPLE_SQL: Final = "SELECT guest_ref\nFROM orders\nGROUP BY guest_ref\nHAVING count(*) >= 2"
-ACTIONS: Final = ("start", "pause", "run", "duplicate", "delete")
+ACTIONS: Final = ("start", "pause", "run", "duplicate", "tag", "delete")
 
 
 async def show_all(visit: Visit) -> Response:
@@ -84,6 +84,7 @@ async def show_one(visit: Visit) -> Response:
         fits=builder.fits(row["definition"], current_traits),
         uses=(uses := await usage.of_segment(visit.work, row)),
         uses_token=usage.token_of(uses),
+        version=version_of(row),
     )
 
 
@@ -120,6 +121,11 @@ async def run_action(visit: Visit) -> Response:
         await audit.note(visit.work, "segment.run", about=about)
         note = run["error"] or f"{run['rows']:,} guests are in the segment."
         return visit.go(f"/segments/{name}", note)
+    if action == "tag":
+        await segments.set_tags(
+            visit.work, row["ref"], visit.form_text("tags").split(","), visit.expected
+        )
+        return visit.go(f"/segments/{name}", "The tags were saved.")
     if action == "duplicate":
         copy = await segments.duplicate(visit.work, row["ref"])
         return visit.go(f"/segments/{copy['friendly_id']}/edit", f"{copy['name']} is a Draft.")

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Final
 from uuid import UUID
 
-from innkeeper.actions.audiences import guest_tables, segment_catalogue
+from innkeeper.actions.audiences import guest_tables, segment_catalogue, segments
 from innkeeper.actions.audiences.guest_tables import GuestTable
 from innkeeper.actions.paging import PageRequest
 from innkeeper.errors import Invalid
 from innkeeper.resources.base import Record
-from innkeeper.resources.definitions import SegmentDefinition
+from innkeeper.resources.definitions import SegmentDefinition, SetTagsRequest
 from innkeeper.resources.exports import TABLE_COLUMNS
 from innkeeper.resources.kinds import ListOf
 from innkeeper.resources.payload_kinds import Described, MapOf, one_of
@@ -18,7 +18,7 @@ from innkeeper.resources.payloads import ABSENT, Absent, JsonOf, Payload
 from innkeeper.rules.scopes import READ_PERSONAL
 from innkeeper.store.work import Work
 from innkeeper.wire.audiences.reports import as_csv
-from innkeeper.wire.audiences.segments import OWN, TAG, check_early
+from innkeeper.wire.audiences.segments import OWN, TAG, Segment, check_early, represent_segment
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
 from innkeeper.wire.pagination import LIMIT, OFFSET
 from innkeeper.wire.payloads import Paging
@@ -129,6 +129,24 @@ async def fetch_segment_overlap(work: Work, request: EndpointRequest) -> Record:
     """Count the guests of two segments now, and those in both."""
     first: UUID | str = request.ref_or_text("segment")
     return dict(await segment_catalogue.compare(work, first, request.ref_or_text("other")))
+
+
+@SEGMENT_TABLES.endpoint(
+    "PUT",
+    "/{segment}/tags",
+    "Replace the tags of a segment, in any status",
+    request=SetTagsRequest,
+    response=Segment,
+    has_etag=True,
+    takes_version=True,
+)
+async def set_segment_tags(work: Work, request: EndpointRequest) -> Record:
+    """Replace the tags, also of a Live segment."""
+    order: SetTagsRequest = request.payload
+    row = await segments.set_tags(
+        work, request.ref_or_text("segment"), order.tags, request.expected
+    )
+    return represent_segment(work, row)
 
 
 def page_of(offset: int, limit: int, sort: Any) -> PageRequest:

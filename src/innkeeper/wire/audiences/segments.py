@@ -60,6 +60,7 @@ class Segment(Payload):
     revisions: Annotated[Record, LinkTo(OWN + "/{ref}/revisions")]
     revision: int | Absent
     archived: bool | Absent
+    owner: Annotated[str | Absent, Actor()]
     modified_by_ref: Annotated[str | Absent, Actor()]
     modified_at: datetime | Absent
     created_at: datetime | Absent
@@ -104,7 +105,7 @@ class SegmentRevision(Payload):
     modified_at: datetime
 
 
-def _record(work: Work, row: Record, *, with_secret: bool = False) -> Record:
+def represent_segment(work: Work, row: Record, *, with_secret: bool = False) -> Record:
     """Return a segment with computed members and without its stored secret."""
     stored = row["webhook_secret"] if with_secret else None
     return {
@@ -135,7 +136,7 @@ def _change(row: Record) -> Record | None:
 @OWN_SEGMENTS.endpoint("GET", "", "List segments", response=_Segments)
 async def list_segments(work: Work, _: EndpointRequest) -> Record:
     """Return every segment as `{href, items}`."""
-    return {"items": [_record(work, row) for row in await segments.list_all(work)]}
+    return {"items": [represent_segment(work, row) for row in await segments.list_all(work)]}
 
 
 @SEGMENTS_V4.endpoint(
@@ -149,7 +150,7 @@ async def list_segments(work: Work, _: EndpointRequest) -> Record:
 @OWN_SEGMENTS.endpoint("GET", _ONE, "Fetch a segment", response=Segment, has_etag=True)
 async def fetch_segment(work: Work, request: EndpointRequest) -> Record:
     """Return one segment by ref or friendly id."""
-    return _record(work, await segments.fetch(work, request.ref_or_text("segment")))
+    return represent_segment(work, await segments.fetch(work, request.ref_or_text("segment")))
 
 
 async def check_early(request: EndpointRequest) -> None:
@@ -173,7 +174,7 @@ async def create_segment(work: Work, request: EndpointRequest) -> EndpointRespon
     require_for_definition(request.body, request.scopes)
     row = await segments.create(work, request.body or {}, request.problems)
     location = f"{request.base}{OWN}/{row['ref']}"
-    return EndpointResponse(_record(work, row, with_secret=True), location=location)
+    return EndpointResponse(represent_segment(work, row, with_secret=True), location=location)
 
 
 class PreviewSegmentRequest(Payload):
@@ -227,7 +228,7 @@ async def change_segment(work: Work, request: EndpointRequest) -> Record:
     require_for_definition(request.body, request.scopes)
     segment, body = request.ref_or_text("segment"), request.body or {}
     row = await segments.change(work, segment, body, request.expected, request.problems)
-    return _record(work, row, with_secret=True)
+    return represent_segment(work, row, with_secret=True)
 
 
 @OWN_SEGMENTS.endpoint(
@@ -252,13 +253,13 @@ async def delete_segment(work: Work, request: EndpointRequest) -> None:
 )
 async def start_segment(work: Work, request: EndpointRequest) -> Record:
     """Publish a segment."""
-    return _record(work, await segments.start(work, request.ref_or_text("segment")))
+    return represent_segment(work, await segments.start(work, request.ref_or_text("segment")))
 
 
 @OWN_SEGMENTS.endpoint("POST", _ONE + "/pause", "Pause a segment", response=Segment)
 async def pause_segment(work: Work, request: EndpointRequest) -> Record:
     """Pause a segment."""
-    return _record(work, await segments.pause(work, request.ref_or_text("segment")))
+    return represent_segment(work, await segments.pause(work, request.ref_or_text("segment")))
 
 
 @OWN_SEGMENTS.endpoint(
@@ -298,7 +299,9 @@ async def restore_segment(work: Work, request: EndpointRequest) -> Record:
     """Restore the name and the definition of a revision."""
     segment, number = request.ref_or_text("segment"), request.path["revision"]
     revision = whole_in(number) or 0
-    return _record(work, await segments.restore(work, segment, revision, request.expected))
+    return represent_segment(
+        work, await segments.restore(work, segment, revision, request.expected)
+    )
 
 
 @OWN_SEGMENTS.endpoint(
@@ -311,7 +314,9 @@ async def restore_segment(work: Work, request: EndpointRequest) -> Record:
 async def duplicate_segment(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Create a copy of a segment."""
     row = await segments.duplicate(work, request.ref_or_text("segment"))
-    return EndpointResponse(_record(work, row), location=f"{request.base}{OWN}/{row['ref']}")
+    return EndpointResponse(
+        represent_segment(work, row), location=f"{request.base}{OWN}/{row['ref']}"
+    )
 
 
 class ListSegmentGuestsParameters(Paging):
