@@ -75,7 +75,8 @@ def guest_keys(record: Record, more: Iterable[UUID] = ()) -> list[UUID]:
 
     `more`: further keys that the workspace's identity rules need (`IdentityRules.keys`).
     """
-    return in_order({*_keys(record), *more})
+    keys = {*_keys(record), *more}
+    return [*keys] if len(keys) < 2 else in_order(keys)
 
 
 def in_order(keys: Iterable[UUID]) -> list[UUID]:
@@ -84,9 +85,10 @@ def in_order(keys: Iterable[UUID]) -> list[UUID]:
 
 
 def _keys(record: Record) -> Iterable[UUID]:
-    # A set, since `email` is usually one of `emails` (G-2).
-    for address in {record.get("email"), *(record.get("emails") or ())}:
-        if address is not None:
-            yield email_key(address)
+    email, emails = record.get("email"), record.get("emails") or ()
+    # `email` is usually one of `emails` (G-2).
+    addresses = emails if email is None or email in emails else (email, *emails)
+    keys = [email_key(address) for address in addresses if address is not None]
     for identifier in record.get("identifiers") or ():
-        yield identifier_key(identifier["provider"], identifier["id"])
+        keys.append(identifier_key(identifier["provider"], identifier["id"]))
+    return keys

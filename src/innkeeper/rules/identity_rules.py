@@ -199,4 +199,6 @@ def is_valid(identifier: Mapping[str, Any], now: datetime) -> bool:
 
 
 def _described(condition: Condition, value: str) -> MatchedValue:
-    return {**condition.stored(), "value": value}
+    if condition.provider is not None:
+        return {"provider": condition.provider, "value": value}
+    return {"field": condition.field or "", "value": value}

@@ -16,6 +16,8 @@ from innkeeper.wire.bulk.batch_files import Layout
 
 LEAST_BYTES: Final = 4 << 20
 """Size from which files are read in a process, which takes about a second to start."""
+_PIPE_BYTES: Final = 1 << 20
+"""Room for most of a chunk, so that the process seldom waits in the middle of one."""
 _CHILD: Final = (sys.executable, "-P", "-m", "innkeeper.wire.bulk.reader_process")
 
 
@@ -47,8 +49,8 @@ class RecordReader:
                 yield chunk
 
     def _chunks_of_process(self) -> Iterator[Chunk[BatchRecord]]:
-        pipe = subprocess.PIPE
-        with subprocess.Popen(_CHILD, stdin=pipe, stdout=pipe) as process:  # noqa: S603 - our own
+        pipe, size = subprocess.PIPE, _PIPE_BYTES
+        with subprocess.Popen(_CHILD, stdin=pipe, stdout=pipe, pipesize=size) as process:  # noqa: S603
             try:
                 if process.stdin is None or process.stdout is None:
                     raise RuntimeError("a reader process has no pipes")
