@@ -11,6 +11,7 @@ let typingTimer = 0;
 let isCountPending = false;
 let retryTimer = 0;
 let lastSend = 0;
+let pendingButtons = 0;
 
 const typedMeanwhile = (form, sent) =>
   [...form.elements]
@@ -112,7 +113,9 @@ const enqueue = (send, [wait, ...later] = RETRIES_MS) => {
 const rebuild = (button) => {
   clearTimeout(typingTimer);
   markStale();
-  enqueue(() => sendBuilder(button));
+  const isButton = Number(button !== undefined);
+  pendingButtons += isButton;
+  enqueue(() => sendBuilder(button).finally(() => (pendingButtons -= isButton)));
 };
 
 on("input", "form[data-builder] :is(input, textarea):not([name=name])", () => {
@@ -132,6 +135,13 @@ on("change", "form[data-builder] :is(input, select, textarea)", (field) => {
 on("click", "form[data-builder] button[value]:not([value=save], [data-sends])", (button, event) => {
   event.preventDefault();
   rebuild(button.value);
+});
+// A form is saved with the rows that a button adds or removes, once they have come back.
+on("click", "form[data-builder] button:is([value=save], [data-sends])", (button, event) => {
+  if (!pendingButtons) return;
+  event.preventDefault();
+  const { value } = button;
+  lastRebuild.then(() => document.querySelector(`form[data-builder] button[value="${value}"]:not(.sr-only)`)?.click());
 });
 document.addEventListener("submit", () => {
   isUnsaved = false;
