@@ -17,6 +17,8 @@ from innkeeper.rules.versions import Expected
 from innkeeper.store.migrate import LOCK
 from innkeeper.store.work import Row, Work
 
+MOST_EXPIRING: Final = 20
+"""Keys that expire which a workspace has at a time: the oldest is deleted for another."""
 Compatibility = Literal["open", "official"]
 
 _ALPHANUMERICS: Final = string.ascii_letters + string.digits
@@ -64,6 +66,9 @@ async def create(
         expires_at,
     )
     async with work.transaction():
+        if expires_at is not None:
+            most = MOST_EXPIRING - 1
+            await work.run("control.delete_expiring", workspace=workspace, most=most)
         await work.run(
             "control.create_key",
             client_key=key.client_key,

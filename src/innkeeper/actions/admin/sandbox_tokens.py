@@ -10,8 +10,6 @@ from innkeeper.rules.scopes import DEFAULT_SCOPES, scopes_of_role
 from innkeeper.store.work import Work
 
 LIFE: Final = timedelta(hours=1)
-MOST: Final = 20
-"""Keys of this kind that a sandbox has at a time; the oldest is deleted for another."""
 
 
 async def create(work: Work, workspace: str, role: Role) -> keys.NewKey:
@@ -19,11 +17,9 @@ async def create(work: Work, workspace: str, role: Role) -> keys.NewKey:
     administration; raises OperatorError if there is no such workspace."""
     sandbox = workspace if workspace.endswith(SANDBOX) else workspace + SANDBOX
     grantable = scopes_of_role(role)
-    async with work.transaction():
-        await work.run("control.delete_expiring", workspace=sandbox, most=MOST - 1)
-        return await keys.create(
-            *(work, sandbox, "open", "sandbox token"),
-            scopes=DEFAULT_SCOPES & grantable,
-            by=grantable,
-            expires_at=clock.now() + LIFE,
-        )
+    return await keys.create(
+        *(work, sandbox, "open", "sandbox token"),
+        scopes=DEFAULT_SCOPES & grantable,
+        by=grantable,
+        expires_at=clock.now() + LIFE,
+    )
