@@ -34,11 +34,11 @@ async def copy_lines(
     for name in names or (CHANGES, *(table.name for table in TABLES)):
         table = BY_NAME.get(name)
         query = (table and table.query) or _OTHER_QUERIES.get(name) or f"lake.rows_of_{name}"
-        parts = {"of": [query], "taken": [source]}
+        parts = {"of": [query], "changes": [source]}
         if table is not None and table.has_contact:
             parts["contact"] = ["lake.contact"]
         if name == MERGED:
-            del parts["taken"]
+            del parts["changes"]
         path = folder / f"{name}.ndjson"
         with path.open("wb") as target:
             rows = await work.copy_out("lake.rows", target, parts=parts, **params)

@@ -20,7 +20,7 @@ async def guest_rows(work: Work, guest: UUID) -> GuestRows | None:
     """Return the rows of a guest and of the guests merged into it; None if it does not exist."""
     parts = {
         "lines": [f"lake.lines_of_{table.name}" for table in TABLES],
-        "taken": [REQUESTED_GUESTS],
+        "changes": [REQUESTED_GUESTS],
         "contact": ["lake.contact"],
     }
     with temporary(work.settings, "guest") as folder:

@@ -181,7 +181,7 @@ async def try_lock(work: Work, batch: UUID) -> bool:
     The lock ends with `unlock`, or with the connection.
     """
     row = await work.one("batches.try_lock", lock=_lock_id(batch))
-    is_locked = bool(row and row["mine"])
+    is_locked = bool(row and row["is_locked"])
     work.session_held += is_locked
     return is_locked
 

@@ -137,7 +137,7 @@ async def run_jobs(work: Work, progress: Progress | None = None) -> bool:
     """
     lock = lock_of(digest("jobs", work.workspace))
     claimed = await work.one("identity.try_lock_jobs", lock=lock)
-    if not claimed or not claimed["mine"]:
+    if not claimed or not claimed["is_locked"]:
         return False
     work.session_held += 1
     try:

@@ -17,39 +17,39 @@ CREATE FUNCTION {ws}.lock_and_find_candidates(
 ) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM pg_advisory_xact_lock(wanted.lock) FROM unnest(locks) AS wanted (lock);
+    PERFORM pg_advisory_xact_lock(requested.lock) FROM unnest(locks) AS requested (lock);
     RETURN QUERY
-    SELECT settings.version, found.*
+    SELECT settings.version, candidates.*
     FROM {ws}.identity_settings AS settings
     LEFT JOIN (
-        SELECT wanted.key, guests.ref, guests.guest_type, guests.body, guests.first_seen,
+        SELECT requested.key, guests.ref, guests.guest_type, guests.body, guests.first_seen,
             guests.last_seen, guests.created_at, guests.modified_at, guests.survivor_ref,
             guests.unmerged
-        FROM unnest(keys) AS wanted (key)
+        FROM unnest(keys) AS requested (key)
         CROSS JOIN LATERAL (
-            SELECT guest_ref FROM {ws}.guest_keys WHERE guest_keys.key = wanted.key LIMIT most
+            SELECT guest_ref FROM {ws}.guest_keys WHERE guest_keys.key = requested.key LIMIT most
         ) AS owners
         JOIN {ws}.guests ON guests.ref = owners.guest_ref
         UNION ALL
         SELECT NULL, g.ref, g.guest_type, g.body, g.first_seen, g.last_seen, g.created_at,
             g.modified_at, g.survivor_ref, g.unmerged
         FROM {ws}.guests AS g WHERE g.ref = current
-    ) AS found ON true;
+    ) AS candidates ON true;
 END $$;
 
 -- Attach a person to an order in one round trip, after waiting for other arrivals with one of the
 -- keys, by decisions that rules/attachment.py took in advance (`direct_decisions`) under the rules of
--- the version `known_version`:
+-- the version `rules_version`:
 --   * no guest has one of the keys: the guest `new_ref` and its keys are written, with `creation`; or
 --   * one guest alone has them, is in no merged group, and is `settled`: the reason is that of the
---     first of `wanted` that it has, if `reasons` has one.
+--     first of `keys` that it has, if `reasons` has one.
 -- The reason is written beside, and one row names the guest (`attached`). Otherwise nothing is
 -- written, and the rows are those of `lock_and_find_candidates`, to decide by. No row when there is no
 -- such order.
 -- Owners are looked up key by key: to find the first two of all owners, PostgreSQL may otherwise go
 -- through the keys of every guest.
 CREATE FUNCTION {ws}.attach_person(
-    locks bigint[], wanted uuid[], most integer, known_version uuid, to_order uuid, is_contact boolean,
+    locks bigint[], keys uuid[], most integer, rules_version uuid, to_order uuid, is_contact boolean,
     person_ref uuid, person jsonb, new_ref uuid, new_type text, fields jsonb, new_keys uuid[],
     creation jsonb, reasons jsonb, settled jsonpath, settled_types text[],
     source text, actor text, at_time timestamptz
@@ -71,7 +71,7 @@ BEGIN
     PERFORM pg_advisory_xact_lock(each.lock) FROM unnest(locks) AS each (lock);
     owners := ARRAY(
         SELECT DISTINCT owner.guest_ref
-        FROM unnest(wanted) AS each (key) CROSS JOIN LATERAL (
+        FROM unnest(keys) AS each (key) CROSS JOIN LATERAL (
             SELECT k.guest_ref FROM {ws}.guest_keys AS k WHERE k.key = each.key LIMIT 2
         ) AS owner
     );
@@ -79,7 +79,7 @@ BEGIN
         INSERT INTO {ws}.guests
             (ref, guest_type, body, first_seen, last_seen, created_at, modified_at)
         SELECT new_ref, new_type, fields, at_time, at_time, at_time, at_time
-        FROM {ws}.identity_settings AS s WHERE s.version = known_version;
+        FROM {ws}.identity_settings AS s WHERE s.version = rules_version;
         IF FOUND THEN
             INSERT INTO {ws}.guest_keys (key, guest_ref) SELECT unnest(new_keys), new_ref;
             guest := new_ref;
@@ -87,18 +87,18 @@ BEGIN
         END IF;
     ELSIF cardinality(owners) = 1 THEN
         SELECT reasons -> (each.at - 1)::integer INTO reason
-        FROM unnest(wanted) WITH ORDINALITY AS each (key, at)
+        FROM unnest(keys) WITH ORDINALITY AS each (key, at)
         JOIN {ws}.guest_keys AS k ON k.key = each.key AND k.guest_ref = owners[1]
         ORDER BY each.at LIMIT 1;
         SELECT g.ref INTO guest
         FROM {ws}.guests AS g, {ws}.identity_settings AS s
-        WHERE reason <> 'null' AND g.ref = owners[1] AND s.version = known_version
+        WHERE reason <> 'null' AND g.ref = owners[1] AND s.version = rules_version
             AND g.survivor_ref IS NULL AND g.unmerged IS NULL
             AND g.guest_type = ANY (settled_types) AND jsonb_path_match(g.body, settled)
         FOR KEY SHARE OF g;
     END IF;
     IF guest IS NULL THEN
-        RETURN QUERY SELECT false, c.* FROM {ws}.lock_and_find_candidates(locks, wanted, most) AS c;
+        RETURN QUERY SELECT false, c.* FROM {ws}.lock_and_find_candidates(locks, keys, most) AS c;
         RETURN;
     END IF;
     INSERT INTO {ws}.guest_joins

@@ -126,7 +126,7 @@ ORDER BY created_at, ref
 
 -- batches.try_lock
 -- Try to lock a batch for this connection; the lock ends with `batches.unlock` or the connection.
-SELECT pg_try_advisory_lock(%(lock)s) AS mine
+SELECT pg_try_advisory_lock(%(lock)s) AS is_locked
 
 -- batches.unlock
 -- Unlock a batch for other connections.

@@ -97,7 +97,7 @@ WHERE c.order_ref IN (
 SELECT c.ref AS meta_ref, c.created_at AS meta_created_at, c.modified_at AS meta_modified_at,
     c.order_ref, {contact}, c.body
 FROM {ws}.orders AS o JOIN {table} AS c ON c.order_ref = o.ref
-WHERE o.ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'order')
+WHERE o.ref IN (SELECT changes.ref FROM {changes} AS changes WHERE kind = 'order')
 
 -- children.insert_many
 -- Create rows of several locked parents.

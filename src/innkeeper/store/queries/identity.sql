@@ -175,7 +175,7 @@ WHERE ref = %(ref)s
 -- identity.try_lock_jobs
 -- Try to lock the jobs for this connection; the lock ends with `identity.unlock_jobs` or with the
 -- connection.
-SELECT pg_try_advisory_lock(%(lock)s) AS mine
+SELECT pg_try_advisory_lock(%(lock)s) AS is_locked
 
 -- identity.unlock_jobs
 -- Unlock the jobs for other connections.

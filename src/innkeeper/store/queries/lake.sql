@@ -101,7 +101,7 @@ COPY (SELECT NULL::text AS line WHERE false {lines}) TO STDOUT
 
 -- lake.changed_roots
 -- Roots whose rows in earlier files are old.
-SELECT kind, ref FROM {taken} AS taken GROUP BY kind, ref HAVING NOT bool_and(is_new)
+SELECT kind, ref FROM {changes} AS changes GROUP BY kind, ref HAVING NOT bool_and(is_new)
 
 -- lake.rows_of_guests
 -- Guests; the absorbed ones name their survivor.
@@ -109,14 +109,14 @@ SELECT ref AS meta_ref, created_at AS meta_created_at, modified_at AS meta_modif
     CASE WHEN survivor_ref IS NULL THEN upper(guest_type) ELSE 'RETIRED' END AS type,
     survivor_ref, first_seen AS core_first_seen_at, last_seen AS core_last_seen_at, body
 FROM {ws}.guests
-WHERE ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'guest')
+WHERE ref IN (SELECT changes.ref FROM {changes} AS changes WHERE kind = 'guest')
 
 -- lake.rows_of_identifiers
 -- What guests are known by.
 SELECT guests.ref AS guest_ref, one ->> 'provider' AS provider, one ->> 'id' AS id,
     one ->> 'expiryDate' AS expiry_at
 FROM {ws}.guests CROSS JOIN jsonb_array_elements(body -> 'identifiers') AS one
-WHERE ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'guest')
+WHERE ref IN (SELECT changes.ref FROM {changes} AS changes WHERE kind = 'guest')
   AND jsonb_typeof(body -> 'identifiers') = 'array'
 
 -- lake.rows_of_extensions
@@ -126,13 +126,13 @@ SELECT guest_ref, name, pair.key, pairs ->> pair.key AS value,
     CASE WHEN jsonb_typeof(pair.value) = 'boolean' THEN pair.value END AS truth,
     jsonb_typeof(pair.value) AS value_type, modified_at AS meta_modified_at
 FROM {ws}.guest_extensions CROSS JOIN jsonb_each(pairs) AS pair
-WHERE guest_ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'guest')
+WHERE guest_ref IN (SELECT changes.ref FROM {changes} AS changes WHERE kind = 'guest')
 
 -- lake.rows_of_static_list_members
 -- The static lists that guests are on, by friendly id, which never changes.
 SELECT m.guest_ref, l.friendly_id AS list_id, m.added_at AS meta_created_at
 FROM {ws}.static_list_members AS m JOIN {ws}.static_lists AS l ON l.ref = m.list_ref
-WHERE m.guest_ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'guest')
+WHERE m.guest_ref IN (SELECT changes.ref FROM {changes} AS changes WHERE kind = 'guest')
 
 -- lake.contact
 -- Column: the guest an order belongs to, its newest contact, as recorded.
@@ -146,7 +146,7 @@ WHERE m.guest_ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'guest
 SELECT o.ref AS meta_ref, o.created_at AS meta_created_at, o.modified_at AS meta_modified_at,
     {contact}, o.reference_id AS core_reference_id, o.ordered_at AS core_ordered_at, o.body
 FROM {ws}.orders AS o
-WHERE o.ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'order')
+WHERE o.ref IN (SELECT changes.ref FROM {changes} AS changes WHERE kind = 'order')
 
 -- lake.rows_of_order_items
 -- Items of orders; the order lends its currency and status where an item has none.
@@ -155,23 +155,23 @@ SELECT i.ref AS meta_ref, i.created_at AS meta_created_at, i.modified_at AS meta
     jsonb_build_object('currency_code', o.body -> 'currency_code', 'status', o.body -> 'status')
         || jsonb_strip_nulls(i.body) AS body
 FROM {ws}.orders AS o JOIN {ws}.order_items AS i ON i.order_ref = o.ref
-WHERE o.ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'order')
+WHERE o.ref IN (SELECT changes.ref FROM {changes} AS changes WHERE kind = 'order')
 
 -- lake.rows_of_order_extensions
 -- A row for each pair of the data extensions of orders and of items.
-SELECT found.order_ref, found.order_item_ref, found.name, pair.key,
-    found.pairs ->> pair.key AS value,
+SELECT extensions.order_ref, extensions.order_item_ref, extensions.name, pair.key,
+    extensions.pairs ->> pair.key AS value,
     CASE WHEN jsonb_typeof(pair.value) = 'number' THEN pair.value END AS number,
     CASE WHEN jsonb_typeof(pair.value) = 'boolean' THEN pair.value END AS truth,
     jsonb_typeof(pair.value) AS value_type
 FROM (
     SELECT order_ref, NULL::uuid AS order_item_ref, name, pairs FROM {ws}.order_extensions
-    WHERE order_ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'order')
+    WHERE order_ref IN (SELECT changes.ref FROM {changes} AS changes WHERE kind = 'order')
     UNION ALL
     SELECT i.order_ref, i.ref, e.name, e.pairs
     FROM {ws}.order_items AS i JOIN {ws}.order_item_extensions AS e ON e.order_item_ref = i.ref
-    WHERE i.order_ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'order')
-) AS found CROSS JOIN jsonb_each(found.pairs) AS pair
+    WHERE i.order_ref IN (SELECT changes.ref FROM {changes} AS changes WHERE kind = 'order')
+) AS extensions CROSS JOIN jsonb_each(extensions.pairs) AS pair
 
 -- lake.rows_of_sessions
 -- Sessions, open or over.
@@ -188,7 +188,7 @@ SELECT ref AS meta_ref, created_at AS meta_created_at, modified_at AS meta_modif
         'utm_attributes', details -> 'utm', 'custom_data', details -> 'custom'
     ) AS body
 FROM {ws}.sessions
-WHERE ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'session')
+WHERE ref IN (SELECT changes.ref FROM {changes} AS changes WHERE kind = 'session')
 
 -- lake.rows_of_events
 -- Events.
@@ -198,7 +198,7 @@ SELECT e.ref AS meta_ref, e.at AS meta_created_at, e.received_at AS meta_modifie
         'currency_code', e.body -> 'currency', 'language', e.body -> 'language',
         'page', e.body -> 'page'
     ) AS body, e.body -> 'data' AS custom
-FROM (SELECT DISTINCT ref, at FROM {taken} AS taken WHERE kind = 'event') AS changed
+FROM (SELECT DISTINCT ref, at FROM {changes} AS changes WHERE kind = 'event') AS changed
 JOIN {ws}.events AS e ON e.ref = changed.ref AND e.at = changed.at
 
 -- lake.survivors

@@ -200,13 +200,13 @@ SELECT EXISTS (SELECT FROM {ws}.guests) AS has_guests
 
 -- transfers.absent
 -- The refs of these that a table does not have.
-SELECT ref FROM unnest(%(refs)s::uuid[]) AS wanted (ref)
-WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE t.ref = wanted.ref)
+SELECT ref FROM unnest(%(refs)s::uuid[]) AS requested (ref)
+WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE t.ref = requested.ref)
 
 -- transfers.absent_events
 -- The refs of these events that are not here.
-SELECT ref FROM unnest(%(refs)s::uuid[], %(times)s::timestamptz[]) AS wanted (ref, at)
-WHERE NOT EXISTS (SELECT FROM {ws}.events AS e WHERE e.ref = wanted.ref AND e.at = wanted.at)
+SELECT ref FROM unnest(%(refs)s::uuid[], %(times)s::timestamptz[]) AS requested (ref, at)
+WHERE NOT EXISTS (SELECT FROM {ws}.events AS e WHERE e.ref = requested.ref AND e.at = requested.at)
 
 -- transfers.of_guests
 -- Table: guests.

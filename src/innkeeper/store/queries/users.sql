@@ -141,7 +141,7 @@ WHERE token_sha256 = %(token_sha256)s AND expires_at > %(now)s AND disabled_at I
 
 -- users.seen
 -- Store the time and the workspace of a user's visit.
-WITH seen AS (
+WITH visit AS (
     UPDATE innkeeper.users SET last_seen_at = %(now)s WHERE ref = %(user)s
 )
 UPDATE innkeeper.logins SET workspace = %(workspace)s WHERE token_sha256 = %(token_sha256)s
