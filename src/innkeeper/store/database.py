@@ -155,7 +155,8 @@ def _pool(conninfo: str, least: int, most: int) -> AsyncConnectionPool[PooledCon
             "autocommit": True,
             "row_factory": dict_row,
             "context": _Adapted(),
-            "prepare_threshold": 2,
+            # `Statements` prepares. psycopg would drop all prepared statements after a DROP.
+            "prepare_threshold": None,
         },
         min_size=least,
         max_size=most,
