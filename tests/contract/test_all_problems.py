@@ -120,6 +120,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["name", "shared", *(f"definition.{name}" for name in OF_DEFINITION), "columns[0]"],
     ),
     "changeGuestView": ({"name": "", "sort": 1}, ["name", "sort"]),
+    **dict.fromkeys(("explainSql", "saveQuery"), ({"sql": 1}, ["sql"])),
     "createStaticList": (
         {"name": "", "friendlyId": "A", "description": 1},
         ["name", "friendlyId", "description"],
@@ -174,6 +175,8 @@ RIGHT: dict[str, dict[str, Any]] = {
     "setSegmentTags": {"tags": ["new"]},
     "createGuestView": {"name": "New", "definition": PLAIN},
     "changeGuestView": {"name": "New"},
+    "explainSql": {"sql": "SELECT guest_ref FROM guests"},
+    "saveQuery": {"sql": "SELECT guest_ref FROM guests"},
     "createStaticList": {"name": "New"},
     "changeStaticList": {"name": "New"},
     "addStaticListGuests": {"selection": {"segment": "old"}},
@@ -229,7 +232,7 @@ def sent(api: Api, name: str, body: Any) -> Any:
     route = OPERATIONS[name]
     trait = "own" if name in RIGHT and body.get("function") == "count" else "Wrong name"
     names = dict.fromkeys(("segment", "export", "static_list", "source"), "old")
-    names |= {"email": "nobody@example.com", "trait": trait}
+    names |= {"email": "nobody@example.com", "trait": trait, "name": "old"}
     if "{view}" in route.path:
         names["view"] = api.get(f"{OWN}/guestViews").json()["items"][0]["ref"]
     path = route.path.format(**names, **{"quarantined": NOBODY, "import": NOBODY})
