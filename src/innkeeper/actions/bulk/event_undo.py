@@ -18,7 +18,7 @@ from innkeeper.store.work import Row, Work
 
 CHUNK: Final = 500
 """Rows per transaction, besides the others of the same transactions of the import."""
-PREVIEW_ROWS: Final = 20_000
+PREVIEW_ROWS: Final = 10_000
 """Most rows that a preview checks, the last ones; the job checks all."""
 COUNTED: Final = (
     *("guests", "browsers", "sessions", "events", "quarantine", "orders"),
