@@ -1,10 +1,11 @@
 """`innkeeper keys`: API keys and what they may do."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.options import Act, command
+from innkeeper.store.work import Work
 
 if TYPE_CHECKING:
     from innkeeper.rules.scopes import Scope
@@ -20,11 +21,11 @@ Scopes = Annotated[
     ),
 ]
 ClientKey = Annotated[str, typer.Argument(metavar="CLIENT_KEY", show_default=False)]
+KEY_COLUMNS: Final = "client_key api_token compatibility scopes"
 
 
-@command(app, "create")
+@command(app, "create", columns=KEY_COLUMNS)
 def keys_create(
-    context: CommandContext,
     workspace: Annotated[
         str, typer.Option(help="Workspace that the key gives access to.")
     ] = "live",
@@ -37,75 +38,69 @@ def keys_create(
     ] = "open",
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
     scope: Scopes = None,
-    json: Json = False,
-) -> None:
+) -> Act[dict[str, Any]]:
     """Create a key and print its token, which cannot be shown again.
 
     Without --scope the key has every scope except administration.
     """
     from innkeeper.actions.admin import keys
-    from innkeeper.cli.output import new_key
+    from innkeeper.cli.output import key_row
     from innkeeper.rules.scopes import DEFAULT_SCOPES
 
     scopes = _scopes(scope) if scope else DEFAULT_SCOPES
-    key = context.control(
-        lambda work: keys.create(work, workspace, compatibility, name, scopes=scopes)
-    )
-    new_key(key, json)
+
+    async def act(work: Work) -> dict[str, Any]:
+        return key_row(await keys.create(work, workspace, compatibility, name, scopes=scopes))
+
+    return act
 
 
-@command(app, "list")
-def keys_list(
-    context: CommandContext,
+@command(
+    app,
+    "list",
+    columns="client_key workspace compatibility scopes name created_at last_used_at revoked_at "
+    "expires_at",
+)
+async def keys_list(
+    work: Work,
     workspace: Annotated[str | None, typer.Option(help="Only keys of this workspace.")] = None,
-    json: Json = False,
-) -> None:
+) -> Any:
     """List keys, including revoked ones, without their tokens."""
     from innkeeper.actions.admin import keys
-    from innkeeper.cli.output import print_rows
 
-    rows = context.control(lambda work: keys.list_all(work, workspace))
-    columns = "client_key workspace compatibility scopes name created_at last_used_at revoked_at"
-    print_rows(rows, json, *columns.split(), "expires_at")
+    return await keys.list_all(work, workspace)
 
 
 @command(app, "revoke")
-def keys_revoke(
-    context: CommandContext,
-    client_key: ClientKey,
-) -> None:
+async def keys_revoke(work: Work, client_key: ClientKey) -> str:
     """Revoke a key, with immediate effect in every process."""
     from innkeeper.actions.admin import keys
 
-    context.control(lambda work: keys.revoke(work, client_key))
-    print(f"{client_key} is revoked.")
+    await keys.revoke(work, client_key)
+    return f"{client_key} is revoked."
 
 
 @command(app, "scopes")
-def keys_scopes(
-    context: CommandContext,
-    client_key: ClientKey,
-    scope: Scopes = None,
-) -> None:
+def keys_scopes(client_key: ClientKey, scope: Scopes = None) -> Act[str]:
     """Replace the scopes of a key, with immediate effect in every process."""
     from innkeeper.actions.admin import keys
 
     scopes = _scopes(scope or [])
-    context.control(lambda work: keys.set_scopes(work, client_key, scopes))
-    print(f"{client_key} may {', '.join(sorted(scopes))}.")
+
+    async def act(work: Work) -> str:
+        await keys.set_scopes(work, client_key, scopes)
+        return f"{client_key} may {', '.join(sorted(scopes))}."
+
+    return act
 
 
-@command(app, "rotate")
-def keys_rotate(
-    context: CommandContext,
-    client_key: ClientKey,
-    json: Json = False,
-) -> None:
+@command(app, "rotate", columns=KEY_COLUMNS)
+async def keys_rotate(work: Work, client_key: ClientKey) -> dict[str, Any]:
     """Give a key a new token; the old one stops working at once."""
     from innkeeper.actions.admin import keys
-    from innkeeper.cli.output import new_key
+    from innkeeper.cli.output import key_row
 
-    new_key(context.control(lambda work: keys.rotate(work, client_key)), json)
+    return key_row(await keys.rotate(work, client_key))
 
 
 def _scopes(words: list[str]) -> "frozenset[Scope]":

@@ -18,15 +18,14 @@ def show(value: Any) -> None:
     print(msgspec.json.format(msgspec.json.encode(_plain(value)), indent=2).decode(), flush=True)
 
 
-def new_key(key: NewKey, json: bool) -> None:
-    """Print a new key and its token."""
-    row = {
+def key_row(key: NewKey) -> dict[str, Any]:
+    """Return a new key and its token as a row."""
+    return {
         "client_key": key.client_key,
         "api_token": key.api_token,
         "compatibility": key.compatibility,
         "scopes": [str(scope) for scope in in_order(key.scopes)],
     }
-    print_rows(row, json, *row)
 
 
 def print_rows(rows: Sequence[dict[str, Any]] | dict[str, Any], json: bool, *columns: str) -> None:

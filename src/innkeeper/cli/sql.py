@@ -1,49 +1,42 @@
 """`innkeeper sql`: views for segments in SQL, steps of a query with times, saved queries."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
-from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.options import Act, command
 from innkeeper.errors import OperatorError
+from innkeeper.resources.base import Record
+from innkeeper.store.work import Work
 
 app = typer.Typer(help="SQL for segments: views, times, saved queries.", no_args_is_help=True)
 
-Workspace = Annotated[str, typer.Option(help="Workspace of the queries.")]
+WORKSPACE: Final = "Workspace of the queries."
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 File = Annotated[
     Path, typer.Argument(metavar="FILE", help="A file with the SQL; - reads the standard input.")
 ]
 
 
-@command(app, "views")
-def views(context: CommandContext, workspace: Workspace = "live", json: Json = False) -> None:
-    """List the views that SQL may read: columns, types and sample values."""
-    from innkeeper.actions.audiences import sql_queries
-    from innkeeper.cli.output import show, table
+def _print_views(views: list[Record]) -> None:
+    from innkeeper.cli.output import table
 
-    listed = context.run(workspace, sql_queries.list_sampled_views)
-    if json:
-        show(listed)
-        return
-    rows = [{"view": each["name"], **column} for each in listed for column in each["columns"]]
+    rows = [{"view": each["name"], **column} for each in views for column in each["columns"]]
     table(rows, "view", "name", "type", "samples")
 
 
-@command(app, "explain")
-def explain(
-    context: CommandContext, file: File, workspace: Workspace = "live", json: Json = False
-) -> None:
-    """Run SQL without its result, and show its steps with rows and times."""
+@command(app, "views", WORKSPACE, text=_print_views)
+async def views(work: Work) -> Any:
+    """List the views that SQL may read: columns, types and sample values."""
     from innkeeper.actions.audiences import sql_queries
-    from innkeeper.cli.output import show, table
 
-    sql = _read(file)
-    explained = context.run(workspace, lambda work: sql_queries.explain(work, sql))
-    if json:
-        show(explained)
-        return
+    return await sql_queries.list_sampled_views(work)
+
+
+def _print_steps(explained: Record) -> None:
+    from innkeeper.cli.output import table
+
     rows = [
         {
             **step,
@@ -55,43 +48,51 @@ def explain(
     table(rows, "step", "rows", "ms", "detail")
 
 
-@command(app, "list")
-def saved_list(context: CommandContext, workspace: Workspace = "live", json: Json = False) -> None:
+@command(app, "explain", WORKSPACE, text=_print_steps)
+def explain(file: File) -> Act[Any]:
+    """Run SQL without its result, and show its steps with rows and times."""
+    from innkeeper.actions.audiences import sql_queries
+
+    sql = _read(file)
+    return lambda work: sql_queries.explain(work, sql)
+
+
+@command(app, "list", WORKSPACE, columns="name modified_by modified_at")
+async def saved_list(work: Work) -> Any:
     """List saved queries."""
     from innkeeper.actions.audiences import sql_queries
-    from innkeeper.cli.output import print_rows
 
-    rows = context.run(workspace, sql_queries.list_saved)
-    print_rows(rows, json, "name", "modified_by", "modified_at")
+    return await sql_queries.list_saved(work)
 
 
-@command(app, "show")
-def saved_show(context: CommandContext, name: Name, workspace: Workspace = "live") -> None:
+@command(app, "show", WORKSPACE)
+async def saved_show(work: Work, name: Name) -> Any:
     """Print a saved query."""
     from innkeeper.actions.audiences import sql_queries
 
-    print(context.run(workspace, lambda work: sql_queries.fetch_saved(work, name))["sql"])
+    return (await sql_queries.fetch_saved(work, name))["sql"]
 
 
-@command(app, "save")
-def saved_save(
-    context: CommandContext, name: Name, file: File, workspace: Workspace = "live"
-) -> None:
+@command(app, "save", WORKSPACE)
+def saved_save(name: Name, file: File) -> Act[str]:
     """Save SQL under a name, or replace it."""
     from innkeeper.actions.audiences import sql_queries
 
     sql = _read(file)
-    row: dict[str, Any] = context.run(workspace, lambda work: sql_queries.save(work, name, sql))
-    print(f"{row['name']} is saved.")
+
+    async def act(work: Work) -> str:
+        return f"{(await sql_queries.save(work, name, sql))['name']} is saved."
+
+    return act
 
 
-@command(app, "delete")
-def saved_delete(context: CommandContext, name: Name, workspace: Workspace = "live") -> None:
+@command(app, "delete", WORKSPACE)
+async def saved_delete(work: Work, name: Name) -> str:
     """Delete a saved query; segments made from it stay as they are."""
     from innkeeper.actions.audiences import sql_queries
 
-    context.run(workspace, lambda work: sql_queries.delete(work, name))
-    print(f"{name} is deleted.")
+    await sql_queries.delete(work, name)
+    return f"{name} is deleted."
 
 
 def _read(file: Path) -> str:

@@ -8,10 +8,12 @@ import typer
 from innkeeper.cli.options import CommandContext, Json, command
 from innkeeper.errors import OperatorError
 from innkeeper.resources.static_lists import ADD, MOST_NAMED, REMOVE
+from innkeeper.store.work import Work
 
 app = typer.Typer(help="Static lists of guests.", no_args_is_help=True)
 
-Workspace = Annotated[str, typer.Option(help="Workspace of the list.")]
+WORKSPACE: Final = "Workspace of the list."
+Workspace = Annotated[str, typer.Option(help=WORKSPACE)]
 List = Annotated[
     str, typer.Argument(metavar="LIST", help="Ref or friendly id.", show_default=False)
 ]
@@ -26,42 +28,31 @@ File = Annotated[
 _LONGEST_FILE: Final = 64 * 1024 * 1024
 
 
-@command(app, "list")
-def static_lists_list(
-    context: CommandContext, workspace: Workspace = "live", json: Json = False
-) -> None:
+@command(app, "list", WORKSPACE, columns="friendly_id name size created_by created_at ref")
+async def static_lists_list(work: Work) -> Any:
     """List static lists."""
     from innkeeper.actions.audiences import static_lists
-    from innkeeper.cli.output import print_rows
 
-    rows = context.run(workspace, static_lists.list_all)
-    print_rows(rows, json, "friendly_id", "name", "size", "created_by", "created_at", "ref")
+    return await static_lists.list_all(work)
 
 
-@command(app, "create")
-def static_lists_create(
-    context: CommandContext,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the list.")],
-    workspace: Workspace = "live",
-    json: Json = False,
-) -> None:
+@command(app, "create", WORKSPACE, columns="friendly_id name ref")
+async def static_lists_create(
+    work: Work, name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the list.")]
+) -> Any:
     """Create a list without guests."""
     from innkeeper.actions.audiences import static_lists
-    from innkeeper.cli.output import print_rows
 
-    row = context.run(workspace, lambda work: static_lists.create(work, {"name": name}))
-    print_rows(row, json, "friendly_id", "name", "ref")
+    return await static_lists.create(work, {"name": name})
 
 
-@command(app, "delete")
-def static_lists_delete(
-    context: CommandContext, static_list: List, workspace: Workspace = "live"
-) -> None:
+@command(app, "delete", WORKSPACE)
+async def static_lists_delete(work: Work, static_list: List) -> str:
     """Delete a list; its guests remain."""
     from innkeeper.actions.audiences import static_lists
 
-    context.run(workspace, lambda work: static_lists.delete(work, static_list))
-    print(f"{static_list} is deleted.")
+    await static_lists.delete(work, static_list)
+    return f"{static_list} is deleted."
 
 
 @command(app, "guests")
