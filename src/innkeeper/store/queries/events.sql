@@ -29,7 +29,7 @@ RETURNING ref, (
 -- Part of `events.append`: insert the sessions that start, set `last_seen` of their guests, and raise
 -- the versions of the neighbouring sessions, so that no event continues these in ignorance of the new
 -- ones. Locks browsers before sessions and guests, each in order of their refs.
-other_sessions AS (
+others AS (
     SELECT state.ref AS session, each.ref, each.version
     FROM state CROSS JOIN LATERAL unnest(near, near_versions) AS each (ref, version)
     WHERE state.version = 0
@@ -44,28 +44,28 @@ other_sessions AS (
           ORDER BY ref FOR NO KEY UPDATE SKIP LOCKED
       ))
     RETURNING n.ref AS session
-), raised_sessions AS (
+), raised AS (
     UPDATE {ws}.sessions AS s SET version = s.version + 1
-    FROM locked JOIN other_sessions USING (session)
-    WHERE s.ref = other_sessions.ref AND s.version = other_sessions.version
-      AND s.ref = ANY (ARRAY(SELECT ref FROM other_sessions))
+    FROM locked JOIN others USING (session)
+    WHERE s.ref = others.ref AND s.version = others.version
+      AND s.ref = ANY (ARRAY(SELECT ref FROM others))
     RETURNING session
-), created_sessions AS (
+), added AS (
     INSERT INTO {ws}.sessions (ref, version, browser_ref, guest_ref, channel, started_at, last_at,
         expires_at, ended_at, ended_by, events, details, cart, closed_at, cart_type, revenue, created_at,
         modified_at)
     SELECT ref, count, browser, guest, channel, started_at, last_at, expires_at, ended_at, ended_by,
         events, details, cart, closed_at, cart_type, revenue, now, now
     FROM state JOIN locked ON session = ref
-    WHERE (SELECT count(*) FROM raised_sessions WHERE session = ref)
-        = (SELECT count(*) FROM other_sessions WHERE session = state.ref)
+    WHERE (SELECT count(*) FROM raised WHERE session = ref)
+        = (SELECT count(*) FROM others WHERE session = state.ref)
     RETURNING ref, guest_ref, started_at
-), visited_guests AS (
+), visits AS (
     UPDATE {ws}.guests AS g SET last_seen = at
-    FROM (SELECT guest_ref, max(started_at) AS at FROM created_sessions GROUP BY guest_ref) AS latest
+    FROM (SELECT guest_ref, max(started_at) AS at FROM added GROUP BY guest_ref) AS latest
     WHERE g.ref = guest_ref AND g.last_seen < at AND survivor_ref IS NULL
       AND unmerged IS NULL AND g.ref = ANY (ARRAY(
-          SELECT ref FROM {ws}.guests WHERE ref = ANY (ARRAY(SELECT guest_ref FROM created_sessions))
+          SELECT ref FROM {ws}.guests WHERE ref = ANY (ARRAY(SELECT guest_ref FROM added))
           ORDER BY ref FOR NO KEY UPDATE
       ))
 ),
@@ -73,7 +73,7 @@ other_sessions AS (
 -- events.started_sessions
 -- Part of `events.append`: the sessions that started.
 UNION ALL
-SELECT ref, 0, owner FROM created_sessions JOIN state USING (ref)
+SELECT ref, 0, owner FROM added JOIN state USING (ref)
 
 -- events.one_state
 -- Part of `events.append`: one session that continues; plain parameters cost less than JSON.
@@ -121,7 +121,7 @@ AND s.ref = ANY (ARRAY(
 -- this statement did, and the guest is not part of a merge. Otherwise nothing is written and the
 -- rows are those of `browsers.state`; OFFSET prevents that part from running if the event was
 -- written.
-WITH other_sessions AS (
+WITH others AS (
     SELECT ref, version FROM {ws}.sessions
     WHERE browser_ref = %(browser_ref)s AND channel = %(channel)s ORDER BY started_at DESC LIMIT 1
 ), locked AS (
@@ -138,31 +138,31 @@ WITH other_sessions AS (
           WHERE ref = b.guest_ref AND survivor_ref IS NULL AND unmerged IS NULL
       )
     RETURNING b.guest_ref, b.version
-), raised_sessions AS (
+), raised AS (
     UPDATE {ws}.sessions AS n SET version = n.version + 1
-    FROM locked CROSS JOIN other_sessions
-    WHERE n.ref = other_sessions.ref AND n.version = other_sessions.version
+    FROM locked CROSS JOIN others
+    WHERE n.ref = others.ref AND n.version = others.version
     RETURNING n.ref
-), created_sessions AS (
+), added AS (
     INSERT INTO {ws}.sessions (ref, browser_ref, guest_ref, channel, started_at, last_at, expires_at,
         ended_at, ended_by, events, details, cart, closed_at, cart_type, revenue, created_at, modified_at)
     SELECT %(session_ref)s, %(browser_ref)s, locked.guest_ref, %(channel)s, %(started_at)s, %(last_at)s,
         %(expires_at)s, %(ended_at)s::timestamptz, %(ended_by)s::text, %(events)s, %(details)s,
         %(cart)s::jsonb, %(closed_at)s::timestamptz, %(cart_type)s::text, %(revenue)s::numeric,
         %(now)s, %(now)s
-    FROM locked WHERE (SELECT count(*) FROM raised_sessions) = (SELECT count(*) FROM other_sessions)
+    FROM locked WHERE (SELECT count(*) FROM raised) = (SELECT count(*) FROM others)
     RETURNING ref, version, guest_ref
-), visited_guests AS (
+), visits AS (
     UPDATE {ws}.guests SET last_seen = %(started_at)s
-    WHERE ref = (SELECT guest_ref FROM created_sessions) AND last_seen < %(started_at)s
+    WHERE ref = (SELECT guest_ref FROM added) AND last_seen < %(started_at)s
       AND survivor_ref IS NULL AND unmerged IS NULL
 ), written AS (
     INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
         point_of_sale, timeout_seconds, ends_session, body, received_at)
-    SELECT %(ref)s, %(at)s, created_sessions.ref, created_sessions.guest_ref, %(browser_ref)s,
-        created_sessions.version, %(type)s,
+    SELECT %(ref)s, %(at)s, added.ref, added.guest_ref, %(browser_ref)s,
+        added.version, %(type)s,
         %(channel)s, %(point_of_sale)s, %(timeout_seconds)s, %(ends_session)s, %(body)s, %(received_at)s
-    FROM created_sessions
+    FROM added
     RETURNING number, guest_ref
 )
 SELECT started.*, browser.*
