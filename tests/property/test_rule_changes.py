@@ -1,4 +1,4 @@
-"""What applying rules makes of existing guests: equal to an oracle, to the preview, to itself."""
+"""Rules applied to existing guests: as an oracle and the preview say; undone exactly."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from profiles import LONG
 
-from innkeeper.actions.identity import merges, rule_changes, rule_settings
+from innkeeper.actions.identity import merges, rule_changes, rule_settings, rule_undo
 from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.records import guests
 from innkeeper.rules.identity_rules import Condition, IdentityRule
@@ -100,6 +100,11 @@ async def standing(work: Work) -> dict[UUID, UUID]:
     return {row["ref"]: row["live"] for row in await cursor.fetchall()}
 
 
+async def stored(work: Work) -> list[dict[str, Any]]:
+    cursor = await work.connection.execute("SELECT * FROM ws_live.guests ORDER BY ref")
+    return await cursor.fetchall()
+
+
 def expected(made: list[dict[str, Any]]) -> dict[UUID, UUID]:
     """Guest -> survivor, by spreading marks until nothing changes."""
     mark = {guest["ref"]: guest["ref"] for guest in made}
@@ -121,16 +126,17 @@ def expected(made: list[dict[str, Any]]) -> dict[UUID, UUID]:
     return {ref: survivors[group] for ref, group in mark.items()}
 
 
-def test_applying_equals_an_oracle_and_the_preview(site: None) -> None:
+def test_applying_equals_an_oracle_and_the_preview_and_is_undone(site: None) -> None:
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(people, max_size=8))
     def check(drawn: list[dict[str, Any]]) -> None:
         async def run(work: Work) -> None:
             made = await begin(work, drawn)
+            before = await stored(work)
             oracle = expected(made)
             shown = await rule_changes.preview(work, RULES)
             assert await standing(work) == {guest["ref"]: guest["ref"] for guest in made}
-            await rule_settings.apply_rules(work, RULES)
+            job = await rule_settings.apply_rules(work, RULES)
             assert await rule_changes.run_jobs(work)
             assert await standing(work) == oracle
             merged = [(ref, live) for ref, live in oracle.items() if ref != live]
@@ -145,6 +151,13 @@ def test_applying_equals_an_oracle_and_the_preview(site: None) -> None:
             assert {(row["absorbed_ref"], row["survivor_ref"]) for row in page.items} == told
             assert all(row["rule"] and row["evidence"] for row in page.items)
             assert (await rule_changes.preview(work))["merging"] == 0
+            if merged:
+                await rule_undo.request(work, job["ref"])
+                assert await rule_changes.run_jobs(work)
+                assert await stored(work) == before
+                assert await rule_settings.list_rules(work) == list(EMAIL)
+                page = await merges.list_(work, PageRequest(limit=1000))
+                assert all(row["undone_at"] for row in page.items)
 
         Site.do(run)
 
