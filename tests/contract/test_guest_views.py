@@ -1,6 +1,7 @@
 """Saved views of the list of guests over HTTP."""
 
 from typing import Any
+from uuid import uuid4
 
 from calling import Api
 from test_key_scopes import keyed
@@ -15,7 +16,8 @@ def test_a_view_is_seen_by_its_owner_until_it_is_shared(
     api: Api, site: Any, connection: Any
 ) -> None:
     definition = guests_where(rule("city", "is equal to", "Cork"))
-    body = {"name": "Cork", "definition": definition, "columns": ["city"], "sort": "-lastSeen"}
+    name = f"Cork {uuid4().hex}"
+    body = {"name": name, "definition": definition, "columns": ["city"], "sort": "-lastSeen"}
     answer = api.post(OWN, json=body)
     assert answer.status_code == 201, answer.text
     view = answer.json()
@@ -36,7 +38,7 @@ def test_a_view_is_seen_by_its_owner_until_it_is_shared(
     ]
     assert api.delete(path).status_code == 204
     rows = connection.execute(
-        "SELECT action FROM innkeeper.audit_log WHERE subject = 'Cork' ORDER BY sequence"
+        "SELECT action FROM innkeeper.audit_log WHERE subject = %s ORDER BY sequence", [name]
     ).fetchall()
     assert [action for (action,) in rows] == [
         f"guest_view.{verb}" for verb in ("create", "change", "delete")

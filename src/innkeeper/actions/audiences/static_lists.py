@@ -126,9 +126,9 @@ async def remove(work: Work, static_list: UUID, guests: Sequence[UUID]) -> int:
     return await work.run("static_lists.remove", list=static_list, guests=list(guests))
 
 
-async def of_guest(work: Work, guest: UUID) -> list[Record]:
-    """List the lists that a guest is on: ref, friendly_id, name, added_at."""
-    return await work.all("static_lists.of_guest", guest=guest)
+async def memberships(work: Work, guest: UUID) -> list[Record]:
+    """List the Live segments and the lists that a guest is in: is_list, friendly_id, name."""
+    return await work.all("static_lists.memberships", guest=guest)
 
 
 async def _sizes(work: Work) -> dict[UUID, int]:

@@ -74,14 +74,19 @@ USING {ws}.guests AS g
 WHERE m.list_ref = %(list)s AND g.ref = m.guest_ref
   AND (g.ref = ANY (%(guests)s::uuid[]) OR g.survivor_ref = ANY (%(guests)s::uuid[]))
 
--- static_lists.of_guest
--- The lists that a guest, or a guest merged into it, is on.
-SELECT l.ref, l.friendly_id, l.name, min(m.added_at) AS added_at
+-- static_lists.memberships
+-- The Live segments that a guest is stored as a member of, and the lists that it, or a guest merged
+-- into it, is on.
+SELECT false AS is_list, s.friendly_id, s.name
+FROM {ws}.segment_members AS m JOIN {ws}.segments AS s ON s.ref = m.segment_ref
+WHERE m.guest_ref = %(guest)s
+UNION
+SELECT true, l.friendly_id, l.name
 FROM {ws}.guests AS g
 JOIN {ws}.static_list_members AS m ON m.guest_ref = g.ref
 JOIN {ws}.static_lists AS l ON l.ref = m.list_ref
 WHERE g.ref = %(guest)s OR g.survivor_ref = %(guest)s
-GROUP BY l.ref ORDER BY l.name
+ORDER BY name, friendly_id
 
 -- static_lists.erase
 -- Remove erased guests from all lists.

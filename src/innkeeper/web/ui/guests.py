@@ -9,7 +9,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from innkeeper.actions.audiences import segments, static_lists, traits
+from innkeeper.actions.audiences import static_lists, traits
 from innkeeper.actions.events import sessions
 from innkeeper.actions.paging import Page as ExtensionsPage
 from innkeeper.actions.paging import PageRequest
@@ -99,8 +99,7 @@ async def show_overview(visit: Visit) -> Response:
         order_channels=_shares(page.items, "channel"),
         session_number=len(behaviour.sessions),
         traits=_traits(visit, current, trait_values),
-        segments=await segments.of_guest(visit.work, ref),
-        lists=await static_lists.of_guest(visit.work, ref),
+        memberships=await static_lists.memberships(visit.work, ref),
         extensions=(await _extensions(visit, ref)).items,
     )
 
