@@ -6,20 +6,21 @@ import signal
 from pathlib import Path
 from typing import Final
 
-from innkeeper.store.processes import follow_parent
+from innkeeper.store.processes import follow_parent, ignore_stop_signals
 
 _MB: Final = 2**20
 _STATM: Final = Path("/proc/self/statm")
 
 
 def limit_process(parent: int, cpu_seconds: int) -> None:
-    """Limit processor time, disable core files, and end with the parent.
+    """Limit processor time, disable core files, and end only with or by the parent.
 
     The process runs at a lower priority than those that answer requests.
     """
     follow = follow_parent(signal.SIGKILL, parent)
     if follow is not None:
         follow()
+    ignore_stop_signals()
     _lower(resource.RLIMIT_CPU, cpu_seconds)
     _lower(resource.RLIMIT_CORE, 0)
     os.nice(5)

@@ -32,6 +32,16 @@ def follow_parent(with_signal: signal.Signals, parent: int) -> Callable[[], None
     return follow
 
 
+def ignore_stop_signals() -> None:
+    """Let only the parent end this process.
+
+    A service manager and a terminal send their signals to every process of the server, and the
+    parent still needs its children for the jobs that it finishes.
+    """
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+
+
 def servers_in(cluster: Path) -> list[int]:
     """List the running postgres processes that work in the folder `cluster`."""
     if not HAS_PROC:

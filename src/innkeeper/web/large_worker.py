@@ -16,7 +16,7 @@ from starlette.types import Message
 
 from innkeeper.settings import Settings
 from innkeeper.store.memory import collect_seldom
-from innkeeper.store.processes import follow_parent
+from innkeeper.store.processes import follow_parent, ignore_stop_signals
 from innkeeper.web.apis import Apis
 from innkeeper.web.forwarded import ForwardedRequest, ForwardedResponse, read_frame, write_frame
 from innkeeper.web.large_requests import MAX_RUNNING
@@ -29,9 +29,8 @@ def main() -> None:
     follow = follow_parent(signal.SIGKILL, int(sys.argv[1]))
     if follow is not None:
         follow()
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # The parent gets them too, and closes the input once its requests have ended.
-        signal.signal(ignored, signal.SIG_IGN)
+    # The parent closes the input once its requests have ended.
+    ignore_stop_signals()
     os.nice(5)
     output = os.dup(sys.stdout.fileno())
     # What anything prints must not come between frames.

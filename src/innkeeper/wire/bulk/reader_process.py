@@ -13,18 +13,17 @@ from innkeeper.actions.bulk.creations import encode_creations
 from innkeeper.actions.bulk.packed_records import PackedRecords
 from innkeeper.rules.batch import BatchRecord
 from innkeeper.store.memory import collect_seldom
-from innkeeper.store.processes import follow_parent
+from innkeeper.store.processes import follow_parent, ignore_stop_signals
 from innkeeper.store.readers import Chunk, Unreadable, unreadable
 from innkeeper.wire.bulk.record_reader import RecordReader
 
 
 def main() -> None:
+    ignore_stop_signals()
     reader, parent = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own process
     follow = follow_parent(signal.SIGKILL, parent)
     if follow is not None:
         follow()
-    # The parent decides what an interrupt ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     collect_seldom()
     out = sys.stdout.buffer
     try:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from innkeeper.actions.bulk.creations import CreationTerms
+from innkeeper.errors import Unavailable
 from innkeeper.rules.batch import BatchRecord
-from innkeeper.store.readers import Chunk, Unreadable
+from innkeeper.store.readers import Chunk
 from innkeeper.wire.bulk.batch_files import Layout
 
 LEAST_BYTES: Final = 4 << 20
@@ -35,7 +36,8 @@ class RecordReader:
     """Bytes of the file that were read; 0 for formats that are not read in order."""
 
     def chunks(self) -> Iterator[Chunk[BatchRecord]]:
-        """Yield the chunks; raises `Unreadable` and OperatorError while they are read."""
+        """Yield the chunks; raises `Unreadable` and OperatorError while they are read, and
+        `Unavailable` if the process that reads them is killed."""
         if (os.cpu_count() or 1) > 1 and self.path.stat().st_size >= LEAST_BYTES:
             yield from self._chunks_of_process()
         else:
@@ -64,8 +66,9 @@ class RecordReader:
         while True:
             try:
                 message: Any = pickle.load(stream)  # noqa: S301 - from our own process
-            except EOFError:
-                raise Unreadable("the process that read it ended") from None
+            except (EOFError, pickle.UnpicklingError):
+                # Killed, e.g. for lack of memory: the file is not at fault.
+                raise Unavailable("The process that read the file was killed.") from None
             if isinstance(message, Exception):
                 raise message
             chunk, self.position = message
