@@ -11,7 +11,7 @@ import typer
 from drawn_records import LINE
 from in_process import Site, running
 from typer.testing import CliRunner
-from undoing import call, contents, differences, run_import, run_undo
+from undoing import call, contents, differences, records, run_import, run_undo
 
 from innkeeper import clock
 from innkeeper.actions.bulk import batches, command_imports, undo
@@ -307,3 +307,24 @@ def test_i10_the_preview_of_an_import_of_events_counts_and_names_what_blocks(sit
             ("guest_keys", "guest_counts", "guest_words", "name_words", "name_typos"), ANY
         ),
     }
+
+
+def test_i10_a_chunk_of_events_that_fails_leaves_no_setting_on_its_connection(site: None) -> None:
+    """Whoever gets the connection next commits to the disk, and is not part of the import."""
+
+    async def run(work: Work) -> Any:
+        batch = await command_imports.start(
+            work, uuid4(), entity="events", source=None, file_options={}
+        )
+        await work.connection.execute("ALTER TABLE ws_live.import_rows RENAME TO away")
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            await batches.apply_chunk(
+                work, batch, batches.source_of(batch), records("events", [event(1)])
+            )
+        cursor = await work.connection.execute(
+            "SELECT current_setting('synchronous_commit') AS commit, "
+            "current_setting('innkeeper.import', true) AS import"
+        )
+        return await cursor.fetchone()
+
+    assert call(run) == {"commit": "on", "import": ""}

@@ -6,14 +6,14 @@ derived from its content, so the same event is not ingested twice.
 
 import logging
 import traceback
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
 import msgspec
 
-from innkeeper.actions.bulk import event_undo
 from innkeeper.actions.bulk.guest_state import RecordSource
 from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.events import browsers, ingest
@@ -54,25 +54,33 @@ async def write(
         return
     people = [{"identifiers": _identifiers(operation.message)} for _, operation in entries]
     blocked = await block_list.find_blocked(work, people)
-    # One flush to the disk is enough for all: that of the transaction that stores the progress.
-    await work.one("batches.flush_later")
-    if source.is_recorded:
-        messages = [operation.message for _, operation in entries]
-        await work.run(
-            "import_changes.record_browsers",
-            batch=source.ref,
-            browsers=[ref for each in messages if (ref := _browser_ref(each, never)) is not None],
-        )
-        await event_undo.record_import(work, source.ref)
-    try:
+    async with _ingesting(work, source.ref if source.is_recorded else None):
+        if source.is_recorded:
+            messages = [operation.message for _, operation in entries]
+            refs = [ref for each in messages if (ref := _browser_ref(each, never)) is not None]
+            await work.run("import_changes.record_browsers", batch=source.ref, browsers=refs)
         for position, (record, operation) in enumerate(entries):
             is_blocked = position in blocked
             outcome = rules.SUPPRESSED if is_blocked else await _one(work, operation.message, never)
             _add_outcome(outcomes, record, outcome)
+
+
+@asynccontextmanager
+async def _ingesting(work: Work, batch: UUID | None) -> AsyncIterator[None]:
+    """Set this connection up to ingest events, whose changes it records for the undo of `batch`.
+
+    The settings end with this, or with the connection: whoever gets it next must not have them.
+    """
+    try:
+        # One flush to the disk is enough for all: that of the transaction that stores the progress.
+        await work.one("batches.start_events", batch=str(batch or ""))
+        yield
     finally:
-        if source.is_recorded:
-            await event_undo.record_import(work, None)
-        await work.one("batches.flush_at_once")
+        try:
+            await work.one("batches.end_events")
+        except BaseException:
+            await work.connection.close()
+            raise
 
 
 def _add_outcome(outcomes: Outcomes, record: BatchRecord, outcome: str | RecordError) -> None:

@@ -1,7 +1,7 @@
 """Undo an import of events: its transactions, the last ones first.
 
-An event may write rows of many tables. Triggers record what the import changes while
-`record_import` says so (`store/functions/import_rows.sql`); a row that is no longer as the import
+An event may write rows of many tables. Triggers record what the import changes
+(`event_batch.write`, `store/functions/import_rows.sql`); a row that is no longer as the import
 left it, or that something else refers to, blocks the transaction that wrote it, and with that the
 earlier ones of the same rows.
 """
@@ -37,11 +37,6 @@ class EventUndoCheck:
     blocked: Sequence[Row]
     """`reason`, `removed` (the number of guests and orders), `examples`: words and refs."""
     is_complete: bool
-
-
-async def record_import(work: Work, batch: UUID | None) -> None:
-    """Record what this connection writes from now on for the undo of an import; None: no more."""
-    await work.one("import_changes.record_connection", batch=str(batch or ""))
 
 
 async def check(work: Work, batch: UUID, rows_max: int | None = PREVIEW_ROWS) -> EventUndoCheck:
@@ -90,9 +85,7 @@ async def _renew_keys(work: Work, refs: Sequence[UUID], version: UUID) -> None:
     rows: list[Any] = await work.all("import_undo.guests", refs=list(refs)) if refs else []
     if not rows:
         return
-    book = await rulebook.current(work)
-    if version != book.version:
-        book = await rulebook.read(work)
+    book = await rulebook.of_version(work, version)
     pairs = []
     for row in rows:
         states = [ledger.visible_record(row), ledger.unmerged_record(row)]

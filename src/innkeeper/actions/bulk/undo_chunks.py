@@ -181,9 +181,7 @@ async def _restore_guests(
     work: Work, batch: UUID, phase: Phase, roots: list[UUID], version: UUID
 ) -> None:
     """Restore changed guests, with the keys by the rules in force."""
-    book = await rulebook.current(work)
-    if version != book.version:
-        book = await rulebook.read(work)
+    book = await rulebook.of_version(work, version)
     params: dict[str, Any] = {"batch": batch, "roots": roots}
     await _run_extensions(work, "delete", "guest", phase, params)
     await _run_extensions(work, "restore", "guest", phase, params)

@@ -160,13 +160,14 @@ DELETE FROM {ws}.batches WHERE ref = %(ref)s
 -- Store that the file of a batch is deleted.
 UPDATE {ws}.batches SET is_stored = false WHERE ref = %(ref)s
 
--- batches.flush_later
--- Commits of this connection no longer wait for the disk; the next one that does flushes them too.
-SELECT set_config('synchronous_commit', 'off', false)
+-- batches.start_events
+-- Until `batches.end_events` commits of this connection do not wait for the disk (the next one that does
+-- flushes them too), and triggers record what it writes for the undo of an import; none if it is empty.
+SELECT set_config('synchronous_commit', 'off', false), set_config('innkeeper.import', %(batch)s, false)
 
--- batches.flush_at_once
--- Each commit of this connection waits for the disk again.
-SELECT set_config('synchronous_commit', 'on', false)
+-- batches.end_events
+-- Undo `batches.start_events`.
+SELECT set_config('synchronous_commit', 'on', false), set_config('innkeeper.import', '', false)
 
 -- batches.expect_rejects
 -- Store that the refused rows of a batch are about to be stored as a file.

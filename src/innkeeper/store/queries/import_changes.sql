@@ -33,10 +33,6 @@ LEFT JOIN {table} AS e ON (e.{column}, e.name, e.key) = (n.parent, n.name, n.key
 -- Part of `import_changes.record_parts`: orders.
 {ws}.orders
 
--- import_changes.record_connection
--- Let the triggers of this connection record what it writes for an import; none if it is empty.
-SELECT set_config('innkeeper.import', %(batch)s, false)
-
 -- import_changes.record_browsers
 -- Record the defaults of browsers that events of an import are about to change, once per import.
 INSERT INTO {ws}.import_rows (batch_ref, table_name, ref, guest_ref, written_at, key, previous, digest)
