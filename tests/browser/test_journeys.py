@@ -262,7 +262,7 @@ def test_a_guest_is_edited_and_told_what_is_wrong(page, api) -> None:
     changes = {"guestType": "customer", "firstName": "Edna", "email": "edna@example.com"}
     ref = api.post("/v2.1/guests", json=changes).json()["ref"]
     page.go(f"/guests/{ref}/properties")
-    page.get_by_role("link", name="Edit").click()
+    page.get_by_role("link", name="Edit", exact=True).click()
     page.get_by_label("City").fill("Sligo")
     page.get_by_label("Country").select_option("Ireland (IE)")
     page.get_by_label("Gender").select_option("Female")

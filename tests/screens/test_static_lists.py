@@ -35,6 +35,8 @@ def test_a_list_is_made_filled_and_deleted(owner: Person, api: Api) -> None:
     page = text_of(owner.get(path))
     assert "2 guests added. No guest has Mail." in page
     assert "For October" in page
+    link = '<a class="chip" href="/w/live/lists/autumn_mailing">Autumn mailing</a>'
+    assert link in owner.get(f"/guests/{bob['ref']}").text
     csv = owner.get(path + "/csv", params={"columns": "firstName"}).text
     assert sorted(csv.split()) == sorted(
         ["ref,firstName", f"{ann['ref']},ann", f"{bob['ref']},bob"]
