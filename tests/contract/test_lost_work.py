@@ -22,7 +22,7 @@ from test_exports_api import exported, run
 from test_identity_api import ruled
 from test_segments_api import guests_where, jobs, made, publish, rule
 
-from innkeeper.actions.audiences import segment_runs, webhooks
+from innkeeper.actions.audiences import bulk_actions, segment_runs, webhooks
 from innkeeper.actions.bulk import batches, command_imports, imports
 from innkeeper.jobs.batches import forget
 from innkeeper.jobs.privacy import search_files
@@ -150,6 +150,35 @@ class TestRequeue:
         jobs(requeue)
         site.run_worker()
         assert api.get(path).json()["status"] == "LIVE"
+
+    def test_f2_an_action_on_guests(
+        self,
+        api: Api,
+        jobs: Any,
+        site: Site,
+        connection: psycopg.Connection,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """A queued one, and one whose request ended before it was done."""
+        monkeypatch.setitem(bulk_actions.AT_ONCE, "ADD_TO_LIST", 1)
+        path = "/innkeeper/v1/staticLists/vips"
+        assert api.post("/innkeeper/v1/staticLists", json={"name": "VIPs"}).is_success
+        selection = {"guests": [api.guest()["ref"], api.guest()["ref"]]}
+        answer = api.post(f"{path}/guests", json={"selection": selection})
+        assert answer.json()["pending"] == 2, answer.text
+        lose_jobs(site)
+        jobs(requeue)
+        jobs(requeue)
+        assert queued(site) == ["bulk_actions.run"]
+        site.run_worker()
+        assert api.get(path).json()["size"] == 2
+        unfinished = "UPDATE ws_live.bulk_actions SET finished_at = NULL, is_queued = false"
+        connection.execute(unfinished)
+        jobs(requeue)
+        assert queued(site) == [], "its request may still run"
+        connection.execute(f"{unfinished}, created_at = created_at - interval '1 hour'")
+        jobs(requeue)
+        assert queued(site) == ["bulk_actions.run"]
 
     def test_f2_a_change_of_identity_rules(self, ruled: Api, jobs: Any, site: Site) -> None:
         api = ruled

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from innkeeper.actions.admin.background import DELIVERIES, defer, try_each
-from innkeeper.actions.audiences import audience_exports, export_runs, segments
+from innkeeper.actions.audiences import audience_exports, bulk_actions, export_runs, segments
 from innkeeper.actions.bulk import batches, command_imports, file_exports, undo
 from innkeeper.actions.identity import rule_settings
 from innkeeper.jobs.registry import scheduled
@@ -60,6 +60,12 @@ UNFINISHED: Final = (
         DELIVERIES,
     ),
     Unfinished(segments.PUBLISH, "segment", partial(_named, "segments.publishing")),
+    Unfinished(
+        bulk_actions.RUN,
+        "action",
+        partial(_named, "bulk_actions.unfinished"),
+        lambda work, row: bulk_actions.lock_of(work, row["ref"]),
+    ),
     Unfinished(
         rule_settings.TASK,
         "",

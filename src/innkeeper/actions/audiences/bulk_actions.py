@@ -44,6 +44,11 @@ async def list_all(work: Work) -> list[Record]:
     return await work.all("bulk_actions.list", parts=_COLUMNS, limit=MOST_LISTED)
 
 
+def lock_of(work: Work, action: UUID) -> str:
+    """Return the lock of the jobs of an action, of which one runs at a time."""
+    return f"{work.workspace} bulk action {action}"
+
+
 async def fetch(work: Work, action: UUID) -> Record:
     """Fetch one action; raises `Unknown`."""
     row = await work.one("bulk_actions.fetch", parts=_COLUMNS, ref=action)
@@ -124,7 +129,7 @@ async def _start(
             guests=total,
         )
         if is_queued:
-            lock = f"{work.workspace} bulk action {row['ref']}"
+            lock = lock_of(work, row["ref"])
             await background.defer(work, RUN, lock=lock, action=str(row["ref"]))
             return await fetch(work, row["ref"])
     return await run(work, row["ref"])

@@ -21,6 +21,12 @@ SELECT {columns} FROM {ws}.bulk_actions WHERE ref = %(ref)s
 -- The newest bulk actions.
 SELECT {columns} FROM {ws}.bulk_actions ORDER BY created_at DESC, ref LIMIT %(limit)s
 
+-- bulk_actions.unfinished
+-- Queued actions that are not finished, and those that a request did not finish before it ended.
+SELECT ref FROM {ws}.bulk_actions
+WHERE finished_at IS NULL AND (is_queued OR created_at < now() - interval '5 minutes')
+ORDER BY created_at, ref
+
 -- bulk_actions.queue_guests
 -- Store the guests that an action has to reach; those that no longer exist are skipped.
 INSERT INTO {ws}.bulk_action_guests (action_ref, guest_ref)
