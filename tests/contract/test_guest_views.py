@@ -3,10 +3,12 @@
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from calling import Api
 from test_key_scopes import keyed
 from test_segments_api import guests_where, rule
 
+from innkeeper.actions.audiences import guest_views
 from innkeeper.rules.scopes import EVERY_SCOPE
 
 OWN = "/innkeeper/v1/guestViews"
@@ -43,3 +45,14 @@ def test_a_view_is_seen_by_its_owner_until_it_is_shared(
     assert [action for (action,) in rows] == [
         f"guest_view.{verb}" for verb in ("create", "change", "delete")
     ]
+
+
+def test_views_are_limited(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    most = len(api.get(OWN).json()["items"]) + 1
+    monkeypatch.setattr(guest_views, "MOST", most)
+    body = {"name": "All", "definition": guests_where()}
+    made = api.post(OWN, json=body)
+    assert made.status_code == 201, made.text
+    refused = api.post(OWN, json=body)
+    assert (refused.status_code, f"There are {most} views" in refused.text) == (409, True)
+    assert api.delete(f"{OWN}/{made.json()['ref']}").status_code == 204

@@ -88,6 +88,26 @@ def call(api: Api, route: Any) -> Any:
     return api.request(route.method, path, json=body)
 
 
+def test_s7_literals_of_saved_sql_and_errors_of_jobs_are_masked(
+    api: Api, site: Site, connection: psycopg.Connection
+) -> None:
+    sql = "SELECT guest_ref FROM guests WHERE core_email = 'jane@example.com'"
+    path = "/innkeeper/v1/sql/queries"
+    assert api.put(f"{path}/jane", json={"sql": sql}).json()["sql"] == sql
+    error = "Line 3: jane@example.com is not a number."
+    connection.execute(
+        "INSERT INTO ws_live.demo_loads (ref, state, total, error, actor, created_at, finished_at) "
+        "VALUES (gen_random_uuid(), 'failed', 1, %s, 'x', now(), now())",
+        [error],
+    )
+    assert error in [each.get("error") for each in api.get("/innkeeper/v1/jobs").json()["items"]]
+    with keyed(site, Scope.READ) as other:
+        assert "jane@" not in other.get("/innkeeper/v1/jobs").text
+        one, (listed,) = other.get(f"{path}/jane").json(), other.get(path).json()["items"]
+    assert one["sql"] == listed["sql"] == sql.replace("jane@example.com", "j•••@•••")
+    assert api.delete(f"{path}/jane").status_code == 204
+
+
 @pytest.mark.parametrize("scope", each_day(Scope, Scope.PERSONAL_DATA, Scope.ADMINISTRATION))
 def test_s7_every_route_without_one_scope(api: Api, site: Site, scope: Scope) -> None:
     """Every route, with a key that lacks one scope: 403 where the route needs it, else not."""

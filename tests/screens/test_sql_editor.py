@@ -36,3 +36,11 @@ def test_the_page_lists_views_explains_and_saves_queries(owner: Person, api: Api
 
     wrong = unescape(owner.post(NEW, name="", sql=sql.replace("city", "ctiy"), do="explain").text)
     assert "; did you mean core_city" in wrong
+
+
+def test_an_explanation_runs_outside_of_a_transaction(api: Api) -> None:
+    """A key of idempotency would hold one, and a connection, for as long as the SQL runs."""
+    for sql in ("SELECT guest_ref FROM guests", "SELECT guest_ref FROM orders"):
+        headers = {"Idempotency-Key": "explained"}
+        answer = api.post("/innkeeper/v1/sql/explain", json={"sql": sql}, headers=headers)
+        assert answer.status_code == 200, answer.text

@@ -1,7 +1,7 @@
 """Decode the parameters and bodies of endpoints by their payloads, and encode responses."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
@@ -105,6 +105,19 @@ class DefinitionOf(RequestKind):
 
     def show(self, value: Any, request: EndpointRequest) -> Any:
         return value if request.personal else without_personal(value)
+
+
+@dataclass(frozen=True)
+class Masked(RequestKind):
+    """Text that is masked for a caller who may not see personal data."""
+
+    mask: Callable[[str], str]
+
+    def schema(self) -> Schema:
+        return TEXT
+
+    def show(self, value: Any, request: EndpointRequest) -> Any:
+        return value if request.personal else self.mask(value)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from innkeeper.actions.admin import audit
 from innkeeper.actions.audiences import segment_questions, traits
 from innkeeper.actions.audiences.event_names import find_unknown_events
 from innkeeper.actions.audiences.segments import read_changes
-from innkeeper.errors import Invalid, Problem, Unknown
+from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import ChangeGuestViewRequest, CreateGuestViewRequest
 from innkeeper.resources.exports import NDJSON
@@ -24,7 +24,7 @@ from innkeeper.store.work import Json, Work
 
 SINGULAR: Final = "Guest view"
 MOST: Final = 500
-"""Most views that are listed."""
+"""Most views that anybody sees."""
 
 
 async def list_visible(work: Work) -> list[Record]:
@@ -39,11 +39,16 @@ async def fetch(work: Work, view: UUID) -> Record:
 
 
 async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem] = ()) -> Record:
-    """Save a view; raises `Invalid` with `problems` and every other problem."""
+    """Save a view.
+
+    Raises `Invalid` with `problems` and every other problem, and `Conflict` if there are too many.
+    """
     problems = [*problems, *await find_unknown_events(work, body.get("definition"))]
     values = read_members(CreateGuestViewRequest, body, problems)
     async with work.transaction():
         fields = await _read_columns(work, values, problems)
+        if len(await list_visible(work)) >= MOST:
+            raise Conflict(f"There are {MOST} views already. Delete one first.")
         row = await work.one(
             "guest_views.create",
             parts=_COLUMNS,

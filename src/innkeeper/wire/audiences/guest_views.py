@@ -66,6 +66,7 @@ async def list_guest_views(work: Work, request: EndpointRequest) -> Record:
     response=GuestView,
     status=201,
     has_etag=True,
+    failures=frozenset({409}),
 )
 async def create_guest_view(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Save a view."""

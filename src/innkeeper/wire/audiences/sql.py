@@ -8,11 +8,12 @@ from innkeeper.lake.sql_jobs import LONGEST
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Text
 from innkeeper.resources.payloads import Payload
+from innkeeper.rules.masking import masked_sql
 from innkeeper.rules.scopes import READ_PERSONAL
 from innkeeper.store.work import Work
 from innkeeper.wire.audiences.segments import TAG
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
-from innkeeper.wire.payloads import Actor, Href, Items
+from innkeeper.wire.payloads import Actor, Href, Items, Masked
 
 OWN: Final = "/innkeeper/v1/sql"
 SQL: Final = EndpointFamily(TAG, OWN)
@@ -68,6 +69,7 @@ class _SqlExplanation(Payload):
     request=SqlText,
     response=_SqlExplanation,
     scopes=READ_PERSONAL,
+    own_transactions=True,
 )
 async def explain_sql(work: Work, request: EndpointRequest) -> Record:
     """Return the steps of a query with their rows and times, without its result."""
@@ -80,13 +82,13 @@ class SavedQuery(Payload):
 
     name: str
     href: Annotated[str, Href(OWN + _NAME)]
-    sql: str
+    sql: Annotated[str, Masked(masked_sql)]
     modified_by: Annotated[str, Actor()]
     created_at: datetime
     modified_at: datetime
 
 
-@SQL.endpoint("GET", "/queries", "List saved queries", response=Items[SavedQuery])
+@SQL.endpoint("GET", "/queries", "List saved queries", response=Items[SavedQuery], is_large=True)
 async def list_saved_queries(work: Work, _: EndpointRequest) -> Record:
     """Return the saved queries by name."""
     return {"items": await sql_queries.list_saved(work)}
