@@ -35,6 +35,15 @@ def test_reports_are_pinned_moved_and_removed(api: Api, owner: Person, analyst: 
     assert [each["report"] for each in api.get(path).json()["items"]] == ["revenue"]
     assert owner.post("/dashboard", action="remove", position="x").status_code == 400
     assert owner.post("/dashboard", action="pin", report="nothing").status_code == 400
+    for first in ("yesterday", str(today + timedelta(days=1))):
+        period = {"from": first, "to": str(today)}
+        refused = owner.post("/dashboard", action="pin", report="revenue", **period)
+        assert refused.status_code == 400, first
+    ages = {"from": "1990-01-01", "to": str(today)}
+    assert owner.post("/dashboard", action="pin", report="totals", **ages).status_code == 303
+    items = api.get(path).json()["items"]
+    assert (items[-1]["days"], items[-1]["parameters"]) == (None, ages)
+    assert api.put(path, json={"items": items}).status_code == 200
 
     assert api.get("/innkeeper/v1/dashboards/nobody@example.com").status_code == 404
     report = {"report": "revenue"}

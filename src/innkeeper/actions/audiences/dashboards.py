@@ -34,16 +34,19 @@ async def put_reports(work: Work, email: str, items: Sequence[Mapping[str, Any]]
 
 
 async def pin(work: Work, email: str, report: str, parameters: Mapping[str, str]) -> None:
-    """Pin a report at the end. A period that ends today is pinned as its number of days.
+    """Pin a report at the end. A period that ends today is pinned as its number of days, if it has
+    at most `MOST_DAYS`.
 
     Raises `Unknown`, `Invalid`, and `Conflict` if there are too many.
     """
     given = {name: value for name, value in parameters.items() if value and name in _NAMES}
-    days = None
-    if given.get("to") == clock.now().date().isoformat() and "from" in given:
-        first = date.fromisoformat(given.pop("from"))
-        days = (date.fromisoformat(given.pop("to")) - first).days + 1
-    pinned = _checked([{"report": report, "days": days, "parameters": given}])
+    pinned = _checked([{"report": report, "parameters": given}])
+    today = clock.now().date()
+    if given.get("to") == today.isoformat() and "from" in given:
+        days = (today - date.fromisoformat(given["from"])).days + 1
+        if days <= MOST_DAYS:
+            rest = {name: each for name, each in given.items() if name not in ("from", "to")}
+            pinned[0] |= {"days": days, "parameters": rest}
 
     def add(stored: list[Record]) -> list[Record]:
         if len(stored) >= MOST_REPORTS:
