@@ -10,6 +10,7 @@ from smtp_server import Mailbox, mailbox
 
 from innkeeper import clock
 from innkeeper.actions.admin import log_in, long_jobs, mails, users
+from innkeeper.actions.audiences import segments
 from innkeeper.errors import OperatorError
 from innkeeper.rules.access import Role
 from innkeeper.settings import Settings
@@ -62,6 +63,29 @@ async def test_a_forgotten_password_gets_a_link(database: Database, mailbox: Mai
     await ask("nora@example.com")
     with pytest.raises(log_in.Locked):
         await ask("nora@example.com")
+    async with database.control() as work:
+        await work.connection.execute("UPDATE innkeeper.users SET disabled_at = now()")
+    for user in (job["args"]["user"], str(uuid4())):
+        await mails.send_reset(database, UUID(user), "https://inn.example")
+    assert len(mailbox.messages) == 1, "no link for a user who was disabled or deleted meanwhile"
+
+
+async def test_each_failure_to_publish_a_segment_is_reported(
+    database: Database, mailbox: Mailbox
+) -> None:
+    turn_on(database, mailbox)
+    everybody = {"filterGroups": [{"entity": "guest", "rules": []}]}
+    async with database.work("live", "nora@example.com") as work:
+        segment = await segments.create(work, {"name": "All", "definition": everybody})
+        for expected in (1, 1):
+            start = {"kind": "PUBLISH", "engine": "duckdb", "revision": 1, "now": clock.now()}
+            end = dict.fromkeys(("sequence", "snapshot", "rows", "entered", "departed"))
+            ref = uuid4()
+            await work.run("segments.begin_run", ref=ref, segment=segment["ref"], **start)
+            failed = {"state": "FAILED", "error": "The lake is full.", "now": clock.now()}
+            await work.one("segments.end_run", ref=ref, **end, **failed)
+            assert await mails.queue_failures(work) == expected
+        assert await mails.queue_failures(work) == 0
 
 
 async def test_a_failed_job_is_reported_once_to_its_user(

@@ -9,6 +9,7 @@ from innkeeper.actions.admin import background, long_jobs, users
 from innkeeper.actions.admin.log_in import Budget, count_attempt
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right, Role, is_member, may
+from innkeeper.rules.identity_keys import digest
 from innkeeper.rules.masking import masked_line
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
@@ -51,10 +52,13 @@ async def request_reset(lend: Lend, email: str, address: str, base: str) -> None
 
 
 async def send_reset(database: Database, user: UUID, base: str) -> None:
-    """Create a link that sets a new password, and send it; older links are revoked."""
+    """Create a link that sets a new password, and send it; older links are revoked. Nothing for a
+    user who was deleted or disabled meanwhile."""
     async with database.control("mail") as work:
-        email = next(row["email"] for row in await users.list_all(work) if row["ref"] == user)
-        link = await users.renew_link(work, user)
+        row = next((row for row in await users.list_all(work) if row["ref"] == user), None)
+        if row is None or row["disabled_at"]:
+            return
+        email, link = row["email"], await users.renew_link(work, user)
     hours = round(users.LINK.total_seconds() / 3600)
     await send_mail(
         database.settings,
@@ -75,8 +79,10 @@ async def queue_failures(work: Work) -> int:
     for row in await long_jobs.list_newest(work, long_jobs.MOST_JOBS):
         if row["state"] != "failed" or row["finished_at"] < since or "@" not in row["actor"]:
             continue
+        # By its time as well: a segment may fail to be published several times.
+        failure = digest("failed job", str(row["ref"]), row["finished_at"].isoformat())
         async with work.transaction():
-            if not await work.run("long_jobs.note_mail", job=row["ref"], now=clock.now()):
+            if not await work.run("long_jobs.note_mail", job=failure, now=clock.now()):
                 continue
             await background.defer(
                 work,

@@ -93,5 +93,6 @@ UPDATE {ws}.demo_loads SET state = CASE WHEN %(error)s::text IS NULL THEN 'done'
 WHERE ref = %(ref)s AND finished_at IS NULL
 
 -- long_jobs.note_mail
--- Store that a failed job is reported by e-mail; no row if it is already.
+-- Store that a failure of a job is reported by e-mail; no row if it is already. `job` is a digest of
+-- the job and the time of the failure.
 INSERT INTO {ws}.failure_mails (job_ref, queued_at) VALUES (%(job)s, %(now)s) ON CONFLICT DO NOTHING
