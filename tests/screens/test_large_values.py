@@ -455,3 +455,14 @@ def counted_rows() -> Iterator[list[str]]:
         patch.setattr(Work, "all", counted_all)
         patch.setattr(Work, "one", counted_one)
         yield refs
+
+
+def test_s1_tags_of_a_segment(owner: Person, api: Api) -> None:
+    definition = {"filterGroups": [{"entity": "guest", "rules": []}]}
+    body = {"name": "Tagged", "friendlyId": "tagged", "definition": definition}
+    assert api.post("/innkeeper/v1/segments", json=body).status_code == 201
+    path = "/segments/tagged"
+    for tags in (LONG, ",".join(map(str, range(10_000))), "a\0b"):
+        assert owner.post(path, action="tag", tags=tags).status_code == 400
+    assert owner.post(path, action="tag", tags="spring, ,mail").status_code == 303
+    assert api.get(f"/innkeeper/v1{path}").json()["tags"] == ["spring", "mail"]

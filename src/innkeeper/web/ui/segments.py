@@ -20,6 +20,7 @@ from innkeeper.actions.audiences import (
 from innkeeper.actions.console import search
 from innkeeper.errors import ApiError, BadRequest, Invalid, Problem, Unavailable
 from innkeeper.resources.base import Record
+from innkeeper.resources.definitions import SetTagsRequest
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.segments import EDITABLE
 from innkeeper.rules.access import Right
@@ -30,6 +31,7 @@ from innkeeper.web.ui.draft import COUNTS, TOTALS, UNITS, WORDS, Draft, GroupRow
 from innkeeper.web.ui.formatting import moment
 from innkeeper.web.ui.segment_examples import EXAMPLES
 from innkeeper.web.ui.shell import PageRoute, Visit, ref_of
+from innkeeper.wire.payloads import decode_strictly
 
 EXAMPLE_SQL: Final = "SELECT guest_ref\nFROM orders\nGROUP BY guest_ref\nHAVING count(*) >= 2"
 ACTIONS: Final = ("start", "pause", "run", "duplicate", "tag", "delete")
@@ -122,9 +124,9 @@ async def run_action(visit: Visit) -> Response:
         note = run["error"] or f"{run['rows']:,} guests are in the segment."
         return visit.go(f"/segments/{name}", note)
     if action == "tag":
-        await segments.set_tags(
-            visit.work, row["ref"], visit.form_text("tags").split(","), visit.expected
-        )
+        typed = {"tags": visit.form_text("tags").split(",")}
+        tags = decode_strictly(SetTagsRequest, typed).tags
+        await segments.set_tags(visit.work, row["ref"], tags, visit.expected)
         return visit.go(f"/segments/{name}", "The tags were saved.")
     if action == "duplicate":
         copy = await segments.duplicate(visit.work, row["ref"])
