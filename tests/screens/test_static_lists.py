@@ -63,6 +63,9 @@ def test_all_guests_that_match_are_added_and_erased(owner: Person, api: Api) -> 
         "type": "all",
     }
     everyone = {"all": "1", "do": "add", **cork}
+    stale = act(owner, everyone, list="+", name="Corkonians", expected="2")
+    assert "3 guests now, not 2" in text_of(stale, 409)
+    assert owner.get("/lists/corkonians").status_code == 404, "a refused action creates no list"
     assert "3 guests were added to Corkonians." in text_of(
         act(owner, everyone, list="+", name="Corkonians")
     )

@@ -189,6 +189,8 @@ def _selections(
         if file.stat().st_size > _LONGEST_FILE:
             raise OperatorError(f"{file} is larger than {_LONGEST_FILE // 1024**2} MB.")
         lines = identifiers_in(file.read_text("utf-8", "replace"))
+        if not lines:
+            raise OperatorError(f"{file} has no identifiers.")
     starts = range(0, len(lines), MOST_NAMED)
     return [{"identifiers": lines[start : start + MOST_NAMED]} for start in starts]
 

@@ -27,7 +27,7 @@ LISTS: Final = NamedRecords("static_lists", "Static list", STATIC_LIST)
 async def list_all(work: Work) -> list[Record]:
     """List every list, newest first, each with its `size`."""
     rows = await LISTS.list_all(work)
-    sizes = await _sizes(work) if rows else {}
+    sizes = await _sizes(work, rows)
     return [{**row, "size": sizes.get(row["ref"], 0)} for row in rows]
 
 
@@ -39,7 +39,7 @@ async def list_names(work: Work) -> list[Record]:
 async def fetch(work: Work, static_list: UUID | str) -> Record:
     """Fetch one list by ref or friendly id, with its `size`; raises `Unknown`."""
     row = await fetch_stored(work, static_list)
-    return {**row, "size": (await _sizes(work)).get(row["ref"], 0)}
+    return {**row, "size": (await _sizes(work, [row])).get(row["ref"], 0)}
 
 
 async def fetch_stored(work: Work, static_list: UUID | str) -> Record:
@@ -90,7 +90,7 @@ async def change(
             raise Invalid(*problems)
         name, description = values["name"].strip(), values["description"]
         written = await LISTS.rewrite(work, row, name=name, description=description)
-    return {**written, "size": (await _sizes(work)).get(written["ref"], 0)}
+    return {**written, "size": (await _sizes(work, [written])).get(written["ref"], 0)}
 
 
 async def delete(work: Work, static_list: UUID | str, expected: Expected | None = None) -> None:
@@ -131,8 +131,11 @@ async def memberships(work: Work, guest: UUID) -> list[Record]:
     return await work.all("static_lists.memberships", guest=guest)
 
 
-async def _sizes(work: Work) -> dict[UUID, int]:
-    return {row["list_ref"]: row["size"] for row in await work.all("static_lists.sizes")}
+async def _sizes(work: Work, rows: Sequence[Record]) -> dict[UUID, int]:
+    if not rows:
+        return {}
+    sizes = await work.all("static_lists.sizes", lists=[row["ref"] for row in rows])
+    return {row["list_ref"]: row["size"] for row in sizes}
 
 
 TARGETS: Final = (

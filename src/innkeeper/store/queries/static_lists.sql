@@ -42,12 +42,12 @@ RETURNING {columns}
 DELETE FROM {ws}.static_lists WHERE ref = %(ref)s
 
 -- static_lists.sizes
--- The number of guests of every list with members. Guests that are merged into each other count once:
+-- The number of guests of each of some lists, if it has any. Guests that are merged into each other count once:
 -- the few rows of merged guests are counted apart.
 WITH merged AS (
     SELECT m.list_ref, m.guest_ref, g.survivor_ref
     FROM {ws}.guests AS g JOIN {ws}.static_list_members AS m ON m.guest_ref = g.ref
-    WHERE g.survivor_ref IS NOT NULL
+    WHERE g.survivor_ref IS NOT NULL AND m.list_ref = ANY (%(lists)s::uuid[])
 ), survivors AS (
     SELECT list_ref, count(DISTINCT survivor_ref) FILTER (WHERE NOT EXISTS (
         SELECT FROM {ws}.static_list_members AS m
@@ -57,7 +57,8 @@ WITH merged AS (
 )
 SELECT list_ref, counted.rows + coalesce(survivors.more, 0) AS size
 FROM (
-    SELECT list_ref, count(*) AS rows FROM {ws}.static_list_members GROUP BY list_ref
+    SELECT list_ref, count(*) AS rows FROM {ws}.static_list_members
+    WHERE list_ref = ANY (%(lists)s::uuid[]) GROUP BY list_ref
 ) AS counted LEFT JOIN survivors USING (list_ref)
 
 -- static_lists.add

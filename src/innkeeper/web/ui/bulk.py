@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from innkeeper.actions.audiences import bulk_actions, selections, static_lists
 from innkeeper.actions.audiences.selections import SelectedGuests
-from innkeeper.errors import BadRequest
+from innkeeper.errors import ApiError, BadRequest
 from innkeeper.resources.base import Record
 from innkeeper.resources.static_lists import (
     ADD,
@@ -107,16 +107,30 @@ async def act(visit: Visit) -> Response:
         is_suppressed = visit.form_text("suppress") == "yes"
         row = await bulk_actions.erase(visit.work, selection, expected, suppress=is_suppressed)
     else:
-        kind, name = (ADD, visit.form_text("list")) if action == "add" else (REMOVE, "")
-        if name == NEW:
-            created = await static_lists.create(visit.work, {"name": visit.form_text("name")})
-            name = created["friendly_id"]
-        name = name or visit.query_text("list")
-        row = await bulk_actions.change_members(visit.work, kind, name, selection, expected)
+        row = await _change_members(visit, action, selection, expected)
     if row["state"] != SUCCESS:
         return visit.go(f"/guests/bulk/{row['ref']}")
     path = f"/lists/{row['list_id']}" if row["list_id"] else "/guests"
     return visit.go(path, await _outcome(visit, row))
+
+
+async def _change_members(
+    visit: Visit, action: str, selection: SelectedGuests, expected: int
+) -> Record:
+    """Add guests to the list of the form, which may be a new one, or remove them from a list."""
+    if action == "remove":
+        name = visit.query_text("list")
+        return await bulk_actions.change_members(visit.work, REMOVE, name, selection, expected)
+    name, created = visit.form_text("list") or visit.query_text("list"), None
+    if name == NEW:
+        created = await static_lists.create(visit.work, {"name": visit.form_text("name")})
+        name = created["friendly_id"]
+    try:
+        return await bulk_actions.change_members(visit.work, ADD, name, selection, expected)
+    except ApiError:
+        if created is not None:
+            await static_lists.delete(visit.work, created["ref"])
+        raise
 
 
 async def _outcome(visit: Visit, row: Record) -> str:

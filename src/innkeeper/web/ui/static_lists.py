@@ -84,7 +84,8 @@ async def run_action(visit: Visit) -> Response:
 
 async def _add(visit: Visit, row: Record) -> str:
     """Add the guests of a form's identifiers; returns what to tell."""
-    texts = selections.identifiers_in(await _read_text(visit))
+    text = await _read_text(visit)
+    texts = await asyncio.to_thread(selections.identifiers_in, text)
     if not texts:
         raise BadRequest("Enter or choose at least one identifier.")
     if len(texts) > MOST_LINES:
