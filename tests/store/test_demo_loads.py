@@ -1,5 +1,6 @@
 """Demo data is loaded into an empty sandbox by a job whose progress is listed."""
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -15,12 +16,13 @@ SANDBOX = "live_sandbox"
 LOST = uuid4()
 
 
-async def test_a_load_runs_once_in_an_empty_sandbox(database: Database) -> None:
-    async def newest() -> dict[str, Any]:
-        async with database.work(SANDBOX) as work:
-            rows = await long_jobs.list_newest(work, 5)
-        return next(row for row in rows if row["kind"] == "demo")
+async def newest(database: Database) -> dict[str, Any]:
+    async with database.work(SANDBOX) as work:
+        rows = await long_jobs.list_newest(work, 5)
+    return next(row for row in rows if row["kind"] == "demo")
 
+
+async def test_a_load_runs_once_in_an_empty_sandbox(database: Database) -> None:
     async with database.work("live") as work:
         with pytest.raises(Conflict, match="only into a sandbox"):
             await demo_loads.start(work)
@@ -28,10 +30,10 @@ async def test_a_load_runs_once_in_an_empty_sandbox(database: Database) -> None:
         load = await demo_loads.start(work, 3)
         with pytest.raises(Conflict, match="already"):
             await demo_loads.start(work)
-    row = await newest()
+    row = await newest(database)
     assert (row["state"], row["done"], row["total"], row["unfinished"]) == ("waiting", 0, 3, 1)
     await demo_loads.run(database, SANDBOX, load["ref"])
-    row = await newest()
+    row = await newest(database)
     assert (row["state"], row["done"], row["finished_at"] is None) == ("done", 3, False)
     async with database.work(SANDBOX) as work:
         with pytest.raises(Conflict, match="has guests"):
@@ -45,3 +47,15 @@ async def test_a_load_runs_once_in_an_empty_sandbox(database: Database) -> None:
     async with database.work(SANDBOX) as work:
         states = {each["state"] for each in await long_jobs.list_newest(work, 50)}
     assert "failed" in states
+
+
+async def test_a_load_that_is_cancelled_with_its_worker_has_failed(database: Database) -> None:
+    async with database.work(SANDBOX) as work:
+        load = await demo_loads.start(work, 500)
+    running = asyncio.create_task(demo_loads.run(database, SANDBOX, load["ref"]))
+    while not (await newest(database))["done"] and not running.done():
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (await newest(database))["state"] == "failed"

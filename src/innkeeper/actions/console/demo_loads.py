@@ -44,10 +44,11 @@ async def run(database: Database, workspace: str, load: UUID) -> None:
     be distinguished from other data."""
     async with database.work(workspace, "demo") as work:
         begun = await work.one("long_jobs.begin_demo", ref=load)
-    error = None if begun else "The load was interrupted. Empty the sandbox and load again."
+    error: str | None = "The load was interrupted. Empty the sandbox and load again."
     try:
         if begun:
             await _write(database, workspace, load, begun["total"])
+            error = None
     except Exception as fault:
         error = background.operator_message(fault)
         raise
