@@ -132,6 +132,22 @@ async def test_i12_a_file_that_comes_late_with_an_older_time_is_imported(sources
     assert await sources.rows(f"{count} '{source['ref']}'") == [(1,)]
 
 
+async def test_i12_an_empty_folder_forgets_no_file(sources: Sources) -> None:
+    """A folder that is not mounted is empty, and has its files again later."""
+    paths = [
+        sources.write("1.csv", "ann@example.com,Ann,", at=1000),
+        sources.write("2.csv", "bob@example.com,Bob,", at=2000),
+    ]
+    await sources.create(f"{sources.folder}/")
+    await sources.read()
+    imported = (await sources.read())["import_ref"]
+    away = [path.rename(sources.folder.parent / path.name) for path in paths]
+    assert (await sources.read())["import_ref"] == imported
+    for path in away:
+        path.rename(sources.folder / path.name)
+    assert (await sources.read())["import_ref"] == imported
+
+
 async def test_i12_a_source_with_another_address_starts_again(sources: Sources) -> None:
     """With the rest as it was; other changes leave the mark."""
     sources.write("a.csv", "ann@example.com,Ann,5")

@@ -206,8 +206,11 @@ async def start_import(
 async def find_new_file(work: Work, source: Row, files: Sequence[RemoteFile]) -> RemoteFile | None:
     """Return the first of the listed files that was not imported in its version; None if all were.
 
-    A file that comes late is new, however old it is.
+    A file that comes late is new, however old it is. Files that are no longer listed are forgotten,
+    but none by an empty listing: the folder may not be mounted.
     """
+    if not files:
+        return None
     mark = source["mark"]
     if "changed" in mark:
         # Of an earlier release, which stored only the last file, by time and name.
