@@ -1,5 +1,6 @@
 """P4: a mapping that is compiled returns what the mapping returns cell by cell."""
 
+import sys
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -53,3 +54,14 @@ def test_compiled_mappings_are_equal_to_mappings(entity: str) -> None:
                 row = {"a": cell, "b": "x"}
                 expected = outcome(partial(mapping.value, entity), row)
                 assert outcome(values.value, row) == expected, (target, types, cell)
+
+
+def test_long_cells_are_not_cached() -> None:
+    """A cell may have megabytes, and a file thousands of them."""
+    values = RowValues("guests", ColumnMapping({"a": ("extensions.ext.tier",)}))
+    cell = "x" * 1000
+    before = sys.getrefcount(cell)
+    assert values.value({"a": cell})["extensions"] == [
+        {"name": "ext", "key": "default", "tier": cell}
+    ]
+    assert sys.getrefcount(cell) == before

@@ -10,6 +10,8 @@ from innkeeper.wire.bulk.put_values import Put, put, putter
 from innkeeper.wire.bulk.targets import is_of_item
 
 _CACHED_CELLS: Final = 1024
+_LONGEST_CACHED: Final = 100
+"""Maximum length of a cached cell, so that the cache does not hold a part of the file."""
 
 
 class _Target(NamedTuple):
@@ -67,5 +69,11 @@ class RowValues:
             read_text = None if is_text else lambda c: read(c) if c[:1] in ("[", "{") else c
         elif what.type_ != JSON and not takes_objects(what):
             # Lists and objects are not cached, since what follows changes them.
-            read_text = lru_cache(_CACHED_CELLS)(read)
+            read_text = _cached(read)
         return _Target(read_text, read, putter(self._entity, target), is_of_item(target))
+
+
+def _cached(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return the same function with a cache for short cells, which repeat."""
+    cached = lru_cache(_CACHED_CELLS)(read)
+    return lambda cell: cached(cell) if len(cell) <= _LONGEST_CACHED else read(cell)
