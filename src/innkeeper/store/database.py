@@ -72,11 +72,11 @@ class Database:
         await self._apart.open()
 
     async def close(self) -> None:
-        """Close every connection."""
-        while self._at_hand:
-            await self._pool.putconn(self._at_hand.pop())
+        """Close every connection; those that are lent are closed when they come back."""
         await self._apart.close()
         await self._pool.close()
+        while self._at_hand:
+            await self._pool.putconn(self._at_hand.pop())
 
     def work(self, workspace: str, actor: str = "system") -> "Lent":
         """Lend a connection for one workspace; raises Unavailable if none is free in time."""
