@@ -328,3 +328,21 @@ def test_i10_a_chunk_of_events_that_fails_leaves_no_setting_on_its_connection(si
         return await cursor.fetchone()
 
     assert call(run) == {"commit": "on", "import": ""}
+
+
+def test_i10_an_item_of_an_event_that_a_later_consumer_uses_stays(site: None) -> None:
+    """As an item of a row does: its deletion would delete which item the consumer uses."""
+    run_import("orders", [order(1, 1)])
+    fields = {"referenceId": "R-1", "orderedAt": ORDERED_AT, "status": "PURCHASED", "price": 10}
+    items = [{**LINE, "name": "Other", "productId": "Q", "referenceId": "I-9"}]
+    bought = {**fields, "currencyCode": "EUR", "paymentType": "Cash", "orderItems": items}
+    ref = run_import("events", [event(1, type="ORDER_CHECKOUT", order=bought)])
+    (item,) = Site.rows(
+        "SELECT ref, order_ref FROM ws_live.order_items WHERE body ->> 'reference_id' = 'I-9'"
+    )
+    assert call(undo.describe, ref)["blocked"] == {}
+    link = {"href": f"/v2.1/orderItems/{item['ref']}"}
+    consumer = {"firstName": "Bo", "lastName": "Lee", "orderItems": {"items": [link]}}
+    Site.made("POST", f"/v2.1/orders/{item['order_ref']}/consumers", consumer)
+    with pytest.raises(Conflict, match="used later"):
+        run_undo(ref)

@@ -144,6 +144,13 @@ BEGIN
                 SELECT FROM {ws}.import_rows AS r WHERE r.batch_ref = batch
                   AND r.order_ref = i.order_ref AND r.ref = c.ref
             )
+        ) OR EXISTS (
+            SELECT FROM {ws}.order_consumer_items AS u
+            JOIN {ws}.order_consumers AS c ON c.ref = u.order_consumer_ref
+            WHERE u.order_item_ref = row_ref AND NOT EXISTS (
+                SELECT FROM {ws}.import_rows AS r WHERE r.batch_ref = batch
+                  AND r.table_name = 'order_consumers' AND r.order_ref = c.order_ref AND r.ref = c.ref
+            )
         );
     END IF;
     RETURN coalesce(is_used, false);
