@@ -1,15 +1,18 @@
 """Static lists: named lists of guests, as conditions and sources, through merges and erasures."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from calling import Api
 from test_segments_api import guests_where, jobs, made, members, person, rule
+from typer.testing import CliRunner
 
 from innkeeper.actions.audiences import bulk_actions
 from innkeeper.actions.privacy import privacy
+from innkeeper.cli.app import app
 
 __all__ = ["jobs"]
 OWN = "/innkeeper/v1/staticLists"
@@ -176,3 +179,10 @@ def test_many_guests_are_erased_when_their_number_is_confirmed(
     assert on_list(api, vips) == set()
     assert api.get(f"/v2.1/guests/{people[0]['ref']}").status_code == 404
     assert api.get(BULK).json()["items"][0]["ref"] == action["ref"]
+
+
+def test_a_file_without_identifiers_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "addresses.txt"
+    file.write_text(" \n,Ann\n")
+    done = CliRunner().invoke(app, ["static-lists", "add", "vips", "--file", str(file)])
+    assert "has no identifiers" in str(done.exception)
