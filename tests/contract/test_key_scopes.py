@@ -108,6 +108,14 @@ def test_s7_literals_of_saved_sql_and_errors_of_jobs_are_masked(
     assert api.delete(f"{path}/jane").status_code == 204
 
 
+def test_reads_by_post_hold_no_transaction() -> None:
+    """An Idempotency-Key would hold one, and a connection, while they wait and compute."""
+    endpoints = [route for route in routes(DIALECTS) if isinstance(route, Endpoint)]
+    reads = {route.name: route for route in endpoints if route.name in READ_BY_POST}
+    assert reads.keys() == READ_BY_POST
+    assert {name for name, route in reads.items() if route.takes_key} == {"createFileExport"}
+
+
 @pytest.mark.parametrize("scope", each_day(Scope, Scope.PERSONAL_DATA, Scope.ADMINISTRATION))
 def test_s7_every_route_without_one_scope(api: Api, site: Site, scope: Scope) -> None:
     """Every route, with a key that lacks one scope: 403 where the route needs it, else not."""

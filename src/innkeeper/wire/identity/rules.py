@@ -273,6 +273,7 @@ class _Preview(Payload):
     request=PreviewIdentityRulesRequest,
     response=_Preview,
     scopes=READ_PERSONAL,
+    own_transactions=True,
 )
 async def preview_identity_rules(work: Work, request: EndpointRequest) -> Record:
     """Return what the rules in the request, or those in force, would merge; changes nothing."""
