@@ -103,7 +103,7 @@ def parse(stem: str, text: str) -> dict[str, str]:
         if name.endswith(".sort_keys"):
             queries |= _sort_keys(name.removesuffix("_keys"), sql)
             continue
-        # psycopg parses a statement of more than 4096 characters again each time.
+        # Cursors of psycopg (`Work.in_turn`) parse more than 4096 characters again each time.
         queries[name] = _INDENTATION.sub("\n", sql)
     return queries
 
