@@ -147,8 +147,8 @@ async def _apply_runs(
     version: UUID,
 ) -> None:
     """Apply records: those that create first, others by runs of one kind with a guest batch."""
+    book = await rulebook.of_version(work, version)
     if not source.dry_run:
-        book = await rulebook.of_version(work, version)
         entries = await write_creations(work, entries, source, book, outcomes)
     for kind, run in _runs(entries):
         if kind is RecordError:
@@ -157,7 +157,7 @@ async def _apply_runs(
         elif kind is OrderDelete:
             await removals.delete_orders(work, outcomes, run)
         else:
-            guest_batch = await GuestBatch.of(work, source, version)
+            guest_batch = GuestBatch(work, book, source)
             await GUEST_WRITERS[kind](guest_batch, outcomes, run)
             await guest_batch.changes.flush()
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.actions.bulk.guest_state import GuestState, RecordSource
 from innkeeper.actions.bulk.import_changes import ImportChanges
-from innkeeper.actions.identity import ledger, rulebook
+from innkeeper.actions.identity import ledger
 from innkeeper.actions.records.extensions import extension_ref
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.values import instant
@@ -40,6 +40,7 @@ class GuestBatch:
     """
 
     def __init__(self, work: Work, book: IdentityRules, source: RecordSource) -> None:
+        """`book`: the rules that the caller's transaction keeps in force until it ends."""
         self.work = work
         self.book = book
         self.now: datetime = clock.now()
@@ -53,14 +54,6 @@ class GuestBatch:
         self._joins: list[tuple[Any, ...]] = []
         self._guarded: list[tuple[Any, ...]] = []
         self._indexes = not all(rule.always_indexed for rule in book.rules)
-
-    @classmethod
-    async def of(cls, work: Work, source: RecordSource, version: UUID) -> "GuestBatch":
-        """Return an empty batch with the rules of `version`.
-
-        The caller's transaction keeps that version in force until it ends.
-        """
-        return cls(work, await rulebook.of_version(work, version), source)
 
     @property
     def source(self) -> RecordSource:

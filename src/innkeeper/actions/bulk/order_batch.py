@@ -17,6 +17,7 @@ from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.orders import PLAIN_CHILDREN
 from innkeeper.resources.values import instant
 from innkeeper.rules.batch import ExtensionRecord, ItemRecord
+from innkeeper.rules.guests import present
 from innkeeper.rules.identity_keys import in_order, lock_of, reference_key
 from innkeeper.rules.order_lines import line_of, match_lines
 from innkeeper.rules.orders import one_order
@@ -119,11 +120,11 @@ class OrderBatch:
         fields = {name: value for name, value in changes.items() if name not in COLUMNS}
         if state is None:
             reference_id, moment = changes["reference_id"], instant(changes["ordered_at"])
-            body, now = _present(fields), self._guest_batch.now
+            body, now = present(fields), self._guest_batch.now
             state = OrderState(new_ref(), reference_id, moment, body, now, is_new=True)
             self._orders[reference_id].append(state)
             return state
-        body = _present({**state.body, **fields})
+        body = present({**state.body, **fields})
         if body != state.body:
             state.body, state.changed = body, True
         return state
@@ -334,8 +335,3 @@ _READ: Final = ("ref", "reference_id", "ordered_at", "body", "created_at")
 def _person(row: Row) -> OrderPart:
     """Return a stored contact or consumer as a part."""
     return OrderPart(row["ref"], row["body"], is_new=False, guest=row["guest_ref"])
-
-
-def _present(members: Mapping[str, Any]) -> Record:
-    """Return the members that are not None."""
-    return {name: value for name, value in members.items() if value is not None}

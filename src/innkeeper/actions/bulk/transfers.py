@@ -15,7 +15,7 @@ from innkeeper.actions.bulk.guest_batch import GuestBatch
 from innkeeper.actions.bulk.guest_state import RecordSource
 from innkeeper.actions.events import stream_settings
 from innkeeper.actions.events.partitions import ensure_partition
-from innkeeper.actions.identity import ledger, merges, rule_settings
+from innkeeper.actions.identity import ledger, merges, rule_settings, rulebook
 from innkeeper.actions.privacy import block_list
 from innkeeper.actions.records.extensions import extension_ref
 from innkeeper.resources.base import Changes, Record
@@ -213,7 +213,8 @@ async def _batch(work: Work) -> GuestBatch:
     """Return an empty batch under the identity rules in force, which stay so in the transaction."""
     settings = await work.one("batches.start_chunk")
     assert settings is not None  # noqa: S101 - a workspace has identity settings
-    return await GuestBatch.of(work, RecordSource(SOURCE), settings["version"])
+    book = await rulebook.of_version(work, settings["version"])
+    return GuestBatch(work, book, RecordSource(SOURCE))
 
 
 async def _survivors(work: Work, batch: GuestBatch, records: Records) -> dict[UUID, Row]:

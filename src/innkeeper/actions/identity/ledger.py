@@ -205,8 +205,7 @@ async def lock_path(
 
 async def _current_rules(work: Work, row: Row) -> IdentityRules:
     """Return the identity rules of the version that `row` was read with."""
-    book = await rulebook.current(work)
-    return book if book.version == row["version"] else await rulebook.read(work)
+    return await rulebook.of_version(work, row["version"])
 
 
 async def _write_one(

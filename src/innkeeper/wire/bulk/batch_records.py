@@ -23,6 +23,7 @@ from innkeeper.rules.batch import (
     PersonRecord,
     RecordError,
 )
+from innkeeper.rules.guests import present
 from innkeeper.wire.bulk.batch_plans import (
     BATCH_ORDER,
     CHILDREN,
@@ -203,7 +204,7 @@ def _item(value: Any, at: str, plans: OrderPlans, problems: list[Problem]) -> It
     if len(groups) > 1:
         item_problems.append(Problem("extensions", "a maximum of 1 data extension is allowed"))
     problems += _within(at, item_problems)
-    return ItemRecord(_present(changes), groups[0] if groups else None)
+    return ItemRecord(present(changes), groups[0] if groups else None)
 
 
 def _child(
@@ -218,7 +219,7 @@ def _child(
     required = (camel(name) for name, field in child.fields.items() if field.required)
     child_problems += [missing(name) for name in required if value.get(name) is None]
     problems += _within(at, child_problems)
-    return _present(changes)
+    return present(changes)
 
 
 def _person_record(
@@ -242,7 +243,7 @@ def _person_record(
         else:
             person_problems.append(missing(f"orderItems[{index}].referenceId"))
     problems += _within(at, person_problems)
-    return PersonRecord(_present(changes), groups, items)
+    return PersonRecord(present(changes), groups, items)
 
 
 def guest_delete(value: dict[str, Any], mode: str) -> Operation:
@@ -251,7 +252,7 @@ def guest_delete(value: dict[str, Any], mode: str) -> Operation:
     changes, _ = _members({**GUEST, **PERSON}, value, ("extensions",), problems)
     if problems:
         raise rules.RecordRejected(rules.invalid_fields(problems))
-    return rules.GuestDelete(mode, _present(changes))
+    return rules.GuestDelete(mode, present(changes))
 
 
 def order_delete(value: dict[str, Any]) -> Operation:
@@ -281,7 +282,7 @@ def migration(value: dict[str, Any]) -> Operation:
         else:
             party_problems.append(missing(name))
         problems += party_problems
-        people.append(_present(changes))
+        people.append(present(changes))
     if problems:
         raise rules.RecordRejected(rules.invalid_fields(problems))
     return rules.GuestMigration(*people)
@@ -376,10 +377,6 @@ def _within(at: str, problems: list[Problem]) -> list[Problem]:
         Problem(f"{at}.{problem.field}", problem.reason, missing=problem.missing)
         for problem in problems
     ]
-
-
-def _present(changes: Changes) -> Record:
-    return {name: value for name, value in changes.items() if value is not None}
 
 
 def _loggable_name(name: str) -> str:
