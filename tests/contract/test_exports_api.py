@@ -563,6 +563,7 @@ def undelivered(api: Api, export: dict[str, Any]) -> dict[str, Any] | None:
     return None if item["deliveredAt"] else item
 
 
+@pytest.mark.long
 def test_destinations_that_are_down_delay_only_themselves(
     api: Api, jobs: Any, site: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

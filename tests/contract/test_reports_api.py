@@ -326,6 +326,7 @@ def test_s4_a_report_has_a_limited_number_of_rows(
     assert (answer.status_code, answer.json()["errors"]) == (400, [told])
 
 
+@pytest.mark.long
 def test_s4_the_command_tells_what_to_do_instead(site: Site) -> None:
     """S4: the same rule at the command line, without a traceback."""
     done = run("report", "revenue", "--from", "1900-01-01", "--database", site.dsn)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from calling import Api
 from test_segments_api import OWN, guests_where, made, order, rule
 
@@ -57,6 +58,7 @@ def test_a_definition_is_listed_without_being_stored(api: Api) -> None:
     assert answer.json() == {"totalCount": 1, "columns": ["city", "emails"], "rows": [row]}
 
 
+@pytest.mark.long
 def test_two_segments_are_compared(api: Api) -> None:
     """By hand: Eve and Flo are of the place, Flo and Gil are older: Flo is in both."""
     for name, city, born in (

@@ -140,6 +140,7 @@ def test_f19_a_command_that_is_told_no_folder_finds_the_running_server(
     assert run("keys", "list", env=environment).returncode == 0
 
 
+@pytest.mark.long
 def test_f19_a_demo_says_what_it_filled_and_how_to_see_it(data: Path, serve: Serve) -> None:
     folder = data / "shop"
     # As typed, whatever runs these tests.
@@ -260,6 +261,7 @@ def test_commands_without_a_server_wait_for_each_other(data: Path, serve: Serve)
     assert len(keys_of(data)) == 2 + 3
 
 
+@pytest.mark.long
 def test_workspaces_are_listed_created_reset(data: Path, serve: Serve) -> None:
     server = serve(jobs=False)
     made = json.loads(run("workspaces", "create", "hotel", "--json", "--data", data).stdout)

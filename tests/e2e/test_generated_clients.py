@@ -81,6 +81,7 @@ def described(api: Api, compatibility: str, folder: Path) -> tuple[dict[str, Any
     return document, file
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("compatibility", COMPATIBILITIES)
 def test_f18_a_python_client_has_every_operation_and_places_an_order(
     open_api: Api, official_api: Api, python_generator: Path, tmp_path: Path, compatibility: str

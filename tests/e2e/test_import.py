@@ -419,6 +419,7 @@ class TestFormats:
             "success: ",
         ]
 
+    @pytest.mark.long
     def test_f2_parquet_with_nan_and_instants_inside_a_struct(
         self, place: Place, tmp_path: Path
     ) -> None:

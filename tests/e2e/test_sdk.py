@@ -188,6 +188,7 @@ def test_engage_in_a_page(shop: Api, visit: Visit) -> None:
     assert shop.get("/innkeeper/v1/quarantine").json()["items"] == []
 
 
+@pytest.mark.long
 def test_cloud_sdk_in_a_page(shop: Api, visit: Visit) -> None:
     """Section 8 row @sitecore-cloudsdk: the edge paths, context id and site as aliases."""
     told = visit("cloud", context=shop.context_id, site="my-site")  # type: ignore[attr-defined]

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from profiles import each_day
 from sites import Site
 from visiting import Person
 
@@ -123,7 +124,12 @@ def test_f23_a_path_that_nobody_serves_is_told_in_what_is_asked_for(
     assert told.json()["status"] == 404
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.show], ids=lambda page: page.path)
+SHOWN = [page for page in PAGES if page.show]
+QUICK = [page for page in SHOWN if page.path != "/segments/sql-views"]
+"""Pages that start no process of their own."""
+
+
+@pytest.mark.parametrize("page", each_day(SHOWN, *QUICK), ids=lambda page: page.path)
 def test_f23_hostile_addresses_are_answered_with_pages(owner: Person, page) -> None:
     for hostile in HOSTILE:
         path = re.sub(r"\{\w+\}", lambda _, text=hostile: text, page.path)

@@ -201,8 +201,9 @@ def crawl(person: Person, starts: list[str]) -> Iterator[tuple[str, httpx.Respon
         for link in map(unescape, links):
             parts = urlsplit(link)
             if not parts.netloc and link.startswith("/w/live") and link not in seen:
-                # Pages of a list, periods of a report and the like: one of each is enough.
-                shape = re.sub(r"(?<==)[^&]*", "", link)
+                # Pages of a list, periods of a report and the like: one of each is enough, and
+                # every day one of a path.
+                shape = re.sub(r"(?<==)[^&]*", "", link) if LONG else parts.path
                 if shape not in seen or not parts.query:
                     seen |= {link, shape}
                     left.append(link)

@@ -19,6 +19,8 @@ LEAST_BYTES: Final = 4 << 20
 """Size from which files are read in a process, which takes about a second to start."""
 _PIPE_BYTES: Final = 1 << 20
 """Room for most of a chunk, so that the process seldom waits in the middle of one."""
+_MOST_PIPE_BYTES: Final = Path("/proc/sys/fs/pipe-max-size")
+"""Most bytes of room that the system gives a pipe of somebody who is not root."""
 _CHILD: Final = (sys.executable, "-P", "-m", "innkeeper.wire.bulk.reader_process")
 
 
@@ -51,7 +53,7 @@ class RecordReader:
                 yield chunk
 
     def _chunks_of_process(self) -> Iterator[Chunk[BatchRecord]]:
-        pipe, size = subprocess.PIPE, _PIPE_BYTES
+        pipe, size = subprocess.PIPE, _pipe_bytes()
         with subprocess.Popen(_CHILD, stdin=pipe, stdout=pipe, pipesize=size) as process:  # noqa: S603
             try:
                 if process.stdin is None or process.stdout is None:
@@ -75,3 +77,11 @@ class RecordReader:
             if chunk is None:
                 return
             yield chunk
+
+
+def _pipe_bytes() -> int:
+    """Return the room to ask for in a pipe: -1, the system's own, where its limit is unknown."""
+    try:
+        return min(_PIPE_BYTES, int(_MOST_PIPE_BYTES.read_text()))
+    except (OSError, ValueError):
+        return -1
