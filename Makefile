@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= .data
-WORKERS_OF_TESTS ?= 2
+# One more than processors, since tests also wait: for processes, deadlines, the database.
+WORKERS_OF_TESTS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # The tests start hundreds of processes, each of which would compile all of Innkeeper again.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -40,6 +40,7 @@ def saved(page, act) -> bytes:
         return file.read()
 
 
+@pytest.mark.long
 def test_a_file_is_mapped_tried_and_imported(page, api, tmp_path) -> None:
     """It is the first test here: an erased guest, which others leave, ends all refused rows."""
     file = tmp_path / "customers.csv"

@@ -211,6 +211,7 @@ def test_an_event_is_given_up_only_once_that_was_confirmed(page) -> None:
     assert rows.count() == number - 1
 
 
+@pytest.mark.long
 def test_a_masked_role_sees_no_personal_data(browser, shop, page, api) -> None:
     changes = {"guestType": "customer", "firstName": "Xanthe", "email": "xanthe@example.com"}
     ref = api.post("/v2.1/guests", json=changes).json()["ref"]

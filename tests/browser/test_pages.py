@@ -48,6 +48,7 @@ PATHS = [
 VARIATIONS = [
     "/?period=365",
     "/guests?q=nobody-has-this",
+    "/guests?q=Murphy&type=all",
     "/segments/new?from=left",
     "/segments/new?from=spent",
     "/segments/new?mode=sql",

@@ -2,9 +2,10 @@
 
 import httpx
 import pytest
+from profiles import each_day
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", each_day((1280, 390), 390))
 def test_pages_and_guests_are_reached_by_keys(opened, shop, width) -> None:
     """Ctrl K, words, arrows, Enter; Escape closes. The search suggests guests while one types."""
     person = {"guestType": "customer", "firstName": "Palettia", "lastName": f"Keys{width}"}

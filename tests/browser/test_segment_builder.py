@@ -236,6 +236,7 @@ def test_values_are_suggested_with_their_shares(page, town) -> None:
     assert re.fullmatch(r"\d+\.\d % \(6\)", option.get_attribute("label"))
 
 
+@pytest.mark.long
 def test_sql_that_cannot_be_asked_says_why_and_where(page) -> None:
     page.go("/segments/new?mode=sql")
     page.locator(".count:not(.loading)").wait_for()

@@ -59,6 +59,7 @@ def test_the_guests_of_a_segment_are_sorted_chosen_and_downloaded(page, segment)
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
+@pytest.mark.long
 def test_a_segment_is_copied_compared_and_set_back(page, segment) -> None:
     page.go(f"/segments/{segment}")
     page.get_by_role("button", name="Duplicate").click()

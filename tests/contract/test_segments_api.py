@@ -543,6 +543,7 @@ def test_segments_stay_in_their_workspace(api: Api, stranger: Api) -> None:
     assert segments.SEGMENTS.singular == "Segment"
 
 
+@pytest.mark.long
 def test_rfm_scores_are_traits_in_fifths_of_all_buyers(api: Api, jobs: Any) -> None:
     """Issue 6: RFM scores usable in segments and shown on the guest; by hand: ten buyers, the
     n-th with n orders of n euro, two of them alike, and one who only gave back."""

@@ -286,6 +286,7 @@ def test_workspaces_are_listed_created_reset(data: Path, serve: Serve) -> None:
     )
 
 
+@pytest.mark.long
 def test_a_given_server_serves_the_same_way(empty_dsn: str, serve: Serve) -> None:
     first = serve("--database", empty_dsn)
     assert not (first.data / "postgres").exists()

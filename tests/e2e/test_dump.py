@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 from process import Innkeeper, Serve, run
 
 VIEWERS = {"definition": {"operator": "AND", "filterGroups": [{"entity": "event", "type": "VIEW"}]}}
@@ -59,6 +60,7 @@ def _held(server: Innkeeper) -> dict[str, Any]:
     return {name: answer.text.replace(server.url, "") for name, answer in told.items()}
 
 
+@pytest.mark.long
 def test_the_embedded_database_moves_to_a_server(
     serve: Serve, tmp_path: Path, empty_dsn: str
 ) -> None:

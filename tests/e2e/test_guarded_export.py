@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 from calling import Api
 from idle import Command, api, command, server
 
@@ -17,6 +18,7 @@ PEOPLE = (
 )
 
 
+@pytest.mark.long
 def test_s9_marks_are_recorded_beside_the_file_and_taken_off_by_import(
     api: Api, command: Command, tmp_path: Path
 ) -> None:

@@ -374,6 +374,7 @@ class TestFormats:
         ext = place.api.get(f"/v2.1/guests/{jane['ref']}/extensions/ext").json()
         assert (ext["points"], ext["newsletter"]) == (5, True)
 
+    @pytest.mark.long
     def test_what_is_exported_can_be_imported_and_changes_nothing(
         self, place: Place, tmp_path: Path
     ) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 from process import COMMAND, Innkeeper, Serve, run
 from process import nobody as unprivileged
-from profiles import each_day
 from waiting import PATIENCE_SECONDS, until
 
 ROOT = os.geteuid() == 0
@@ -117,7 +116,8 @@ def test_s10_a_revoked_login_file_is_not_offered(serve: Serve) -> None:
     assert "first-login" not in second.printed
 
 
-@pytest.mark.parametrize("what", each_day((signal.SIGINT, signal.SIGHUP), signal.SIGINT))
+@pytest.mark.long
+@pytest.mark.parametrize("what", [signal.SIGINT, signal.SIGHUP])
 def test_ctrl_c_and_a_closed_terminal_stop_in_order(serve: Serve, what: signal.Signals) -> None:
     server = serve()
     postmaster = server.postmaster
@@ -186,6 +186,7 @@ def test_a_server_left_by_a_killed_run_is_ended_first(data: Path, serve: Serve) 
     server.create_guest("a@example.com")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not LINUX, reason="follows its parent by prctl")
 def test_postgres_does_not_outlive_a_killed_innkeeper(serve: Serve) -> None:
     server = serve()

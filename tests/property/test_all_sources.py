@@ -13,7 +13,7 @@ from profiles import LONG
 
 from innkeeper.actions.identity import rule_settings
 
-SEQUENCES = 2000 if LONG else 12
+SEQUENCES = 2000 if LONG else 6
 
 
 @pytest.fixture

@@ -204,6 +204,7 @@ def purchase(number: int, position: int, drawn: dict[str, Any]) -> dict[str, Any
     }
 
 
+@pytest.mark.long
 @settings(
     max_examples=50,
     deadline=None,

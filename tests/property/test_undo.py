@@ -209,7 +209,7 @@ def test_i10_undone_imports_and_rules_leave_what_was_there_before(site: None) ->
     run_state_machine_as_test(
         Undone,
         settings=settings(
-            max_examples=300 if LONG else 5,
+            max_examples=300 if LONG else 3,
             stateful_step_count=25 if LONG else 12,
             deadline=None,
             phases=[Phase.generate],

@@ -72,6 +72,7 @@ def test_a_refused_form_holds_no_password(user: Any) -> None:
     assert right not in answer.text
 
 
+@pytest.mark.long
 def test_s3_the_current_password_cannot_be_guessed(user: Any) -> None:
     """The fifth wrong one locks, as for log-ins; then the right one is refused as well."""
     one = user(Role.READ_ONLY)

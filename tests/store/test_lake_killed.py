@@ -26,7 +26,7 @@ from innkeeper.store.database import Database
 
 pytestmark = pytest.mark.anyio
 
-KILLS = 40 if LONG else 3
+KILLS = 40 if LONG else 1
 WORKER = """
 import asyncio, sys
 from datetime import timedelta
