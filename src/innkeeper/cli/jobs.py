@@ -31,8 +31,11 @@ def jobs_list(
     from innkeeper.actions.admin import long_jobs
     from innkeeper.actions.admin.background import list_jobs
     from innkeeper.cli.output import print_rows
+    from innkeeper.errors import OperatorError
 
     if workspace is not None:
+        if status is not None:
+            raise OperatorError("--status selects jobs of the queue: leave out --workspace.")
         rows = context.run(workspace, lambda work: long_jobs.list_newest(work, limit))
         names = ("kind", "name", "state", "done", "total", "started_at", "finished_at", "error")
         print_rows(rows, json, *names, "ref")
