@@ -134,7 +134,8 @@ class Watched:
 
     def _console(self, message) -> None:
         # A form that is refused is shown again, with the status that says so.
-        refused = re.search("status of 4(00|09|12)", message.text)
+        # A request that a later one replaces, or whose page is left, is aborted.
+        refused = re.search("status of 4(00|09|12)|AbortError: signal is aborted", message.text)
         if message.type in ("error", "warning") and not refused:
             self.faults.append(message.text)
 
