@@ -28,10 +28,11 @@ from innkeeper.resources.payloads import (
     Payload,
     PayloadOf,
     decode,
+    members_of,
 )
 from innkeeper.rules.scopes import EVERY_SCOPE
 from innkeeper.wire.endpoint import EndpointRequest
-from innkeeper.wire.payloads import Href, Items, encode_value
+from innkeeper.wire.payloads import Href, Items, Masked, encode_value
 from innkeeper.wire.registry import DIALECTS
 
 REF = "0e9c1a4e-6a5e-4f0e-9a36-3f6c1d2b7a11"
@@ -186,6 +187,25 @@ def test_only_declared_members_of_a_record_are_encoded() -> None:
 def test_a_record_without_a_required_member_is_an_error() -> None:
     with pytest.raises(LookupError, match="_Receipt has no number"):
         encode_value(PayloadOf(_Receipt), {"href": "x"}, request())
+
+
+def payloads(base: type[Payload] = Payload) -> Iterator[type[Payload]]:
+    for each in base.__subclasses__():
+        yield each
+        yield from payloads(each)
+
+
+def test_s8_why_something_failed_is_masked_in_every_response() -> None:
+    """S8: such a text may quote what was sent; keys without personal data read it too."""
+    texts = {
+        f"{each.__name__}.{member.name}": type(member.kind)
+        for each in payloads()
+        if each.__module__.startswith("innkeeper.wire") and not getattr(each, "__parameters__", ())
+        for member in members_of(each)
+        if member.name in ("error", "fault")
+    }
+    assert len(texts) > 8
+    assert {name for name, kind in texts.items() if kind is not Masked} == set()
 
 
 def test_endpoints_are_declared_by_payloads() -> None:

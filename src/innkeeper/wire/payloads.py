@@ -25,6 +25,7 @@ from innkeeper.resources.payloads import (
     members_of,
 )
 from innkeeper.resources.values import ValueRefused, iso
+from innkeeper.rules.masking import masked_line
 from innkeeper.rules.members import unknown_members
 from innkeeper.rules.personal import without_personal
 from innkeeper.wire import pagination
@@ -118,6 +119,10 @@ class Masked(RequestKind):
 
     def show(self, value: Any, request: EndpointRequest) -> Any:
         return value if request.personal else self.mask(value)
+
+
+ErrorText = Annotated[str, Masked(masked_line)]
+"""Why something failed, which may quote what was sent or stored."""
 
 
 @dataclass(frozen=True)

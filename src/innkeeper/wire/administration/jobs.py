@@ -10,11 +10,10 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Whole
 from innkeeper.resources.payload_kinds import one_of
 from innkeeper.resources.payloads import Absent, Payload
-from innkeeper.rules.masking import masked_line
 from innkeeper.rules.scopes import Scope
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
-from innkeeper.wire.payloads import Masked
+from innkeeper.wire.payloads import ErrorText
 
 JOBS: Final = EndpointFamily("Jobs", "/innkeeper/v1")
 _PATHS: Final = {
@@ -38,7 +37,7 @@ class LongJob(Payload):
     state: Annotated[str, one_of(*long_jobs.STATES)]
     done: Annotated[int, "Lines or records so far."] | Absent
     total: Annotated[int, "How many there are."] | Absent
-    error: Annotated[str | Absent, Masked(masked_line)]
+    error: ErrorText | Absent
     started_at: datetime
     finished_at: datetime | Absent
 

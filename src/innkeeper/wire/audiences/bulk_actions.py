@@ -22,7 +22,7 @@ from innkeeper.resources.static_lists import (
 from innkeeper.rules.scopes import Scope
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
-from innkeeper.wire.payloads import Actor, Items
+from innkeeper.wire.payloads import Actor, ErrorText, Items
 from innkeeper.wire.scopes import refuse_lacking, require_for_definition
 
 BULK_ACTIONS: Final = EndpointFamily("Static lists", "/innkeeper/v1/bulkActions")
@@ -39,7 +39,7 @@ class BulkAction(Payload):
     total: Annotated[int, "Guests of the action."]
     changed: Annotated[int, "Guests that it changed so far."]
     pending: Annotated[int, "Guests that it has not reached yet."]
-    error: str | Absent
+    error: ErrorText | Absent
     actor: Annotated[str | Absent, Actor()]
     created_at: datetime
     finished_at: datetime | Absent

@@ -29,7 +29,7 @@ from innkeeper.resources.payloads import ABSENT, Absent, Payload
 from innkeeper.rules.scopes import READ_PERSONAL, WRITE_PERSONAL
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
-from innkeeper.wire.payloads import DefinitionOf, Href, Items, Uri
+from innkeeper.wire.payloads import DefinitionOf, ErrorText, Href, Items, Uri
 
 OWN: Final = "/innkeeper/v1/exports"
 TAG: Final = "Audience exports"
@@ -105,7 +105,7 @@ class ExportExecution(ExportReport):
     """An execution with its attempts and its delivery."""
 
     attempts: int
-    error: str | None
+    error: ErrorText | None
     next_attempt_at: datetime | None
     snapshot: str | None
     unsubscribed: Annotated[int, "Guests left out as unsubscribed."]

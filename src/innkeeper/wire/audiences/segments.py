@@ -21,7 +21,7 @@ from innkeeper.rules.segment_matching import Decided, Verdict
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
 from innkeeper.wire.pagination import LIMIT, OFFSET
-from innkeeper.wire.payloads import Actor, DefinitionOf, Href, Items, LinkTo, Paging, Uri
+from innkeeper.wire.payloads import Actor, DefinitionOf, ErrorText, Href, Items, LinkTo, Paging, Uri
 from innkeeper.wire.scopes import require_for_definition
 
 V4: Final = "/v4/segmentDefinitions"
@@ -92,7 +92,7 @@ class SegmentRun(Payload):
     started_at: datetime | Absent
     finished_at: datetime | Absent
     milliseconds: int | Absent
-    error: str | Absent
+    error: ErrorText | Absent
 
 
 class SegmentRevision(Payload):

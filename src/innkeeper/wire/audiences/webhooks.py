@@ -9,7 +9,7 @@ from innkeeper.resources.payload_kinds import NotBlank, one_of
 from innkeeper.resources.payloads import Absent, Payload
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
-from innkeeper.wire.payloads import Items
+from innkeeper.wire.payloads import ErrorText, Items
 
 WEBHOOKS: Final = EndpointFamily("Webhooks", "/innkeeper/v1/webhooks")
 _Kind = Annotated[str, one_of(*subscriptions.KINDS)]
@@ -25,7 +25,7 @@ class Webhook(Payload):
     waiting: int
     delivered: int
     failed: int
-    error: Annotated[str, "Why the newest message that did not arrive failed."] | Absent
+    error: Annotated[ErrorText, "Why the newest message that did not arrive failed."] | Absent
 
 
 class TestWebhookRequest(Payload):
@@ -40,7 +40,7 @@ class WebhookTest(Payload):
 
     url: str
     milliseconds: int
-    error: Annotated[str, "Why no answer came."] | Absent
+    error: Annotated[ErrorText, "Why no answer came."] | Absent
     status: int | Absent
     headers: dict[str, str]
     body: Annotated[str, f"The first {webhook_trials.MOST_BYTES} bytes."]

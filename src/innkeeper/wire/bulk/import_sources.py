@@ -16,7 +16,7 @@ from innkeeper.wire.bulk.imports import Entity, ImportedFileRequest, ImportForma
 from innkeeper.wire.bulk.mapping import mapping_of
 from innkeeper.wire.bulk.mapping_document import ImportMapping
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
-from innkeeper.wire.payloads import Href, Items
+from innkeeper.wire.payloads import ErrorText, Href, Items
 
 SOURCES: Final = "/innkeeper/v1/importSources"
 IMPORT_SOURCES: Final = EndpointFamily("Files", SOURCES)
@@ -73,7 +73,7 @@ class ImportSource(Payload):
     latest_import: Annotated[UUID, "Ref of its last import."] | Absent
     read_at: datetime | Absent
     attempts: int
-    error: str | Absent
+    error: ErrorText | Absent
     next_attempt_at: datetime | Absent
     created_at: datetime
     modified_at: datetime

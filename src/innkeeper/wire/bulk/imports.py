@@ -29,7 +29,7 @@ from innkeeper.wire.bulk.file_formats import FORMATS, IMPORT_FORMATS, PACKED
 from innkeeper.wire.bulk.mapping import mapping_of
 from innkeeper.wire.bulk.mapping_document import ImportMapping, read_document
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
-from innkeeper.wire.payloads import Href, LongPaging, Uri, WindowOf, page_record
+from innkeeper.wire.payloads import ErrorText, Href, LongPaging, Uri, WindowOf, page_record
 
 IMPORTS: Final = "/innkeeper/v1/imports"
 EXPORTS: Final = "/innkeeper/v1/fileExports"
@@ -109,7 +109,7 @@ class Import(Payload):
     rejects: Annotated[
         Uri | Absent, "The rows that were refused, as CSV with the reason, to mend and import."
     ]
-    fault: str | Absent
+    fault: ErrorText | Absent
     created_at: datetime | Absent
     modified_at: datetime | Absent
 
@@ -155,7 +155,7 @@ class FileExport(Payload):
     status: Annotated[str, one_of("waiting", "writing", "done", "failed", "removed")]
     records: int
     size: int | Absent
-    fault: str | Absent
+    fault: ErrorText | Absent
     attempts: int | Absent
     next_attempt_at: datetime | Absent
     location: SignedLink | Absent

@@ -14,7 +14,7 @@ from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
 from innkeeper.wire.identity.merges import PATH, TAG, Merge
 from innkeeper.wire.identity.rules import PreviewIdentityRulesRequest
-from innkeeper.wire.payloads import Actor, GuestLink, Href, PageOf, Paging
+from innkeeper.wire.payloads import Actor, ErrorText, GuestLink, Href, PageOf, Paging
 
 RULE_JOBS: Final = EndpointFamily(TAG, PATH + "/identity")
 
@@ -37,7 +37,7 @@ class IdentityJob(Payload):
     total: int
     merged: int
     actor: Annotated[str, Actor()] | Absent
-    error: str | Absent
+    error: ErrorText | Absent
     created_at: datetime | Absent
     finished_at: datetime | Absent
 
