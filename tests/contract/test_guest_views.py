@@ -9,7 +9,7 @@ from test_key_scopes import keyed
 from test_segments_api import guests_where, rule
 
 from innkeeper.actions.audiences import guest_views
-from innkeeper.rules.scopes import EVERY_SCOPE
+from innkeeper.rules.scopes import EVERY_SCOPE, Scope
 
 OWN = "/innkeeper/v1/guestViews"
 
@@ -32,6 +32,11 @@ def test_a_view_is_seen_by_its_owner_until_it_is_shared(
         assert other.delete(path).status_code == 404
         assert api.patch(path, json={"shared": True, "sort": None}).json()["shared"] is True
         assert [each["ref"] for each in other.get(OWN).json()["items"]] == [view["ref"]]
+        assert other.patch(path, json={"name": ""}).status_code == 400
+    with keyed(site, *(EVERY_SCOPE - {Scope.ADMINISTRATION})) as other:
+        assert other.get(path).status_code == 200
+        assert other.patch(path, json={"name": "Mine"}).status_code == 403
+        assert other.delete(path).status_code == 403
     assert "sort" not in api.get(path).json()
     wrong = api.patch(path, json={"sort": "nope", "columns": ["trait.nope"]})
     assert wrong.json()["errors"] == [

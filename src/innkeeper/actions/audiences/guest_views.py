@@ -1,6 +1,7 @@
 """Saved views of the list of guests: filters, columns and sort under a name.
 
-A view is seen by who saved it, and by everybody if it is shared.
+A view is seen by who saved it, and by everybody if it is shared. Its owner changes and deletes it;
+so does whoever manages users or, by key, administers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from innkeeper.actions.admin import audit
 from innkeeper.actions.audiences import segment_questions, traits
 from innkeeper.actions.audiences.event_names import find_unknown_events
 from innkeeper.actions.audiences.segments import read_changes
-from innkeeper.errors import Conflict, Invalid, Problem, Unknown
+from innkeeper.errors import Conflict, Forbidden, Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import ChangeGuestViewRequest, CreateGuestViewRequest
 from innkeeper.resources.exports import NDJSON
@@ -68,11 +69,16 @@ async def change(
     body: Mapping[str, Any],
     expected: Expected | None = None,
     problems: Sequence[Problem] = (),
+    *,
+    may_manage: bool = False,
 ) -> Record:
-    """Change members of a view; raises `Invalid` with every problem, `Unknown`, `Outdated`."""
+    """Change members of a view; `may_manage`: also of another owner.
+
+    Raises `Invalid` with every problem, `Unknown`, `Outdated` and `Forbidden`.
+    """
     problems = [*problems, *await find_unknown_events(work, body.get("definition"))]
     async with work.transaction():
-        row = await _fetch_locked(work, view)
+        row = await _fetch_locked(work, view, may_manage=may_manage)
         expect(expected, row)
         stored = {**row, "shared": row["is_shared"], "friendly_id": None}
         values = read_changes(ChangeGuestViewRequest, body, stored, problems)
@@ -85,10 +91,12 @@ async def change(
     return written
 
 
-async def delete(work: Work, view: UUID, expected: Expected | None = None) -> None:
-    """Delete a view; raises `Unknown`."""
+async def delete(
+    work: Work, view: UUID, expected: Expected | None = None, *, may_manage: bool = False
+) -> None:
+    """Delete a view, as `change`; raises `Unknown`, `Outdated` and `Forbidden`."""
     async with work.transaction():
-        row = await _fetch_locked(work, view)
+        row = await _fetch_locked(work, view, may_manage=may_manage)
         expect(expected, row)
         await work.run("guest_views.delete", ref=row["ref"])
         await audit.record(work, GUEST_VIEW, "delete", row, None)
@@ -128,9 +136,12 @@ async def _read_columns(
     }
 
 
-async def _fetch_locked(work: Work, view: UUID) -> Record:
+async def _fetch_locked(work: Work, view: UUID, *, may_manage: bool) -> Record:
     row = await work.one("guest_views.lock", parts=_COLUMNS, ref=view, actor=work.actor)
-    return row or _unknown(view)
+    row = row or _unknown(view)
+    if row["owner"] != work.actor and not may_manage:
+        raise Forbidden(f"The view {row['name']} belongs to somebody else.")
+    return row
 
 
 def _unknown(view: UUID) -> Record:

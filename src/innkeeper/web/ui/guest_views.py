@@ -95,9 +95,7 @@ async def _delete(visit: Visit) -> Response:
     if ref is None:
         raise BadRequest("Unknown view.")
     row = await guest_views.fetch(visit.work, ref)
-    if row["owner"] != visit.person.email:
-        visit.need(Right.USERS)
-    await guest_views.delete(visit.work, ref)
+    await guest_views.delete(visit.work, ref, may_manage=visit.may(Right.USERS))
     return visit.go("/guests", f"The view {row['name']} was deleted.")
 
 

@@ -13,6 +13,7 @@ from innkeeper.resources.definitions import (
     SegmentDefinition,
 )
 from innkeeper.resources.payloads import Absent, Payload
+from innkeeper.rules.scopes import Scope
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
 from innkeeper.wire.payloads import Actor, DefinitionOf, Href, Items, Uri
@@ -97,11 +98,19 @@ async def change_guest_view(work: Work, request: EndpointRequest) -> Record:
     """Change members of a view."""
     require_for_definition(request.body, request.scopes)
     view, body = request.refs()["view"], request.body or {}
-    row = await guest_views.change(work, view, body, request.expected, request.problems)
+    row = await guest_views.change(
+        *(work, view, body, request.expected, request.problems), may_manage=_may_manage(request)
+    )
     return _record(work, request, row)
 
 
 @GUEST_VIEWS.endpoint("DELETE", _ONE, "Delete a view", status=204, takes_version=True)
 async def delete_guest_view(work: Work, request: EndpointRequest) -> None:
     """Delete a view."""
-    await guest_views.delete(work, request.refs()["view"], request.expected)
+    view = request.refs()["view"]
+    await guest_views.delete(work, view, request.expected, may_manage=_may_manage(request))
+
+
+def _may_manage(request: EndpointRequest) -> bool:
+    """Whether a key may change and delete the shared views of others."""
+    return Scope.ADMINISTRATION in request.scopes
