@@ -468,6 +468,8 @@ def visit_exports(tour: Tour, site: Site) -> None:
 
 
 def visit_files(tour: Tour, site: Site) -> None:
+    # The job of an erasure before removes what is exported while it runs.
+    site.run_worker()
     lines = (
         b'{"firstName": "Jo"}\n{"identifiers": [{"provider": "email", "id": "u@example.com"}]}\n'
     )
