@@ -179,3 +179,37 @@ async def test_every_kind_that_is_announced_is_a_kind_of_the_cache(control: Work
     )
     announced = {row["kind"].removesuffix("\\000") for row in await cursor.fetchall()}
     assert announced == {caching.API_KEYS, caching.SECRETS, caching.BLOCK_LIST}
+
+
+async def test_s7_a_change_is_seen_at_once_by_the_process_that_makes_it(database: Database) -> None:
+    """Without a notification: what a request has changed, the next one of its sender meets."""
+    database.cache.listen(True)
+    async with database.control() as work:
+        key = await keys.create(work, "live")
+    keyring = Keyring(database)
+    assert (await keyring.identify(basic(key))).client_key == key.client_key
+    async with database.control() as work:
+        rotated = await keys.rotate(work, key.client_key)
+    with pytest.raises(Unauthorized):
+        await keyring.identify(basic(key))
+    assert (await keyring.identify(basic(rotated))).client_key == key.client_key
+    async with database.control() as work:
+        await keys.revoke(work, key.client_key)
+    with pytest.raises(Unauthorized):
+        await keyring.identify(basic(rotated))
+
+
+async def test_what_a_transaction_changes_stays_cached_until_its_commit(database: Database) -> None:
+    cache = database.cache
+    cache.put(caching.API_KEYS, "key", "old")
+    async with database.control() as work:
+        with pytest.raises(RuntimeError):
+            async with work.transaction():
+                work.drop_cached(caching.API_KEYS)
+                raise RuntimeError
+        assert cache.get(caching.API_KEYS, "key") == "old"
+        async with work.transaction():
+            async with work.transaction():
+                work.drop_cached(caching.API_KEYS)
+            assert cache.get(caching.API_KEYS, "key") == "old"
+        assert cache.get(caching.API_KEYS, "key") is None

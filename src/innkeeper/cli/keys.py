@@ -73,7 +73,7 @@ async def keys_list(
 
 @command(app, "revoke")
 async def keys_revoke(work: Work, client_key: ClientKey) -> str:
-    """Revoke a key, with immediate effect in every process."""
+    """Revoke a key, in every process within moments."""
     from innkeeper.actions.admin import keys
 
     await keys.revoke(work, client_key)
@@ -82,7 +82,7 @@ async def keys_revoke(work: Work, client_key: ClientKey) -> str:
 
 @command(app, "scopes")
 def keys_scopes(client_key: ClientKey, scope: Scopes = None) -> Act[str]:
-    """Replace the scopes of a key, with immediate effect in every process."""
+    """Replace the scopes of a key, in every process within moments."""
     from innkeeper.actions.admin import keys
 
     scopes = _scopes(scope or [])

@@ -52,6 +52,7 @@ class Work:
     """
 
     __slots__ = (
+        "_changed",
         "_connection",
         "_lender",
         "_on_demand",
@@ -96,6 +97,7 @@ class Work:
         self._lender = lender
         self._open = False
         self._spoilt = False
+        self._changed: set[str] = set()  # kinds of cached configuration, by the open transaction
         self._stamped = datetime.min.replace(tzinfo=UTC)
 
     @property
@@ -361,7 +363,7 @@ class Work:
                 raise
             return
         await self._command(b"BEGIN")
-        self._open, self._spoilt = True, False
+        self._open, self._spoilt, self._changed = True, False, set()
         try:
             yield
             await self._commit()
@@ -378,6 +380,16 @@ class Work:
         # PostgreSQL answers a COMMIT of a failed transaction with ROLLBACK, not with an error.
         if await self._command(b"COMMIT") != b"COMMIT":
             raise RuntimeError("a database error was swallowed inside this transaction")
+        for kind in self._changed:
+            self.cache.clear(kind)
+
+    def drop_cached(self, kind: str) -> None:
+        """Remove a kind of configuration from the cache of this process, since this work changed
+        it; inside a transaction, once it is committed. Other processes are notified just after."""
+        if self._open:
+            self._changed.add(kind)
+        else:
+            self.cache.clear(kind)
 
     async def _command(self, sql: bytes) -> bytes | None:
         try:

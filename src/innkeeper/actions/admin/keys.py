@@ -14,6 +14,7 @@ from innkeeper.rules.audited import ALIAS, KEY
 from innkeeper.rules.identity_keys import digest
 from innkeeper.rules.scopes import DEFAULT_SCOPES, EVERY_SCOPE, Scope, in_order
 from innkeeper.rules.versions import Expected
+from innkeeper.store.configuration_cache import API_KEYS
 from innkeeper.store.migrate import LOCK
 from innkeeper.store.work import Row, Work
 
@@ -111,7 +112,7 @@ async def list_aliases(work: Work) -> list[Row]:
 
 
 async def set_alias(work: Work, alias: str, client_key: str, *, only_new: bool = False) -> None:
-    """Make a context id an alias of a key, with immediate effect in every process.
+    """Make a context id an alias of a key, at once here and within moments in other processes.
 
     Raises OperatorError for an unknown key, and `Conflict` if `only_new` is set and it is an alias
     of another key.
@@ -125,6 +126,7 @@ async def set_alias(work: Work, alias: str, client_key: str, *, only_new: bool =
             raise Conflict(f"{alias} is an alias of {stored['client_key']}: remove it first.")
         row = await work.one("control.set_alias", alias=alias, client_key=client_key)
         await audit.record(work, ALIAS, "create", stored, row, workspace=key["workspace"])
+        work.drop_cached(API_KEYS)
 
 
 async def delete_alias(work: Work, alias: str) -> None:
@@ -136,6 +138,7 @@ async def delete_alias(work: Work, alias: str) -> None:
         key = await find(work, row["client_key"])
         workspace = key["workspace"] if key else None
         await audit.record(work, ALIAS, "remove", row, None, workspace=workspace)
+        work.drop_cached(API_KEYS)
 
 
 async def list_all(work: Work, workspace: str | None = None) -> list[Row]:
@@ -145,7 +148,7 @@ async def list_all(work: Work, workspace: str | None = None) -> list[Row]:
 
 
 async def revoke(work: Work, client_key: str) -> None:
-    """Revoke a key with immediate effect in every process.
+    """Revoke a key, at once here and within moments in other processes.
 
     Raises OperatorError for an unknown or revoked key.
     """
@@ -199,7 +202,7 @@ async def set_compatibility(
     *,
     expected: Expected | None = None,
 ) -> None:
-    """Set which API documents apply to the callers of a key, with immediate effect everywhere.
+    """Set which API documents apply to a key, at once here and within moments elsewhere.
 
     Raises OperatorError, and `Outdated` if the `version_of` the key is not the expected one.
     """
@@ -219,7 +222,7 @@ async def set_scopes(
     by: frozenset[Scope] = EVERY_SCOPE,
     expected: Expected | None = None,
 ) -> None:
-    """Set the scopes of a key, with immediate effect in every process.
+    """Set the scopes of a key, at once here and within moments in other processes.
 
     A caller can neither grant nor withdraw a scope that they lack (`by`). Raises OperatorError,
     `Forbidden`, and `Outdated` if the `version_of` the key is not the expected one.
@@ -242,10 +245,11 @@ async def _lock_key(work: Work, client_key: str, expected: Expected | None = Non
 
 
 async def _record(work: Work, verb: str, stored: Row, changes: Row) -> None:
-    """Record the change of a key in the audit log."""
+    """Record the change of a key in the audit log; cached credentials are read again."""
     before = {**stored, "scopes": in_order(scopes_in(stored))}
     after = {**before, **changes}
     await audit.record(work, KEY, verb, before, after, workspace=stored["workspace"])
+    work.drop_cached(API_KEYS)
 
 
 def scopes_in(row: Row) -> frozenset[Scope]:

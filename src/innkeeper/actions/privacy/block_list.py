@@ -80,10 +80,11 @@ async def suppress(work: Work, keys: Iterable[UUID], reason: str) -> int:
     """Add a guest's keys (`identity.identifying_keys`) to the list; return how many are new."""
     digests = await digests_of(work, keys)
     now = clock.now()
-    work.cache.clear(BLOCK_LIST)
-    return await work.run(
+    added = await work.run(
         "block_list.add", digests=digests, reason=reason, actor=work.actor, now=now
     )
+    work.drop_cached(BLOCK_LIST)
+    return added
 
 
 async def suppress_person(work: Work, person: Record, reason: str) -> int:
@@ -105,6 +106,7 @@ async def release_person(work: Work, person: Record) -> int:
     async with work.transaction():
         digests = await digests_of(work, await _keys(work, person))
         removed = await work.run("block_list.remove", digests=digests)
+        work.drop_cached(BLOCK_LIST)
         await audit.note(work, "privacy.release", None, digests=removed)
     return removed
 
