@@ -1,4 +1,4 @@
-"""What the demo shop's team has worked on: imported files, segments, exports and their jobs."""
+"""The work of the demo shop's team: imported files, segments, exports and their jobs."""
 
 import asyncio
 import csv

@@ -1,4 +1,4 @@
-"""The file that a command imports: of this machine, standard input, or from elsewhere."""
+"""The file that a command imports: a local file, standard input, or one at a URL."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -19,12 +19,13 @@ _MOST_BYTES: Final = 1 << 40
 
 
 def is_elsewhere(name: str) -> bool:
-    """Return whether a file is no path of this machine: standard input, or a URL."""
+    """Return whether a file is not local: standard input, or a URL."""
     return name == STDIN or "://" in name
 
 
 def local_name(name: str) -> str:
-    """Return the name that files beside a file start with; in this folder if it is elsewhere."""
+    """Return the path that the names of files beside a file start with; in the current folder if
+    the file is not local."""
     if name == STDIN:
         return "stdin"
     if not is_elsewhere(name):
@@ -35,7 +36,7 @@ def local_name(name: str) -> str:
 
 @asynccontextmanager
 async def stored(work: "Work", name: str) -> AsyncIterator[Path]:
-    """Yield the path of a file; what is elsewhere is stored first, as files are read twice.
+    """Yield the path of a file; one that is not local is stored first, as files are read twice.
 
     Raises OperatorError.
     """

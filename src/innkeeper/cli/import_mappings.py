@@ -30,7 +30,7 @@ class MappingOptions:
     """The options of a command that control how its files are read."""
 
     what: str | None
-    """guests, orders or events; None to see it from the columns."""
+    """guests, orders or events; None to detect it from the columns."""
     form: str | None
     sheet: str
     mapping: Path | None
@@ -39,11 +39,12 @@ class MappingOptions:
     """row or cell; if empty, the setting of the mapping."""
 
     def path_for(self, name: str) -> Path:
-        """Return where the mapping of a file is, or would be written."""
+        """Return the path of the mapping of a file, whether or not it exists."""
         return self.mapping or Path(local_name(name) + MAPPING_SUFFIX)
 
     def stored(self, name: str) -> "tuple[str | None, Layout]":
-        """Return what a file holds, and its layout by its name and the mapping beside it."""
+        """Return the kind of records in a file, and its layout by its name and the mapping beside
+        it."""
         from innkeeper.wire.bulk.batch_files import Layout
         from innkeeper.wire.bulk.file_formats import guessed_format
         from innkeeper.wire.bulk.mapping import ColumnMapping, read_mapping
@@ -68,8 +69,8 @@ class MappingOptions:
 async def prepared_layout(work: "Work", options: MappingOptions, name: str, path: Path) -> "Layout":
     """Read a file to its end; return its layout, with a suggested mapping if it has none.
 
-    Raises `Unreadable`, and OperatorError, also if a suggestion leaves something open: then it is
-    written beside the file.
+    Raises `Unreadable`, and OperatorError. A suggestion with open questions is written beside the
+    file, and raises OperatorError too.
     """
 
     layout, survey = options.stored(name)[1].surveyed(path)

@@ -1,4 +1,4 @@
-"""What `innkeeper import` shows: progress, counts, and the matches of a dry run."""
+"""The output of `innkeeper import`: progress, counts, and the matches of a dry run."""
 
 import sys
 from collections import Counter
@@ -23,9 +23,9 @@ class ImportTotals:
     outcomes: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
-    """Why cells were left out of rows that were imported -> cells."""
+    """Reason for which cells were left out of imported rows -> number of cells."""
     refused: list[dict[str, Any]] = field(default_factory=list)
-    """Reason, count, line and value of what failed."""
+    """Reason, count, line and value of failed records."""
     matches: list["Match"] = field(default_factory=list)
     """The first records of a dry run that change a guest."""
     unreadable: list[str] = field(default_factory=list)
@@ -46,7 +46,8 @@ class ImportTotals:
         }
 
     def report(self) -> dict[str, Any]:
-        """Return the summary with what failed why, and which guests a dry run would change."""
+        """Return the summary with the reasons of failures, and the guests that a dry run would
+        change."""
         matches = [
             {
                 "line": one.line,

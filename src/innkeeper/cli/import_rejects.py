@@ -54,7 +54,7 @@ def report_rejects(
 ) -> list[dict[str, Any]]:
     """Return the reasons of failed records with their counts; print them unless `quiet`.
 
-    Of a table, its refused rows are also written as CSV with the reason, to be mended and
+    Of a table, its refused rows are also written as CSV with the reason, to be corrected and
     imported again.
     """
     from innkeeper.wire.bulk.rejected_rows import ReasonCounts

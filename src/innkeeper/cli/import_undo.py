@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from innkeeper.store.work import Work
 
 UNDO = "undo"
-"""The word in place of a kind of records."""
+"""Word that is typed in place of a kind of records."""
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class What(StrEnum):
 
 
 class RefuseWhat(StrEnum):
-    """What is refused where a field does not accept a cell."""
+    """What to refuse where a field does not accept a cell: the row, or the cell."""
 
     ROW = "row"
     CELL = "cell"
@@ -242,7 +242,7 @@ async def import_file(work: "Work", options: ImportOptions, name: str, total: Im
 
 @dataclass(frozen=True)
 class _LocalFile:
-    """A file that the command imports, and how it is read."""
+    """A file that the command imports, with its layout."""
 
     options: ImportOptions
     name: str
@@ -332,7 +332,7 @@ async def _write_rejects(work: "Work", batch: "Row", rejects: Path) -> None:
 
 
 def _fingerprint(name: str, layout: "Layout") -> Any:
-    """Return what identifies a file, by which an interrupted import of it continues."""
+    """Return the identification of a file, by which an interrupted import of it continues."""
     if is_elsewhere(name):
         return None
     path = Path(name).resolve()

@@ -53,7 +53,7 @@ def jobs_run(
         typer.Option(help="Stop when no job is due, including jobs that were queued by others."),
     ] = False,
 ) -> None:
-    """Run jobs in this process; any number of processes and machines may do so."""
+    """Run jobs in this process; any number of processes and machines may run jobs."""
     from innkeeper.actions.identity.rekeying import upgrade
     from innkeeper.jobs.worker import end_at_once, work_jobs
     from innkeeper.store.memory import collect_seldom

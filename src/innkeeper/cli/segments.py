@@ -110,7 +110,7 @@ async def segments_overlap(
         str, typer.Argument(metavar="OTHER", help="Ref or friendly id.", show_default=False)
     ],
 ) -> Record:
-    """Count the guests of two segments now, and those in both."""
+    """Count the guests of two segments now, and the guests in both."""
     from innkeeper.actions.audiences import segment_catalogue
 
     return await segment_catalogue.compare(work, segment, other)

@@ -1,4 +1,4 @@
-"""Stop within a time limit after a stop signal, whatever is still running (S4).
+"""Stop within a time limit after a stop signal, even if something still runs (S4).
 
 Running requests and jobs get half of the time to finish. Then they are cancelled. A thread that
 waits for another system cannot be cancelled, so in the end the process exits.

@@ -1,4 +1,4 @@
-"""`innkeeper import sitecore FOLDER`: bring over what a tenant can take along from the vendor."""
+"""`innkeeper import sitecore FOLDER`: import the data that a tenant can export from the vendor."""
 
 import json
 import sys
@@ -31,7 +31,7 @@ def import_sitecore(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Import a folder, print the counts of the source and of what is here, and end with status 2
+    """Import a folder, print the counts of the source and of the workspace, and end with status 2
     unless they agree. `batches` imports batch files, where the folder has no data lake export."""
     from innkeeper.wire.bulk.sitecore_folder import read_folder
 
@@ -76,7 +76,7 @@ class _FolderTransfer:
             path.unlink()
 
     async def run(self, work: "Work") -> None:
-        """Transfer everything, what others belong to first."""
+        """Transfer everything, parents before the records that belong to them."""
         from innkeeper.actions.bulk import transfers
         from innkeeper.store.memory import collect_seldom
         from innkeeper.wire.bulk.sitecore import is_retired
@@ -94,7 +94,7 @@ class _FolderTransfer:
         await self._all(work, "events", transfers.transfer_events)
 
     async def _configure(self, work: "Work") -> None:
-        """Bring identity rules and points of sale over, before anything is indexed by them."""
+        """Transfer identity rules and points of sale, before anything is indexed by them."""
         from innkeeper.actions.bulk import transfers
         from innkeeper.rules import transfers as rules
         from innkeeper.wire.bulk.sitecore_folder import identity_rules, points_of_sale
@@ -168,7 +168,8 @@ class _FolderTransfer:
         return total
 
     def show(self, missing_path: Path, *, as_json: bool) -> None:
-        """Print the counts, what was left out of records, and the first missing records."""
+        """Print the counts, the values that were left out of records, and the first missing
+        records."""
         from innkeeper.cli.output import print_rows
 
         counts = self.counts

@@ -40,7 +40,7 @@ async def first_access(
     work: Work, workspace: str, saved_login: str, saved_link: str = ""
 ) -> FirstAccess:
     """Create the first key of a workspace and of its sandbox, and the first link, if there are
-    none. The screens replace the token of the sandbox's key, which nobody sees here.
+    none. The token of the sandbox's key is not printed; the screens replace it.
 
     `saved_login` is the content of the login file and `saved_link` the token in the link file;
     both are empty if there is no file.
@@ -129,7 +129,8 @@ def save_link(data: Path, url: str, link_token: str) -> None:
 
 
 def command_name() -> str:
-    """Return how to call this program: by name, or by path if the name is not on the PATH."""
+    """Return the command that starts this program: its name, or its path if the name is not on the
+    PATH."""
     return "innkeeper" if shutil.which("innkeeper") else sys.argv[0]
 
 

@@ -1,4 +1,5 @@
-"""`innkeeper points-of-sale`, `aliases` and `quarantine`: configuration and faults of events."""
+"""`innkeeper points-of-sale`, `aliases` and `quarantine`: configuration of events, and invalid
+events."""
 
 from pathlib import Path
 from typing import Annotated, Any, Final

@@ -55,8 +55,8 @@ async def forget(work: Work) -> None:
     await undo.expire(work)
     files = Files.of(work.settings)
 
-    # The file goes before its row: the row of a file that cannot be deleted now brings it up again
-    # tomorrow.
+    # The file is deleted before its row: while the row exists, the next run tries to delete the
+    # file again.
     async def forget_batch(ref: UUID) -> None:
         for name in (batches.upload_name, batches.rejects_name):
             await asyncio.to_thread(files.remove, name(work.workspace, ref))
@@ -140,7 +140,7 @@ async def _apply(work: Work, ref: UUID) -> None:
 async def _read(work: Work, files: Files, batch: Row) -> None:
     """Apply a file to its end, or fail its batch with the reason.
 
-    A fault that may be temporary (storage or the database is unreachable) is stored with the batch
+    An error that may be temporary (storage or the database is unreachable) is stored with the batch
     and raised, so that the job runs again.
     """
     ref = batch["ref"]

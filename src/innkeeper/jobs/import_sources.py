@@ -29,7 +29,7 @@ _FAULTS: Final = (
     *(DownloadFailed, OutboundFailed, Unreadable, OperatorError, Unavailable),
     *(ImportError, OSError),
 )
-"""What may be wrong with a source; anything else is a fault of the server, and in its log alone."""
+"""Errors that a source may cause; any other is a fault of the server, which only its log shows."""
 
 
 @scheduled("* * * * *", "import_sources.due")
@@ -73,7 +73,7 @@ async def run(lend: Lend, source: str) -> None:
 
 @dataclass(slots=True)
 class _Fetched:
-    """What was fetched, and the mark of the source once it is imported."""
+    """The fetched file, and the mark of the source once it is imported."""
 
     name: str
     mark: dict[str, Any]
@@ -89,7 +89,7 @@ async def _fetch(settings: Settings, row: Row, staged: IO[bytes], lend: Lend) ->
         if headers is None:
             return None
         etag = headers.get("etag", "")
-        # Another one could not be sent as a header of the next request.
+        # Any other one could not be sent as a header of the next request.
         is_usable = etag.isprintable() and 0 < len(etag) <= _LONGEST_ETAG
         return _Fetched("", {**mark, "etag": etag} if is_usable else mark)
     if not is_prefix(address):

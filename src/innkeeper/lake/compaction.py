@@ -31,7 +31,7 @@ GRACE: Final = timedelta(minutes=1)
 """Shortest time that a dropped file remains, for a reader that has listed it but not yet taken its
 lock."""
 ORPHANED: Final = timedelta(hours=1)
-"""Age at which a file that no list names is taken as left by a killed run."""
+"""Age at which a file that no list names counts as left by a killed run."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ async def compact(
                 if _due(of_kind, everything):
                     done = _sum(done, await _compact_kind(work, kind, of_kind))
             except Exception as error:
-                # Its files stay as they are, and the other kinds are compacted.
+                # The files of this kind do not change; the other kinds are compacted.
                 log.exception("files of %s cannot be compacted", kind)
                 fault = fault or error
         done = _sum(done, Compacted(0, 0, await sweep(work, grace)))
@@ -196,7 +196,7 @@ async def _remove_orphans(work: Work, location: Files) -> int:
     listed |= {row["path"] for row in await work.all("lake.dropped", grace=timedelta(0))}
     before = datetime.now(UTC) - ORPHANED
     present = await asyncio.to_thread(list, location.listed(work.workspace))
-    # A file may have been listed since: ask again, after looking.
+    # A file may have been listed since, so read the lists again after the folder.
     listed |= {row["path"] for row in await work.all("lake.files")}
     orphans = [path for path, written in present if path not in listed and written < before]
     if orphans:

@@ -46,7 +46,7 @@ def instance(settings: Settings, lake_files: Files, *, upkeep: bool = False) -> 
                 config={
                     "memory_limit": f"{megabytes}MB",
                     "threads": threads,
-                    # The default is the folder that we were started in.
+                    # The default is the working directory.
                     "temp_directory": spill,
                     "autoinstall_known_extensions": "false",
                     "autoload_known_extensions": "false",

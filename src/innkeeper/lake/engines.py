@@ -17,7 +17,7 @@ def session(snapshot: "Snapshot", engine: str | None = None) -> "LakeSession":
 
 def answering(settings: Settings, definition: Mapping[str, Any]) -> str:
     """Return the name of the engine for a segment's definition: SQL of users runs on DuckDB, since
-    Spark cannot be locked down."""
+    Spark cannot be restricted safely."""
     return DUCKDB if definition.get("sql") is not None else settings.lake_engine
 
 

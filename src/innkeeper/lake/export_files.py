@@ -69,7 +69,7 @@ def write_without(
             if number not in removed:
                 out.write(row)
             elif number == 0 and row.startswith(BOM_UTF8):
-                # The mark stands before the first row, and is none of it.
+                # The mark comes before the first row, and is not part of it.
                 out.write(BOM_UTF8)
 
 

@@ -38,7 +38,7 @@ async def guest_rows(work: Work, guest: UUID) -> GuestRows | None:
             for row in rows:
                 row["guest_ref"] = ref
         elif name in ("identifiers", "extensions"):
-            # What a merge leaves with the guest that was absorbed is not read through it.
+            # Rows that a merge leaves with the absorbed guest are not read as the survivor's.
             tables[name] = [row for row in rows if row["guest_ref"] == ref]
     return GuestRows(own, tables, {})
 

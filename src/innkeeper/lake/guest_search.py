@@ -1,5 +1,5 @@
-"""Search the lake for what no index of the store has: parts of e-mail addresses, and the beginnings
-of order references."""
+"""Search the lake by values without an index in the store: parts of e-mail addresses, and the
+beginnings of order references."""
 
 from sqlglot import exp
 

@@ -1,4 +1,4 @@
-"""Segments written in SQL, second check: an engine that can do no harm.
+"""Segments written in SQL, second check: an engine with restricted access.
 
 The first check is of the syntax tree (`lake/sql_allowlist.py`). The engine is a DuckDB of its own
 in a child process (`lake/sql_process.py`): it sees only the lake's files, its configuration is
@@ -35,7 +35,7 @@ _DETAILS: Final = (
     *("Table", "Filters", "Expression", "Expressions", "Join Type", "Conditions", "Groups"),
     *("Aggregates", "Order By"),
 )
-"""What a plan says about a step, without the names of files."""
+"""Details of a step in a plan, without the names of files."""
 
 
 def write_members(lake: "SqlLake", text: str) -> int:
@@ -133,7 +133,7 @@ def _sandbox(lake: "SqlLake", text: str) -> Iterator[tuple["DuckSession", str]]:
     except duckdb.OutOfMemoryException:
         raise MemoryError from None
     except duckdb.Error as error:
-        # Where it is wrong in itself, with the place.
+        # The error of the text itself, with its position.
         bound(tree, text)
         raise refused(first_sentence(error)) from None
     finally:
@@ -142,7 +142,7 @@ def _sandbox(lake: "SqlLake", text: str) -> Iterator[tuple["DuckSession", str]]:
 
 def _configuration(lake: "SqlLake") -> dict[str, str | bool | int | float | list[str]]:
     return {
-        # The rest is for what the engine holds beside its buffers.
+        # The rest is for memory of the engine besides its buffers.
         "memory_limit": f"{lake.memory_mb * 3 // 4}MB",
         "threads": lake.threads,
         "temp_directory": str(lake.folder / "spill"),

@@ -78,7 +78,7 @@ async def count_members(
     size = exp.select(exp.Count(this=exp.Star())).from_("m")
     some = exp.select("m.guest_ref", exp.alias_(size.subquery(), "size")).from_("m")
     rows = await lake.rows(
-        # Not found a second time for the sake of their number.
+        # The query that returns the guests also counts them.
         some.with_("m", as_=tree, materialized=True)
         .order_by("m.guest_ref")
         .limit(limit)

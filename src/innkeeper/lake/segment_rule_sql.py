@@ -1,4 +1,4 @@
-"""The rules of a segment, and what rows they meet, as SQL: SQLGlot trees."""
+"""The rules of a segment, and the rows that meet them, as SQL: SQLGlot trees."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

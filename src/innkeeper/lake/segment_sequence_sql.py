@@ -50,7 +50,7 @@ def _nearest(function: type[exp.AggFunc], mark: int, *, down: bool) -> exp.Expr:
     case = exp.Case(
         ifs=[exp.If(this=exp.column("mark").eq(mark), true=exp.column("at"))],
     )
-    # At one time the rows that look come first, so that they do not see those of that time.
+    # Of rows with one time, those that search come first, so that they do not find the others.
     order = exp.Order(
         expressions=[
             exp.Ordered(this=exp.column("at"), desc=down, nulls_first=False),
@@ -80,7 +80,7 @@ def _extreme(rows: exp.Select, function: type[exp.AggFunc]) -> exp.Subquery:
 def _followed(ends: exp.Select, step: SequenceStep, only: exp.Expr | None) -> exp.Select:
     """SELECT the rows of the step that follow an end within the time."""
     if step.within is None:
-        # Whatever follows any end follows the first: no need to sort.
+        # A row that follows any end follows the first: no sort is necessary.
         following = exp.select("s.guest_ref", "s.at").from_(_step_rows(step, only).subquery("s"))
         first = _extreme(ends, exp.Min)
         return following.join(first, on="b.guest_ref = s.guest_ref AND s.at > b.bound")

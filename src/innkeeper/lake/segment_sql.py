@@ -34,7 +34,7 @@ def members(definition: Definition, traits: Mapping[str, TraitSql] | None = None
 
 
 def limit_to_requested(select: exp.Select) -> exp.Select:
-    """The same for the guests in the table `requested_guests` only."""
+    """Do the same for the guests in the table `requested_guests` only."""
     return select.where(
         exp.column("guest_ref", "g").isin(query=exp.select("guest_ref").from_(REQUESTED_GUESTS))
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a query sees: every change committed before the snapshot, and none after."""
+    """The data that a query sees: every change committed before the snapshot, and none after."""
 
     workspace: str
     settings: Settings

@@ -58,7 +58,7 @@ async def opened(work: Work, engine: str | None = None) -> AsyncIterator[Lake]:
         with temporary(work.settings, "tail") as folder:
             async with work.apart(), work.transaction():
                 if held:
-                    # Its statements have snapshots of their own: keep flushes out between them.
+                    # Its statements have snapshots of their own: exclude flushes between them.
                     await work.one("lake.hold", lock=lock_number(work, FLUSH))
                 else:
                     await work.run("lake.repeatable_read")

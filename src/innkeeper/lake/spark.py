@@ -23,16 +23,18 @@ TYPES: Final = {
 _STATIC: Final = {
     "spark.ui.enabled": "false",
     "spark.sql.catalogImplementation": "in-memory",
-    # A task that does not heed its end is ended with its executor, which Spark starts again.
+    # A task that does not react to its cancellation is ended with its executor, which Spark
+    # restarts.
     "spark.task.reaper.enabled": "true",
     "spark.task.reaper.killTimeout": "20s",
 }
 _SESSION: Final = {
-    # As DuckDB answers: instants in UTC, what cannot be cast is null, no list has no size.
+    # The same results as DuckDB: instants in UTC, null for failed casts, null as the size of a
+    # missing list.
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "false",
     "spark.sql.legacy.sizeOfNull": "false",
-    # Otherwise instants that are written lose their zone, and old days move.
+    # Otherwise written instants lose their zone, and old days change.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
@@ -59,7 +61,7 @@ def session(settings: Settings) -> Any:
         application = builder.getOrCreate()
         application.sparkContext.setLogLevel("ERROR")
         if not _ready.is_set():
-            # Its workers are there once this is answered: the first question has not to wait.
+            # Its workers have started once this returns, so the first query does not wait for them.
             application.range(1).count()
             _ready.set()
     fresh = application.newSession()
@@ -86,7 +88,7 @@ class Limit:
 
     def __init__(self, spark: Any, seconds: float) -> None:
         self._context = spark.sparkContext
-        # A session's own tags would be those of the thread that watches.
+        # A session's own tags would be those of the watching thread.
         self._tag = f"innkeeper-{uuid4().hex}"
         self._seconds = seconds
         self._ended = threading.Event()
@@ -107,6 +109,7 @@ class Limit:
         pause = self._seconds
         while not self._ended.wait(pause):
             self._late = True
-            # Again and again: a question is many jobs, and between two there is none to cut off.
+            # Repeatedly, since a query consists of many jobs, and between two there is none to
+            # cancel.
             self._context.cancelJobsWithTag(self._tag)
             pause = 1

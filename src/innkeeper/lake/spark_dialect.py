@@ -34,7 +34,7 @@ class LakeSpark(Spark):
             return own(self, expression.expressions)
 
         def cte_sql(self, expression: exp.CTE) -> str:
-            # Spark has no word for it, and finds a name that is used twice once.
+            # Spark has no such keyword, and resolves a name that is used twice to one of them.
             expression.set("materialized", None)
             return str(super().cte_sql(expression))
 

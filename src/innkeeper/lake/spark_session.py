@@ -37,7 +37,7 @@ class SparkQuestions:
         self._place = snapshot.location
         self._scratch = f"{SCRATCH}/{uuid4().hex}"
         self._spark = spark.session(snapshot.settings)
-        # It contains no rows: it provides types, and reads results.
+        # It has no rows of the lake: it provides types, and reads results.
         nothing = replace(snapshot, files={}, old={}, tail=Lines(Path()), merged=False)
         self._duck = DuckSession(nothing)
         self._tail: dict[str, list[str]] | None = None
@@ -86,7 +86,7 @@ class SparkQuestions:
         with spark.Limit(self._spark, seconds):
             frame = self._spark.sql(question.sql(dialect=LakeSpark))
             frame = frame.toDF(*(f"c{number}" for number in range(len(columns))))
-            # A column of nothing but null has no type that a file could hold.
+            # A column with only nulls has no type that a file can store.
             frame = frame.selectExpr(
                 *(
                     f"CAST({name} AS STRING) AS {name}" if kind == "void" else name

@@ -156,7 +156,7 @@ def bound(tree: "exp.Query", text: str) -> None:
     except duckdb.Error as error:
         position = None
         try:
-            # As it was typed, for the sake of lines and columns.
+            # The text as typed, so that lines and columns are right.
             _describe(connection, text.strip().rstrip(";"))
         except duckdb.Error as typed:
             skipped = len(text) - len(text.lstrip())

@@ -22,7 +22,7 @@ def main() -> None:
 
 def run(job: Job) -> Outcome:
     """Check the text, or carry out the job on its lake."""
-    # Loaded before the limit is set: their code is not what the limit is about.
+    # Loaded before the limit is set, so that the memory of their code does not count.
     import duckdb  # noqa: F401, PLC0415
 
     from innkeeper.lake import sandboxed_sql  # noqa: PLC0415

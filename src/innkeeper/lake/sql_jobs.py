@@ -26,7 +26,7 @@ class SqlLake(msgspec.Struct):
     tail: Lines
     merged: bool
     folder: Path
-    """A folder of this job alone, for the result and for what does not fit in memory."""
+    """A folder for this job alone, for the result and for data that does not fit in memory."""
     memory_mb: int
     seconds: float
     threads: int
@@ -64,7 +64,7 @@ class SqlLake(msgspec.Struct):
 
 
 Task = Literal["members", "explain", "samples"]
-"""What to do with a lake: write members, measure the query, or read sample values of the views."""
+"""The action on a lake: write members, measure the query, or read sample values of the views."""
 
 
 class Job(msgspec.Struct):

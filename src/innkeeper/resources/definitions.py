@@ -1,7 +1,6 @@
-"""What callers define: segments, traits, audience exports, import mappings.
+"""The members of segments, traits, audience exports and views of the list of guests.
 
-What their members mean together is read in `rules/segment_reading.py`, `rules/traits.py` and
-`wire/bulk/mapping.py`.
+`rules/segment_reading.py`, `rules/traits.py` and `wire/bulk/mapping.py` read their meaning.
 """
 
 from typing import Annotated, Any, Final
@@ -38,7 +37,7 @@ EXCLUDE: Final = "EXCLUDE"
 AND: Final = "AND"
 OR: Final = "OR"
 FUNCTIONS: Final = ("count", "sum", "average", "least", "greatest", "latest", "most_common")
-"""What a trait calculates."""
+"""The functions of traits."""
 
 _Entity = Annotated[Entity, EntityName()]
 _Operator = Annotated[str, Word((AND, OR))]
@@ -128,7 +127,7 @@ class SegmentDefinition(Payload, kw_only=True):
 
 
 class TraitDefinition(_Rows, kw_only=True):
-    """What a trait calculates of a guest's rows."""
+    """The calculation of a trait from a guest's rows."""
 
     entity: _Entity
     function: Annotated[str, one_of(*FUNCTIONS)]
@@ -161,7 +160,7 @@ class CreateSegmentRequest(_SegmentMembers):
 
 
 class ChangeSegmentRequest(_SegmentMembers):
-    """What a caller may change of a segment; null clears a webhook."""
+    """The members of a segment that a caller may change; null clears a webhook."""
 
     name: Name | Absent
     definition: _Definition | Absent
@@ -175,7 +174,8 @@ class SetTagsRequest(Payload):
 
 
 class ChangeGuestViewRequest(Payload):
-    """What a caller may change of a view of the list of guests; null clears the sort."""
+    """The members of a view of the list of guests that a caller may change; null clears the
+    sort."""
 
     name: Name | Absent
     shared: Annotated[bool | Absent, "Whether everybody sees it, or only who saved it."]
@@ -192,14 +192,14 @@ class CreateGuestViewRequest(ChangeGuestViewRequest):
 
 
 class ExportDestination(Payload):
-    """Where an export's files go besides the API."""
+    """The destination of an export's files besides the API."""
 
     type: Annotated[str, one_of("FOLDER", "WEBHOOK")]
     url: Annotated[str, NotBlank()]
 
 
 class ChangeExportRequest(Payload):
-    """What a caller may change of an audience export; null clears a setting."""
+    """The members of an audience export that a caller may change; null clears a setting."""
 
     name: Name | Absent
     friendly_id: FriendlyId | Absent | None

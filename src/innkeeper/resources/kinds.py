@@ -50,8 +50,8 @@ class Kind:
         raise NotImplementedError
 
     def stored_schema(self) -> Schema:
-        """Return the JSON schema of the value in responses, where more may have been stored by
-        other APIs than requests accept."""
+        """Return the JSON schema of the value in responses, which may contain values that only
+        other APIs accept."""
         return self.schema()
 
 

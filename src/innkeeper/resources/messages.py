@@ -32,7 +32,7 @@ class ExecutionMessage(Payload):
 
 
 class WebhookTestMessage(Payload):
-    """A message on request, by which a receiver is tested."""
+    """A test message, which a user requests."""
 
     event: str
     kind: str

@@ -1,4 +1,4 @@
-"""How declared names are spelled by callers: snake_case inside, camelCase outside."""
+"""Convert declared names to the spelling of callers: snake_case inside, camelCase outside."""
 
 from functools import cache
 

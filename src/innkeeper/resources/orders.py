@@ -118,7 +118,7 @@ class PlainChild(Resource):
     """Base of a part of orders that needs nothing but its declaration.
 
     The API, masking, erasure, subject access, the lake, exports of orders and the page of an order
-    read the declaration. It stands in this module.
+    read the declaration, which must be in this module.
     """
 
     parent = Order
@@ -158,7 +158,7 @@ FLIGHT_SEGMENT: Final = ObjectOf(
 
 
 class OrderItem(Resource):
-    """One thing that was bought."""
+    """A product or service that was bought."""
 
     parent = Order
     name = Field(Text(longest=128), "Name of the product.", required=True)

@@ -1,4 +1,4 @@
-"""Declare what requests and responses of endpoints contain: structs whose members have kinds.
+"""Declare the content of requests and responses: structs whose members have kinds.
 
 A payload is a `msgspec.Struct`. The type of a member selects its kind (`str` is `Text()`).
 `Annotated` names another kind, and adds a description or a `SchemaPart`. `| None` permits null.
@@ -43,10 +43,10 @@ _REFUSED: Final = object()
 
 
 class Payload(msgspec.Struct, rename="camel"):
-    """Base class of what a request or a response contains.
+    """Base class of the content of requests and responses.
 
-    The API description calls it `schema_name`, or else as the class is named; a class whose name
-    starts with an underscore is described where it is used.
+    Its name in the API description is `schema_name`, or else the name of the class; a class whose
+    name starts with an underscore is described where it is used.
     """
 
     schema_name: ClassVar[str] = ""
@@ -98,8 +98,8 @@ class PayloadOf(Kind):
 
 @dataclass(frozen=True)
 class JsonOf(Kind):
-    """The JSON of a payload, stored as sent. Whoever knows what its members depend on reads it with
-    `read_members`."""
+    """The JSON of a payload, stored as sent. The action that uses it reads it with `read_members`,
+    since its members depend on stored data."""
 
     payload: type[Payload]
 

@@ -1,4 +1,4 @@
-"""What callers send about static lists and about actions on many guests."""
+"""Requests about static lists and about actions on many guests."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
@@ -31,7 +31,7 @@ _SOURCES: Final = ("guests", "identifiers", "segment", "static_list", "definitio
 
 
 class ChangeStaticListRequest(Payload):
-    """What a caller may change of a static list."""
+    """The members of a static list that a caller may change."""
 
     name: Name | Absent
     description: Annotated[str | Absent | None, Text(LONGEST_DESCRIPTION)]
@@ -59,7 +59,7 @@ class GuestSelection(Payload):
 
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
-        # One that was refused is not in `values`, and has its problem already.
+        # A refused one is not in `values`, and its problem is already added.
         named = [name for name in _SOURCES if values.get(name) is not ABSENT]
         if len(named) != 1:
             names = ", ".join(camel(name) for name in _SOURCES)
@@ -67,13 +67,13 @@ class GuestSelection(Payload):
 
 
 class SelectGuestsRequest(Payload):
-    """Which guests."""
+    """The guests of an action."""
 
     selection: GuestSelection
 
 
 class ChangeMembersRequest(SelectGuestsRequest):
-    """Which guests to add to a list, or to remove from it."""
+    """The guests to add to a list, or to remove from it."""
 
     expected: Annotated[int | Absent, "Refused with 409 if the number of guests is another."]
 

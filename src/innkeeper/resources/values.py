@@ -52,12 +52,12 @@ def storable(text: str) -> str:
 
 
 def ref_in(text: str) -> UUID | None:
-    """Return the ref that a text is, in whatever case; None if it is none."""
+    """Parse a ref, in any case; None if the text is none."""
     return UUID(text) if _UUID.fullmatch(text) else None
 
 
 def whole_in(text: str) -> int | None:
-    """Return the whole number of at most nine digits that a text is; None if it is none."""
+    """Parse a whole number of at most nine digits; None if the text is none."""
     return int(text) if len(text) < 10 and text.isascii() and text.isdecimal() else None
 
 

@@ -74,7 +74,8 @@ def decide(
     """Decide for the guest that the evidence leads to, else for a contact of the same name, else
     for a new guest (rest-v2.1.md 8, steps 2 to 6).
 
-    `contacts`: who a person without evidence may be, each with the stored `guest_ref`.
+    `contacts`: the contacts that a person without evidence may match, each with the stored
+    `guest_ref`.
     """
     matched = identity.match(evidence, candidates, book, now)
     if matched.guest is None and needs_contacts(person, evidence, terms):
@@ -242,8 +243,8 @@ def _labels(evidence: Iterable[MatchedValue]) -> set[str]:
 
 @dataclass(slots=True)
 class DirectDecisions:
-    """The decisions that one statement applies without asking again: a person whose keys no guest
-    has, and one who matches a guest that has all their data."""
+    """The decisions that one statement applies without another query: a person whose keys no guest
+    has, and a person who matches a guest that has all their data."""
 
     creation: Decision
     """Reason to create a guest, if none has one of the keys."""
@@ -312,7 +313,8 @@ def names_match(person: Record, contacts: Iterable[Record], never: Collection[st
 
 
 def _is_anonymous(guest: Record, book: IdentityRules, now: datetime) -> bool:
-    """Whether a guest is an anonymous visitor: it meets no rule (without rules: has no id)."""
+    """Whether a guest is an anonymous visitor: it matches no rule (without rules: it has no
+    identifier)."""
     is_visitor: bool = guest["guest_type"] == VISITOR
     return is_visitor and not identity.evidence_of(guest, book, now).rule_matches
 

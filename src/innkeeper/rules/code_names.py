@@ -16,7 +16,7 @@ _OTHER_LOCALES: Final = (
     *("ja", "zh", "ko", "ar", "he"),
 )
 LONGEST: Final = 100
-"""Most characters of a name."""
+"""Maximum number of characters of a name."""
 _ALSO_COUNTRIES: Final = {
     "GB": ("England", "Scotland", "Wales", "Northern Ireland", "Great Britain", "U.K."),
     "US": ("United States of America", "The United States", "America", "Etats-Unis d'Amérique"),

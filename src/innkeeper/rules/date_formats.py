@@ -65,11 +65,11 @@ class NotADate(ValueError):
 def read_date(form: str, text: str, pivot: int = PIVOT) -> datetime:
     """Read a date; naive unless the text has an offset. Raises `NotADate`."""
     if "%" in form:
-        # As mappings were written until dates had formats of their own.
+        # The older form of mappings: directives of `strptime`.
         try:
             return datetime.strptime(text, form)
         except (ValueError, re.error):
-            # A directive that is written twice is an error of its pattern.
+            # A directive that occurs twice is an error of the pattern.
             raise NotADate from None
     if form in _NUMBERED:
         return _read_number(form, text)
@@ -93,7 +93,7 @@ def read_date(form: str, text: str, pivot: int = PIVOT) -> datetime:
 
 
 def format_fault(form: str) -> str | None:
-    """Return what is wrong with a format, or None."""
+    """Return the fault of a format as text, or None."""
     if "%" in form or form in _NUMBERED:
         return None
     tokens = [token for token, _ in _spelt(form) if token]
@@ -115,7 +115,7 @@ def _pattern(form: str) -> re.Pattern[str]:
         following = pieces[position + 1][0] if position + 1 < len(pieces) else ""
         is_packed = following and token not in ("ss", "A", "Z")
         spelt = _TOKENS[token]
-        # Without anything between them, parts have all their digits.
+        # Parts with nothing between them have all their digits.
         parts.append(spelt.replace(_DIGITS, "[0-9]{2}") if is_packed else spelt)
     return re.compile("".join(parts))
 
@@ -199,15 +199,15 @@ def month_names() -> dict[str, int]:
 
 @dataclass(slots=True)
 class DateColumn:
-    """How the dates of a column are written, by all of its cells."""
+    """The format of the dates of a column, by all of its cells."""
 
     votes: Counter[str] = field(default_factory=Counter)
-    """Format -> cells that may be written so."""
+    """Format -> number of cells that it fits."""
     proofs: Counter[str] = field(default_factory=Counter)
-    """Format -> cells that can be written in no other."""
+    """Format -> number of cells that no other format fits."""
     cells: int = 0
     examples: dict[str, str] = field(default_factory=dict)
-    """Format -> a cell that may be written so."""
+    """Format -> an example of a cell that it fits."""
 
     def add(self, text: str) -> None:
         self.cells += 1
@@ -219,14 +219,14 @@ class DateColumn:
             self.proofs[forms[0]] += 1
 
     def add_example(self, text: str) -> None:
-        """Take a cell as the example of the formats that have none."""
+        """Use a cell as the example of the formats that have none."""
         for form in possible_formats(text):
             if form in self.votes:
                 self.examples.setdefault(form, text)
 
     def formats(self) -> list[str]:
-        """Return the formats that it may have: none if it holds no dates, several if nothing
-        in it, or a contradiction, decides."""
+        """Return its possible formats: none if it has no dates, several if its cells decide nothing
+        or contradict each other."""
         most = max(self.votes.values(), default=0)
         if not most or most * 2 < self.cells:
             return []
@@ -251,14 +251,15 @@ def _twin(form: str) -> str:
 
 
 def possible_formats(text: str) -> list[str]:
-    """Return the formats that a text may be written in; none if it is no date."""
+    """Return the formats that fit a text; none if it is no date."""
     text = text.strip()
     return [] if len(text) > LONGEST else [*_formats_of_text(text)]
 
 
 @lru_cache(1 << 13)
 def _formats_of_text(text: str) -> Sequence[str]:
-    """The same of a text of at most `LONGEST` characters; columns repeat their dates."""
+    """Do the same for a text of at most `LONGEST` characters; cached, since columns repeat their
+    dates."""
     if (text.isdecimal() and text.isascii()) or _SERIAL.fullmatch(text):
         return _formats_of_number(text)
     match = _SHAPE.fullmatch(text)

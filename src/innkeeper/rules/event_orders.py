@@ -113,7 +113,7 @@ def item_of(product: Message) -> Changes:
     names = {**_ITEM, "currency": "currency_code", "referenceId": "reference_id"}
     problems: list[str] = []
     item = _changes(product, OrderItem, names, problems, "")
-    # Set without a check: v2.1 bars some types, but events may use all of them (I-1).
+    # Set without a check: v2.1 refuses some types, but events may use all of them (I-1).
     item["type"] = str(product["type"])
     item.setdefault("reference_id", product["item_id"])
     item.setdefault("name", str(product.get("productId") or product["item_id"])[:128])

@@ -48,7 +48,7 @@ class ExportFormat:
     guarded: bool = False
     """Whether texts that a spreadsheet would run as formulas are marked (CSV only)."""
     bom: bool = False
-    """Whether files begin with a byte order mark, by which Excel knows UTF-8 (CSV only)."""
+    """Whether files begin with a byte order mark, by which Excel recognises UTF-8 (CSV only)."""
     consent: str = BY_COLUMNS
     """The guests that it excludes, one of `consent.CHOICES`."""
 

@@ -27,7 +27,7 @@ _number: Final = attrgetter("int")
 def digest(kind: str, *parts: str) -> UUID:
     """Return the key of `parts`, which differs for another kind or another division into parts.
 
-    Cached, because several rules and the index need the same keys of a record.
+    Cached, because several rules and the index use the same keys of a record.
     """
     text = kind
     for part in parts:

@@ -140,7 +140,7 @@ _ORDER: Final = (
     *("email", "phone", "first_name", "last_name", "date_of_birth", "post_code", "street"),
     *("city", "state", "country", "nationality", "passport_number", "gender", "title"),
 )
-"""The order in which fields are offered; others follow as they are declared."""
+"""The order of fields in menus; other fields follow in order of declaration."""
 _IDENTIFYING: Final = (name for name, field in Guest.fields.items() if field.identifies)
 FIELDS: Final = tuple(
     sorted(

@@ -1,4 +1,4 @@
-"""Numbers as people write them, `1.234,56`, `€ 12.50`, `(3)`, and which mark is decimal."""
+"""Numbers as people write them, `1.234,56`, `€ 12.50`, `(3)`, and their decimal mark."""
 
 import re
 import unicodedata
@@ -25,9 +25,9 @@ class NotANumber(ValueError):
 
 
 def read_number(text: str, decimal: str = "") -> int | Decimal | None:
-    """Read a number; None for NaN and infinity, which are nothing. Raises `NotANumber`.
+    """Read a number; None for NaN and infinity, which count as empty. Raises `NotANumber`.
 
-    `decimal` is the mark before decimals: `.` or `,`. Without it a number that reads as two is
+    `decimal` is the mark before decimals: `.` or `,`. Without it a number with two readings is
     refused: `1,234`.
     """
     text = text.strip()
@@ -56,8 +56,8 @@ def read_number(text: str, decimal: str = "") -> int | Decimal | None:
 
 
 def decimal_of(text: str) -> str:
-    """Return the mark that a number proves to be decimal: `.`, `,`, nothing where there is none,
-    `?` where it may be either (`1,234`). Raises `NotANumber`."""
+    """Return the decimal mark of a number: `.`, `,`, an empty text if it has none, `?` if it may be
+    either (`1,234`). Raises `NotANumber`."""
     _, digits = _bare(text)
     comma, point = digits.count(","), digits.count(".")
     if comma and point:
@@ -96,12 +96,12 @@ def _bare(text: str) -> tuple[bool, str]:
 
 @dataclass(slots=True)
 class NumberColumn:
-    """Which mark is decimal in a column, by all of its cells."""
+    """The decimal mark of a column, by all of its cells."""
 
     marks: Counter[str] = field(default_factory=Counter)
-    """What `decimal_of` returns -> cells."""
+    """Result of `decimal_of` -> number of cells."""
     example: str = ""
-    """A cell that reads as two numbers."""
+    """An example of a cell with two readings."""
 
     def add(self, text: str) -> None:
         if text.isdecimal():
@@ -115,7 +115,7 @@ class NumberColumn:
             self.example = text
 
     def add_example(self, text: str) -> None:
-        """Take a cell as the example of one that reads as two numbers, if there is none."""
+        """Use a cell as the example of one with two readings, if there is none."""
         if not self.example and self.marks["?"] and _undecided(text):
             self.example = text
 

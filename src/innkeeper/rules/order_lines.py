@@ -22,7 +22,7 @@ class Line:
     """The compared values of a line or of a stored item."""
 
     members: Mapping[str, Any]
-    """Its fields that have a value; `ordered_at` is an instant."""
+    """The fields with a value; `ordered_at` is an instant."""
     extensions: Mapping[Any, Mapping[str, Any]] = field(default_factory=dict)
     """Extension -> its pairs."""
 

@@ -1,4 +1,5 @@
-"""The parameters of reports: what API, pages and command line accept, and what it means for SQL."""
+"""The parameters of reports: the values that API, pages and command line accept, and their
+placeholders in SQL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

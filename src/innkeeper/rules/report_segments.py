@@ -32,7 +32,8 @@ def definitions(
 
 
 def _reached(steps: Sequence[str], params: Mapping[str, Any], row: Sequence[Any]) -> Record:
-    """Guests who took these steps in the days of a funnel, which are days in UTC here."""
+    """Return the definition of the guests who took these steps in the days of a funnel, as days in
+    UTC."""
     days = {
         "field": "createdAt",
         "comparator": _BETWEEN,
@@ -51,7 +52,7 @@ def _reached(steps: Sequence[str], params: Mapping[str, Any], row: Sequence[Any]
     ]
     groups: list[Record] = sequence if len(sequence) == 1 else [{"sequence": sequence}]
     if params["by"] == "type":
-        # If no guest took the first step there is no type.
+        # No guest took the first step: there is no type.
         groups += [{"entity": "guest", "type": row[4].lower(), "rules": []}] if row[4] else []
     elif params["by"]:
         value = row[4]
@@ -62,7 +63,8 @@ def _reached(steps: Sequence[str], params: Mapping[str, Any], row: Sequence[Any]
 
 
 def _buyers(recency: tuple[int, int], frequency: tuple[int, int]) -> Record:
-    """Guests with such scores among the buyers of all time in any currency."""
+    """Return the definition of the guests with these scores among the buyers of all time in any
+    currency."""
     lowest, highest = recency
     fewest, most = frequency
     rules = [_trait("rfmRecency", lowest, highest)]

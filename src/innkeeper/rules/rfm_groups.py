@@ -1,4 +1,4 @@
-"""Named groups of buyers, by when they bought last and how often."""
+"""Named groups of buyers, by recency and frequency of their orders."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +9,7 @@ FREQUENCY_MAX: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class BuyerGroup:
-    """Buyers with a recency (1 to 5, 5 is the fifth that bought last) and a number of orders."""
+    """Buyers with a recency (1 to 5; 5 is the most recent fifth) and a number of orders."""
 
     name: str
     meaning: str

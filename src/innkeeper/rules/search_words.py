@@ -1,7 +1,7 @@
-"""The words by which a new guest is found, as the SQL function `search_words` derives them.
+"""The search words of a new guest, as the SQL function `search_words` derives them.
 
 Imports derive them while they read a file, because the function takes most of the time of an
-insert. Where the two may differ, none are derived here, and the database derives them.
+insert. Where the two may differ, only the database derives them.
 """
 
 import re
@@ -17,7 +17,7 @@ from innkeeper.rules.normalize import without_invisible
 
 SEARCHED: Final = tuple(name for name, field in Guest.fields.items() if field.searchable)
 MOST: Final = 12
-"""Most words of a name; which ones of more are stored is decided by the database."""
+"""Maximum number of words of a name; of more, the database chooses the stored ones."""
 _LONGEST: Final = 32
 _LEAST_DIGITS: Final = 6
 _ASCII_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)

@@ -91,7 +91,7 @@ class _Rule:
 
     name: str
     fault: Callable[[Facts], object]
-    """Returns what is wrong; a false value if nothing is."""
+    """Returns the fault; a false value if there is none."""
     severity: Severity
     finding: str
     advice: str
@@ -141,7 +141,7 @@ def _transport(settings: Settings) -> Check:
 
 
 def _broad(setting: str) -> str:
-    """Return the locations of a setting that contain too much."""
+    """Return the locations that a setting lists too broadly."""
     locations = [each.strip() for each in setting.split(",")]
     return ", ".join(each for each in locations if each and each.rstrip("/").count("/") < 2)
 

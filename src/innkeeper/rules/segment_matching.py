@@ -45,7 +45,7 @@ class GuestRows:
 
 @dataclass(frozen=True)
 class Decided:
-    """The result of a rule or group: whether it holds, and the value that decided."""
+    """The result of a rule or group: whether it is true, and the value that decided."""
 
     holds: bool
     what: str

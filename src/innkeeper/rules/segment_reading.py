@@ -237,7 +237,7 @@ class DefinitionReader:
         if steps:
             values["entity"] = steps[0].entity
         elif all(values.get(name, body) is None for name in ("entity", "sequence")):
-            # One that was refused is not in `values`, and has its problem already.
+            # A refused one is not in `values`, and its problem is already added.
             self.problem(f"{at}entity", NOT_AN_ENTITY)
         group = self.rows(values, at)
         if group is None:

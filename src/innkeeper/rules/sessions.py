@@ -23,7 +23,7 @@ _UTM: Final = "utm_"
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What sessions need of an event: its time, timeout, and whether it cuts."""
+    """The members of an event that sessions need: its time, its timeout, and whether it cuts."""
 
     at: datetime
     timeout: timedelta
@@ -37,7 +37,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What placing events needs of a session: its times."""
+    """The members of a session that placing events needs: its times."""
 
     started_at: datetime
     last_at: datetime

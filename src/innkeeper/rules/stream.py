@@ -54,7 +54,7 @@ class InvalidEvent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredPointOfSale:
-    """What events need of a configured point of sale."""
+    """The members of a configured point of sale that events need."""
 
     name: str
     timeout: timedelta

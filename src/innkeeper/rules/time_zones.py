@@ -25,5 +25,6 @@ def suggested_time_zones() -> list[str]:
 
 @cache
 def _names() -> frozenset[str]:
-    """The names that Python, PostgreSQL and DuckDB know: not `right/UTC` or the machine's own."""
+    """Return the names that Python, PostgreSQL and DuckDB all accept: not `right/UTC` or the
+    machine's own."""
     return frozenset(available_timezones()) - {"localtime"}

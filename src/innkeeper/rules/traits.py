@@ -57,7 +57,7 @@ class Trait:
 
 
 ORDER_COUNT: Final = "orderCount"
-"""The trait that counts what a guest bought."""
+"""The trait with the number of a guest's purchases."""
 
 
 def _builtin(name: str, function: str, entity: str, doc: str, **more: Any) -> Trait:

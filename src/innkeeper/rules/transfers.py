@@ -39,18 +39,18 @@ class TransferredRecord:
     extensions: Sequence[Record] = ()
     """Data extensions: `name`, `key`, `ref` (None for a new one), `pairs`."""
     people: Sequence[Record] = ()
-    """Of an order's contacts: rows of `order_contacts`."""
+    """The order's contacts: rows of `order_contacts`."""
     consumers: Sequence[tuple[Record, Sequence[UUID]]] = ()
-    """Of an order's consumers: rows of `order_consumers`, each with the items it uses."""
+    """The order's consumers: rows of `order_consumers`, each with the items it uses."""
     survivor: UUID | None = None
-    """Of a retired guest, where the source names it."""
+    """The survivor of a retired guest, if the source names it."""
     faults: Counter[str] = field(default_factory=Counter)
     """Values that were left out: `field: reason`."""
 
 
 @dataclass(frozen=True, slots=True)
 class MissingRecord:
-    """A record of the source that is not here."""
+    """A record of the source that the workspace lacks."""
 
     entity: str
     ref: UUID | str
@@ -62,7 +62,8 @@ class MissingRecord:
 
 @dataclass(slots=True)
 class TransferCounts:
-    """How many records of each kind the source has, how many are here, and which are missing."""
+    """The number of records of each kind in the source and in the workspace, and the missing
+    records."""
 
     source: Counter[str] = field(default_factory=Counter)
     here: Counter[str] = field(default_factory=Counter)
@@ -78,5 +79,5 @@ class TransferCounts:
 
     @property
     def agree(self) -> bool:
-        """Whether everything of the source is here."""
+        """Whether the workspace has everything of the source."""
         return all(self.here[name] >= number for name, number in self.source.items())

@@ -12,7 +12,7 @@ from psycopg.adapt import AdaptersMap, Dumper, PyFormat
 from psycopg.types.array import ListDumper
 from psycopg.types.json import set_json_dumps, set_json_loads
 
-# Numbers leave as they came: 12.50 stays 12.50, which a float would not keep.
+# Numbers are stored exactly as sent: 12.50 stays 12.50, which a float would change.
 ADAPTERS: Final = AdaptersMap(psycopg.adapters)
 
 
@@ -43,7 +43,7 @@ _ARRAYS: Final[Mapping[type, type[Dumper]]] = {UUID: _Refs, int: _Numbers}
 
 
 class _ListDumper(ListDumper):
-    """Lists. psycopg looks at every element three times; for these kinds once is enough."""
+    """Lists. psycopg examines every element three times; for these kinds once is enough."""
 
     def get_key(self, obj: list[Any], format: PyFormat) -> DumperKey:
         if obj and type(obj[0]) in _ARRAYS:

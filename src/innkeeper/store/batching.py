@@ -139,7 +139,7 @@ class BatchQueue(Generic[Item, Result]):
         except asyncio.CancelledError:
             turn = call.outcome
             if turn.done() and not turn.cancelled() and not turn.exception():
-                # It came at the moment at which the caller was cancelled.
+                # The outcome came while the caller was being cancelled.
                 outcome = turn.result()
                 if isinstance(outcome, Alone):
                     self._release(call.key, is_next=outcome is Alone.NEXT)

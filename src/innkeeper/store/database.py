@@ -55,10 +55,10 @@ class Database:
         self._control = Queries(None)
         self._queries: dict[str, Queries] = {}
         self._pool = _pool(with_options(dsn, statement_timeout_ms), min(2, pool_size), pool_size)
-        # The latest used last: the server has its plans and pages at hand.
+        # The most recently used last: its server process has plans and pages cached.
         self._at_hand: list[PooledConnection] = []
         self._waiting = 0
-        # Those of questions: a snapshot of the lake may last for minutes.
+        # For queries of the lake, whose snapshots may last for minutes.
         self._apart = _pool(with_options(dsn, statement_timeout_ms), 0, QUESTIONS_AT_ONCE)
 
     async def open(self) -> None:
@@ -162,8 +162,8 @@ def _pool(conninfo: str, least: int, most: int) -> AsyncConnectionPool[PooledCon
         max_size=most,
         timeout=WAIT_SECONDS,
         max_waiting=most * WAITING_PER_CONNECTION,
-        # Attempts of the pool's own grow apart to minutes: rather give up soon, since
-        # the next caller makes it try again.
+        # The pool's own attempts get minutes apart. It gives up soon instead, since the next caller
+        # makes it try again.
         reconnect_timeout=2.0,
         open=False,
         name="innkeeper",

@@ -120,7 +120,8 @@ class Destination:
     def _write(self, source: CopySource, folders: Sequence[str], name: str) -> None:
         half = f"{name}.half"
         with _opened(self.root.text, folders) as folder:
-            # Left by an interrupted attempt, or created by someone who wants to read the file.
+            # It was left by an interrupted attempt, or created by somebody who wants to read the
+            # file.
             with suppress(FileNotFoundError):
                 os.unlink(half, dir_fd=folder)
             file = os.open(half, _FILE_FLAGS, 0o600, dir_fd=folder)
@@ -183,7 +184,7 @@ def import_source_of(settings: Settings, url: object, *, is_free: bool = False) 
     location = _place_of(url, own)
     if is_free:
         if not location.scheme:
-            # What the operator names may lead through symbolic links.
+            # A path that the operator names may contain symbolic links.
             location = DestinationPath("", Path(location.text).resolve().parts[1:])
         return Destination(DestinationPath(location.scheme, location.parts[:1]), location.parts[1:])
     if below := _below((own, *allowed_sources(settings)), location):
@@ -211,17 +212,17 @@ def _place_of(url: object, own: DestinationPath) -> DestinationPath:
 
 
 def allowed_destinations(settings: Settings) -> list[DestinationPath]:
-    """What the operator lists for exports; raises `OperatorError`."""
+    """Return the destinations that the operator lists for exports; raises `OperatorError`."""
     return _listed(settings.export_destinations, "export_destinations")
 
 
 def allowed_sources(settings: Settings) -> list[DestinationPath]:
-    """Return what the operator lists for imports; raises `OperatorError`."""
+    """Return the locations that the operator lists for imports; raises `OperatorError`."""
     return _listed(settings.import_sources, "import_sources")
 
 
 def _listed(setting: str, name: str) -> list[DestinationPath]:
-    """What the operator lists in a setting; raises `OperatorError`."""
+    """Return the locations that the operator lists in a setting; raises `OperatorError`."""
     allowed = []
     for text in filter(None, map(str.strip, setting.split(","))):
         try:
@@ -250,8 +251,8 @@ def _parts(path: str) -> tuple[str, ...]:
 
 @contextmanager
 def _opened(root: str, folders: Sequence[str], *, creates: bool = True) -> Iterator[int]:
-    """A folder below a root as a descriptor, each step made where it is missing and `creates`; a
-    symbolic link on the way is an error, whoever puts it there meanwhile."""
+    """Yield the descriptor of a folder below a root. With `creates`, missing folders are created. A
+    symbolic link in the path is an error, even if somebody creates it meanwhile."""
     if creates:
         os.makedirs(root, mode=0o700, exist_ok=True)
     here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,6 +1,6 @@
-"""Files to import from elsewhere: a path, HTTP(S), or object storage.
+"""Files to import from another place: a path, HTTP(S), or object storage.
 
-Users may read public addresses, and what the operator lists; a command may read anything.
+Users may read public addresses, and those that the operator lists; a command may read any.
 """
 
 from collections.abc import Mapping
@@ -55,13 +55,13 @@ def check_address(settings: Settings, address: str, *, is_free: bool) -> None:
 
 
 async def list_files(settings: Settings, address: str, *, is_free: bool) -> list[RemoteFile]:
-    """List the files below a prefix, those that changed first first; raises `DownloadFailed`."""
+    """List the files below a prefix, the earliest changed first; raises `DownloadFailed`."""
 
     def read() -> list[RemoteFile]:
         import_source = import_source_of(settings, address, is_free=is_free)
         files = [RemoteFile(*each) for each in islice(import_source.listed(), MOST_FILES + 1)]
         if len(files) > MOST_FILES:
-            # They come in no order, so new ones may be past the limit.
+            # The listing has no order, so new files may be past the limit.
             raise DownloadFailed(f"has more than {MOST_FILES:,} files: move imported ones away")
         return sorted(files, key=lambda one: (one.changed, one.name))
 

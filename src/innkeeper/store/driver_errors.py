@@ -31,7 +31,7 @@ def may_pass(error: BaseException) -> bool:
 def translated(error: Exception) -> Exception:
     """Return the error to raise in place of psycopg's; the same error if it is a bug of ours."""
     if isinstance(error, UnicodeEncodeError):
-        # A lone surrogate: text that is no text in any encoding.
+        # A lone surrogate, which no encoding can represent.
         return BadRequest(_UNSTORABLE, "Text must not contain unpaired surrogates.")
     if not isinstance(error, psycopg.Error):
         return error

@@ -158,7 +158,7 @@ def _program(name: str, dsn: str, at_least: int = 0) -> str:
     encrypted = options.get("sslmode") in ("require", "verify-ca", "verify-full")
     on_path = shutil.which(name)
     folders = [Path(on_path).parent] if on_path else []
-    # Ours come first, but were built without TLS.
+    # The embedded ones come first, but they were built without TLS.
     folders = [*folders, *program_folders()] if encrypted else [*program_folders(), *folders]
     for folder in folders:
         program = folder / name

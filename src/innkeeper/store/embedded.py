@@ -29,7 +29,7 @@ _START_SECONDS: Final = 600.0
 _STOP_SECONDS: Final = 60.0
 _QUIT_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.01
-# While processes of a killed server are still letting go, PostgreSQL refuses to start.
+# PostgreSQL refuses to start while processes of a killed server are still ending.
 _STILL_HELD: Final = ("shared memory block", "lock file", "is another postmaster")
 _STILL_HELD_SECONDS: Final = 15.0
 _DISK_FULL: Final = ("No space left on device", "Check free disk space")
@@ -132,7 +132,7 @@ class EmbeddedServer:
             pause = min(pause * 2, 10.0)
 
     def _initialise(self) -> None:
-        """Run initdb in a folder that is renamed when it is complete."""
+        """Run initdb in a temporary folder, which is renamed when it is complete."""
         version = self.cluster / "PG_VERSION"
         if version.exists():
             made_by = version.read_text().strip()
@@ -160,7 +160,7 @@ class EmbeddedServer:
         half.rename(self.cluster)
 
     def _launch(self) -> None:
-        """Start the server and wait for it; retry while remains of an earlier one block it."""
+        """Start the server and wait for it; retry while processes of an earlier server block it."""
         deadline = time.monotonic() + _STILL_HELD_SECONDS
         while True:
             with open(self._data / "postgres.log", "ab", opener=_for_us_alone) as output:
@@ -283,7 +283,7 @@ class EmbeddedServer:
                     env={"PATH": os.defpath, "TZ": "UTC", "LC_ALL": "C"},
                     start_new_session=True,
                     pass_fds=() if folder is None else (folder,),
-                    # Killed -9, we cannot stop the server; this way it stops by itself.
+                    # After kill -9 we cannot stop the server; with this it stops by itself.
                     preexec_fn=follow_parent(signal.SIGINT, os.getpid()),  # noqa: PLW1509
                     **other_user,
                 )
@@ -307,14 +307,14 @@ class EmbeddedServer:
             "shared_buffers": f"{min(max(memory // 4, 32), 64)}MB",
             "effective_cache_size": f"{max(memory // 2, 64)}MB",
             "work_mem": "8MB",
-            # A worker of vacuum beside an import takes this much, not what an index build may.
+            # Memory of a vacuum worker, which runs beside imports; an index build may take more.
             "autovacuum_work_mem": "16MB",
             "maintenance_work_mem": f"{min(max(memory // 16, 32), 256)}MB",
             "huge_pages": "off",
             "jit": "off",
             "max_parallel_workers_per_gather": 0,
             "random_page_cost": "1.1",
-            # No replicas here: the log need only be enough to recover from a crash.
+            # There are no replicas: the log only has to suffice for recovery after a crash.
             "wal_level": "minimal",
             "max_wal_senders": 0,
             "max_logical_replication_workers": 0,

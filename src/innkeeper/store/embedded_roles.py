@@ -34,7 +34,7 @@ WHERE n.oid >= 16384 AND t.typelem = 0 AND (t.typrelid = 0 OR c.relkind = 'c')
 UNION ALL
 SELECT 'SCHEMA', format('%I', nspname) FROM pg_namespace WHERE oid >= 16384
 """
-"""What a role can own in schemas that initdb did not make (their oids begin at 16384)."""
+"""Objects that a role can own in schemas that initdb did not create (their oids begin at 16384)."""
 
 
 def administrator(dsn: str) -> str:

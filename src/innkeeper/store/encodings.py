@@ -22,7 +22,7 @@ _LEAST_PLAUSIBLE: Final = 0.9
 _SYMBOLS: Final = frozenset("€‘’“”„‚–—…•™®©°§£«»·½¼¾²³±´¡¿ªº\xa0")
 _CELL_ENDS: Final = str.maketrans(dict.fromkeys('\t;|\r\n"', ","))
 _JOINING: Final = frozenset("’‘´·")
-"""Symbols that may be between two letters."""
+"""Symbols that may occur between two letters."""
 
 
 def encoding_of_head(head: bytes) -> str:
@@ -164,7 +164,7 @@ def _first_word(text: str) -> str:
 
 
 def _proposal(sample: bytes) -> str:
-    """Return what the encoding may be, as the end of a sentence."""
+    """Return the possible encoding, as the end of a sentence."""
     import charset_normalizer  # noqa: PLC0415 - slow to import, and few files need it
 
     best = charset_normalizer.from_bytes(sample).best()

@@ -63,7 +63,7 @@ def decrypt(settings: Settings, stored: str) -> bytes:
 def add_key(settings: Settings) -> None:
     """Put a new key before the newest one in the key file; older ones are dropped.
 
-    Raises OperatorError when the keys come from the setting, where only the operator can.
+    Raises OperatorError when the keys come from the setting, which only the operator can change.
     """
     from cryptography.fernet import Fernet  # noqa: PLC0415
 

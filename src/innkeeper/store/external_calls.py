@@ -72,7 +72,7 @@ class _Attempt(Generic[Result]):
         return result
 
     def give_up(self) -> bool:
-        """Mark the call as timed out; return whether it was still running."""
+        """Mark the call as timed out; return whether it was still running then."""
         with self._turn:
             self._given_up = not self._ended
             return self._given_up

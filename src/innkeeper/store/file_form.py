@@ -42,7 +42,7 @@ _REFUSED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the caller chose for a file; empty values are detected."""
+    """The caller's choices for a file; empty values are detected."""
 
     format: str = ""
     """The format by the file's name or option, for content that does not show one."""

@@ -194,16 +194,16 @@ class Files:
         except (FileNotFoundError, ImportError):
             raise
         except Exception as error:
-            # Each kind of storage has errors of its own, which are no OSError everywhere.
+            # Each kind of storage has errors of its own, some of which are no OSError.
             raise Unavailable("The file storage cannot be reached.") from error
 
 
 def open_remote(address: str) -> tuple[Any, str]:
     """Return the fsspec filesystem of a URL, and the path in it."""
-    # Slow to import, and of no use to most processes.
+    # Imported here since it is slow to import, and most processes do not need it.
     import fsspec  # noqa: PLC0415
 
-    # Other processes write there too: what a listing said is true only for a moment.
+    # Listings are not cached, since other processes write there too.
     system, root = fsspec.core.url_to_fs(address, use_listings_cache=False)
     return system, root.rstrip("/")
 

@@ -25,7 +25,8 @@ CREATE TABLE IF NOT EXISTS innkeeper.functions (
     applied_at timestamptz NOT NULL DEFAULT now()
 )
 """
-# Without CASCADE: an index or a constraint that uses a function is an error, and is not lost.
+# Without CASCADE, an index or a constraint that uses a function raises an error instead of being
+# dropped.
 _DROP_ALL: Final = """
 DO $$
 DECLARE
@@ -45,7 +46,7 @@ BEGIN
     END LOOP;
 END $$
 """
-# Part of the triggers whose tables an import of events changes.
+# Part of the triggers on the tables that an import of events changes.
 _RECORD_IMPORT: Final = """
     IF current_setting('innkeeper.import', true) <> '' AND TG_NAME NOT LIKE 'record_loss%' THEN
         IF TG_OP = 'UPDATE' THEN

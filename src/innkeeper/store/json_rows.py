@@ -33,7 +33,7 @@ def json_rows(result: PGresult) -> list[dict[str, Any]]:
     psycopg calls a function for every value; this takes half the time.
     """
     rows = range(result.ntuples)
-    # One per type, for all columns: the instants of a row are mostly equal.
+    # One for each type, shared by all columns: the instants of a row are mostly equal.
     memos = {_TEXT: _Memo(str), _INSTANT: _Memo(instant_text)}
     names, columns = [], []
     for column in range(result.nfields):

@@ -62,7 +62,7 @@ class Limiter:
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
-                # It was granted at the moment at which we gave up.
+                # The slot was granted while the wait was ending.
                 self.release()
             elif turn in self._queue:
                 self._queue.remove(turn)
@@ -151,7 +151,7 @@ class Limits:
     def of(cls, pool_size: int, question_wait_seconds: float | None = None) -> "Limits":
         """`question_wait_seconds`: how long a query of the lake may wait for its slot; None waits
         without limit."""
-        # Questions never take all of a pool.
+        # Queries of the lake never take all connections of a pool.
         questions = max(1, min(QUESTIONS_AT_ONCE, pool_size // 2))
         return cls(
             questions=Limiter("questions to the lake", questions, 16, question_wait_seconds),

@@ -25,7 +25,7 @@ from innkeeper.store.queries import schema_of
 
 log = logging.getLogger(__name__)
 
-# One number for every Innkeeper: whoever holds it migrates or changes workspaces.
+# One number for every process: the holder of this lock migrates or changes workspaces.
 LOCK: Final = 0x696E6E6B65657072
 OLDEST_SERVER: Final = 150000
 CONTROL: Final = "control"

@@ -71,7 +71,7 @@ class Notifications:
         while True:
             async for notice in connection.notifies(timeout=HEARTBEAT_SECONDS):
                 self._callbacks[notice.channel](notice.payload)
-            # A peer that vanished without a word is noticed by asking.
+            # A query shows whether a silent peer is still there.
             async with asyncio.timeout(HEARTBEAT_SECONDS):
                 await connection.execute("SELECT 1")
 

@@ -161,9 +161,9 @@ async def send_request(
     """Send one request and return its response; raises `OutboundFailed` when none came.
 
     Of the response's body `most_bytes` are read; a longer one fails, or ends there if `cuts`. With
-    0 nobody waits for it. That of a success goes to `sink`, where there is one. Everything together
-    takes `seconds` at most. `allows_private`: the operator chose the URL, so its address need not
-    be public.
+    0 the body is not awaited. That of a success is written to `sink`, if there is one. Everything
+    together takes `seconds` at most. `allows_private`: the operator chose the URL, so its address
+    need not be public.
     """
     try:
         target = target_of(url)
@@ -192,7 +192,7 @@ async def send_request(
 
 
 def _literal(host: str) -> Address | None:
-    """Return the address of a numeric host."""
+    """Return the address of a numeric host; None for a name."""
     with suppress(OSError):
         # As the C library reads 127.1, 0x7f000001 and 2130706433.
         return ip_address(socket.inet_aton(host))
@@ -212,7 +212,7 @@ def _is_allowed(settings: Settings, host: str, address: Address) -> bool:
 async def _resolve(settings: Settings, target: Target, *, allows_private: bool) -> list[Address]:
     """Resolve a name; raises `BadAddress` if any of its addresses may not be called."""
     entries = await outside(socket.getaddrinfo, target.host, target.port, 0, socket.SOCK_STREAM)
-    # One of a link has a zone, which is no part of the address.
+    # A link-local address has a zone, which is not part of the address.
     addresses = [ip_address(str(each[4][0]).partition("%")[0]) for each in entries]
     refused = [each for each in addresses if not _is_allowed(settings, target.host, each)]
     if (refused and not allows_private) or not addresses:
@@ -299,7 +299,7 @@ class _Reading:
         self.response.status = self.parser.get_status_code()
         if self.response.status >= 200:
             self.in_body = True
-            # A caller that does not need the body does not wait for it.
+            # Without a need for the body, the response ends here.
             self.is_done = not self._most
 
     def on_body(self, body: bytes) -> None:

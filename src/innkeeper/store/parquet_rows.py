@@ -26,7 +26,7 @@ _FROM: Final = "FROM read_parquet(?, file_row_number = true) WHERE file_row_numb
 
 def parquet_rows(path: Path, after: int = 0) -> Iterator[tuple[int, bytes]]:
     """Yield (number from 1, JSON object) of each row after a number; raises `Unreadable`."""
-    # Slow to import, and of no use to most processes.
+    # Imported here since it is slow to import, and most processes do not need it.
     import duckdb  # noqa: PLC0415
 
     connection = duckdb.connect(config={"memory_limit": _MEMORY, "threads": 1})
@@ -58,7 +58,7 @@ def parquet_rows(path: Path, after: int = 0) -> Iterator[tuple[int, bytes]]:
 def _whole_rows(
     connection: Any, path: Path, fields: Sequence[str], after: int
 ) -> Iterator[tuple[int, bytes]]:
-    # Names are the file's own, quoted.
+    # Names come from the file, and are quoted.
     packed = ", ".join(fields)
     query = f"SELECT file_row_number + 1, to_json(struct_pack({packed})) {_FROM}"
     connection.execute(query, [str(path), after])

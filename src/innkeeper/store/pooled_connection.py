@@ -30,7 +30,7 @@ class PooledConnection(psycopg.AsyncConnection[DictRow]):
     """
 
     from_pool_at = 0.0
-    """Monotonic time at which the pool last gave it."""
+    """Monotonic time at which the pool last lent it."""
     _watched = -1
     """The registered file descriptor, or -1."""
     _bytes_came: asyncio.Future[None] | None = None
@@ -93,7 +93,7 @@ class PooledConnection(psycopg.AsyncConnection[DictRow]):
             await self._cancel_statement(gen)
             raise
         except BaseException:
-            # libpq may have closed the socket, whose number is then another's.
+            # libpq may have closed the socket; its number may then belong to another one.
             self._unwatch()
             raise
         self._unwatch()

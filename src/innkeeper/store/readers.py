@@ -129,7 +129,7 @@ def lines(stream: IO[bytes], after: int = 0) -> Iterator[tuple[int, bytes]]:
             number += 1
             rest = line
             while len(rest) == MAX_LINE and not rest.endswith(b"\n"):
-                # Too long to be a record: what is left of it is skipped.
+                # Too long to be a record: the rest of the line is skipped.
                 rest = stream.readline(MAX_LINE)
             if number > after and not line.isspace():
                 yield number, line

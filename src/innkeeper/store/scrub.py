@@ -99,7 +99,7 @@ async def _rewrite(connection: Connection, report: Report) -> int:
 async def _remove_log(connection: Connection, report: Report) -> int:
     """Fill every current segment of the log, so that checkpoints delete it instead of reusing
     it."""
-    # What was written so far is in the tables from here on.
+    # All earlier writes are in the tables from here on.
     await connection.execute("ALTER SYSTEM SET wal_recycle = off")
     try:
         await connection.execute("SELECT pg_reload_conf()")
@@ -108,7 +108,7 @@ async def _remove_log(connection: Connection, report: Report) -> int:
         left = set(old)
         for _ in range(_MOST_SEGMENTS):
             report(f"removing the log, {len(left)} segments left")
-            # A segment that was to be used again holds old bytes until it is: a switch fills it.
+            # A recycled segment contains old bytes until it is used: a switch fills it.
             await connection.execute("SELECT pg_logical_emit_message(false, 'scrub', '')")
             await connection.execute("SELECT pg_switch_wal()")
             await connection.execute("CHECKPOINT")

@@ -55,9 +55,9 @@ class Statements:
         self._values = Transformer(connection)
         self._texts = Transformer(_AsText(connection))
         self._names: OrderedDict[Key, bytes] = OrderedDict()
-        """The prepared ones, the latest used last."""
+        """The prepared statements, the most recently used last."""
         self._seen: OrderedDict[Key, None] = OrderedDict()
-        """Those that ran once."""
+        """The statements that ran once."""
         self._prepared = 0
 
     async def run(self, text: str, params: Mapping[str, Any]) -> PGresult:

@@ -75,7 +75,7 @@ def _maker(pid: int) -> str:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         return f"{pid}-{0 if not Path('/proc/self').exists() and _lives(pid) else 'gone'}"
-    # Its name, in brackets, may hold anything; the 20th value behind it is when it started.
+    # Its name, in brackets, may contain any character; the 20th value after it is the start time.
     return f"{pid}-{stat.rpartition(')')[2].split()[19]}"
 
 

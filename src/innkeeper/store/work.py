@@ -110,7 +110,8 @@ class Work:
     async def _connect(self) -> PooledConnection:
         """Take a connection if none is held; raises `Unavailable` if none is free in time."""
         if not self._on_demand:
-            # Whoever queries without one meets an error instead of somebody else's transaction.
+            # A query without a connection raises an error, instead of joining another caller's
+            # transaction.
             raise RuntimeError("no connection is held")
         self._connection = await self._lender.checkout()
         return self._connection
@@ -214,7 +215,8 @@ class Work:
     async def fetch_all(
         self, text: str, params: Mapping[str, Any], *, as_text: bool = False, most: int = -1
     ) -> list[Row]:
-        """Every row of a statement, at most `most`; `as_text` as `all_as_text` returns them."""
+        """Return every row of a statement, at most `most`; `as_text` as `all_as_text` returns
+        them."""
         result = await self._execute(text, params)
         try:
             return self.connection.statements.rows(result, as_text=as_text, most=most)
@@ -302,7 +304,7 @@ class Work:
         return self._on_demand and not self._open and not self.session_held
 
     async def run(self, query: str, /, *, parts: Parts = _NONE, **params: Any) -> int:
-        """Run a statement; how many rows it wrote."""
+        """Run a statement; return the number of rows that it wrote."""
         result = await self._execute(self._queries.text(query, **parts), params)
         return result.command_tuples or 0
 
@@ -337,9 +339,9 @@ class Work:
         return self._open
 
     async def in_turn(self, *queries: tuple[str, Mapping[str, Any]]) -> list[list[Row]]:
-        """Every row of several queries with their parameters, in one round trip.
+        """Return every row of several queries with their parameters, in one round trip.
 
-        One runs after the other, and sees what was committed before it began.
+        They run one after the other, and each sees what was committed before it began.
         """
         async with self._connected() as connection:
             async with connection.pipeline():

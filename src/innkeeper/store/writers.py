@@ -106,7 +106,7 @@ def _cell(value: Any) -> str:
 def _parquet(
     stream: IO[bytes], columns: Mapping[str, str], label: Callable[[str, str], str]
 ) -> Iterator[Put]:
-    # Slow to import, and of no use to most processes.
+    # Imported here since it is slow to import, and most processes do not need it.
     import duckdb  # noqa: PLC0415
 
     # Parquet has types of its own, but none for values of several types.

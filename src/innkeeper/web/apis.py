@@ -18,7 +18,8 @@ QUESTION_WAIT_SECONDS = 30.0
 
 
 class Apis:
-    """The REST API and the stream API; `large` answers large requests, without it they do."""
+    """The REST API and the stream API. `large` forwards large requests to another process; without
+    it they run in this one."""
 
     def __init__(self, settings: Settings, large: LargeRequests | None) -> None:
         self.database = Database(
@@ -35,12 +36,12 @@ class Apis:
         self.stream = Stream(settings, self.database, keyring, large)
 
     def at(self, path: str) -> Api | Stream:
-        """The API that answers a path of either."""
+        """Return the API that a path belongs to."""
         return self.stream if is_stream(path) else self.rest
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Connect to the database, and learn when configuration changes."""
+        """Connect to the database, and listen to notifications of changed configuration."""
         cache = self.database.cache
         notifications = Notifications(self._settings.database, {CHANNEL: cache.clear}, cache.listen)
         await self.database.open()

@@ -1,4 +1,8 @@
-"""Endpoints of audience exports that need no API key: OAuth tokens, and files by signed link."""
+"""Endpoints of audience exports that need no API key: OAuth tokens, and files by signed link.
+
+They are routes by hand, not `Endpoint`s, whose requests have an API key and a JSON body: these read
+a form or a signature, and send files and the errors of RFC 6749.
+"""
 
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +29,7 @@ _MOST_FORM: Final = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ExportApp:
-    """The routes of these endpoints, and what they use."""
+    """The routes of these endpoints, with the database and the files."""
 
     database: Database
     files: Files

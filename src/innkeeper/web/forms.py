@@ -24,7 +24,7 @@ _ON_LOOP: Final = 8 * 1024
 
 
 async def read_form(request: Request, limit: int, *, upload: bool = False) -> FormData:
-    """Read the fields of a request's form; with `upload` it may hold one file.
+    """Read the fields of a request's form; with `upload` it may contain one file.
 
     Raises `TooLarge` past `limit` bytes, `UnsupportedMediaType`, `UnsupportedCoding` and
     `BadRequest`. `close` of the result deletes the file.

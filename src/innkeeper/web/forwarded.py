@@ -1,4 +1,4 @@
-"""How a server process and its process for large requests talk: frames over two pipes."""
+"""Messages between a server process and its process for large requests: frames over two pipes."""
 
 import asyncio
 from typing import Final
@@ -18,7 +18,7 @@ class ForwardedRequest(msgspec.Struct):
     """A request whose body was read and decoded."""
 
     number: int
-    """Which response belongs to which request."""
+    """Number by which the response is assigned to its request."""
     method: str
     path: str
     raw_path: bytes
@@ -30,8 +30,8 @@ class ForwardedRequest(msgspec.Struct):
 
     @classmethod
     def of(cls, number: int, scope: Scope, body: bytes) -> "ForwardedRequest":
-        """Take from an ASGI scope what the APIs read; `body` is decoded, so headers of its encoding
-        are left out."""
+        """Copy the parts of an ASGI scope that the APIs read; `body` is decoded, so headers of its
+        encoding are left out."""
         raw_path = scope.get("raw_path") or scope["path"].encode()
         headers = [
             (name, value)

@@ -66,8 +66,8 @@ _HEAD_TOO_LARGE: Final = f"The request's line and headers are over {MAX_HEAD_BYT
 def check_target(url: bytes) -> bytes:
     """Return the target to pass on; raises `UriTooLong` for a path or query over the limits.
 
-    Not for the stream API, whose query may hold a message and which checks the rest of it itself,
-    nor for screens, which respond with a page: of a long path they get as much as they refuse.
+    The stream API checks its own query, which may contain a message. The screens refuse a long path
+    with a page, so they get the start of the path, long enough to be refused.
     """
     path, _, query = url.partition(b"?")
     try:
@@ -103,7 +103,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     """The start of a request line that has not ended yet."""
 
     _waiting_since = 0.0
-    """Monotonic time at which the wait for the current head or body began."""
+    """Monotonic time since which the current head or body has been awaited."""
     _body_bytes = 0
     _paused_at = 0.0
     _unread_bytes = 0

@@ -1,8 +1,8 @@
-"""Requests with large bodies, and reads with large results: a process of their own answers them.
+"""Forward requests with large bodies, and reads with large results, to a separate process.
 
 Parsing and checking a megabyte of JSON takes Python up to a second, in which nothing else of its
 process runs. The process is started for the first of these requests, runs at a lower priority, and
-ends when none came for a while.
+ends when it has had no request for a while.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ LARGE_RESULT_BYTES: Final = 512 * 1024
 MAX_RUNNING: Final = 2
 MAX_PENDING: Final = 64
 IDLE_SECONDS: Final = 60.0
-"""After so long without a request the process ends."""
+"""Seconds without a request after which the process ends."""
 _END_SECONDS: Final = 5.0
 LARGE: Final = Counter("innkeeper_large_bodies_total", "Requests with large bodies or results.")
 _COMMAND: Final = (sys.executable, "-P", "-m", "innkeeper.web.large_worker")
@@ -59,7 +59,8 @@ class LargeRequests:
         self._ending = set[asyncio.Task[None]]()
 
     async def forward(self, scope: Scope, body: bytes) -> ForwardedResponse:
-        """Have a request answered; raises `Unavailable` when too many wait or the process ended."""
+        """Return the response to a request; raises `Unavailable` when too many wait or the process
+        ended."""
         async with self._limiter:
             LARGE.inc()
             self._running += 1
@@ -102,7 +103,7 @@ class LargeRequests:
 
 
 class _Worker:
-    """A running process, and the requests that it has not answered."""
+    """A running process, and the requests that wait for its responses."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -116,7 +117,7 @@ class _Worker:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it answers no more."""
+        """Whether the process has ended, or is ending."""
         return self._is_read_to_end or self._process.returncode is not None
 
     @classmethod
@@ -146,8 +147,7 @@ class _Worker:
             self._pending.pop(number, None)
 
     async def end(self) -> None:
-        """Close its input, at which it ends after the requests that it has; kill it if that takes
-        long."""
+        """Close its input: it ends after the requests that it has. Kill it if that takes long."""
         self._writer.close()
         try:
             await asyncio.wait_for(self._process.wait(), _END_SECONDS)
@@ -158,7 +158,7 @@ class _Worker:
         await self._reading
 
     async def _read(self) -> None:
-        """Hand responses to those who wait, until the process ends."""
+        """Pass each response to the request that waits for it, until the process ends."""
         try:
             while (frame := await read_frame(self._reader)) is not None:
                 response = msgspec.msgpack.decode(frame, type=ForwardedResponse)

@@ -98,14 +98,14 @@ def record_request(
 def log_request(members: dict[str, Any], fault: BaseException | None) -> None:
     """Write the log line of a request, with a traceback of `fault`.
 
-    Without a fault, JSON lines go straight to standard error: `logging` would cost several times
-    as much as the line.
+    Without a fault, JSON lines are written directly to standard error, since `logging` takes
+    several times as long.
     """
     if fault is not None:
         log.error("request failed", exc_info=fault, extra={"members": members})
     elif log.isEnabledFor(logging.INFO):
         if isinstance(logging.root.handlers[0].formatter, JsonLines):
-            # Not by `iso`, whose cache is for instants that repeat.
+            # Without `iso`, whose cache is for instants that repeat.
             at = datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
             line = {"time": at, "level": "info", "logger": log.name, "event": "request"}
             line |= members

@@ -1,4 +1,4 @@
-"""What every request outside the APIs goes through: screens, files, health checks, OAuth.
+"""The steps of every request outside the APIs: screens, files, health checks, OAuth.
 
 `web/request_shell.py` does the same for the APIs.
 """

@@ -94,8 +94,8 @@ def kinds_of_children(call: ResourceRequest, expand: Expand) -> list[type[Resour
 def _views_of_children(
     call: ResourceRequest, expand: Expand
 ) -> tuple[dict[str, View], dict[str, View]]:
-    """Return, by member, the views of the children to embed, and of those always shown as
-    arrays."""
+    """Return, by member, the views of the children to embed, and of the children that are always
+    shown as arrays."""
     embedded = {
         member: call.view_at(path)
         for member, path in call.view.children.items()

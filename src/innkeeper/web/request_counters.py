@@ -1,4 +1,4 @@
-"""Counters of what requests did, and how a process counts on what another one counted."""
+"""Counters of the outcomes of requests, which one process can add to those of another."""
 
 from typing import Final
 
@@ -18,14 +18,14 @@ REPLAYED: Final = Counter(
 COUNTERS: Final = (EVENTS, QUARANTINED, REPLAYED, REFUSED)
 
 Counts = list[tuple[int, dict[str, str], float]]
-"""Index in `COUNTERS`, labels, and by how much it grew."""
+"""Index in `COUNTERS`, labels, and increase."""
 
 _reported: dict[tuple[int, tuple[tuple[str, str], ...]], float] = {}
 """Values of `COUNTERS` by index and labels when `new_counts` was last called."""
 
 
 def new_counts() -> Counts:
-    """What was counted since the last call."""
+    """Return the increases since the last call."""
     counts = []
     for index, counter in enumerate(COUNTERS):
         for sample in (each for metric in counter.collect() for each in metric.samples):
@@ -39,7 +39,7 @@ def new_counts() -> Counts:
 
 
 def count_on(counts: Counts) -> None:
-    """Add what another process counted to the counters of this one."""
+    """Add the increases of another process to the counters of this one."""
     for index, labels, more in counts:
         counter = COUNTERS[index]
         (counter.labels(**labels) if labels else counter).inc(more)

@@ -1,4 +1,4 @@
-"""What every request of the REST API and of the stream API goes through, in one order.
+"""The steps of every request of the REST API and of the stream API, in one order.
 
 Route, credentials, body, operation, response, log line. An API supplies what differs: `Api` in
 `web/api.py`, `Stream` in `web/stream.py`. Other requests go through `web/page_shell.py`.
@@ -30,7 +30,7 @@ NO_STORE: Final = (b"cache-control", b"no-store")
 
 
 class ForwardedFault(Exception):
-    """A fault of the process for large requests; its text is the traceback there."""
+    """An error in the process for large requests; its text is the traceback from there."""
 
 
 class ShellRoute(Protocol):
@@ -83,7 +83,7 @@ class RequestShell(Generic[SomeRequest, SomeRoute]):
         self.database = database
         self.keyring = keyring
         self.large = large
-        """Answers large requests; None in the process that does."""
+        """Forwards large requests; None in the process that they are forwarded to."""
         self._cors = Cors(settings.cors_origins)
         self._always = [NO_STORE, *security_headers(settings)]
 
@@ -98,7 +98,7 @@ class RequestShell(Generic[SomeRequest, SomeRoute]):
         raise NotImplementedError
 
     async def identify(self, request: SomeRequest) -> None:
-        """Check the credentials of the head, before it is known whether the path exists (AU-5)."""
+        """Check the credentials of the head, before the path is looked up (AU-5)."""
 
     def authorize(self, request: SomeRequest, route: SomeRoute) -> None:
         """Check whether the caller may use a route, before the body is read."""
@@ -180,7 +180,7 @@ class RequestShell(Generic[SomeRequest, SomeRoute]):
         return await self._forward(request, self.large)
 
     async def _forward(self, request: SomeRequest, large: LargeRequests) -> ApiResponse:
-        """Have another process answer a request whose caller may use the route."""
+        """Forward a request whose caller may use the route to another process."""
         forwarded = await large.forward(request.scope, request.body)
         request.ignored, request.quarantined = forwarded.ignored, forwarded.quarantined
         if request.caller is NOBODY and forwarded.client_key:

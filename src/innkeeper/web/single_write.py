@@ -1,4 +1,5 @@
-"""Write a response in one call: a head written alone wakes a client that must wait again."""
+"""Write the head and the body of a response in one call: a head alone wakes the client, which must
+then wait again."""
 
 from collections.abc import Awaitable, Iterable
 from typing import Final
@@ -6,7 +7,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-# The bytes that a header may hold; line ends stand between headers.
+# The bytes that a header may contain; line ends separate headers.
 _IN_HEADERS: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 _LINE_END: Final = b"\r\n"
 # These change how uvicorn frames the body: it writes such a response itself.
@@ -14,10 +15,10 @@ _FRAMING: Final = (b"\r\nconnection: ", b"\r\ntransfer-encoding: ")
 
 
 class SingleWrite:
-    """Application wrapper for one request: writes its head and body together.
+    """Application wrapper for one request that writes head and body together.
 
-    The head waits for the body, as ASGI allows. uvicorn writes a body in parts, a body whose
-    length is not in the head, and the response to HEAD.
+    It delays the head until the body arrives, as ASGI allows. uvicorn writes all other responses:
+    those to HEAD, and those with a body in parts or without a length in the head.
     """
 
     __slots__ = ("_app", "_cycle", "_start")

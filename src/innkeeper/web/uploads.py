@@ -1,4 +1,8 @@
-"""Signed links: streamed uploads and downloads, without credentials (batch-api.md 3)."""
+"""Signed links: streamed uploads and downloads, without credentials (batch-api.md 3).
+
+They are routes by hand, not `Endpoint`s, whose requests have an API key and a JSON body: these have
+a signature and a file. The API description does not list them, since callers get each link whole.
+"""
 
 import base64
 import binascii
@@ -33,7 +37,7 @@ _BLOCK: Final = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """The routes of signed links, and what they use."""
+    """The routes of signed links, with the database, settings and files."""
 
     database: Database
     settings: Settings

@@ -239,8 +239,8 @@ def _action(call: ResourceRequest) -> Any:
 
 @cache
 def _stored_fields(view: View) -> dict[str, Show]:
-    """Return the fields that stay as stored when a replace sends what the caller sees (N-17):
-    field -> how it is shown; a hidden field shows None."""
+    """Return field -> the function that shows it, of the fields that keep their stored value when a
+    replace sends the value that the caller sees (N-17); a hidden field shows None."""
     return {**dict.fromkeys(view.hide, lambda _: None), **view.keep}
 
 

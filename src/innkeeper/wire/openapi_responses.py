@@ -73,7 +73,7 @@ HEADERS: Final[dict[str, Schema]] = {
     },
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": _TEXT},
 }
-# Those of CORS and of web/browser_security.py speak to browsers alone, and stand nowhere here.
+# The headers of CORS and of web/browser_security.py concern browsers only, and are not described.
 _OF_ALL: Final = ("X-Correlation-Id", "Cache-Control", "Innkeeper-Ignored")
 OF_ERRORS: Final = {
     401: ("WWW-Authenticate",),
@@ -120,7 +120,7 @@ def error_schema(more: Mapping[str, str]) -> Schema:
     """Return the schema of the body of an error; `more` are members of a dialect that repeat others
     (ER-2)."""
     properties: Schema = {
-        # `UNAUTHORIZED` instead of 401 where no typed client reads a number.
+        # `UNAUTHORIZED` instead of 401 in dialects whose clients do not require a number.
         "status": {"type": ["integer", "string"]},
         "code": {"type": "integer"},
         "message": _TEXT,
@@ -128,7 +128,7 @@ def error_schema(more: Mapping[str, str]) -> Schema:
         "moreInfoUrl": _TEXT,
         "statusCode": {"type": "integer"},
         "errors": {"type": "array", "items": _TEXT, "minItems": 1},
-        # Only of what is written as a text of lines, as SQL is.
+        # Only for members that are text with several lines, such as SQL.
         "line": {"type": "integer", "minimum": 1},
         "column": {"type": "integer", "minimum": 1},
     }

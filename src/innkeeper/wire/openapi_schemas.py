@@ -88,7 +88,7 @@ def _body(operation: Operation, view: View) -> Schema:
     for spelt, (field, kind) in writable(view).items():
         must = field.name in needed and (operation.verb is Verb.CREATE or replaced(view, field))
         schema = kind.schema()
-        # What must be there cannot be cleared later either.
+        # A required member cannot be cleared later either.
         lasting = field.clearable and field.name in required_fields(view)
         properties[spelt] = schema if must or lasting else or_null(schema)
         if field.doc:
@@ -100,7 +100,7 @@ def _body(operation: Operation, view: View) -> Schema:
     return (
         {"type": "object", "properties": properties}
         | ({"required": required} if required else {})
-        # Directly below, generators of clients take the groups for all that there is.
+        # Without `allOf`, generators of clients would ignore all other properties.
         | ({"allOf": [{"anyOf": groups}]} if groups else {})
     )
 
@@ -122,7 +122,8 @@ def response_fields(view: View, children: dict[str, Schema]) -> Schema:
     for name, field in view.resource.fields.items():
         if name in view.hide or name == view.open_ended:
             continue
-        # What a view reads in its own way it shows so only where it also shows it in its own way.
+        # A kind that a view reads specially applies to responses only if the view also shows it
+        # specially.
         kind = view.accept.get(name, field.kind) if name in view.show else field.kind
         schema = kind.stored_schema()
         if name == "ref":

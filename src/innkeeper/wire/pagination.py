@@ -98,7 +98,7 @@ def number_in(text: str) -> int | str:
 def _sort(view: View, text: str, problems: list[Problem]) -> tuple[tuple[str, bool], ...]:
     if not view.sorts:
         return ()
-    # Each key and each problem once: a second key of one name orders nothing any more.
+    # Each key and each problem once: a second key of one name does not change the order.
     keys: dict[str, bool] = {}
     faults: dict[Problem, None] = {}
     for part in filter(None, text.split("|")):
@@ -124,7 +124,7 @@ def _filters(view: View, query: Query, problems: list[Problem]) -> dict[str, Any
         if parameter in query
     }
     if "identifier" in view.filters.values():
-        # One filter of two parameters: either without the other means nothing (G-10).
+        # One filter of two parameters: one without the other has no effect (G-10).
         filters.pop("identifier", None)
         present = [parameter for parameter in IDENTIFIER if parameter in query]
         if len(present) == 1:

@@ -180,7 +180,7 @@ def _members(document: Schema, heading: str, message: Schema) -> str:
 
 
 def _resolved(document: Schema, schema: Schema) -> Schema:
-    """Return what a reference in the document refers to."""
+    """Return the part of the document that a reference refers to."""
     if "$ref" not in schema:
         return schema
     _, _, kind, name = schema["$ref"].split("/")

@@ -33,7 +33,7 @@ def needed_scopes(route: Route) -> frozenset[Scope]:
     """Return the scopes that a key needs for an operation."""
     if isinstance(route, Operation):
         if route.verb is Verb.REPLACE and route.views[OPEN].resource.pairs:
-            # It takes the place of texts, which the caller must have been able to read.
+            # A replace deletes texts, so the caller must be allowed to read them.
             return WRITE_PERSONAL
         return frozenset({_OF_METHOD[METHODS[route.verb]]})
     return route.scopes or frozenset({_OF_METHOD[route.method]})

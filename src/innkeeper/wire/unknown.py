@@ -131,7 +131,7 @@ def _parameters(view: View, verb: Verb) -> frozenset[str]:
 
 
 _OF_STREAMS: Final = frozenset({"client_key", "api_token", "message", "callback"})
-"""Parameters that the vendor's SDKs and tags send to any path of the stream API."""
+"""Parameters that the vendor's SDKs and tags send to every path of the stream API."""
 
 
 def ignored_by_stream(route: StreamRoute, query: Mapping[str, str]) -> bytes:

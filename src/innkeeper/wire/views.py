@@ -102,7 +102,7 @@ class View:
     add: Mapping[str, Computed] = field(default_factory=dict)
     """Computed members."""
     hide: frozenset[str] = frozenset()
-    """Fields that are neither accepted nor returned; a replace keeps their values."""
+    """Fields that are neither accepted nor returned; a replace does not change them."""
     keep: Mapping[str, Show] = field(default_factory=dict)
     """Field -> function that converts its value; a replace with the converted value keeps the
     stored one (N-17)."""

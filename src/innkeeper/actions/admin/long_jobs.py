@@ -1,4 +1,5 @@
-"""The jobs that users wait for: imports, exports, segments, identity rules, actions on guests."""
+"""Long jobs, whose progress users see: imports, exports, segments, identity rules, actions on
+guests."""
 
 from typing import Final
 

@@ -30,7 +30,7 @@ KINDS: Final = {
     "remove_from_list": "removal of guests from the list",
     "erase": "erasure of guests",
 }
-"""Kind of job -> in the words of a message."""
+"""Kind of job -> its name in a message."""
 _LATEST: Final = timedelta(hours=1)
 
 

@@ -34,7 +34,7 @@ AT_ONCE: Final = {ADD: 10_000, REMOVE: 10_000, ERASE: 20}
 CHUNK: Final = {ADD: 5000, REMOVE: 5000, ERASE: 20}
 """Guests in one transaction."""
 _MOST_RESOLVED: Final = 10_000
-"""Most guests whose refs a request looks up; a job looks up those of larger actions."""
+"""Most guests whose refs a request looks up; a job looks up the refs of larger actions."""
 _STORED: Final = 50_000
 """Refs in one statement."""
 
@@ -136,7 +136,7 @@ async def _start(
 
 
 async def run(work: Work, action: UUID) -> Record:
-    """Continue an action until it has reached all of its guests; an error of ours ends it."""
+    """Continue an action until it has reached all of its guests; an `ApiError` ends it."""
     row = await fetch(work, action)
     work.actor = row["actor"]
     if row["state"] in FINISHED:

@@ -85,7 +85,7 @@ async def _lock_source(
         if segment:
             name = _ref_or_friendly_id(segment)
             refs["segment"] = await segments.lock_against_deletion(work, name)
-        # An export whose segment was deleted may stay without one; any other needs a source.
+        # Only an export whose segment was deleted may have no source.
         was_deleted = not segment and stored is not None and not has_source(stored)
         if refs["segment"] is None and not was_deleted and {"segment", "static_list"} <= {*values}:
             problems.append(Problem("segment", "there is no such segment"))

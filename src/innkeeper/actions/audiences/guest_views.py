@@ -1,7 +1,7 @@
 """Saved views of the list of guests: filters, columns and sort under a name.
 
-A view is seen by who saved it, and by everybody if it is shared. Its owner changes and deletes it;
-so does whoever manages users or, by key, administers.
+The owner of a view sees it; everybody sees a shared one. Its owner may change and delete it, and so
+may users who manage users, and keys that administer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from innkeeper.store.work import Json, Work
 
 SINGULAR: Final = "Guest view"
 MOST: Final = 500
-"""Most views that anybody sees."""
+"""Most views that one caller sees."""
 
 
 async def list_visible(work: Work) -> list[Record]:

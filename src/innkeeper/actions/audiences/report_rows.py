@@ -1,4 +1,4 @@
-"""Finish the rows of reports: what is easier to derive from rows than in SQL."""
+"""Complete the rows of reports with values that are easier to derive here than in SQL."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What helps to write segments in SQL: the views, sample values, steps with times, saved queries.
+"""Help for writing segments in SQL: views, sample values, steps with times, saved queries.
 
 Texts run as those of segments do: checked, in a child process with limits (`lake/sql_process.py`).
 """

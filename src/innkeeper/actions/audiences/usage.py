@@ -1,4 +1,4 @@
-"""Find what uses a segment, a trait or a point of sale, before it is deleted."""
+"""Find the uses of a segment, a trait or a point of sale, before it is deleted."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ class Use:
     """The id of the user: a friendly id, a trait's name, a URL, a site."""
     title: str
     verb: str
-    """How it uses the thing: `reads it`."""
+    """Verb phrase for the use: `reads it`."""
 
     @property
     def sentence(self) -> str:
@@ -74,7 +74,7 @@ async def of_segment(work: Work, segment: Record) -> list[Use]:
 
 
 async def of_static_list(work: Work, static_list: Record) -> list[Use]:
-    """List the segments and exports whose rules ask for a list, and the exports that read it."""
+    """List the segments and exports whose rules name a list, and the exports that read it."""
     uses = [
         Use(kind, row["friendly_id"], row["name"], "asks who is on it")
         for kind, row in await _list_definitions(work)

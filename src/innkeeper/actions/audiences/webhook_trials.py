@@ -1,4 +1,4 @@
-"""Send a test message to a webhook and return the answer of its receiver."""
+"""Send a test message to a webhook and return the response of its receiver."""
 
 import time
 from dataclasses import dataclass, field
@@ -18,24 +18,24 @@ from innkeeper.store.outbound_http import OutboundFailed, OutboundResponse, send
 from innkeeper.store.work import Work
 
 MOST_BYTES: Final = 2048
-"""How much of the answer's body is read."""
+"""Most bytes of the response's body that are read."""
 _MOST_HEADERS: Final = 50
 _LONGEST_HEADER: Final = 500
 
 
 @dataclass(slots=True)
 class WebhookAnswer:
-    """What the receiver of a test message answered, or why there is no answer."""
+    """The response of the receiver of a test message, or the reason why there is none."""
 
     url: str
     milliseconds: int = 0
     error: str | None = None
-    """Why no answer came; the other members are then empty."""
+    """Reason why there is no response; the other members are then empty."""
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     body: str = ""
     is_cut: bool = False
-    """Whether the answer's body is longer than `MOST_BYTES`."""
+    """Whether the response's body is longer than `MOST_BYTES`."""
 
     @property
     def is_accepted(self) -> bool:
@@ -90,7 +90,7 @@ async def _send(
 
 
 def _read(answer: WebhookAnswer, response: OutboundResponse) -> None:
-    """Copy what is shown of a response."""
+    """Copy the members of a response that are shown."""
     headers = list(response.headers.items())[:_MOST_HEADERS]
     answer.status = response.status
     answer.headers = {name[:_LONGEST_HEADER]: value[:_LONGEST_HEADER] for name, value in headers}

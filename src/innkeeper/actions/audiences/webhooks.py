@@ -98,7 +98,7 @@ async def send_due_messages(lend: Lend, url: str) -> SendResult:
             try:
                 error = await slot.run(_send(work.settings, message))
             except SlowSlotsFull:
-                # Not an attempt: the receiver had less time than it may take.
+                # This is not an attempt: the receiver had less than its time limit.
                 return SendResult(delivered, SOON)
             async with lend() as work:
                 await _record_attempt(work, message, error)

@@ -1,4 +1,4 @@
-"""Write the creations of a chunk: the records whose keys no stored guest or order has."""
+"""Write the creations of a chunk: records whose keys no stored guest or order has."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ async def write_creations(
 
 
 async def _unmatched(work: Work, creations: Creations, book: IdentityRules) -> list[Creation]:
-    """Lock the keys of a chunk, and return the creations whose keys nobody has."""
+    """Lock the keys of a chunk, and return the creations whose keys no guest or order has."""
     keys = in_order(map(ref_of, creations.keys))
     references = in_order(map(ref_of, creations.references))
     queries: list[tuple[str, dict[str, Any]]] = []

@@ -1,4 +1,4 @@
-"""Encode what the records of a chunk write if their guests and orders are new.
+"""Encode the rows that the records of a chunk write if their guests and orders are new.
 
 Most records of a first import match nobody. Their rows are encoded ahead, without I/O, so that
 another process can do it while the chunk before is written (`wire/bulk/reader_process.py`).
@@ -57,7 +57,7 @@ EncodedRow = tuple[str, Offsets, bytes]
 
 @dataclass(frozen=True, slots=True)
 class CreationTerms:
-    """What the rows of a creation depend on, apart from its record."""
+    """The terms that the rows of a creation depend on, apart from its record."""
 
     book: IdentityRules
     contact: Terms
@@ -110,7 +110,7 @@ class _Person:
 
 
 class _Draft:
-    """What a record looks up, and its creation if it can be encoded."""
+    """The keys that a record looks up, and its creation if it can be encoded."""
 
     def __init__(self, person: _Person, others: Sequence[_Person] = ()) -> None:
         self.keys: set[int] = set()
@@ -139,7 +139,7 @@ class _Draft:
 
 
 def encode_creations(records: Sequence[BatchRecord], terms: CreationTerms) -> Creations | None:
-    """Encode what the records of a chunk write if they create; None for records of other kinds.
+    """Encode the rows of the records of a chunk that create; None for records of other kinds.
 
     Records that share a key with others have no creation.
     """
@@ -179,7 +179,7 @@ class _Encoder:
         self._contact = terms.contact
 
     def draft(self, what: Any) -> _Draft:
-        """Return what a record looks up and writes."""
+        """Return the keys and rows of a record."""
         return self._order(what) if isinstance(what, OrderWrite) else self._guest(what)
 
     def _guest(self, what: GuestWrite) -> _Draft:

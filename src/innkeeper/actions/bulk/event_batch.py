@@ -69,7 +69,8 @@ async def write(
 async def _ingesting(work: Work, batch: UUID | None) -> AsyncIterator[None]:
     """Set this connection up to ingest events, whose changes it records for the undo of `batch`.
 
-    The settings end with this, or with the connection: whoever gets it next must not have them.
+    The settings end with this, or with the connection, so that the next user of the connection does
+    not have them.
     """
     try:
         # One flush to the disk is enough for all: that of the transaction that stores the progress.
@@ -91,7 +92,7 @@ def _add_outcome(outcomes: Outcomes, record: BatchRecord, outcome: str | RecordE
 
 
 def _validate(message: dict[str, Any], never: Collection[str]) -> RecordError | None:
-    """Return why an event is invalid, as far as that shows without ingesting it."""
+    """Return why an event is invalid, if that is known without ingesting it."""
     person = _person(message, never)
     if isinstance(person, RecordError):
         return person

@@ -1,9 +1,9 @@
-"""Undo an import of events: its transactions, the last ones first.
+"""Undo the transactions of an import of events, the last ones first.
 
 An event may write rows of many tables. Triggers record what the import changes
-(`event_batch.write`, `store/functions/import_rows.sql`); a row that is no longer as the import
-left it, or that something else refers to, blocks the transaction that wrote it, and with that the
-earlier ones of the same rows.
+(`event_batch.write`, `store/functions/import_rows.sql`); a row that was changed since, or that
+something else refers to, blocks the undo of the transaction that wrote it, and so of the earlier
+ones that wrote the same rows.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ COUNTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class EventUndoCheck:
-    """What the undo of an import of events would do."""
+    """The preview of the undo of an import of events."""
 
     counts: Sequence[Row]
     """`table_name`, `removed`, `restored`."""
@@ -74,7 +74,7 @@ async def undo_chunk(
 
 
 async def finish(work: Work, batch: UUID) -> None:
-    """Delete what else an undone import wrote: the types of attributes that no event has."""
+    """Delete the types of attributes that an undone import wrote and that no event has."""
     async with work.transaction():
         await work.run("identity.no_timeout")
         await work.run("import_undo.forget_attributes", batch=batch)

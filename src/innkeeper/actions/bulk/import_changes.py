@@ -1,4 +1,4 @@
-"""Record what an import changes, in the transaction that changes it, so that it can be undone.
+"""Record the changes of an import, in the transaction that makes them, so that they can be undone.
 
 Of a new guest or order its ref is recorded, a chunk's in one row; of a row that changes, the row
 before. Everything is recorded for whole chunks, before it is written.
@@ -23,7 +23,7 @@ _PARTS: Final = {"items": None, "contacts": "guest", "consumers": "guest"}
 
 
 class ImportChanges:
-    """What one chunk of an import changes; records nothing if `batch` is None."""
+    """The changes of one chunk of an import; records nothing if `batch` is None."""
 
     def __init__(self, work: Work, batch: UUID | None, written_at: datetime) -> None:
         self._work = work
@@ -105,7 +105,8 @@ class ImportChanges:
         await self.record_extensions("order_item", of_stored, items)
 
     async def flush(self) -> None:
-        """Store what the chunk created, and when it wrote; call it once all is written."""
+        """Store the refs that the chunk created, and the time of its writes; call it once all is
+        written."""
         if self._guests or self._orders or self._has_rows:
             await self._work.run(
                 "import_changes.record_chunk",

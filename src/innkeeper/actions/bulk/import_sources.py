@@ -1,7 +1,7 @@
-"""Import sources: files elsewhere that are imported again, on a schedule, from where they ended.
+"""Import sources: files in other places, imported on a schedule from where the last import ended.
 
-The mark is the position up to which a source was imported. It moves once an import has read its
-file to the end, in the transaction that stores this, so nothing that was half read counts.
+The mark is the position up to which a source was imported. It moves in the transaction that stores
+that an import has read its file to the end, so a partly read file does not count.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -140,7 +140,7 @@ async def start(work: Work, source: UUID | str) -> Record:
     async with work.transaction():
         row = await fetch(work, source)
         await audit.record(work, IMPORT_SOURCE, "run", row, row)
-        # Should the job be lost, the next minute's look for due sources queues another.
+        # If the job is lost, the next search for due sources, within a minute, queues another.
         now = clock.now()
         await work.run(
             "import_sources.schedule", ref=row["ref"], next_at=row["next_at"], next_attempt_at=now
@@ -157,7 +157,8 @@ async def start_due(work: Work) -> int:
             next_at = row["next_at"]
             if next_at is not None and next_at <= clock.now():
                 next_at = next_time(row["schedule"], clock.now())
-            # Until the run ends, so that one whose job is lost is queued again.
+            # The due time stays until the run ends, so that a source whose job is lost is queued
+            # again.
             again = row["next_attempt_at"] or clock.now()
             ref = row["ref"]
             await work.run(
@@ -179,7 +180,7 @@ async def begin(work: Work, source: UUID) -> Row | None:
         if row is None or row["is_importing"]:
             return None
         if row["pending_mark"] is not None:
-            # The import ended, but its job stopped before it could store that.
+            # The import ended, but its job stopped before that was stored.
             await finish(work, await batches.fetch(work, row["import_ref"]))
             row = await work.one("import_sources.lock", parts=SOURCES.columns, ref=source)
     return row
@@ -193,8 +194,8 @@ async def start_import(
     file: tuple[str, int],
     mark: Mapping[str, Any],
 ) -> None:
-    """Queue the import of a stored file of a source: (checksum, size). `mark`: what the source has
-    once that has ended."""
+    """Queue the import of a stored file of a source: (checksum, size). `mark`: the mark of the
+    source after the import."""
     options = {**file_options, SOURCE: str(source["ref"])}
     async with work.transaction():
         await imports.create(work, source["entity"], options, *file, ref=ref)
@@ -213,7 +214,7 @@ async def find_new_file(work: Work, source: Row, files: Sequence[RemoteFile]) ->
         return None
     mark = source["mark"]
     if "changed" in mark:
-        # Of an earlier release, which stored only the last file, by time and name.
+        # The mark of an earlier release, which stored only the last file, by time and name.
         until = (mark["changed"], mark["name"])
         done = [file for file in files if (file.changed, file.name) <= until]
         source["mark"] = mark = {name: mark[name] for name in mark if name != "changed"}

@@ -131,7 +131,8 @@ async def start_local(
 
 
 def failure_message(error: Exception) -> str:
-    """Return why an import ended before the end of its file, for the person who sent it."""
+    """Return the reason why an import ended before the end of its file, for the person who sent
+    it."""
     if isinstance(error, Unreadable):
         return f"The file cannot be read: {error}."
     if isinstance(error, OperatorError):

@@ -19,7 +19,8 @@ OTHER_REASONS: Final = "other reasons"
 
 
 def add_reasons(total: Counter[str], more: Counter[str]) -> None:
-    """Add reasons of left-out cells to a count, where rare ones of very many share one number."""
+    """Add reasons of left-out cells to a count; of very many reasons, the rare ones are counted
+    together."""
     total.update(more)
     if len(total) > MOST_REASONS + 1:
         rest = total.pop(OTHER_REASONS, 0)
@@ -31,12 +32,12 @@ def add_reasons(total: Counter[str], more: Counter[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A record of a dry run that changes a guest: which, and why."""
+    """A record of a dry run that changes a guest, with the guest and the reason."""
 
     line: int
     outcome: str
     guest: UUID | None
-    """The stored guest; None for a guest that an earlier record of the file makes."""
+    """The stored guest; None for a guest that an earlier record of the file creates."""
     rule: str | None
     evidence: list[dict[str, str]]
 

@@ -21,7 +21,7 @@ PREFIX: Final = "/files"
 
 Method = Literal["GET", "PUT"]
 
-# A client key, or the id of an OAuth client; never a person's address, which no URL should hold.
+# A client key, or the id of an OAuth client; never a person's address, which URLs must not contain.
 _ISSUER: Final = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
 
 

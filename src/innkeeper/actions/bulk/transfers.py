@@ -1,8 +1,9 @@
-"""Bring records of another installation in with their refs; no person is matched.
+"""Import records of another installation with their refs; no person is matched.
 
 Each function writes one chunk of records in one transaction, set by set, and returns the counts of
 what the chunk has and of what is stored afterwards. Transferring a record again writes nothing,
-unless the source changed it later than anyone did here. So an interrupted transfer is run again.
+unless the source changed it later than this installation did. So an interrupted transfer can be
+repeated.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,14 +31,14 @@ from innkeeper.store.work import Json, Row, Work
 SOURCE: Final = "sitecore import"
 """Source of the merges, as it is stored with them."""
 UNKNOWN: Final = "unknown"
-"""Point of sale of events that name none, as their sessions do."""
+"""Point of sale of events and sessions that name none."""
 _TARGETS: Final = 1000
 """Migrations that one statement adds."""
 Records = Sequence[TransferredRecord]
 
 
 async def transfer_rules(work: Work, requested: Sequence[IdentityRule]) -> int:
-    """Put the source's identity rules in force; return how many of them are.
+    """Put the source's identity rules in force; return the number of those in force.
 
     They replace those of a workspace without guests, and are added to those of any other.
     """
@@ -54,7 +55,7 @@ async def transfer_rules(work: Work, requested: Sequence[IdentityRule]) -> int:
 
 
 async def transfer_points_of_sale(work: Work, requested: Sequence[Changes]) -> int:
-    """Create the points of sale that do not exist; return how many of the source's there are."""
+    """Create the points of sale that do not exist; return how many of the source's exist now."""
     stored = {row["name"] for row in await configuration.points_of_sale(work)}
     for point in {
         point["name"]: point for point in requested if point["name"] not in stored
@@ -102,7 +103,7 @@ async def transfer_retired(work: Work, records: Records) -> TransferCounts:
         await _write_merges(work, batch, [one for one in pending if one.ref in new], resolved)
     for one in pending:
         if one.ref in survivors and one.ref in resolved:
-            # Live here since an earlier transfer, and retired in the source since then.
+            # They were live in an earlier transfer, and the source has retired them since.
             way = {name: resolved[one.ref][name] for name in ("rule", "evidence")}
             survivor = resolved[one.ref]["survivor"]
             await merges.absorb(work, survivor, one.ref, source=SOURCE, **way)
@@ -145,7 +146,7 @@ async def transfer_orders(work: Work, records: Records) -> TransferCounts:
 
 
 async def transfer_items(work: Work, records: Records) -> TransferCounts:
-    """Write the items of orders that are here, with their data extensions."""
+    """Write the items of stored orders, with their data extensions."""
     async with work.transaction():
         written = await work.all("transfers.items", records=Json([one.row for one in records]))
         refs = {row["ref"] for row in written}
@@ -154,7 +155,7 @@ async def transfer_items(work: Work, records: Records) -> TransferCounts:
 
 
 async def transfer_consumers(work: Work, records: Records) -> TransferCounts:
-    """Write the consumers of orders, with the items that they use, which must be here."""
+    """Write the consumers of orders, with the items that they use, which must be stored."""
     consumers = [person for one in records for person, _ in one.consumers]
     counts = TransferCounts()
     if not consumers:
@@ -174,7 +175,7 @@ async def transfer_consumers(work: Work, records: Records) -> TransferCounts:
 
 
 async def transfer_sessions(work: Work, records: Records) -> TransferCounts:
-    """Write sessions of guests that are here, their browsers and their points of sale."""
+    """Write sessions of stored guests, with their browsers and their points of sale."""
     browsers = list({one.row["browser_ref"] for one in records} - {None})
     names = {one.row["details"].get("point_of_sale") for one in records} - {None}
     await transfer_points_of_sale(work, [{"name": name} for name in sorted(names)])
@@ -190,7 +191,7 @@ async def transfer_sessions(work: Work, records: Records) -> TransferCounts:
 
 
 async def transfer_events(work: Work, records: Records) -> TransferCounts:
-    """Write events of sessions that are here."""
+    """Write events of stored sessions."""
     times = {one.ref: instant(one.row["at"]) for one in records}
     config = await stream_settings.read(work)
     for at in {(at.year, at.month): at for at in times.values()}.values():

@@ -43,17 +43,17 @@ PREVIEW_CHUNKS: Final = 50
 """Most chunks of guests or orders that a preview checks; the job checks all."""
 MOST_EXAMPLES: Final = 10
 COUNTS: Final = ("removed", "restored", "blocked")
-"""Members of a stored undo that count: rows by what they are, and what is left by reason."""
+"""Counters of a stored undo: rows by kind, and remaining guests and orders by reason."""
 Chunk = tuple[Phase, str, list[UUID]]
 """Some guests or orders of a phase, and the position after them."""
 
 
 @dataclass(slots=True)
 class Effect:
-    """What the undo of some guests and orders does."""
+    """The effect of the undo of some guests and orders."""
 
     removed: Counter[str] = field(default_factory=Counter)
-    """What (`guests`, `items`, `extensions` …) -> number."""
+    """Kind of row (`guests`, `items`, `extensions` …) -> number."""
     restored: Counter[str] = field(default_factory=Counter)
     blocked: Counter[str] = field(default_factory=Counter)
     """Reason -> guests and orders that it blocks."""
@@ -67,7 +67,7 @@ class Effect:
         return cls(**counts, examples=list(undo.get("examples") or ()))
 
     def members(self) -> dict[str, Any]:
-        """Return what a stored undo has of it."""
+        """Return it as members of a stored undo."""
         return {**{name: dict(getattr(self, name)) for name in COUNTS}, "examples": self.examples}
 
     def block(self, phase: Phase, blocked: dict[UUID, str]) -> None:
@@ -79,7 +79,7 @@ class Effect:
             self.examples.append({"of": phase.of, "ref": str(ref), "reason": reason})
 
     def block_events(self, rows: Sequence[Row]) -> None:
-        """Set what blocks an import of events, as `event_undo.check` found it."""
+        """Set the reasons that block an import of events, from `event_undo.check`."""
         self.blocked = Counter({row["reason"]: row["removed"] for row in rows})
         examples = [(*one.split(), row["reason"]) for row in rows for one in row["examples"]]
         self.examples = [
@@ -95,13 +95,13 @@ class Effect:
 
 
 def _word_of(table: str) -> str:
-    """Return what the rows of a table are: data extensions of all kinds are `extensions`."""
+    """Return the kind of the rows of a table: data extensions of all tables are `extensions`."""
     return "extensions" if table.endswith("_extensions") else table.removeprefix("order_")
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What the undo of an import would do."""
+    """The preview of the undo of an import."""
 
     effect: Effect
     is_complete: bool
@@ -109,7 +109,7 @@ class Preview:
 
 
 async def describe(work: Work, ref: UUID) -> Record:
-    """Return the undo of an import: the requested one, else what one would do (`preview`).
+    """Return the undo of an import: the requested one, else its preview (`preview`).
 
     `state` is None for a preview; `complete` is false if only the start of a large import was
     checked. Raises `Unknown`, and `Conflict` if the import cannot be undone.
@@ -123,7 +123,7 @@ async def describe(work: Work, ref: UUID) -> Record:
 
 
 async def preview(work: Work, ref: UUID, chunks_max: int = PREVIEW_CHUNKS) -> Preview:
-    """Return what the undo of an import would do; it changes nothing.
+    """Return the preview of the undo of an import; changes nothing.
 
     Raises `Unknown`, and `Conflict` if the import cannot be undone.
     """
@@ -176,7 +176,8 @@ async def request(work: Work, ref: UUID, *, skip_changed: bool = False) -> Recor
 
 
 def blocked_message(effect: Effect) -> str:
-    """Return why an undo is refused: how much blocks it, and examples."""
+    """Return the message of a refused undo: the number of guests and orders that block it, and
+    examples."""
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(effect.blocked.items()))
     examples = ", ".join(f"{one['of'][:-1]} {one['ref']}" for one in effect.examples)
     return (
@@ -232,7 +233,7 @@ async def run(work: Work, ref: UUID) -> Record:
 
 
 async def _undo_events(work: Work, row: Row, undo: dict[str, Any]) -> Record:
-    """Undo an import of events to its end; what is left is what blocks it then."""
+    """Undo an import of events to its end; the remaining rows are those that something blocks."""
     while (after := await retrying(partial(_undo_event_chunk, work, row, undo))) is not None:
         undo = after
     await event_undo.finish(work, row["ref"])
@@ -313,6 +314,7 @@ async def _store(work: Work, row: Row, undo: dict[str, Any]) -> Record:
 
 
 async def expire(work: Work) -> int:
-    """Delete what imports changed that are too old to be undone; return the number of rows."""
+    """Delete the recorded changes of imports that are too old to be undone; return the number of
+    rows."""
     before = clock.now() - timedelta(days=work.settings.undo_days)
     return await work.run("import_changes.expire", before=before)

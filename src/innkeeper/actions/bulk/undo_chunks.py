@@ -1,4 +1,4 @@
-"""Undo the guests or orders of one chunk: lock, find what blocks them, remove or restore."""
+"""Undo the guests or orders of one chunk: lock them, find blocking reasons, remove or restore."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Phase:
 
     @property
     def parts(self) -> Mapping[str, Sequence[str]]:
-        """The parts of the queries that read what the import wrote."""
+        """The parts of the queries that read the rows that the import wrote."""
         return {
             "previous": ["import_undo.previous"],
             "of_roots": [f"import_undo.of_{self.of}"],
@@ -35,7 +35,7 @@ class Phase:
 
     @property
     def rows(self) -> Mapping[str, Sequence[str]]:
-        """The parts of the queries that read the rows as they are now."""
+        """The parts of the queries that read the current rows."""
         if self.of == "guests":
             return {"rows": ["import_undo.rows_of_guests"]}
         children = [f"{child.table}.rows_of_roots" for child in CHILDREN]

@@ -1,4 +1,4 @@
-"""What the marketers of the demo shop have set up: rules, traits, segments and exports."""
+"""Settings that the marketers of the demo shop have made: rules, traits, segments and exports."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,7 +13,7 @@ _AT_LEAST: Final = "is greater than or equal to"
 RULE: Final = IdentityRule(
     "phone_and_birthday", (Condition(field="phone"), Condition(field="date_of_birth"))
 )
-"""Merges members of the loyalty programme that the desk has entered twice."""
+"""The rule that merges members of the loyalty programme who were entered twice."""
 TRAITS: Final[Mapping[str, Mapping[str, Any]]] = {
     "storeOrders": {
         "entity": "order",

@@ -1,4 +1,4 @@
-"""Generate the people of the demo shop and what they do, from a seed alone."""
+"""Generate the people of the demo shop and their actions, from a seed alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -202,7 +202,7 @@ def _customer_visits(
             product = _variant(chance, chance.choice(_PRODUCTS))
             yield _add_event(at + timedelta(minutes=5), browser, (channel, agent), product)
     if member and chance.random() < 0.06:
-        # The loyalty desk typed the person in again, with another address and a slip.
+        # The loyalty desk entered the person again, with another address and a typo.
         last = person["last_name"]
         twin = {**person, "email": f"{last.lower()}.{number}@work.example", "identifiers": None}
         twin["last_name"] = last[:-2] + last[-1] + last[-2]

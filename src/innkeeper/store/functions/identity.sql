@@ -1,11 +1,11 @@
--- Who the person of an arriving record is (actions/identity/resolve.py).
+-- Match the person of a record with guests (actions/identity/resolve.py).
 --
--- Each statement of a volatile function sees what was committed before it began: a look-up after
--- a lock sees the guest of the transaction that held the lock before. `force_generic_plan` makes one
--- plan for any number of keys; PostgreSQL estimates arrays that it does not know as longer than they are,
--- and would plan these look-ups at each call, which costs more than they do.
+-- Each statement of a volatile function sees all earlier commits: a look-up after a lock sees the
+-- guest of the previous holder of the lock. `force_generic_plan` makes one
+-- plan for any number of keys; PostgreSQL overestimates the length of unknown arrays, and would
+-- plan these look-ups at each call, which costs more than to run them.
 
--- Wait for other arrivals with one of the keys, then find the guests that have them, in one round
+-- Wait for other records with one of the keys, then find the guests that have them, in one round
 -- trip. The version of the rules in force is on every row, and on a row of its own when no guest
 -- has a key. A key finds at most `most` guests. A row without a key is that of the guest `current`.
 CREATE FUNCTION {ws}.lock_and_find_candidates(
@@ -37,15 +37,15 @@ BEGIN
     ) AS candidates ON true;
 END $$;
 
--- Attach a person to an order in one round trip, after waiting for other arrivals with one of the
--- keys, by decisions that rules/attachment.py took in advance (`direct_decisions`) under the rules of
+-- Attach a person to an order in one round trip, after waiting for other records with one of the
+-- keys, by decisions that rules/attachment.py made in advance (`direct_decisions`) under the rules of
 -- the version `rules_version`:
 --   * no guest has one of the keys: the guest `new_ref` and its keys are written, with `creation`; or
 --   * one guest alone has them, is in no merged group, and is `settled`: the reason is that of the
 --     first of `keys` that it has, if `reasons` has one.
--- The reason is written beside, and one row names the guest (`attached`). Otherwise nothing is
--- written, and the rows are those of `lock_and_find_candidates`, to decide by. No row when there is no
--- such order.
+-- The reason is written too, and one row has the guest (`attached`). Otherwise nothing is
+-- written, and the rows are those of `lock_and_find_candidates`, to decide by. No row if the order
+-- does not exist.
 -- Owners are looked up key by key: to find the first two of all owners, PostgreSQL may otherwise go
 -- through the keys of every guest.
 CREATE FUNCTION {ws}.attach_person(

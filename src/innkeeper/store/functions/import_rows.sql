@@ -1,8 +1,8 @@
--- What an import of events changes, and its undo (actions/bulk/event_undo.py).
+-- Record the changes of an import of events, and undo them (actions/bulk/event_undo.py).
 --
 -- An event may change rows of many tables. Their triggers pass each changed row to
--- `record_import_rows` while `innkeeper.import` names the import whose connection this is. Of a new
--- row the key is recorded, of a changed row the columns that changed, of a deleted row all of it.
+-- `record_import_rows` while the setting `innkeeper.import` of the connection names the import. It
+-- records the key of a new row, the earlier values of changed columns, and a deleted row as a whole.
 
 -- The columns of the primary key of a table.
 CREATE FUNCTION {ws}.key_columns(of_table text) RETURNS text[] LANGUAGE sql STABLE AS $$
@@ -73,7 +73,7 @@ CREATE TRIGGER record_import AFTER UPDATE OF guest_ref ON {ws}.browsers
     FOR EACH ROW WHEN (OLD.guest_ref <> NEW.guest_ref)
     EXECUTE FUNCTION {ws}.record_relinked_browser();
 
--- Tables that the lake does not have; `record_import_rows` of the others is called by its triggers.
+-- For tables that are not in the lake; the triggers of the lake call `record_import_rows` for the others.
 CREATE FUNCTION {ws}.record_import() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     {record_import}
@@ -168,7 +168,8 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
--- Why a row that an import wrote cannot be undone, if so: something later depends on it.
+-- The reason why a row that an import wrote cannot be undone, since something later depends on it; null
+-- if it can be undone.
 CREATE FUNCTION {ws}.import_row_blocked(image {ws}.import_rows, is_created boolean, stored jsonb)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE
@@ -182,10 +183,10 @@ RETURNS text LANGUAGE sql STABLE AS $$
     END
 $$;
 
--- What the undo of an import would do by its rows after `after`: how many rows of a table it would
+-- Preview the undo of an import by its rows after `after`: the number of rows of each table that it would
 -- remove and restore, and the guests and orders that cannot be undone, with the reason.
 CREATE FUNCTION {ws}.check_import_rows(batch uuid, after bigint) RETURNS TABLE (
-    of_table text, removed bigint, restored bigint, guest uuid, the_order uuid, reason text
+    of_table text, removed bigint, restored bigint, blocked_guest uuid, blocked_order uuid, reason text
 ) LANGUAGE plpgsql AS $$
 DECLARE
     written text;
@@ -215,7 +216,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- Undo one row that an import wrote, as the last that is not undone. Raises an error if something later
+-- Undo one row that an import wrote: the last one that is not undone. Raises an error if something later
 -- depends on it.
 CREATE FUNCTION {ws}.undo_import_row(image {ws}.import_rows, since timestamptz) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -244,7 +245,7 @@ BEGIN
             'SELECT k.* FROM jsonb_populate_record(NULL::{ws}.%1$I, $1) AS k', of_table
         ) USING image.previous;
     ELSE
-        -- What was cached of a browser or a session by its version must not become valid again.
+        -- Another version, so that cached states of a browser or a session do not become valid again.
         SELECT string_agg(CASE
             WHEN name = 'last_seen' THEN 'last_seen = greatest(k.last_seen, (SELECT max(s.started_at) '
                 'FROM {ws}.sessions AS s WHERE s.guest_ref = t.ref AND s.created_at >= $2))'
@@ -260,7 +261,7 @@ BEGIN
 END $$;
 
 -- Undo one transaction of an import: the rows from `first` to `last`. Returns each row with whether
--- the undo removed it, or restored what the import changed first.
+-- the undo removed it, or restored the row from before the import.
 CREATE FUNCTION {ws}.undo_import_unit(batch uuid, since timestamptz, first bigint, last bigint)
 RETURNS TABLE (of_table text, row_ref uuid, removed boolean, restored boolean) LANGUAGE plpgsql AS $$
 DECLARE
@@ -292,7 +293,7 @@ END $$;
 
 -- Undo the transactions of an import that wrote the rows before `before`, the last ones first: about
 -- `most` rows. Returns those rows, each with the position after its transaction, and a row without a
--- table for a transaction that stays as it is, because something later depends on it.
+-- table for a transaction that is not undone, because something later depends on it.
 CREATE FUNCTION {ws}.undo_import_rows(batch uuid, since timestamptz, before bigint, most integer)
 RETURNS TABLE (of_table text, row_ref uuid, removed boolean, restored boolean, reached bigint)
 LANGUAGE plpgsql AS $$

@@ -1,5 +1,5 @@
--- Changes that the lake has to store, recorded by triggers: one a statement, not a row, which costs 28 µs
--- on a single insert and nothing to notice on a bulk one.
+-- Changes that the lake has to store, recorded by triggers: one for each statement, not row, which costs 28 µs
+-- for a single insert and almost nothing for a bulk insert.
 
 -- Roots: the changed row itself, and whether it is new.
 
@@ -62,7 +62,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- The triggers: of each table three, which all do the same. `{recorded_parts}` stands for the parts of
+-- The triggers: three of each table, with the same effect. `{recorded_parts}` is replaced by the parts of
 -- orders that need nothing but their declaration. A transaction with `innkeeper.creations` = 'on' inserts parts
 -- only of guests and orders that it inserts too, and that are recorded already (creations.sql).
 
@@ -99,8 +99,8 @@ BEGIN
     END LOOP;
 END $$;
 
--- What a guest loses changes the guest: of a row that is deleted, or belongs to another guest now,
--- a flush could not find out whose it was.
+-- A guest changes when it loses a row. If the row is deleted or belongs to another guest now, a flush
+-- could not determine its earlier guest.
 
 CREATE TRIGGER record_loss AFTER DELETE ON {ws}.order_contacts
     REFERENCING OLD TABLE AS changed FOR EACH STATEMENT

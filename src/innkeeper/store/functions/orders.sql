@@ -1,10 +1,10 @@
--- Create an order, or update the order it is (O-1 to O-3), in one round trip: that of the same
--- referenceId nearest in time. An update without a change does not modify the order. Each statement
--- of a volatile function sees what was committed before it began, so the search after the lock sees
--- the orders of those who held it before.
+-- Create an order, or update the matching one (O-1 to O-3), in one round trip: the order with the same
+-- referenceId that is nearest in time. An update without a change does not modify the order. Each
+-- statement of a volatile function sees all earlier commits, so the search after the lock sees the
+-- orders of earlier holders of the lock.
 CREATE FUNCTION {ws}.create_or_update_order(
-    lock bigint, within interval, new_ref uuid, the_key uuid, the_id text,
-    the_time timestamptz, new_body jsonb, cleared text[], at_time timestamptz
+    lock bigint, within interval, new_ref uuid, new_key uuid, new_id text,
+    new_time timestamptz, new_body jsonb, cleared text[], at_time timestamptz
 ) RETURNS TABLE (
     ref uuid, reference_id text, ordered_at timestamptz, body jsonb,
     created_at timestamptz, modified_at timestamptz, is_new boolean
@@ -19,9 +19,9 @@ BEGIN
             THEN o.modified_at ELSE at_time END
     WHERE o.ref = (
         SELECT near.ref FROM {ws}.orders AS near
-        WHERE near.reference_key = the_key AND near.reference_id = the_id
-          AND near.ordered_at BETWEEN the_time - within AND the_time + within
-        ORDER BY greatest(near.ordered_at - the_time, the_time - near.ordered_at),
+        WHERE near.reference_key = new_key AND near.reference_id = new_id
+          AND near.ordered_at BETWEEN new_time - within AND new_time + within
+        ORDER BY greatest(near.ordered_at - new_time, new_time - near.ordered_at),
             near.created_at, near.ref
         LIMIT 1
     )
@@ -29,14 +29,14 @@ BEGIN
     IF NOT FOUND THEN
         INSERT INTO {ws}.orders
             (ref, reference_id, reference_key, ordered_at, body, created_at, modified_at)
-        VALUES (new_ref, the_id, the_key, the_time, new_body, at_time, at_time);
-        RETURN QUERY VALUES (new_ref, the_id, the_time, new_body, at_time, at_time, true);
+        VALUES (new_ref, new_id, new_key, new_time, new_body, at_time, at_time);
+        RETURN QUERY VALUES (new_ref, new_id, new_time, new_body, at_time, at_time, true);
     END IF;
 END $$;
 
--- Create several orders, as requests that arrive together: those that are new for certain. The first
--- of each referenceId is created unless it is an order that exists, or others have locked its
--- referenceId: this waits for nobody, and leaves the rest to `create_or_update_order`.
+-- Create those of several orders that are certainly new, for requests that arrive together. The first of
+-- each referenceId is created, unless it matches a stored order or others have locked its referenceId.
+-- This waits for no lock; `create_or_update_order` writes the other orders.
 CREATE FUNCTION {ws}.create_new_orders(elements jsonb) RETURNS TABLE (
     batch_position integer, ref uuid, reference_id text, ordered_at timestamptz, body jsonb,
     created_at timestamptz, modified_at timestamptz

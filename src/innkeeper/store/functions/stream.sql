@@ -12,7 +12,7 @@ CREATE TRIGGER renew AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {ws}.site_a
     FOR EACH STATEMENT EXECUTE FUNCTION {ws}.renew_stream_settings();
 
 -- The sessions of a browser on a channel that an event may touch, the nearest one before them, and
--- the nearest one after. The event is at `at_time` and keeps a session open `until` at most.
+-- the nearest one after. The event is at `at_time` and keeps a session open until `until` at most.
 CREATE FUNCTION {ws}.nearby_sessions(
     browser uuid, at_channel text, at_time timestamptz, until timestamptz
 ) RETURNS SETOF uuid LANGUAGE sql STABLE AS $$
@@ -32,9 +32,9 @@ CREATE FUNCTION {ws}.nearby_sessions(
 $$;
 
 -- A browser and those sessions, oldest first; one row without a session when there is none, no
--- row for an unknown browser. Without `told_channel` the channel is that of the event before.
+-- row for an unknown browser. Without `event_channel` the channel is that of the previous event.
 CREATE FUNCTION {ws}.browser_state(
-    browser uuid, told_channel text, at_time timestamptz, until timestamptz
+    browser uuid, event_channel text, at_time timestamptz, until timestamptz
 ) RETURNS TABLE (
     browser_ref uuid, browser_guest uuid, version bigint, last_channel text,
     last_point_of_sale text, root uuid, root_type text, in_group boolean, ref uuid,
@@ -51,7 +51,7 @@ BEGIN
     FROM {ws}.browsers AS b JOIN {ws}.guests AS g ON g.ref = b.guest_ref
     JOIN {ws}.guests AS r ON r.ref = coalesce(g.survivor_ref, g.ref)
     LEFT JOIN LATERAL {ws}.nearby_sessions(
-        b.ref, coalesce(told_channel, b.channel, 'WEB'), at_time, until
+        b.ref, coalesce(event_channel, b.channel, 'WEB'), at_time, until
     ) AS n (ref) ON true
     LEFT JOIN {ws}.sessions AS s ON s.ref = n.ref
     LEFT JOIN {ws}.guests AS sg ON sg.ref = s.guest_ref
@@ -62,7 +62,7 @@ END $$;
 -- The same, after locking the browser and then those sessions until the transaction ends. Each statement
 -- sees what was committed before it began.
 CREATE FUNCTION {ws}.lock_browser_state(
-    browser uuid, told_channel text, at_time timestamptz, until timestamptz
+    browser uuid, event_channel text, at_time timestamptz, until timestamptz
 ) RETURNS TABLE (
     browser_ref uuid, browser_guest uuid, version bigint, last_channel text,
     last_point_of_sale text, root uuid, root_type text, in_group boolean, ref uuid,
@@ -81,10 +81,10 @@ BEGIN
     END IF;
     PERFORM s.ref FROM {ws}.sessions AS s WHERE s.ref = ANY (ARRAY(
         SELECT n.ref FROM {ws}.nearby_sessions(
-            browser, coalesce(told_channel, channel_before, 'WEB'), at_time, until
+            browser, coalesce(event_channel, channel_before, 'WEB'), at_time, until
         ) AS n (ref)
     )) ORDER BY s.ref FOR NO KEY UPDATE;
-    RETURN QUERY SELECT * FROM {ws}.browser_state(browser, told_channel, at_time, until);
+    RETURN QUERY SELECT * FROM {ws}.browser_state(browser, event_channel, at_time, until);
 END $$;
 
 -- Add the partition of the month of `instant`. Attaching, unlike creating one in its place, lets

@@ -1,5 +1,5 @@
 -- bulk_actions.columns
--- The columns of a bulk action, with what it has left to do.
+-- The columns of a bulk action, with the number of guests left.
 ref, action, list_ref, options, selection, state, total, changed, error, actor, created_at,
 finished_at,
 (SELECT friendly_id FROM {ws}.static_lists AS l WHERE l.ref = bulk_actions.list_ref) AS list_id,

@@ -1,5 +1,5 @@
 -- figures.stored
--- What a workspace holds: guests, orders, and about how many events; its keys that are valid.
+-- The numbers of guests, of orders, of events (estimated) and of valid keys of a workspace.
 SELECT (SELECT coalesce(sum(guests), 0)::bigint FROM {ws}.guest_counts) AS guests,
     (SELECT coalesce(sum(orders), 0)::bigint FROM {ws}.order_counts) AS orders,
     (

@@ -20,7 +20,7 @@ SELECT * FROM {ws}.lock_and_find_candidates(
 )
 
 -- identity.attach_person
--- Write a person on an order, who is new or matches a guest that gains no data, in one statement
+-- Write a person on an order who is new, or matches a guest that gains no data, in one statement
 -- (`attached` is true); otherwise return the candidates, as `identity.candidates` does. No row if
 -- the order does not exist.
 SELECT * FROM {ws}.attach_person(

@@ -45,12 +45,12 @@ FROM {ws}.browsers AS b WHERE ref = ANY (%(browsers)s::uuid[]) AND NOT EXISTS (
 )
 
 -- import_changes.erase
--- Delete what imports changed of erased guests and orders.
+-- Delete the recorded changes of erased guests and orders.
 DELETE FROM {ws}.import_rows
 WHERE guest_ref = ANY (%(guests)s::uuid[]) OR order_ref = ANY (%(orders)s::uuid[])
 
 -- import_changes.erase_refs
--- Remove erased guests and orders from what imports created.
+-- Remove erased guests and orders from the recorded creations of imports.
 UPDATE {ws}.import_chunks
 SET guests = ARRAY(SELECT unnest(guests) EXCEPT SELECT unnest(%(guests)s::uuid[])),
     orders = ARRAY(SELECT unnest(orders) EXCEPT SELECT unnest(%(orders)s::uuid[]))
@@ -67,7 +67,7 @@ WHERE guests && %(guests)s::uuid[] AND ref = ANY (%(guests)s::uuid[])
 ORDER BY written_at, table_name
 
 -- import_changes.expire
--- Delete what imports changed, once it is too old to be undone.
+-- Delete recorded changes of imports that are too old to be undone.
 WITH expired AS (
     SELECT ref FROM {ws}.batches
     WHERE created_at < %(before)s AND finished_at IS NOT NULL AND undo IS NOT NULL

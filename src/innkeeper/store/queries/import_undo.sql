@@ -124,7 +124,7 @@ SELECT 'guest_extensions', ref, guest_ref, modified_at FROM {ws}.guest_extension
 WHERE guest_ref = ANY (%(roots)s::uuid[])
 
 -- import_undo.blocked
--- Orders or guests, created or changed by an import, that something later depends on, with why.
+-- Orders or guests, created or changed by an import, that something later depends on, with the reason.
 WITH times AS MATERIALIZED ({times}), written AS MATERIALIZED (
     SELECT table_name, ref, written_at FROM {ws}.import_rows
     WHERE batch_ref = %(batch)s AND {of_roots}
@@ -318,7 +318,7 @@ SELECT (jsonb_populate_record(NULL::{ws}.guests, p.previous)).*
 FROM ({previous}) AS p WHERE p.table_name = 'guests'
 
 -- import_undo.restore_guests
--- Restore locked guests with their keys, and delete what the import wrote to their journals.
+-- Restore locked guests with their keys, and delete the import's entries in their journals.
 WITH element AS (
     SELECT * FROM jsonb_to_recordset(%(keys)s) AS element (ref uuid, keys uuid[])
 ), previous AS (
@@ -348,11 +348,11 @@ DELETE FROM {ws}.guest_joins
 WHERE guest_ref = ANY (%(roots)s::uuid[]) AND source_ref = %(batch)s
 
 -- import_undo.forget_rows
--- Delete the record of what the import changed of orders or guests: it is undone.
+-- Delete the recorded changes of orders or guests, since they are undone.
 DELETE FROM {ws}.import_rows WHERE batch_ref = %(batch)s AND {of_roots}
 
 -- import_undo.forget_created
--- Delete the record of what the import created, if nothing of it is left.
+-- Delete the recorded creations of the import of which no row is left.
 DELETE FROM {ws}.import_chunks AS chunk WHERE batch_ref = %(batch)s AND NOT EXISTS (
     SELECT FROM {ws}.guests WHERE ref = ANY (chunk.guests)
 ) AND NOT EXISTS (
@@ -366,8 +366,8 @@ DELETE FROM {ws}.import_chunks AS chunk WHERE batch_ref = %(batch)s AND NOT EXIS
 {ws}.guests
 
 -- import_undo.check_rows
--- What the undo of an import of events would do by the rows after a position: rows by table, and by
--- reason the guests and orders that cannot be undone, with the first ten.
+-- Preview the undo of an import of events by the rows after a position: the rows by table, and the guests
+-- and orders that cannot be undone by reason, with the first ten.
 WITH checked AS MATERIALIZED (
     SELECT * FROM {ws}.check_import_rows(%(batch)s, %(after)s)
 )
@@ -376,9 +376,9 @@ FROM checked WHERE reason IS NULL
 UNION ALL
 SELECT NULL, count(*), 0, reason, (array_agg(of || ref ORDER BY ref))[:10]
 FROM (
-    SELECT DISTINCT reason, CASE WHEN guest IS NULL THEN 'orders ' ELSE 'guests ' END AS of,
-        coalesce(guest, the_order) AS ref
-    FROM checked WHERE coalesce(guest, the_order) IS NOT NULL
+    SELECT DISTINCT reason, CASE WHEN blocked_guest IS NULL THEN 'orders ' ELSE 'guests ' END AS of,
+        coalesce(blocked_guest, blocked_order) AS ref
+    FROM checked WHERE coalesce(blocked_guest, blocked_order) IS NOT NULL
 ) AS blocked WHERE reason IS NOT NULL GROUP BY reason
 
 -- import_undo.last_row

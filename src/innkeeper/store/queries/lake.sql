@@ -1,34 +1,34 @@
 -- lake.repeatable_read
--- Everything this transaction reads is of one moment.
+-- Make all reads of this transaction see one moment.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
 
 -- lake.lock
--- Wait to be the only one who flushes, or compacts, until `lake.unlock`; outside a transaction,
--- whose snapshot would be older than what the one before us wrote.
+-- Wait for the exclusive lock of flushes, or of compactions, until `lake.unlock`. Outside a transaction,
+-- whose snapshot would be older than the writes of the previous holder.
 SELECT pg_advisory_lock(%(lock)s)
 
 -- lake.try_lock
--- The same without waiting; whether we are.
+-- Try to take that lock without waiting; returns whether it was taken.
 SELECT pg_try_advisory_lock(%(lock)s) AS ours
 
 -- lake.unlock
--- Let another one flush, or compact.
+-- Release the exclusive lock.
 SELECT pg_advisory_unlock(%(lock)s)
 
 -- lake.share
--- Wait for who does something alone, and keep others from doing so, until `lake.unshare`.
+-- Wait for a shared lock, which excludes exclusive ones until `lake.unshare`.
 SELECT pg_advisory_lock_shared(%(lock)s)
 
 -- lake.unshare
--- Let others do it alone.
+-- Release the shared lock.
 SELECT pg_advisory_unlock_shared(%(lock)s)
 
 -- lake.hold
--- Keep what compactions drop from now on; or keep flushes out; until the transaction ends.
+-- Take a shared lock until the transaction ends: dropped files remain, or flushes wait.
 SELECT pg_advisory_xact_lock_shared(%(lock)s)
 
 -- lake.state
--- Where the lake stands, what this snapshot is, and how much waits to be flushed.
+-- The state of the lake, the name of this snapshot, and the number of pending changes.
 SELECT folder, sequence, generation, flushed_at, compacted_at, pg_current_snapshot()::text AS snapshot,
     now() AS now,
     (SELECT count(*) FROM (SELECT FROM {ws}.lake_changes LIMIT %(most)s) AS counted) AS waiting,
@@ -36,8 +36,7 @@ SELECT folder, sequence, generation, flushed_at, compacted_at, pg_current_snapsh
 FROM {ws}.lake_state
 
 -- lake.waiting
--- Whether anything waits to be flushed, or to be looked at by Live segments, and when the last
--- flush was.
+-- Whether changes are pending for a flush or for Live segments, and the time of the last flush.
 SELECT EXISTS (SELECT FROM {ws}.lake_changes) AS waiting,
     EXISTS (SELECT FROM {ws}.segment_queue) AS touched, flushed_at FROM {ws}.lake_state
 
@@ -100,7 +99,7 @@ COPY (SELECT NULL::text AS line WHERE false {lines}) TO STDOUT
 (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')
 
 -- lake.changed_roots
--- Roots whose rows in earlier files are old.
+-- Roots whose rows in earlier files are outdated.
 SELECT kind, ref FROM {changes} AS changes GROUP BY kind, ref HAVING NOT bool_and(is_new)
 
 -- lake.rows_of_guests
@@ -112,7 +111,7 @@ FROM {ws}.guests
 WHERE ref IN (SELECT changes.ref FROM {changes} AS changes WHERE kind = 'guest')
 
 -- lake.rows_of_identifiers
--- What guests are known by.
+-- The identifiers of guests.
 SELECT guests.ref AS guest_ref, one ->> 'provider' AS provider, one ->> 'id' AS id,
     one ->> 'expiryDate' AS expiry_at
 FROM {ws}.guests CROSS JOIN jsonb_array_elements(body -> 'identifiers') AS one

@@ -44,7 +44,7 @@ c.ref, c.order_ref, c.ordered_at, c.body, c.created_at, c.modified_at,
 o.body ->> 'status' AS order_status, o.body ->> 'currency_code' AS order_currency_code
 
 -- order_items.locked_columns
--- What else is read of a locked item.
+-- Part: further columns of a locked item.
 , o.ordered_at AS order_ordered_at
 
 -- order_items.locked_rows

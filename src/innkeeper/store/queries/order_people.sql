@@ -10,7 +10,7 @@ c.ref, c.order_ref, coalesce(g.survivor_ref, g.ref) AS guest_ref, c.body, c.crea
 c.modified_at {used_items}
 
 -- order_people.locked_columns
--- What else is read of a locked person: the guest as stored.
+-- Part: the further column of a locked person, its guest as stored.
 , c.guest_ref AS recorded_ref
 
 -- order_people.create

@@ -3,7 +3,7 @@
 ref, friendly_id, name, status, previous_status, tags, definition, revision, archived, size,
 previous_size, total, sample, last_run_at, last_live_at, webhook, webhook_secret, modified_by,
 created_at, modified_at,
--- The owner is who saved its first revision, which is not visible to the statement that inserts it.
+-- The owner is the actor of its first revision, which is not visible to the statement that inserts it.
 coalesce((
     SELECT first.modified_by FROM {ws}.segment_revisions AS first
     WHERE first.segment_ref = segments.ref AND first.revision = 1

@@ -103,7 +103,7 @@ WHERE o.modified_at < excluded.modified_at
 RETURNING ref
 
 -- transfers.items
--- Insert the items of orders that are here, or store newer fields; returns the refs of those that
+-- Insert the items of stored orders, or store newer fields; returns the refs of those that
 -- were written.
 INSERT INTO {ws}.order_items AS i (ref, order_ref, ordered_at, body, created_at, modified_at)
 SELECT n.ref, n.order_ref, n.ordered_at, n.body, n.created_at, n.modified_at
@@ -115,7 +115,7 @@ WHERE i.modified_at < excluded.modified_at
 RETURNING ref
 
 -- transfers.contacts
--- Insert order contacts whose order and guest are here, or store newer fields.
+-- Insert order contacts whose order and guest are stored, or store newer fields.
 INSERT INTO {ws}.order_contacts AS c (ref, order_ref, guest_ref, body, created_at, modified_at)
 SELECT n.ref, n.order_ref, n.guest_ref, n.body, n.created_at, n.modified_at
 FROM jsonb_populate_recordset(NULL::{ws}.order_contacts, %(records)s) AS n
@@ -125,7 +125,7 @@ ON CONFLICT (ref) DO UPDATE SET body = excluded.body, modified_at = excluded.mod
 WHERE c.modified_at < excluded.modified_at
 
 -- transfers.consumers
--- Insert order consumers whose order and guest are here, or store newer fields.
+-- Insert order consumers whose order and guest are stored, or store newer fields.
 INSERT INTO {ws}.order_consumers AS c (ref, order_ref, guest_ref, body, created_at, modified_at)
 SELECT n.ref, n.order_ref, n.guest_ref, n.body, n.created_at, n.modified_at
 FROM jsonb_populate_recordset(NULL::{ws}.order_consumers, %(records)s) AS n
@@ -135,7 +135,7 @@ ON CONFLICT (ref) DO UPDATE SET body = excluded.body, modified_at = excluded.mod
 WHERE c.modified_at < excluded.modified_at
 
 -- transfers.uses
--- Insert which items consumers use, of those that are here.
+-- Insert the stored items that stored consumers use.
 INSERT INTO {ws}.order_consumer_items (order_consumer_ref, order_item_ref, position)
 SELECT n.order_consumer_ref, n.order_item_ref, n.position
 FROM jsonb_populate_recordset(NULL::{ws}.order_consumer_items, %(records)s) AS n
@@ -144,7 +144,7 @@ JOIN {ws}.order_items AS i ON i.ref = n.order_item_ref
 ON CONFLICT DO NOTHING
 
 -- transfers.sessions
--- Insert sessions of guests that are here, or store a newer state.
+-- Insert sessions of stored guests, or store a newer state.
 INSERT INTO {ws}.sessions AS s (ref, browser_ref, guest_ref, version, channel, started_at, last_at,
     expires_at, events, details, closed_at, cart_type, revenue, created_at, modified_at)
 SELECT n.ref, n.browser_ref, n.guest_ref, n.version, n.channel, n.started_at, n.last_at,
@@ -170,7 +170,7 @@ ON CONFLICT (ref) DO UPDATE SET guest_ref = excluded.guest_ref, channel = exclud
 WHERE b.version = 0 AND b.guest_ref <> excluded.guest_ref
 
 -- transfers.events
--- Insert events of sessions that are here; what an event does not say its session does.
+-- Insert events of stored sessions; members that an event lacks come from its session.
 INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
     point_of_sale, timeout_seconds, ends_session, body, received_at)
 SELECT n.ref, n.at, s.ref, s.guest_ref, s.browser_ref,
@@ -204,7 +204,7 @@ SELECT ref FROM unnest(%(refs)s::uuid[]) AS requested (ref)
 WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE t.ref = requested.ref)
 
 -- transfers.absent_events
--- The refs of these events that are not here.
+-- The refs of these events that are not stored.
 SELECT ref FROM unnest(%(refs)s::uuid[], %(times)s::timestamptz[]) AS requested (ref, at)
 WHERE NOT EXISTS (SELECT FROM {ws}.events AS e WHERE e.ref = requested.ref AND e.at = requested.at)
 

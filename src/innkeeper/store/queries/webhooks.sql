@@ -63,7 +63,7 @@ LEFT JOIN (
 ORDER BY kind DESC, name, friendly_id
 
 -- webhooks.fetch
--- The webhook of a segment or an export; no row if there is no such thing.
+-- The webhook of a segment or an export; no row if that does not exist.
 SELECT webhook AS url, webhook_secret AS secret FROM {ws}.segments
 WHERE %(kind)s = 'segment' AND friendly_id = %(friendly_id)s
 UNION ALL

@@ -1,4 +1,4 @@
-"""Static files of the pages, each at a path that changes with its read_files."""
+"""Static files of the pages, each at a path that changes with its content."""
 
 import hashlib
 from functools import cache

@@ -71,8 +71,9 @@ def problem_in_form(problem: Problem) -> str:
 
 
 def field_prefix(draft: Draft, problem: Problem) -> str:
-    """Return how the names of the fields begin that a problem is about: `g0.r1.`; empty when it is
-    about no group. Rules without a field are in the form, and not in the definition."""
+    """Return the prefix, such as `g0.r1.`, of the form's fields that a problem refers to; empty
+    when it refers to no group. The form also has rules without a field, which the definition
+    lacks."""
     match = _PROBLEM_POSITION.fullmatch(problem.field)
     if problem.position or match is None or int(match[1]) >= len(draft.groups):
         return ""
@@ -87,7 +88,7 @@ def field_prefix(draft: Draft, problem: Problem) -> str:
 
 
 def problems_by_prefix(draft: Draft, problems: Iterable[Problem]) -> dict[str, str]:
-    """Return `field_prefix` of each problem -> what is wrong there, in a sentence."""
+    """Return `field_prefix` of each problem -> the problem as a sentence."""
     wrong: dict[str, str] = {}
     for problem in problems:
         prefix = field_prefix(draft, problem)

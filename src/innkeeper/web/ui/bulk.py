@@ -146,7 +146,7 @@ async def _outcome(visit: Visit, row: Record) -> str:
 
 
 async def show_progress(visit: Visit) -> Response:
-    """Show an action: what it reached, and what is left."""
+    """Show the progress of an action: guests done, and guests left."""
     row = await bulk_actions.fetch(visit.work, visit.ref("action"))
     return visit.show(
         "bulk_progress.html",

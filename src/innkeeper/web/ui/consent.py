@@ -54,7 +54,7 @@ async def save(visit: Visit) -> Response:
 
 
 def _wrong(visit: Visit, channels: list[str]) -> dict[str, str]:
-    """Map the fields of the form to what is wrong with them; `channels`: in the order sent."""
+    """Return field of the form -> its problem; `channels`: in the order sent."""
     names = {
         f"items[{index}].{name}": f"{name}.{channel}"
         for index, channel in enumerate(channels)

@@ -1,4 +1,4 @@
-"""Download a whole value, of which a page shows the beginning."""
+"""Download a whole value of which a page shows only the beginning."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -36,7 +36,7 @@ def file(name: str, content: bytes | str, media_type: str = "application/json") 
 
 @dataclass(frozen=True, slots=True)
 class StreamedObject:
-    """A JSON object that is read while it is sent, so that memory never holds all of it."""
+    """A JSON object that is read while it is sent, so that it is never whole in memory."""
 
     members: Callable[[], Record]
     """Function that returns the first members, as the visitor may see them; runs in a thread."""

@@ -50,7 +50,7 @@ SCHEDULES: Final = (
     ("1 * *", "On the first of the month"),
     ("cron", "By a cron expression"),
 )
-"""Days of a cron line -> in words."""
+"""Days of a cron line -> their name in the form."""
 PRESETS: Final = (
     ("mailing", "Mailing", ("email", "firstName", "lastName", "language")),
     ("post", "Letters", ("firstName", "lastName", "street", "postCode", "city", "country")),
@@ -72,9 +72,9 @@ CONSENTS: Final = (
     (POST, "Of post"),
     (NOBODY, "Nobody: all guests are exported"),
 )
-"""Whom an export leaves out -> in words."""
+"""Choice of the unsubscribed guests that an export leaves out -> its name in the form."""
 UNCHANGED: Final = "="
-"""Value in place of a segment: the filter stays as it is."""
+"""Value of the menu of segments with which the filter stays as it is."""
 _DEFAULT_COLUMNS: Final = ("ref", "firstName", "lastName", "email", "city", "country")
 
 

@@ -33,9 +33,10 @@ _ACTIONS: Final = (
 
 
 async def show(visit: Visit) -> Response:
-    """List what a text may mean: pages and actions, segments, guests; `kind=guests` for the search.
+    """List the matches of a text: pages and actions, segments, guests; with `kind=guests` only
+    guests.
 
-    Guests are found as in the list of guests, without what only the lake knows.
+    Guests match as in the list of guests, except by values that only the lake has.
     """
     q = visit.query_text("q").strip()
     groups: list[tuple[str, list[tuple[str, str, str]]]] = []

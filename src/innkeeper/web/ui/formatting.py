@@ -40,7 +40,7 @@ COMPARISONS: Final = {
     "is true": "is yes",
     "is false": "is no",
 }
-"""Comparator -> how pages say it, where its own name is not plain."""
+"""Comparator -> its name on pages, where its own name is not plain."""
 _OF_LISTS: Final = {"is true": "includes the guest", "is false": "does not include the guest"}
 
 
@@ -63,7 +63,7 @@ TIME_ZONE: Final[ContextVar[tzinfo]] = ContextVar("time_zone", default=UTC)
 
 
 def _moment(value: Any) -> datetime | None:
-    """Return an instant in the visitor's time zone; None for what is none."""
+    """Return an instant in the visitor's time zone; None for a value that is no instant."""
     try:
         at = value if isinstance(value, datetime) else instant(value)
         return at.astimezone(TIME_ZONE.get())
@@ -220,7 +220,7 @@ def rule_words(what: str) -> str:
 
 
 def comparison(name: str, location: str = CORE) -> str:
-    """Format a comparator as pages say it: `is greater than or equal to` as is at least."""
+    """Format a comparator in plain words: `is greater than or equal to` as is at least."""
     return (_OF_LISTS if location == STATIC_LIST else COMPARISONS).get(name, name)
 
 

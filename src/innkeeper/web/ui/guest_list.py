@@ -1,4 +1,5 @@
-"""The list of guests: search, filters by any field, columns, sort, CSV; the URL holds all of it."""
+"""The list of guests: search, filters by any field, columns, sort, CSV; all of them are in the
+URL."""
 
 from typing import Any, Final
 from uuid import UUID

@@ -50,9 +50,9 @@ class ListRequest:
         return {"q": self.q, "type": self.guest_type} | self.rule_fields(self.rules, "")
 
     def rule_fields(self, rules: list[RuleRow], prefix: str) -> dict[str, str]:
-        """The fields of a form that hold the filters; their names begin with `prefix`.
+        """The filters as fields of a form, whose names begin with `prefix`.
 
-        A rule without a field yet has a space as its field: URLs leave empty values out.
+        A rule whose field is not chosen yet has a space as its field, since URLs omit empty values.
         """
         fields = {f"{prefix}operator": "OR"} if self.operator == "OR" and len(rules) > 1 else {}
         for index, rule in enumerate(rules):

@@ -16,7 +16,7 @@ MOST_CONDITIONS: Final = 10
 FIELD: Final = "field:"
 PROVIDER: Final = "provider:"
 OTHER: Final = PROVIDER
-"""The choice of a provider that is typed."""
+"""Choice of a provider whose name is typed."""
 EXAMPLES: Final = {
     "email": ("E-mail address", ("email",)),
     "phone": ("Phone and last name", ("phone", "lastName")),
@@ -48,7 +48,7 @@ class ConditionRow:
 
     @property
     def comparison(self) -> str:
-        """How the values are compared."""
+        """The text that explains how the values are compared."""
         if not self.key:
             return ""
         other = "The identifier of this provider, exactly, and not expired"

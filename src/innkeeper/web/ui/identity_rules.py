@@ -166,7 +166,7 @@ def _form_guards(visit: Visit) -> dict[str, Any]:
 def _differing(
     visit: Visit, rows: list[IdentityRuleRow], in_force: list[IdentityRuleRow], guards: Record
 ) -> list[tuple[str, str, str]]:
-    """List the differences from what is in force: (name, as typed, as stored)."""
+    """List the guards that differ from those in force: (name, as typed, as stored)."""
     if visit.form_text("action") == GUARDS:
         typed = _form_guards(visit)
         pairs = [
@@ -205,7 +205,7 @@ def _veiled(visit: Visit, preview: Record) -> Record:
 
 
 async def show_change(visit: Visit) -> Response:
-    """Show a rule change: how far it is, what it merged, and what its undo would do."""
+    """Show a rule change: its progress, its merges, and what its undo would do."""
     job = await rule_settings.fetch_job(visit.work, visit.ref("job"))
     undo = await rule_undo.describe(visit.work, job["ref"])
     refs = [*undo["changed"]]

@@ -40,7 +40,7 @@ async def in_thread(visit: Visit, act: Callable[..., Result], *arguments: Any) -
 
 @dataclass(slots=True)
 class _DryRun:
-    """What a dry run would do, so far."""
+    """The counts of a dry run so far."""
 
     records: int = 0
     failed: int = 0
@@ -65,7 +65,7 @@ class _DryRun:
 
 
 async def dry_run(visit: Visit, row: Record, mapping: ColumnMapping | None) -> Record:
-    """Return what an import of the first records would do, without writing anything."""
+    """Count what an import of the first records would do, without writing anything."""
     layout = import_files.layout_of(row["entity"], row["file_options"], mapping)
     run, is_whole = await _run(visit, row, layout)
     return {
@@ -91,7 +91,7 @@ async def refused_rows(visit: Visit, row: Record, mapping: ColumnMapping | None)
 
 
 async def _run(visit: Visit, row: Record, layout: Layout) -> tuple[_DryRun, bool]:
-    """Run a dry run; return what it counted, and whether the limit of bytes was not met."""
+    """Run a dry run; return its counts, and whether the text stayed within the limit of bytes."""
     files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
     run, is_whole = _DryRun(), True
     try:

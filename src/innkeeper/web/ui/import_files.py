@@ -45,7 +45,8 @@ _LARGEST_SAMPLE: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """A stored upload: its description, MD5, size in bytes, and what its columns show it holds."""
+    """A stored upload: its description, MD5, size in bytes, and the kind of records that its
+    columns show."""
 
     file_options: dict[str, Any]
     checksum: str
@@ -62,7 +63,7 @@ def store_upload(
     presets: Iterable[Path] = (),
 ) -> UploadedFile:
     """Store an uploaded file; raises BadRequest when it cannot be read, also past `most` bytes of
-    content. `presets` are the folders of people's own."""
+    content. `presets` are the folders of the workspace's own presets."""
     digest, size, breaks = md5(usedforsecurity=False), 0, 0
     with files.staged() as staged:
         while block := source.read(_BLOCK):
@@ -103,7 +104,8 @@ def store_upload(
 def _guess_holds(
     layout: Layout, path: Path, survey: TableSurvey, presets: Iterable[Path]
 ) -> str | None:
-    """Return what a file holds, by its columns; None for lines of JSON that do not show it."""
+    """Return the kind of records in a file, by its columns; None for lines of JSON that do not show
+    it."""
     is_table = layout.form is not None and layout.form.format in TABLES
     sample = TableSample(survey.names, []) if is_table else read_json_sample(layout, path)
     if preset := find_preset(sample.columns, None, read_presets(presets)):
@@ -175,7 +177,7 @@ def _stored_sample(key: tuple[str, int], sample: TableSample) -> TableSample:
 
 
 def forget_sample(name: str) -> None:
-    """Take the sample of an upload out of memory, since its file is deleted or imported."""
+    """Remove the sample of an upload from memory, since its file is deleted or imported."""
     with _lock:
         for key in [each for each in _samples if each[0] == name]:
             del _samples[key]

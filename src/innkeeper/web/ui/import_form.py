@@ -39,7 +39,7 @@ CURRENCIES: Final = ("currencyCode", "orderItems.currencyCode")
 
 @dataclass(slots=True)
 class ImportDraft:
-    """A mapping that is being made, and what it makes of the sample of its file."""
+    """A mapping that is being edited, and the records that it makes of the sample of its file."""
 
     entity: str
     file_options: Mapping[str, Any]
@@ -49,12 +49,12 @@ class ImportDraft:
     mapping: ColumnMapping
     """With the formats and decimal marks that the rows show."""
     open_dates: dict[str, list[str]] = field(default_factory=dict)
-    """Column of dates whose format nothing shows and nobody chose -> its formats."""
+    """Column of dates whose format is neither evident nor chosen -> its possible formats."""
     open_numbers: list[str] = field(default_factory=list)
-    """Columns whose decimal mark nothing shows and nobody chose."""
+    """Columns whose decimal mark is neither evident nor chosen."""
 
     def kind(self, column: str) -> Kind | None:
-        """Return the kind of the first field that a column becomes and that has one."""
+        """Return the kind of the first target of a column that has one."""
         targets = self.mapping.columns.get(column, ())
         return next(filter(None, (kind_of(self.entity, each) for each in targets)), None)
 
@@ -97,8 +97,8 @@ def begin_draft(
     rules: IdentityRules,
     presets: Iterable[Path],
 ) -> ImportDraft:
-    """Suggest a mapping by a preset, or by names, sample and what all rows show. `presets` are the
-    folders of people's own."""
+    """Suggest a mapping by a preset, or by names, the sample and the survey of all rows. `presets`
+    are the folders of the workspace's own presets."""
     preset = find_preset(table.columns, entity, read_presets(presets))
     survey = TableSurvey.of_summary(file_options.get("survey", {}), table.rows)
     first = suggest(entity, table.columns, table.rows, rules, preset, survey)
@@ -182,7 +182,8 @@ def _document(first: ImportDraft, form: FormData) -> dict[str, Any]:
 
 
 def _cell_rules(form: FormData) -> dict[str, Any]:
-    """What the form says of cells. What it does not show stays as suggested."""
+    """Return the form's settings for cells; settings that the form does not show stay as
+    suggested."""
     rules: dict[str, Any] = {}
     for name in ("decimal", "region", "timezone"):
         if value := str(form.get(name) or "").strip():
@@ -200,7 +201,8 @@ def _cell_rules(form: FormData) -> dict[str, Any]:
 def _words(
     first: ImportDraft, form: FormData, columns: Mapping[str, Any]
 ) -> dict[str, dict[str, str]]:
-    """The words that the form replaces, of columns whose target is the one they were chosen for."""
+    """Return the words that the form replaces, for columns whose target is still the one that the
+    words were chosen for."""
     values = {name: dict(words) for name, words in first.first.values.items() if name in columns}
     for number, column in enumerate(first.table.columns[:MOST_COLUMNS]):
         if column not in columns:
@@ -250,7 +252,7 @@ class FormCell:
 
 @dataclass(slots=True)
 class WordColumn:
-    """A column of few words, and what each becomes."""
+    """A column of few words, and the value for each."""
 
     number: int
     name: str

@@ -29,7 +29,7 @@ class FileQuestion:
     is_needed: bool = False
     """Whether nothing is imported before it is answered."""
     choices: list[tuple[str, str, str]] = field(default_factory=list)
-    """Value, its name, and what a cell of the file means by it."""
+    """Value, its name, and how a cell of the file reads with it."""
     menu: list[tuple[str, str]] = field(default_factory=list)
     placeholder: str = ""
     hint: str = ""
@@ -40,8 +40,8 @@ class FileQuestion:
 def questions(
     draft: ImportDraft, region: str | None, *, has_faults: bool, is_masked: bool
 ) -> list[FileQuestion]:
-    """Return what a file leaves open, first what must be answered. `region` is that of the
-    workspace's identity rules."""
+    """Return the questions that a file leaves open, those that must be answered first. `region` is
+    that of the workspace's identity rules."""
     every = [
         *_column_questions(draft),
         *_date_questions(draft, is_masked=is_masked),
@@ -150,7 +150,7 @@ def _phones(draft: ImportDraft, region: str | None) -> Iterator[FileQuestion]:
 
 
 def _local_number(draft: ImportDraft, column: str) -> str | None:
-    """How many sample cells of a column are phone numbers without a country code."""
+    """Count the sample cells of a column that are phone numbers without a country code."""
     cells = [str(row[column]) for row in draft.table.rows if row.get(column)]
     local = sum(not cell.strip().lstrip("'").startswith(("+", "00")) for cell in cells)
     return f"{local:,} of {len(cells):,} sample numbers" if local else None

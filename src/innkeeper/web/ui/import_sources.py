@@ -56,7 +56,7 @@ def _form_of(row: Record) -> dict[str, str]:
 
 
 def _differing(visit: Visit, rows: list[Record]) -> tuple[list[tuple[str, str, str]], str]:
-    """Return what an outdated form would change, (field, as typed, as stored), and the stored
+    """Return the changes of an outdated form, (field, as typed, as stored), and the stored
     version."""
     ref = visit.form_text("source") if visit.is_outdated else ""
     row = next((row for row in rows if str(row["ref"]) == ref), None)
@@ -118,7 +118,7 @@ async def _create(visit: Visit) -> Record:
 
 
 async def _body(visit: Visit) -> dict[str, Any]:
-    """Return what a form says of a source, as the body of a request."""
+    """Convert the form of a source to the body of a request."""
     schedule, model = visit.form_text("schedule"), ref_in(visit.form_text("model"))
     body: dict[str, Any] = {
         **{name: visit.form_text(name) for name in ("name", "address")},

@@ -1,4 +1,4 @@
-"""Screen of the undo of an import: what it would do, then how far it is."""
+"""The screen of the undo of an import: its preview, then its progress."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ ORDER: Final = ("guests", "orders", "items", "contacts", "consumers", "extension
 
 
 async def confirm_undo(visit: Visit) -> Response:
-    """Show what the undo of an import would change, or what it has changed."""
+    """Show the changes that the undo of an import would make or has made."""
     row = await imports.fetch(visit.work, visit.ref("import"))
     undone = await undo.describe(visit.work, row["ref"])
     names = dict.fromkeys([*ORDER, *sorted({*undone["removed"], *undone["restored"]})])

@@ -113,7 +113,7 @@ def _pace(row: Record) -> Record | None:
 
 
 def _differing(visit: Visit, row: Record) -> list[tuple[str, str, str]]:
-    """List what an outdated form would change: (column, as typed, as stored)."""
+    """List the changes of an outdated form: (column, as typed, as stored)."""
     if not visit.is_outdated:
         return []
     stored = (row["file_options"].get("mapping") or {}).get("columns") or {}
@@ -181,8 +181,8 @@ async def _rules(visit: Visit) -> IdentityRules:
 
 
 async def _read_draft(visit: Visit, row: Record) -> tuple[TableSample, ImportDraft | None, str]:
-    """Return the file's first rows, the mapping of the form, else the suggested one, and what is
-    wrong with the form. Lines of JSON that no preset knows have no mapping."""
+    """Return the file's first rows, the mapping of the form or else the suggested one, and the
+    fault of the form. Lines of JSON without a preset have no mapping."""
     files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
     file_options, entity = row["file_options"], row["entity"]
     table = await in_thread(

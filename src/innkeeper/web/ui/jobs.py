@@ -1,4 +1,4 @@
-"""The bell in the head of every page, and the page of jobs: what runs, ended or failed."""
+"""The bell in the head of every page, and the page of jobs: running, ended and failed."""
 
 import math
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ WORDS: Final = {
     "remove_from_list": "Guests removed from a list",
     "erase": "Guests erased",
 }
-"""Kind of job -> in words."""
+"""Kind of job -> its name on pages."""
 
 
 async def bell(visit: Visit) -> Response:
@@ -79,7 +79,7 @@ def _href(visit: Visit, row: Record) -> str | None:
 
 
 def _seen_at(visit: Visit) -> datetime:
-    """Return when the visitor opened the bell last."""
+    """Return the time at which the visitor last opened the bell."""
     stamp = read_cookie(visit.request, SEEN_COOKIE) or ""
     seconds = int(stamp) if stamp.isascii() and stamp.isdigit() and len(stamp) < 11 else 0
     return datetime.fromtimestamp(seconds, UTC)

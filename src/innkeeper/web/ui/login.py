@@ -21,7 +21,8 @@ from innkeeper.web.ui.shell import LOGIN_COOKIE
 
 MOST_BYTES: Final = 16_384
 BROWSER_COOKIE: Final = "innkeeper_browser"
-"""Identifies a browser in which somebody has logged in before: its attempts are counted apart."""
+"""Cookie that identifies a browser in which somebody has logged in before: its attempts are counted
+separately."""
 
 
 def routes(database: Database) -> list[BaseRoute]:

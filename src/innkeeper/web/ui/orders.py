@@ -33,7 +33,7 @@ from innkeeper.web.ui.shell import PageRoute, Visit
 ITEM_EXTENSIONS: Final = 5
 """Data extensions of one item in the page of an order."""
 ITEM_CHARACTERS: Final = 200
-"""Of one text of such an extension."""
+"""Most characters of one text of such an extension."""
 
 Objects = AsyncIterator[StreamedObject]
 
@@ -129,7 +129,7 @@ class _OrderPage:
     others: list[tuple[str, list[str], list[Record]]]
     """Parts that need nothing but their declaration: (title, fields, records) of each kind."""
     totals: dict[str, int]
-    """Kind of parts -> their total, of which the lists above may hold less."""
+    """Kind of parts -> their total; the lists above may contain fewer."""
 
 
 async def _parts(visit: Visit) -> _OrderPage:

@@ -10,7 +10,7 @@ from innkeeper.resources.base import Record
 from innkeeper.web.ui.formatting import title_words
 
 OVER_TIME: Final = {"revenue": "currency", "abandoned": "currency", "events": "type", "merges": ""}
-"""Report over time -> the column whose values are its series; empty for one series a column."""
+"""Report over time -> the column whose values name its series; empty if each column is a series."""
 RECENCIES: Final = (5, 4, 3, 2, 1)
 ORDERS: Final = (1, 2, 3, 4, 5)
 MOST_SERIES: Final = 5

@@ -1,5 +1,5 @@
-"""Tokens of a sandbox, made on a click and shown once: for examples on pages and in the API
-reference."""
+"""Create a token of a sandbox on a click, for the examples on pages and in the API reference; it is
+shown once."""
 
 from typing import Final
 
@@ -15,15 +15,16 @@ from innkeeper.web.browser_security import read_cookie
 from innkeeper.web.ui.shell import LOGIN_COOKIE
 
 HEADER: Final = "x-requested-with"
-"""A header that a page of another site cannot send: it stands for the CSRF token, which the public
-API reference does not have."""
+"""Header that takes the place of the CSRF token, which the public API reference does not have:
+pages of other sites cannot send it."""
 
 
 def routes(database: Database) -> list[BaseRoute]:
     """Return the route of sandbox tokens."""
 
     async def create(request: Request) -> Response:
-        """Create a token of the sandbox of `workspace`, by default of the workspace seen last."""
+        """Create a token of the sandbox of `workspace`, by default the workspace that the user
+        opened last."""
         if not request.headers.get(HEADER):
             return _refused(403, "The request lacks a header.")
         workspace = request.query_params.get("workspace", "")

@@ -268,8 +268,8 @@ async def _builder(
 
 
 async def read_catalogue(visit: Visit, of: Collection[str]) -> tuple[dict[str, Any], bool]:
-    """Return the fields for a form, and whether the lake was too busy for those in the data: then
-    the form has the declared ones, as when it opens, and its script sends it again."""
+    """Return the fields for a form, and whether the lake was too busy to list the undeclared ones.
+    Then the form has the declared fields only, as when it opens, and its script sends it again."""
     try:
         return await segment_catalogue.list_fields(visit.work, of), False
     except Unavailable:

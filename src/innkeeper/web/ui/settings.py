@@ -115,7 +115,7 @@ async def people(visit: Visit, link: str = "", who: str = "") -> Response:
 
 
 def _differing(visit: Visit, person: Record) -> list[tuple[str, str, str]]:
-    """List what a form changes of a user: (name, as sent, as stored)."""
+    """List the fields of a user that a form changes: (name, as sent, as stored)."""
     every = "every workspace"
     is_every = visit.form_text("every") == "yes"
     typed = every if is_every else ", ".join(visit.form_texts("workspaces"))
@@ -182,7 +182,8 @@ async def workspace(visit: Visit) -> Response:
 
 
 async def change_sandbox(visit: Visit) -> Response:
-    """Load demo data into a sandbox, or empty it; raises `BadRequest` if its name was not typed."""
+    """Load demo data into a sandbox, or delete its data; raises `BadRequest` if its name was not
+    typed."""
     if visit.form_text("action") == "demo":
         await demo_loads.start(visit.work)
         return visit.go("/jobs", "The demo shop is being written. This takes a minute.")
@@ -240,7 +241,7 @@ def _as_json(visit: Visit, row: Record) -> Record:
 
 
 def _midnight(day: str, days_later: int) -> datetime | None:
-    """Return when a day of a filter begins in the visitor's time zone; raises `Invalid`."""
+    """Return the start of a day of a filter in the visitor's time zone; raises `Invalid`."""
     if not day:
         return None
     try:

@@ -44,7 +44,8 @@ async def show(
 
 
 def _differing(visit: Visit, key: Record) -> list[tuple[str, str, str]]:
-    """List what a form changes of a key: (name, as sent, as stored); empty for other keys."""
+    """List the fields of a key that a form changes: (name, as sent, as stored); empty for other
+    keys."""
     if key["client_key"] != visit.form_text("client_key"):
         return []
     name = key["name"] or key["client_key"]

@@ -38,9 +38,10 @@ from innkeeper.wire.pagination import read_window
 LOGIN_COOKIE: Final = "innkeeper_login"
 NOTE_COOKIE: Final = "innkeeper_note"
 WARNING: Final = "!"
-"""Beginning of a note that tells of a partial success: it is amber."""
+"""Prefix of a note about a partial success, which the page shows in amber."""
 _NEVER_SHOWN_AGAIN: Final = frozenset({"csrf", "current", "password", "version"})
-"""Fields of a refused form that are not in the page: passwords, and those that it sets itself."""
+"""Fields of a refused form that the page does not repeat: passwords, and those that it sets
+itself."""
 MENU: Final = (
     ("/", "Home", "home"),
     ("/guests", "Guests", "guests"),
@@ -87,7 +88,7 @@ class Visit:
         return record if self.personal else masked_record(record, resource)
 
     async def veil_whole(self, record: Record, resource: type[Resource]) -> Record:
-        """Mask a record with all it holds, which may be large, off the event loop."""
+        """Mask a whole record, which may be large, off the event loop."""
         return await asyncio.to_thread(self.veil, record, resource)
 
     def veil_extensions(self, extensions: Sequence[Record]) -> list[Record]:
@@ -285,7 +286,7 @@ class Shell:
             all_workspaces = [
                 each for each in person.all_workspaces if person.may_open(each["name"])
             ]
-            # By its ref: logs must not hold e-mail addresses.
+            # By its ref: logs must not contain e-mail addresses.
             members_of(request).update(workspace=workspace, user=str(person.ref))
             TIME_ZONE.set(ZoneInfo(person.time_zone))
             is_post = request.method == "POST"

@@ -83,7 +83,7 @@ async def run_action(visit: Visit) -> Response:
 
 
 async def _add(visit: Visit, row: Record) -> str:
-    """Add the guests of a form's identifiers; returns what to tell."""
+    """Add the guests of a form's identifiers; returns the note for the page."""
     text = await _read_text(visit)
     texts = await asyncio.to_thread(selections.identifiers_in, text)
     if not texts:

@@ -20,7 +20,7 @@ from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.web.ui.trait_form import TraitDraft
 
 POSITIONS: Final = ("name", "entity", "function", "field", "currency")
-"""Fields of the form that show their own problems."""
+"""Fields of the form that display their own problems."""
 
 
 async def show_all(visit: Visit) -> Response:

@@ -53,7 +53,7 @@ async def show(
 
 
 def _veiled(visit: Visit, rows: list[Record]) -> list[Record]:
-    """Mask the URLs of rows, whose query may hold a secret or personal data."""
+    """Mask the URLs of rows, whose query may contain a secret or personal data."""
     return [{**row, "url": visit.veil_text(row["url"])} for row in rows]
 
 

@@ -65,13 +65,13 @@ async def list_keys(work: Work, _: EndpointRequest) -> Record:
     request=CreateKeyRequest,
     response=ApiKey,
     status=201,
-    # A stored answer would hold the token.
+    # A stored response would contain the token.
     own_transactions=True,
 )
 async def create_key(work: Work, request: EndpointRequest) -> Record:
     """Create a key. Only this response contains its token."""
     new: CreateKeyRequest = request.payload
-    # Of a key that administers alone, the default is its own scope: a key has at least one.
+    # The default scopes that the caller has; the caller's own if it has none of them.
     default = DEFAULT_SCOPES & request.scopes or request.scopes
     scopes = frozenset(map(Scope, new.scopes)) if new.scopes else default
     async with work.transaction():

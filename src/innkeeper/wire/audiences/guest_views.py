@@ -112,5 +112,5 @@ async def delete_guest_view(work: Work, request: EndpointRequest) -> None:
 
 
 def _may_manage(request: EndpointRequest) -> bool:
-    """Whether a key may change and delete the shared views of others."""
+    """Whether a key may change and delete the shared views of other owners."""
     return Scope.ADMINISTRATION in request.scopes

@@ -1,4 +1,4 @@
-"""`/innkeeper/v1/sql`: what helps to write segments in SQL."""
+"""`/innkeeper/v1/sql`: views, measured queries and saved queries, for writing segments in SQL."""
 
 from datetime import datetime
 from typing import Annotated, Final

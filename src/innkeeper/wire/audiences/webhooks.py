@@ -29,14 +29,14 @@ class Webhook(Payload):
 
 
 class TestWebhookRequest(Payload):
-    """Whose webhook gets a test message."""
+    """The segment or export whose webhook gets a test message."""
 
     kind: _Kind
     friendly_id: Annotated[str, NotBlank()]
 
 
 class WebhookTest(Payload):
-    """The answer of the receiver, or why there is none."""
+    """The response of the receiver, or the reason why there is none."""
 
     url: str
     milliseconds: int
@@ -64,7 +64,7 @@ async def list_webhooks(work: Work, _: EndpointRequest) -> Record:
     failures=frozenset({404, 409}),
 )
 async def test_webhook(work: Work, request: EndpointRequest) -> Record:
-    """Send a signed message now, once, and return the receiver's answer."""
+    """Send a signed message now, once, and return the receiver's response."""
     payload: TestWebhookRequest = request.payload
     answer = await webhook_trials.send_test_message(work, payload.kind, payload.friendly_id)
     return asdict(answer)

@@ -197,7 +197,7 @@ async def upload_link(work: Work, batch: UUID, base: str) -> Record:
 
 
 async def rejects_link(work: Work, batch: UUID, base: str) -> str:
-    """Where the rows that an import refused are fetched from."""
+    """The URL of the rows that an import refused."""
     path = f"{signed_urls.PREFIX}/{work.workspace}/{batch}/rejects.csv"
     return base + str((await signed_urls.sign(work, "GET", path))["href"])
 

@@ -82,7 +82,7 @@ class Layout:
         }
 
     def prepared(self, path: Path, most: int = 0) -> "Layout":
-        """Read a file to its end; return how its records are to be read.
+        """Read a file to its end; return the layout of its records.
 
         Nothing of a file that cannot be read to its end is imported. Raises `Unreadable`, also
         past `most` bytes of content, and OperatorError for what only a person can decide.
@@ -97,8 +97,7 @@ class Layout:
     def surveyed(
         self, path: Path, most: int = 0, limit: LookLimit = WHOLE_FILE
     ) -> tuple["Layout", TableSurvey]:
-        """Read a file to its end, or as far as a `limit` goes; return what it is and what its
-        rows show.
+        """Read a file to its end, or up to a `limit`; return its form and the survey of its rows.
 
         Raises `Unreadable`, also past `most` bytes of content. Lines of JSON are not looked at.
         """
@@ -130,8 +129,8 @@ class Layout:
     ) -> Iterator[tuple[list[str], Iterator[tuple[int, Row]]]]:
         """Yield the names of a table's columns and its rows; a workbook is read once for both.
 
-        Of a JSON document there are values, and no names. Raises `Unreadable`, for a Parquet file
-        also past `most` bytes of JSON, since nothing of it was read before.
+        A JSON document has values, and no names. Raises `Unreadable`, for a Parquet file also past
+        `most` bytes of JSON, since nothing of it was read before.
         """
         if self._format == "spreadsheet":
             with sheet_table(path, self._sheet) as table:
@@ -154,7 +153,7 @@ class Layout:
             yield number, batch_records.json_value(row) if isinstance(row, bytes) else row
 
     def _mapping_of(self, columns: list[str]) -> ColumnMapping:
-        """Return the own mapping, else the one of columns named like fields."""
+        """Return the layout's own mapping, else the one of columns named like fields."""
         given = self.mapping
         if given is not None and (given.columns or given.constants):
             return given
@@ -162,8 +161,8 @@ class Layout:
         return replace(given, columns=named.columns, types=named.types) if given else named
 
     def resolved(self, survey: TableSurvey) -> "Layout":
-        """The layout with what the rows show; raises OperatorError with what only a person can
-        decide, and for columns that nothing maps."""
+        """Return the layout with the findings of the survey; raises OperatorError for what only a
+        person can decide, and for columns that nothing maps."""
         form = self.form or FileForm()
         if not self.entity:
             return self

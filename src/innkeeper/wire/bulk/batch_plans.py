@@ -32,8 +32,8 @@ def plan_of(
     rename: Mapping[str, str] | None = None,
     owned: Iterable[str] = (),
 ) -> Plan:
-    """Every field of a resource that a record may hold; what the server owns is ignored, but
-    for the `owned` fields that history may tell."""
+    """Return every field of a resource that a record may contain; fields that the server owns are
+    ignored, except the `owned` ones, which imports of history set."""
 
     def kind(name: str, field: Field) -> Kind | None:
         accepted = accept.get(name, field.kind)
@@ -65,7 +65,7 @@ GUEST: Final = plan_of(
     owned=("first_seen", "last_seen"),
 )
 OWN_GUEST: Final = plan_of(Guest, {}, owned=("first_seen", "last_seen"))
-"""The members that an import accepts: all those of REST, and so all those of an export."""
+"""The members that an import accepts: those of REST, and so those of an export."""
 ORDER: Final = plan_of(
     Order,
     {
@@ -88,7 +88,8 @@ ITEM: Final = plan_of(
 )
 _GUEST_TYPE: Final = {"guestType": ("guest_type", None, False)}
 PERSON: Final = {**GUEST, **_GUEST_TYPE}
-"""A contact or consumer has the members of a guest; the order determines the type of guest."""
+"""The members of a contact or consumer: those of a guest. The type of guest is ignored, since the
+order determines it."""
 NEEDED: Final = {
     "upsert": ("referenceId", "channel", "pointOfSale", "orderedAt"),
     "insert": (
@@ -96,21 +97,21 @@ NEEDED: Final = {
         *("status", "currencyCode", "price", "paymentType"),
     ),
 }
-"""Members that an order requires in addition to its contact (batch-api.md 8)."""
+"""Members that an order requires besides its contact (batch-api.md 8)."""
 NEEDED_OF_ITEMS: Final = (
     *("type", "productId", "name", "description", "vendor", "price", "currencyCode"),
 )
 
 
 def _required_of(resource: type[Resource], needed: Iterable[str]) -> tuple[str, ...]:
-    """Return those of the members that a batch requires that REST requires too."""
+    """Return the members that both a batch and REST require, of those that a batch requires."""
     required = {camel(name) for name, field in resource.fields.items() if field.required}
     return tuple(name for name in needed if name in required)
 
 
 @dataclass(frozen=True, slots=True)
 class OrderPlans:
-    """The members that an order and its parts accept, and those that they require."""
+    """The members that an order and its parts accept, and the members that they require."""
 
     order: Plan
     item: Plan

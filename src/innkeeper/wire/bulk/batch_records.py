@@ -132,7 +132,7 @@ def guest(value: dict[str, Any], mode: rules.GuestMode = "upsert", plan: Plan = 
     changes, rest = _members(plan, value, ("extensions",), problems)
     groups = _groups(rest.get("extensions"), EXTENSION, problems)
     if mode == "merge" and "guest_type" not in changes:
-        # Of a complete guest no more is documented than of a create over REST.
+        # A complete guest has the documented members of a create over REST, and no others.
         problems.append(missing("guestType"))
     if problems:
         raise rules.RecordRejected(rules.invalid_fields(problems))

@@ -1,4 +1,4 @@
-"""Cells of a table that their fields refuse: why, and a row without them."""
+"""Find the cells of a table that their fields refuse, with reasons, and remove them from a row."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -56,7 +56,7 @@ class Unfit(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CellRules:
-    """How the cells of a file are written."""
+    """How values are written in the cells of a file."""
 
     decimals: Mapping[str, str] = field(default_factory=dict)
     """Column -> mark before decimals."""
@@ -69,7 +69,7 @@ class CellRules:
     region: str = ""
     """Country of phone numbers without a country code."""
     nothing: frozenset[str] = frozenset()
-    """Texts that are nothing, such as NULL and N/A."""
+    """Texts that mean empty, such as NULL and N/A."""
     guards: frozenset[str] = frozenset()
     """Columns whose cells a spreadsheet guarded: `'007`, `="007"`."""
 
@@ -204,7 +204,7 @@ def type_of(texts: Sequence[str]) -> str:
     if not texts or any(is_code(text) or is_damaged(text) for text in texts):
         return "text"
     try:
-        # NaN is no value, and no other type's either.
+        # NaN is no value of any type.
         values = [_number_of(text) for text in texts]
     except NotANumber:
         return "text"

@@ -1,4 +1,4 @@
-"""What a spreadsheet made of numbers that were no amounts: phone numbers and ids it cut short."""
+"""Refuse phone numbers and ids that a spreadsheet shortened, because it took them for amounts."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -14,14 +14,14 @@ DAMAGED: Final = (
 _PHONES: Final = ("phone", "mobile", "phoneNumbers")
 _PEOPLE: Final = ("contact", "consumer", "consumers")
 _PLACES: Final = (*_PHONES, "identifiers", *_PEOPLE)
-"""Members that hold such numbers, or people who do."""
+"""Members that contain such numbers, or people with such members."""
 
 Read = Callable[[dict[str, Any]], Operation]
 
 
 def refuse_damaged(read: Read) -> Read:
-    """The same reader of a record, but it refuses one with a phone number or an id that a
-    spreadsheet damaged: it identifies nobody, and what was lost is in the file's source."""
+    """Return the reader of a record, which refuses one with a phone number or an id that a
+    spreadsheet damaged: it identifies nobody, and the lost digits are in the file's source."""
 
     def checked(value: dict[str, Any]) -> Operation:
         if not any(map(value.__contains__, _PLACES)):

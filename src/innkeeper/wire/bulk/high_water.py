@@ -22,8 +22,8 @@ class HighWaterMark:
     after: str = ""
     """Empty before the first import."""
     is_inclusive: bool = True
-    """Whether rows with that value are read again: more with it may have come since, and a guest
-    or order that is written again does not change. An event would be another one."""
+    """Whether rows with that value are read again, since the source may have added some. A guest or
+    order that is written again does not change; an event would be recorded twice."""
 
     def newer(self, rows: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
         """Yield the rows, or lines of JSON, past the mark, and those without a value."""

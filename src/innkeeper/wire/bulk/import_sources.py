@@ -46,7 +46,7 @@ class CreateImportSourceRequest(ImportedFileRequest, kw_only=True):
 
 
 class ChangeImportSourceRequest(Payload):
-    """What a caller may change of an import source."""
+    """The members of an import source that a caller may change."""
 
     name: Annotated[str, Label(MAX_NAME)] | Absent
     address: Annotated[str, NotBlank()] | Absent
@@ -58,7 +58,8 @@ class ChangeImportSourceRequest(Payload):
 
 
 class ImportSource(Payload):
-    """An import source, how far it was imported, and why it cannot be read."""
+    """An import source, the position up to which it was imported, and the reason why it cannot be
+    read."""
 
     href: Annotated[str, Href(SOURCES + "/{ref}")]
     ref: UUID
@@ -97,7 +98,7 @@ async def list_import_sources(work: Work, _: EndpointRequest) -> Record:
     has_etag=True,
 )
 async def create_import_source(work: Work, request: EndpointRequest) -> Record:
-    """Create an import source, which reads public addresses and what the operator lists."""
+    """Create an import source, which reads public addresses and those that the operator lists."""
     values, problems = request.read_members(CreateImportSourceRequest)
     return _record(
         await import_sources.create(work, values, options_of(values, problems), problems)
@@ -105,7 +106,7 @@ async def create_import_source(work: Work, request: EndpointRequest) -> Record:
 
 
 def options_of(values: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
-    """Return how the file of a source is read; nothing where the request has `problems`."""
+    """Return the file options of a source; None where the request has `problems`."""
     if problems:
         return {}
     entity, given = values["entity"], values.get("mapping")

@@ -115,7 +115,7 @@ class Import(Payload):
 
 
 class UndoImportRequest(Payload):
-    """Whether what something later depends on is left as it is; else the undo is refused."""
+    """Whether the undo skips records that something later depends on; otherwise it is refused."""
 
     skip_changed: bool = False
 
@@ -129,7 +129,7 @@ class BlockedRecord(Payload):
 
 
 class ImportUndo(Payload):
-    """The undo of an import: what it would do, does or did."""
+    """The undo of an import: its preview, its progress or its result."""
 
     href: Annotated[str, Href(IMPORTS + "/{ref}/undo")]
     status: Annotated[str, one_of("possible", *undo.STATES)]
@@ -210,7 +210,7 @@ async def fetch_import(work: Work, request: EndpointRequest) -> Record:
     "GET", IMPORTS + "/{import}/undo", "Preview the undo of an import", response=ImportUndo
 )
 async def preview_import_undo(work: Work, request: EndpointRequest) -> Record:
-    """Return what the undo of an import would do, or how far a requested one is."""
+    """Return the preview of the undo of an import, or the progress of a requested one."""
     return _undo(await undo.describe(work, request.refs()["import"]))
 
 

@@ -29,9 +29,10 @@ class ColumnMapping:
     columns: Mapping[str, tuple[str, ...]]
     """Column -> targets: `firstName`, `identifiers.CRM`, `extensions.ext.tier`, `contact.email`."""
     formats: Mapping[str, str] = field(default_factory=dict)
-    """Column of dates -> how they are written (rules/date_formats)."""
+    """Column of dates -> their format (rules/date_formats)."""
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Column -> text in it, or the same in lower case -> text to take instead; `*` is any other."""
+    """Column -> text in its cells, or that text in lower case -> text to use instead; `*` means any
+    other text."""
     types: Mapping[str, str] = field(default_factory=dict)
     """Column -> type of its values, for targets without a declared type."""
     constants: Mapping[str, Any] = field(default_factory=dict)
@@ -56,7 +57,7 @@ class ColumnMapping:
     """`cell` to import rows without the cells that their fields do not accept."""
 
     is_of_lines: bool = field(init=False)
-    """Whether a row is a line of an order, whose other lines stand in other rows."""
+    """Whether a row is a line of an order whose other lines are in other rows."""
     item_columns: tuple[str, ...] = field(init=False)
     """Columns that only items have; where all are empty there is no item."""
     is_of_paths: bool = field(init=False)
@@ -72,8 +73,8 @@ class ColumnMapping:
     def value(self, entity: str, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the value of a record; raises `Unfit`.
 
-        A constant is what a target has where its columns are empty. A row whose columns of items
-        are all empty has no item.
+        A target whose columns are empty has its constant. A row whose columns of items are all
+        empty has no item.
         """
         value: dict[str, Any] = {}
         has_item = any(row.get(column) not in (None, "") for column in self.item_columns)
@@ -120,7 +121,7 @@ class ColumnMapping:
         return read_cell(self.rules, self.cell_target(entity, column, target), cell)
 
     def cell_target(self, entity: str, column: str, target: str) -> CellTarget:
-        """Return what a column becomes by one of its targets."""
+        """Return the kind and format of one target of a column."""
         nested = _NESTED_OF_EVENTS if entity == "events" else _NESTED
         return CellTarget(
             column,
@@ -132,8 +133,8 @@ class ColumnMapping:
         )
 
     def column_kinds(self, entity: str) -> dict[str, Kind | str | None]:
-        """Return what each column becomes: the kind of its first field that has one, else its
-        chosen type."""
+        """Return the kind of each column: that of its first target that has one, else its chosen
+        type."""
         kinds = dict[str, Kind | str | None]()
         for column, targets in self.columns.items():
             of_targets = (kind_of(entity, target) for target in targets)
@@ -151,7 +152,7 @@ class ColumnMapping:
 
 
 def word_of(words: Mapping[str, str], cell: Any) -> Any:
-    """Return what a mapping takes instead of a cell; the cell itself where it does not say."""
+    """Return the text that a mapping uses instead of a cell: the cell itself if it names none."""
     text = str(cell)
     return words.get(text, words.get(text.strip().lower(), words.get("*", cell)))
 
@@ -204,7 +205,8 @@ def mapping_of(entity: str, document: Mapping[str, Any]) -> ColumnMapping:
 
 
 def read_mapping(entity: str | None, text: str, name: str) -> tuple[str, ColumnMapping]:
-    """Read a mapping file; return what it is for, and it. Raises OperatorError."""
+    """Read a mapping file; return the kind of its records, and the mapping. Raises
+    OperatorError."""
     try:
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
@@ -227,7 +229,7 @@ def named_like_targets(entity: str, columns: Iterable[str]) -> bool:
 
 def by_name(entity: str, columns: Iterable[str]) -> ColumnMapping:
     """Return the mapping of a table whose columns are named like targets, as in exports."""
-    # What the server owns stands in its exports, and is of no use to an import.
+    # Exports contain fields that the server owns, which an import cannot use.
     owned = {name for name, (_, kind, _) in PLANS[entity].items() if kind is None}
     names = [column for column in columns if column and column not in {*owned, REASON}]
     wrong = [name for name in names if not is_target(entity, name)]

@@ -19,7 +19,8 @@ from innkeeper.wire.bulk.targets import is_single, is_target, near_target
 
 _TEXT: Final = Text()
 _NOT_OF_FILES: Final = ("punycode", "idna", "unicode-escape", "raw-unicode-escape")
-"""Codecs of texts that no file is written in; the first takes time in the square of its text."""
+"""Codecs of texts that no file uses; the time of the first is quadratic in the length of the
+text."""
 
 
 def _is_encoding(name: str) -> bool:
@@ -32,7 +33,7 @@ def _is_encoding(name: str) -> bool:
 
 
 def _must_be(reason: str, is_right: Callable[[Any], bool], kind: Kind = _TEXT) -> Checked:
-    """Return the kind of values that are right, or empty."""
+    """Return the kind of the values that `is_right` accepts, and of the empty text."""
     return Checked(kind, lambda value: None if not value or is_right(value) else reason)
 
 

@@ -9,7 +9,7 @@ _DEEPEST: Final = 4
 def flat_row(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a row whose columns are the paths of its nested values.
 
-    A list of {key, value} is taken as an object, as BigQuery has parameters of events; elements of
+    A list of {key, value} counts as an object, as BigQuery stores parameters of events; elements of
     other lists are numbered. A row without nested values is returned unchanged.
     """
     if not any(isinstance(value, dict | list) for value in row.values()):

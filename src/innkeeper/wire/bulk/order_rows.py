@@ -13,10 +13,11 @@ from innkeeper.wire.bulk.mapping import ColumnMapping
 from innkeeper.wire.bulk.targets import is_of_item
 
 OPEN_ORDERS: Final = 10_000
-"""Orders whose cells are remembered for rows that stand further down, of `MAX_CELLS` characters
-altogether; the orders that were not seen for longest are forgotten first."""
+"""Orders whose cells are cached for later rows, of `MAX_CELLS` characters altogether; the least
+recently seen orders are dropped first."""
 MOST_ORDERS: Final = 4_000_000
-"""Orders in a file; their hashes are in memory, to notice an order that comes again too late."""
+"""Most orders in a file; their hashes are in memory, to detect an order that returns after it was
+dropped."""
 _MOST_ROWS: Final = 1000
 """Rows of one order that are read as one record; an order may have several records."""
 
@@ -43,7 +44,7 @@ class OrderRows:
     """Consecutive rows of one order; cells of the order are the same in all of them."""
 
     line: int
-    """Number of the first."""
+    """Number of the first row."""
     rows: list[dict[str, Any]]
     conflicts: list[str]
     """Differences between rows, as sentences without values."""
@@ -79,9 +80,8 @@ def order_rows(
 ) -> Iterator[tuple[int, OrderRows]]:
     """Yield (number of the last row, rows of one order), past the row `after`.
 
-    A cell of the order that is empty is carried from a row of the order that has it, which may
-    stand further up or further down among consecutive rows. An empty group cell continues the
-    order above.
+    An empty cell of the order is filled from a row of the order that has it, above it, or below it
+    among consecutive rows. An empty group cell continues the order above.
     """
     open_orders: OrderedDict[str, _OpenOrder] = OrderedDict()
     closed, held = set[int](), 0
@@ -114,7 +114,7 @@ def order_rows(
         if run[-1][0] > after:
             yield run[-1][0], read
         else:
-            # Applied already, but its sum counts for later rows.
+            # The row is applied already, but its sum counts for later rows.
             order.total += _sum_of(read, mapping)
 
 

@@ -1,4 +1,4 @@
-"""Complete a suggested mapping of orders: what orders and their lines must have."""
+"""Complete a suggested mapping of orders with the members that orders and their lines require."""
 
 from collections import defaultdict
 from typing import Any, Final
@@ -11,7 +11,7 @@ from innkeeper.wire.bulk.targets import is_of_item
 CONSTANTS: Final = {"pointOfSale": "default", "channel": "OTHER"}
 """Members that orders require but that few files of orders have."""
 NAMELESS: Final = "unnamed"
-"""Name of an item that a file has a price of, and neither name nor number."""
+"""Name of an item of which a file has a price, but neither name nor number."""
 _LINE_CONSTANTS: Final = {"status": "PURCHASED", "paymentType": "Other"}
 _ITEM_CONSTANTS: Final = {"orderItems.type": "PRODUCT"}
 _NEVER_VARY: Final = ("contact.", "customerNumber", "referenceId", "orderedAt")
@@ -24,7 +24,8 @@ _QUESTIONS: Final = {
 
 
 def complete_orders(suggestion: Suggestion, table: Table) -> None:
-    """Add what orders require; leave a question for what the file does not show."""
+    """Add the members that orders require; leave a question for each that the file does not
+    show."""
     _settle_items(suggestion, table)
     has_items = any(is_of_item(target) for target in _targets(suggestion))
     for target, question in _QUESTIONS.items():
@@ -68,7 +69,7 @@ def _settle_items(suggestion: Suggestion, table: Table) -> None:
     if price is None and total is not None and named and of_one and not _repeats(suggestion, table):
         suggestion.columns[total].append("orderItems.price")
     elif price is not None and named is None and total is None:
-        # `Price` of a list without products is what was paid.
+        # `Price` of a list without products is the amount paid.
         suggestion.columns[price] = ["price"]
         price = None
     if named is None or (price is None and suggestion.column_of("orderItems.price") is None):

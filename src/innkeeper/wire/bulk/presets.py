@@ -96,7 +96,8 @@ def _shipped() -> tuple[Preset, ...]:
 
 
 def preset_folders(data: Path, workspace: str) -> list[Path]:
-    """Return where people keep presets: of one workspace, then of all."""
+    """Return the folders of presets that people add: that of the workspace, then that of all
+    workspaces."""
     return [data / "presets" / workspace, data / "presets"]
 
 
@@ -122,5 +123,5 @@ def find_preset(
     matching = [
         preset for preset in presets if preset.header <= names and entity in (None, preset.entity)
     ]
-    # The first of equals: people's own come first.
+    # Of equals the first: presets that people add come first.
     return max(matching, key=lambda one: len(one.header), default=None)

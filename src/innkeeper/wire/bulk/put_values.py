@@ -9,7 +9,7 @@ from innkeeper.rules.person_names import split_full_name
 from innkeeper.wire.bulk.targets import FULL_NAME, PLANS, kind_of
 
 Put = Callable[[dict[str, Any], Any], None]
-"""Sets what a cell holds in the value of a record."""
+"""Function that puts the value of a cell into the value of a record."""
 
 
 def put(entity: str, value: dict[str, Any], target: str, read: Any) -> None:
@@ -19,7 +19,7 @@ def put(entity: str, value: dict[str, Any], target: str, read: Any) -> None:
 
 @lru_cache(4096)
 def putter(entity: str, target: str) -> Put:
-    """Return what sets a target of values."""
+    """Return the function that sets a target."""
     where, _, rest = target.partition(".")
     if where in ("contact", "orderItems") and rest:
         inner = putter("guests" if where == "contact" else "items", rest)

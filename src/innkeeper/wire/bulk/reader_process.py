@@ -1,4 +1,4 @@
-"""Read a file's records, and encode what they create, for the process that writes them.
+"""Read a file's records, and encode the rows that they create, for the process that writes them.
 
 Gets a `RecordReader` on standard input, and prints (chunk, position) for each chunk, then (None,
 position), or the error. All messages are pickled: both processes are one program.

@@ -18,9 +18,10 @@ from innkeeper.wire.bulk.batch_files import Layout
 LEAST_BYTES: Final = 4 << 20
 """Size from which files are read in a process, which takes about a second to start."""
 _PIPE_BYTES: Final = 1 << 20
-"""Room for most of a chunk, so that the process seldom waits in the middle of one."""
+"""Size of the pipe in bytes: most of a chunk, so that the process seldom waits in the middle of
+one."""
 _MOST_PIPE_BYTES: Final = Path("/proc/sys/fs/pipe-max-size")
-"""Most bytes of room that the system gives a pipe of somebody who is not root."""
+"""File with the largest size of a pipe that the system allows users other than root."""
 _CHILD: Final = (sys.executable, "-P", "-m", "innkeeper.wire.bulk.reader_process")
 
 
@@ -33,7 +34,7 @@ class RecordReader:
     after: int = 0
     """The line or row after which it reads."""
     terms: CreationTerms | None = None
-    """The terms under which rows are encoded ahead; None to encode none."""
+    """The terms under which rows are encoded in advance; None to encode none."""
     position: int = 0
     """Bytes of the file that were read; 0 for formats that are not read in order."""
 
@@ -69,7 +70,7 @@ class RecordReader:
             try:
                 message: Any = pickle.load(stream)  # noqa: S301 - from our own process
             except (EOFError, pickle.UnpicklingError):
-                # Killed, e.g. for lack of memory: the file is not at fault.
+                # It was killed, e.g. for lack of memory: the file has no fault.
                 raise Unavailable("The process that read the file was killed.") from None
             if isinstance(message, Exception):
                 raise message
@@ -80,7 +81,7 @@ class RecordReader:
 
 
 def _pipe_bytes() -> int:
-    """Return the room to ask for in a pipe: -1, the system's own, where its limit is unknown."""
+    """Return the size of the pipe in bytes: -1, the system's default, if the limit is unknown."""
     try:
         return min(_PIPE_BYTES, int(_MOST_PIPE_BYTES.read_text()))
     except (OSError, ValueError):

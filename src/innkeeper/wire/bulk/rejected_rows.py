@@ -30,7 +30,7 @@ class ReasonCounts:
     counts: Counter[str] = field(default_factory=Counter)
     lines: dict[str, int] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
-    """Reason -> the cell of its first record that is wrong, where one cell is."""
+    """Reason -> the invalid cell of its first record, if one cell is the cause."""
 
     def add(self, refusal: Refusal, row: Mapping[str, Any], mapping: ColumnMapping | None) -> None:
         """Count the reasons of one record; `row` is its row, or empty."""

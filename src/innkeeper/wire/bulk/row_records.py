@@ -23,7 +23,7 @@ READERS: Final[Mapping[str, Callable[[dict[str, Any]], Operation]]] = {
     "orders": refuse_damaged(batch_records.any_order),
     "events": refuse_damaged(batch_records.event),
 }
-"""What reads the values of an import."""
+"""The functions that read the values of an import."""
 _ORDER_ROW: Final = refuse_damaged(batch_records.order_row)
 
 

@@ -13,9 +13,9 @@ from innkeeper.wire.bulk.nested_rows import flat_row
 
 FIRST_ROWS: Final = 200
 OTHER_ROWS: Final = 800
-"""Rows of a sample from the part of a table after its first rows."""
+"""Number of rows of a sample that come from after the first rows of a table."""
 MOST_ROWS: Final = 200_000
-"""Rows that a sample is taken from."""
+"""Number of rows from which a sample is drawn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Rows of the vendor's data lake export, as records that keep their refs (identity.md 8).
 
 A row has `meta_*` and `core_*` columns, the maps `bxt` (fields) and `ext` (data extension), and the
-record as raw JSON, in the form of the vendor's REST API. The raw JSON has the most and typed
-values, so it is read first, then the columns, then `bxt`. A value that a field cannot hold is left
-out and named; the record comes over without it.
+record as raw JSON, in the form of the vendor's REST API. The raw JSON has the most values, with
+their types, so it is read first, then the columns, then `bxt`. A value that a field cannot store is
+left out and reported; the record is imported without it.
 """
 
 from collections import Counter
@@ -41,7 +41,8 @@ _EXTENSIONS: Final = ("dataExtensions", "extensions")
 
 
 class _Row:
-    """One row: its members by their names in the REST API, and those that cannot be stored."""
+    """One row: its members by their names in the REST API, and the members that cannot be
+    stored."""
 
     def __init__(self, row: Mapping[str, Any]) -> None:
         self.row = row
@@ -72,14 +73,15 @@ class _Row:
         return {}
 
     def ref(self, what: str, member: str) -> UUID | None:
-        """Return a ref out of a member, or the column that is named after it."""
+        """Return the ref in a member, or in the column that is named after it."""
         if named := _ref_of(self.raw.get(member)):
             return named
         columns = (name for name in self.row if what in name and name.endswith(("_ref", "_id")))
         return next(filter(None, (_ref_of(self.row[name]) for name in columns)), None)
 
     def at(self, column: str, member: str, default: str | None = None) -> str:
-        """Return an instant out of a column or member, as a text; the time now without any."""
+        """Return the instant in a column or member, as text; the current time if neither has
+        one."""
         for value in (self.row.get(column), self.raw.get(member)):
             try:
                 if value is not None:
@@ -257,7 +259,7 @@ READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], TransferredRecord]]] =
     "sessions": session,
     "events": event,
 }
-"""Folder of the export -> what reads its rows."""
+"""Folder of the export -> the function that reads its rows."""
 
 
 def _person(
@@ -275,7 +277,7 @@ def _person(
     ref = _ref_of(member.get("ref")) or _ref_of(member)
     guest_ref = next(filter(None, (_ref_of(member.get(n)) for n in ("guestRef", "guest"))), owner)
     return {
-        # Without a ref in the source, the same one at every import.
+        # Without a ref in the source, derive one that is the same at every import.
         **{"ref": ref or digest(position, str(source.own_ref)), "order_ref": source.own_ref},
         **{"guest_ref": guest_ref, "body": fields, **times},
     }

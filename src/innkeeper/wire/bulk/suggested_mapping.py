@@ -36,7 +36,7 @@ class Suggestion:
     group: str = ""
     guarded: bool = False
     preset: str = ""
-    """Name of the preset that the header shows."""
+    """Name of the preset whose header the table has."""
     undecided: dict[tuple[str, str], str] = field(default_factory=dict)
     """(table of the mapping, entry) that a person must add -> the question."""
     choices: dict[str, dict[str, str]] = field(default_factory=dict)

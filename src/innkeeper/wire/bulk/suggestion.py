@@ -29,11 +29,12 @@ from innkeeper.wire.bulk.survey import ColumnSurvey, TableSurvey, date_question
 from innkeeper.wire.bulk.targets import FULL_NAME, REASON, is_of_item, is_single, kind_of
 
 _MOST_WRONG: Final = 0.5
-"""Largest share of sample cells that a field may refuse; above it a column is no such field."""
+"""Largest share of sample cells that a field may refuse; above it, the column does not become that
+field."""
 _NESTING: Final = re.compile(r"^(properties|traits|event_params)\.\$?")
 """Prefixes of columns that carry no meaning."""
 _SURE: Final = 0.9
-"""Least share of sample cells that show a field whose name the column does not have."""
+"""Least share of sample cells by which a column becomes a field that its name does not suggest."""
 
 
 def suggest(
@@ -44,8 +45,8 @@ def suggest(
     preset: Preset | None = None,
     survey: TableSurvey | None = None,
 ) -> Suggestion:
-    """Suggest a mapping of columns. `rules` are those by which the workspace recognises people,
-    `survey` is what all rows show; without it `rows` are all."""
+    """Suggest a mapping of columns. `rules` are the workspace's identity rules. `survey` has the
+    findings of all rows; without it `rows` are all."""
     table = Table.of((name for name in columns if name != REASON), list(rows))
     if survey is None:
         survey = TableSurvey.of(table.rows)
@@ -134,7 +135,8 @@ def _apply_preset(suggestion: Suggestion, preset: Preset, table: Table) -> None:
 
 
 def _choose_targets(suggestion: Suggestion, table: Table) -> None:
-    """Give each column its target: certain names first, then names with another meaning left."""
+    """Give each column its target: first columns with certain names, then those whose name has
+    another meaning that is free."""
     entity, used = suggestion.entity, set[str]()
     candidates = {column: named_targets(entity, column) for column in table.texts}
     for column, texts in table.texts.items():
@@ -230,7 +232,7 @@ def _clean(suggestion: Suggestion, column: str, seen: ColumnSurvey) -> None:
 
 
 def _choose_format(suggestion: Suggestion, column: str, seen: ColumnSurvey) -> None:
-    """Use the format that fits all dates of a column; leave a question if two do."""
+    """Use the format that fits all dates of a column; leave a question if two formats fit."""
     forms = seen.formats()
     if len(forms) > 1:
         question = date_question(column, forms)

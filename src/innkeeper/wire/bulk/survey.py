@@ -15,7 +15,7 @@ from innkeeper.wire.bulk.cells import is_guarded
 _TRIED: Final = 200
 """Cells after which a column without dates, or without numbers, is no longer examined."""
 _ENOUGH: Final = 2000
-"""Cells after which a format that something proves is no longer looked for."""
+"""Cells after which the search for a format ends, if a cell has proved one."""
 MOST_QUESTIONS: Final = 20
 MOST_SUMMARIES: Final = 200
 """Columns whose survey is stored with an upload."""
@@ -34,9 +34,9 @@ class ColumnSurvey:
     guarded: int = 0
     """Cells with a spreadsheet's guard."""
     guard: str = ""
-    """One of them."""
+    """An example of these cells."""
     blanks: set[str] = field(default_factory=set)
-    """Cells that are words for nothing, such as NULL and N/A."""
+    """Cells with words that mean empty, such as NULL and N/A."""
     is_decided: bool = False
 
     def add(self, text: str) -> None:
@@ -76,7 +76,8 @@ class ColumnSurvey:
         return self.numbers.marks if self.numbers is not None else Counter()
 
     def summary(self) -> dict[str, Any]:
-        """Return what decides, as JSON that quotes no cell but words for nothing."""
+        """Return the findings that decide formats, as JSON; the only cells it quotes are words that
+        mean empty."""
         dates = self.dates if self.dates is not None and self.dates.formats() else None
         parts = {
             "dates": dict(dates.votes) if dates else {},
@@ -90,7 +91,7 @@ class ColumnSurvey:
 
     @classmethod
     def of_summary(cls, summary: Mapping[str, Any], texts: Iterable[str]) -> "ColumnSurvey":
-        """Return the survey of a summary, with examples out of some cells."""
+        """Return the survey of a summary, with examples from some cells."""
         dates = DateColumn(
             Counter(summary.get("dates", {})),
             Counter(summary.get("proofs", {})),
@@ -116,7 +117,7 @@ class TableSurvey:
     names: list[str] = field(default_factory=list)
     """Names of its columns, as its header has them."""
     is_partial: bool = False
-    """Whether there are rows that were not looked at."""
+    """Whether there are rows that were not examined."""
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, Any]]) -> "TableSurvey":
@@ -139,7 +140,7 @@ class TableSurvey:
                 survey.add(cell)
 
     def summary(self) -> dict[str, Any]:
-        """Return what decides of its first columns, as JSON."""
+        """Return the findings of its first columns that decide formats, as JSON."""
         columns = islice(self.columns.items(), MOST_SUMMARIES)
         summaries = {name: column.summary() for name, column in columns}
         return {"rows": self.rows, "columns": {name: one for name, one in summaries.items() if one}}
@@ -148,9 +149,9 @@ class TableSurvey:
     def of_summary(
         cls, summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
     ) -> "TableSurvey":
-        """Return the survey of a summary, with examples out of some rows.
+        """Return the survey of a summary, with examples from some rows.
 
-        Columns past the first ones are as those rows show them.
+        Columns after the first ones have the findings of those rows.
         """
         survey = cls.of(rows)
         surveyed: Mapping[str, Any] = summary.get("columns", {})
@@ -164,8 +165,8 @@ class TableSurvey:
     def decimal_marks(self, columns: list[str], delimiter: str) -> tuple[dict[str, str], list[str]]:
         """Return the decimal mark of each of some columns of numbers, and those that show none.
 
-        A column decides for itself, else the others for it. Where nothing decides, `1,234`
-        stays open, and `1.234` in a file with semicolons.
+        A column's own cells decide, else those of the other columns. If none decide, `1,234` stays
+        open, and `1.234` in a file with semicolons.
         """
         marks, open_columns = dict[str, str](), list[str]()
         of_file = Counter[str]()
@@ -193,8 +194,7 @@ class TableSurvey:
 
 
 def date_question(column: str, formats: list[str]) -> str:
-    """Return the question how dates are written: why it matters, and the setting that answers
-    it."""
+    """Return the question of the date format: why it matters, and the setting that answers it."""
     choices = " or ".join(f'"{column}" = "{form}"' for form in formats)
     return (
         f"Column {column}: nothing in the file shows whether 03/04 is 3 April or 4 March. Add "

@@ -17,7 +17,7 @@ REASON: Final = "innkeeper:reason"
 FULL_NAME: Final = "fullName"
 """Target of a column with whole names; it fills firstName and lastName."""
 _OWN_TARGETS: Final = {FULL_NAME: "guests", "consumers": "orders"}
-"""Target that is no field -> what it is for."""
+"""Target that is no field -> its meaning."""
 
 
 def is_of_item(target: str) -> bool:

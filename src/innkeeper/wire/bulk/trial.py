@@ -1,4 +1,4 @@
-"""Try a mapping on sample rows: the records, the refusals, and how guests are recognised."""
+"""Try a mapping on sample rows: count records, refusals, and the values that identify guests."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -37,12 +37,12 @@ class Trial:
         ]
 
     def sentence(self) -> str:
-        """Return the values that records are recognised by, and how many have none, as a
-        sentence."""
+        """Return the sentence that lists the values that records are recognised by, and counts
+        records without any."""
         return f"Of {self.records} sample records: {self.recognition()}"
 
     def recognition(self) -> str:
-        """Return the values that rows are recognised by, and how many have none."""
+        """Return the values that rows are recognised by, and the number of rows without any."""
         by = ", ".join(f"{name} ({count})" for name, count in self.recognised.most_common())
         return (
             f"Rows will be recognised by {by or 'nothing'}; {self.unidentified} have nothing that "

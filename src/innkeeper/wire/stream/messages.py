@@ -114,7 +114,7 @@ def _read_message(raw: bytes) -> tuple[bytes, int]:
     """Return the JSON text of the message at the start of `raw`, and its length in `raw`; up to the
     first `&` if there is no complete JSON object."""
     value = raw.partition(b"&")[0]
-    # In what was encoded a plus is a space; in what was not it is a plus, as of a phone number.
+    # In encoded text a plus is a space; in other text it is a plus, as in a phone number.
     encoded = b"{" not in value
 
     def decoded(text: bytes) -> bytes:
@@ -125,7 +125,7 @@ def _read_message(raw: bytes) -> tuple[bytes, int]:
         return first, len(value)
     whole = decoded(raw)
     end = _object_end(whole)
-    # Each `&` of the query differs between the two, one that was sent as %26 does not.
+    # The two texts differ at each `&` of the query, but not at one that was sent as %26.
     marked = decoded(raw.replace(b"&", b"\0"))
     inside = marked.count(b"\0", 0, end) - whole.count(b"\0", 0, end)
     used = b"&".join(raw.split(b"&", inside + 1)[: inside + 1])

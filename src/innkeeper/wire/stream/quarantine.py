@@ -100,7 +100,8 @@ class _Replayed(Payload):
     own_transactions=True,
 )
 async def replay_quarantine(work: Work, request: EndpointRequest) -> Record:
-    """Return how many events are attached now, the reasons of the others, and the first of them."""
+    """Return the number of events that are attached now, the reasons of the others, and the first
+    events."""
     payload: ReplayQuarantineRequest = request.payload
     done = await replays.replay(work, Selection(payload.reason, payload.refs))
     items = [{"ref": one.ref, "reason": one.reason, "order_ref": one.order} for one in done.items]
