@@ -135,13 +135,12 @@ class Endpoint:
     Raised here first, the others would only be seen by a second request."""
     response: Any = None
     """Type or kind of the response: a payload, or a list of payloads; None for 204."""
-    response_schema: Schema | None = None
-    """Schema of a response that is not encoded by `response`."""
     other_media: tuple[str, ...] = ()
     """Other media types of its response, as text."""
     path_names: Mapping[str, str] = field(default_factory=dict)
     """Path parameter -> its name in the API description, if that differs."""
     status: int = 200
+    """By default 200, or 204 without a response."""
     scopes: frozenset[Scope] = frozenset()
     """Scopes that an API key needs; by default those of the method."""
     bearer: bool = False
@@ -213,6 +212,10 @@ class EndpointFamily:
         Its operationId is the name of the function, unless `name` is given.
         """
 
+        members = {"tag": self._tag} | self._more | more
+        if "response" not in members and "other_media" not in members:
+            members.setdefault("status", 204)
+
         def declare(perform: PerformType) -> PerformType:
             declared = Endpoint(
                 method=method,
@@ -220,12 +223,22 @@ class EndpointFamily:
                 name=name or camel(perform.__name__),
                 summary=summary,
                 perform=perform,
-                **({"tag": self._tag} | self._more | more),
+                **members,
             )
             self._endpoints.append(declared)
             return perform
 
         return declare
+
+    def create(self, path: str, summary: str, **more: Any) -> Callable[[PerformType], PerformType]:
+        """Declare the operation that creates a record with a version."""
+        created: dict[str, Any] = {"status": 201, "raises_later": True, "has_etag": True}
+        return self.endpoint("POST", path, summary, **created, **more)
+
+    def change(self, path: str, summary: str, **more: Any) -> Callable[[PerformType], PerformType]:
+        """Declare the operation that changes members of a record, and evaluates If-Match."""
+        changed: dict[str, Any] = {"raises_later": True, "has_etag": True, "takes_version": True}
+        return self.endpoint("PATCH", path, summary, **changed, **more)
 
 
 def _parameter(name: str, text: str) -> Any:

@@ -266,18 +266,14 @@ def _endpoint(special: Endpoint, prefix: str, schemas: dict[str, Schema]) -> Sch
     if special.takes_version:
         parameters.append(IF_MATCH)
     answer: Schema = {"description": "Done.", "headers": headers(*_endpoint_headers(special))}
-    kind = special.response_kind
-    response = special.response_schema if kind is None else kind.stored_schema()
-    if response is not None:
-        answer["content"] = {
-            **content(hoisted(response, schemas)),
-            **_other_media(special),
-        }
+    if (kind := special.response_kind) is not None:
+        others = {media: {"schema": {"type": "string"}} for media in special.other_media}
+        answer["content"] = {**content(hoisted(kind.stored_schema(), schemas)), **others}
     statuses = set(special.failures) | ({404} if "{" in special.path else set())
     statuses |= {400, 413, 415} if special.takes_body else set()
-    # What an Idempotency-Key may meet: one that is no word, or one used for another request.
+    # The errors of an Idempotency-Key: it is malformed, or was used for another request.
     statuses |= {400, 409} if special.takes_key else set()
-    # What has no versions has none that If-Match could name.
+    # A resource without versions refuses If-Match, too.
     statuses |= {412} if special.takes_version or special.writes else set()
     out: Schema = {
         "operationId": special.name,
@@ -300,10 +296,6 @@ def _endpoint_headers(special: Endpoint) -> Iterable[str]:
         yield "Idempotent-Replayed"
     if special.has_etag:
         yield "ETag"
-
-
-def _other_media(special: Endpoint) -> Schema:
-    return {media: {"schema": {"type": "string"}} for media in special.other_media}
 
 
 def _responses(operation: Operation, view: View) -> Schema:

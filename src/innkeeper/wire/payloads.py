@@ -274,7 +274,7 @@ def _typed_texts(payload: type[Payload], query: Mapping[str, str]) -> dict[str, 
 def encode_response(route: Endpoint, request: EndpointRequest, result: Any) -> EndpointResponse:
     """Return the response of an endpoint whose function returned `result`."""
     response = result if isinstance(result, EndpointResponse) else EndpointResponse(result)
-    if response.content is not None or route.response_schema is not None:
+    if response.content is not None:
         return response
     response.status = route.status
     if route.response_kind is None:

@@ -100,7 +100,7 @@ async def rotate_key(work: Work, request: EndpointRequest) -> Record:
     return {**row, "api_token": new_key.api_token}
 
 
-@KEYS.endpoint("DELETE", "/{client_key}", "Revoke an API key", status=204)
+@KEYS.endpoint("DELETE", "/{client_key}", "Revoke an API key")
 async def revoke_key(work: Work, request: EndpointRequest) -> None:
     """Revoke a key: requests with it are rejected."""
     async with work.transaction():

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
-from innkeeper.actions.audiences import bulk_actions, segment_questions, selections
+from innkeeper.actions.audiences import bulk_actions, selections
 from innkeeper.actions.privacy import privacy
 from innkeeper.actions.privacy.erasure import GDPR_DELETE
 from innkeeper.resources.base import Record
@@ -21,6 +21,7 @@ from innkeeper.resources.static_lists import (
 )
 from innkeeper.rules.scopes import Scope
 from innkeeper.store.work import Work
+from innkeeper.wire.audiences.early_checks import check_sql
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
 from innkeeper.wire.payloads import Actor, ErrorText, Items
 from innkeeper.wire.scopes import refuse_lacking, require_for_definition
@@ -71,13 +72,6 @@ def require_for_selection(selection: GuestSelection, request: EndpointRequest) -
         refuse_lacking({Scope.PERSONAL_DATA})
 
 
-async def check_selection_early(request: EndpointRequest) -> None:
-    """Check the SQL of a selection before a connection is taken."""
-    selection = (request.body or {}).get("selection")
-    if isinstance(selection, dict):
-        await segment_questions.check_sql_early(selection.get("definition"))
-
-
 @BULK_ACTIONS.endpoint(
     "GET", "", "List actions on many guests, newest first", response=Items[BulkAction]
 )
@@ -90,7 +84,7 @@ async def list_bulk_actions(work: Work, _: EndpointRequest) -> Record:
     "POST",
     "/preview",
     "Count the guests of a selection",
-    before=check_selection_early,
+    before=check_sql("selection", "definition"),
     request=SelectGuestsRequest,
     response=_SelectionSize,
     scopes=frozenset({Scope.READ}),
@@ -110,7 +104,7 @@ async def preview_bulk_action(work: Work, request: EndpointRequest) -> Record:
     "POST",
     "/erasures",
     "Erase many guests",
-    before=check_selection_early,
+    before=check_sql("selection", "definition"),
     request=EraseGuestsRequest,
     response=BulkAction,
     status=202,

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from innkeeper.actions.admin.stored_secrets import webhook_secret
-from innkeeper.actions.audiences import audience_exports, segment_questions
+from innkeeper.actions.audiences import audience_exports
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import (
     ChangeExportRequest,
@@ -28,6 +28,7 @@ from innkeeper.resources.payload_kinds import one_of
 from innkeeper.resources.payloads import ABSENT, Absent, Payload
 from innkeeper.rules.scopes import READ_PERSONAL, WRITE_PERSONAL
 from innkeeper.store.work import Work
+from innkeeper.wire.audiences.early_checks import check_sql
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
 from innkeeper.wire.payloads import DefinitionOf, ErrorText, Href, Items, Uri
 
@@ -174,22 +175,13 @@ async def list_exports(work: Work, _: EndpointRequest) -> Record:
     return {"items": [_record(row) for row in await audience_exports.list_all(work)]}
 
 
-async def check_early(request: EndpointRequest) -> None:
-    """Check the SQL of a filter before a connection is taken."""
-    await segment_questions.check_sql_early((request.body or {}).get("filter"))
-
-
-@OWN_EXPORTS.endpoint(
-    "POST",
+@OWN_EXPORTS.create(
     "",
     "Create an export",
-    before=check_early,
+    before=check_sql("filter"),
     request=CreateExportRequest,
-    raises_later=True,
     response=AudienceExport,
-    status=201,
     scopes=WRITE_PERSONAL,
-    has_etag=True,
 )
 async def create_export(work: Work, request: EndpointRequest) -> Record:
     """Create an export. Only this response contains the secret that signs its messages."""
@@ -204,17 +196,13 @@ async def fetch_export(work: Work, request: EndpointRequest) -> Record:
     return _record(await audience_exports.fetch(work, request.ref_or_text("export")))
 
 
-@OWN_EXPORTS.endpoint(
-    "PATCH",
+@OWN_EXPORTS.change(
     "/{export}",
     "Change an export",
-    before=check_early,
+    before=check_sql("filter"),
     request=ChangeExportRequest,
-    raises_later=True,
     response=AudienceExport,
     scopes=WRITE_PERSONAL,
-    has_etag=True,
-    takes_version=True,
 )
 async def change_export(work: Work, request: EndpointRequest) -> Record:
     """Change members of an export; null clears one."""
@@ -224,7 +212,7 @@ async def change_export(work: Work, request: EndpointRequest) -> Record:
     )
 
 
-@OWN_EXPORTS.endpoint("DELETE", "/{export}", "Delete an export", status=204, takes_version=True)
+@OWN_EXPORTS.endpoint("DELETE", "/{export}", "Delete an export", takes_version=True)
 async def delete_export(work: Work, request: EndpointRequest) -> None:
     """Delete an export with its files."""
     await audience_exports.delete(work, request.ref_or_text("export"), request.expected)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from urllib.parse import quote
 from uuid import UUID
 
-from innkeeper.actions.audiences import guest_views, segment_questions
+from innkeeper.actions.audiences import guest_views
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import (
     ChangeGuestViewRequest,
@@ -15,7 +15,8 @@ from innkeeper.resources.definitions import (
 from innkeeper.resources.payloads import Absent, Payload
 from innkeeper.rules.scopes import Scope
 from innkeeper.store.work import Work
-from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
+from innkeeper.wire.audiences.early_checks import check_sql
+from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
 from innkeeper.wire.payloads import Actor, DefinitionOf, Href, Items, Uri
 from innkeeper.wire.scopes import require_for_definition
 
@@ -45,11 +46,6 @@ def _record(work: Work, request: EndpointRequest, row: Record) -> Record:
     return {**row, "shared": row["is_shared"], "page": page}
 
 
-async def check_early(request: EndpointRequest) -> None:
-    """Check the SQL of a definition before a connection is taken."""
-    await segment_questions.check_sql_early((request.body or {}).get("definition"))
-
-
 @GUEST_VIEWS.endpoint("GET", "", "List the views that the API key sees", response=Items[GuestView])
 async def list_guest_views(work: Work, request: EndpointRequest) -> Record:
     """Return shared views and those of the API key, by name."""
@@ -57,24 +53,19 @@ async def list_guest_views(work: Work, request: EndpointRequest) -> Record:
     return {"items": [_record(work, request, row) for row in rows]}
 
 
-@GUEST_VIEWS.endpoint(
-    "POST",
+@GUEST_VIEWS.create(
     "",
     "Save a view of the list of guests",
-    before=check_early,
+    before=check_sql("definition"),
     request=CreateGuestViewRequest,
-    raises_later=True,
     response=GuestView,
-    status=201,
-    has_etag=True,
     failures=frozenset({409}),
 )
-async def create_guest_view(work: Work, request: EndpointRequest) -> EndpointResponse:
+async def create_guest_view(work: Work, request: EndpointRequest) -> Record:
     """Save a view."""
     require_for_definition(request.body, request.scopes)
     row = await guest_views.create(work, request.body or {}, request.problems)
-    location = f"{request.base}{OWN}/{row['ref']}"
-    return EndpointResponse(_record(work, request, row), location=location)
+    return _record(work, request, row)
 
 
 @GUEST_VIEWS.endpoint("GET", _ONE, "Fetch a view", response=GuestView, has_etag=True)
@@ -83,16 +74,12 @@ async def fetch_guest_view(work: Work, request: EndpointRequest) -> Record:
     return _record(work, request, await guest_views.fetch(work, request.refs()["view"]))
 
 
-@GUEST_VIEWS.endpoint(
-    "PATCH",
+@GUEST_VIEWS.change(
     _ONE,
     "Change a view",
-    before=check_early,
+    before=check_sql("definition"),
     request=ChangeGuestViewRequest,
-    raises_later=True,
     response=GuestView,
-    has_etag=True,
-    takes_version=True,
 )
 async def change_guest_view(work: Work, request: EndpointRequest) -> Record:
     """Change members of a view."""
@@ -104,7 +91,7 @@ async def change_guest_view(work: Work, request: EndpointRequest) -> Record:
     return _record(work, request, row)
 
 
-@GUEST_VIEWS.endpoint("DELETE", _ONE, "Delete a view", status=204, takes_version=True)
+@GUEST_VIEWS.endpoint("DELETE", _ONE, "Delete a view", takes_version=True)
 async def delete_guest_view(work: Work, request: EndpointRequest) -> None:
     """Delete a view."""
     view = request.refs()["view"]

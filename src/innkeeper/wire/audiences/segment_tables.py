@@ -17,8 +17,9 @@ from innkeeper.resources.payload_kinds import Described, MapOf, one_of
 from innkeeper.resources.payloads import ABSENT, Absent, JsonOf, Payload
 from innkeeper.rules.scopes import READ_PERSONAL
 from innkeeper.store.work import Work
+from innkeeper.wire.audiences.early_checks import check_sql
 from innkeeper.wire.audiences.reports import as_csv
-from innkeeper.wire.audiences.segments import OWN, TAG, Segment, check_early, represent_segment
+from innkeeper.wire.audiences.segments import OWN, TAG, Segment, represent_segment
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
 from innkeeper.wire.pagination import LIMIT, OFFSET
 from innkeeper.wire.payloads import Paging
@@ -96,7 +97,7 @@ async def list_segment_table(work: Work, request: EndpointRequest) -> Record | E
     "POST",
     "/table",
     "Guests of a definition, with chosen columns",
-    before=check_early,
+    before=check_sql("definition"),
     request=ListGuestTableRequest,
     raises_later=True,
     response=GuestTablePage,

@@ -19,7 +19,8 @@ from innkeeper.resources.values import whole_in
 from innkeeper.rules.scopes import READ_PERSONAL, Scope
 from innkeeper.rules.segment_matching import Decided, Verdict
 from innkeeper.store.work import Work
-from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
+from innkeeper.wire.audiences.early_checks import check_sql
+from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
 from innkeeper.wire.pagination import LIMIT, OFFSET
 from innkeeper.wire.payloads import Actor, DefinitionOf, ErrorText, Href, Items, LinkTo, Paging, Uri
 from innkeeper.wire.scopes import require_for_definition
@@ -153,28 +154,18 @@ async def fetch_segment(work: Work, request: EndpointRequest) -> Record:
     return represent_segment(work, await segments.fetch(work, request.ref_or_text("segment")))
 
 
-async def check_early(request: EndpointRequest) -> None:
-    """Check the SQL of a body before a connection is taken."""
-    await segment_questions.check_sql_early((request.body or {}).get("definition"))
-
-
-@OWN_SEGMENTS.endpoint(
-    "POST",
+@OWN_SEGMENTS.create(
     "",
     "Create a segment, as a Draft",
-    before=check_early,
+    before=check_sql("definition"),
     request=CreateSegmentRequest,
-    raises_later=True,
     response=Segment,
-    status=201,
-    has_etag=True,
 )
-async def create_segment(work: Work, request: EndpointRequest) -> EndpointResponse:
+async def create_segment(work: Work, request: EndpointRequest) -> Record:
     """Create a Draft. Only this response contains the secret that signs its webhook's messages."""
     require_for_definition(request.body, request.scopes)
     row = await segments.create(work, request.body or {}, request.problems)
-    location = f"{request.base}{OWN}/{row['ref']}"
-    return EndpointResponse(represent_segment(work, row, with_secret=True), location=location)
+    return represent_segment(work, row, with_secret=True)
 
 
 class PreviewSegmentRequest(Payload):
@@ -194,7 +185,7 @@ class _SegmentSize(Payload):
     "POST",
     "/preview",
     "Count the guests of a definition",
-    before=check_early,
+    before=check_sql("definition"),
     request=PreviewSegmentRequest,
     raises_later=True,
     response=_SegmentSize,
@@ -211,16 +202,12 @@ async def preview_segment(work: Work, request: EndpointRequest) -> Record:
     return {**result, "share": _share(result["size"], result["total"])}
 
 
-@OWN_SEGMENTS.endpoint(
-    "PATCH",
+@OWN_SEGMENTS.change(
     _ONE,
     "Change a Draft or a Paused segment",
-    before=check_early,
+    before=check_sql("definition"),
     request=ChangeSegmentRequest,
-    raises_later=True,
     response=Segment,
-    has_etag=True,
-    takes_version=True,
     failures=frozenset({409}),
 )
 async def change_segment(work: Work, request: EndpointRequest) -> Record:
@@ -235,7 +222,6 @@ async def change_segment(work: Work, request: EndpointRequest) -> Record:
     "DELETE",
     _ONE,
     "Delete a Draft or a Paused segment",
-    status=204,
     takes_version=True,
     failures=frozenset({409}),
 )
@@ -311,15 +297,12 @@ async def restore_segment(work: Work, request: EndpointRequest) -> Record:
     response=Segment,
     status=201,
 )
-async def duplicate_segment(work: Work, request: EndpointRequest) -> EndpointResponse:
+async def duplicate_segment(work: Work, request: EndpointRequest) -> Record:
     """Create a copy of a segment."""
-    row = await segments.duplicate(work, request.ref_or_text("segment"))
-    return EndpointResponse(
-        represent_segment(work, row), location=f"{request.base}{OWN}/{row['ref']}"
-    )
+    return represent_segment(work, await segments.duplicate(work, request.ref_or_text("segment")))
 
 
-class ListSegmentGuestsParameters(Paging):
+class GuestPaging(Paging):
     """The page of guests to list."""
 
     most: ClassVar[int] = MOST
@@ -338,7 +321,7 @@ class GuestRefs(Payload):
     "GET",
     _ONE + "/guests",
     "List the guests in a segment",
-    parameters=ListSegmentGuestsParameters,
+    parameters=GuestPaging,
     response=GuestRefs,
 )
 async def list_segment_guests(work: Work, request: EndpointRequest) -> Record:

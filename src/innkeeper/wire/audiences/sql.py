@@ -107,7 +107,7 @@ async def save_query(work: Work, request: EndpointRequest) -> Record:
     return await sql_queries.save(work, request.path["name"], text.sql)
 
 
-@SQL.endpoint("DELETE", _NAME, "Delete a saved query", status=204)
+@SQL.endpoint("DELETE", _NAME, "Delete a saved query")
 async def delete_saved_query(work: Work, request: EndpointRequest) -> None:
     """Delete a saved query; segments made from it stay as they are."""
     await sql_queries.delete(work, request.path["name"])

@@ -1,7 +1,7 @@
 """`/innkeeper/v1/staticLists`: named lists of guests."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from innkeeper.actions.audiences import bulk_actions, segment_catalogue, selections, static_lists
@@ -18,18 +18,16 @@ from innkeeper.resources.static_lists import (
 from innkeeper.store.work import Work
 from innkeeper.wire.audiences.bulk_actions import (
     BulkAction,
-    check_selection_early,
     represent,
     require_for_selection,
 )
-from innkeeper.wire.audiences.segments import GuestRefs
-from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
-from innkeeper.wire.pagination import LIMIT, OFFSET
+from innkeeper.wire.audiences.early_checks import check_sql
+from innkeeper.wire.audiences.segments import GuestPaging, GuestRefs
+from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
 from innkeeper.wire.payloads import Actor, Href, Items, Paging
 
 OWN: Final = "/innkeeper/v1/staticLists"
 STATIC_LISTS: Final = EndpointFamily("Static lists", OWN)
-MOST: Final = 10_000
 _ONE: Final = "/{static_list}"
 
 
@@ -54,20 +52,12 @@ async def list_static_lists(work: Work, _: EndpointRequest) -> Record:
     return {"items": await static_lists.list_all(work)}
 
 
-@STATIC_LISTS.endpoint(
-    "POST",
-    "",
-    "Create a static list",
-    request=CreateStaticListRequest,
-    raises_later=True,
-    response=StaticList,
-    status=201,
-    has_etag=True,
+@STATIC_LISTS.create(
+    "", "Create a static list", request=CreateStaticListRequest, response=StaticList
 )
-async def create_static_list(work: Work, request: EndpointRequest) -> EndpointResponse:
+async def create_static_list(work: Work, request: EndpointRequest) -> Record:
     """Create a list without guests."""
-    row = await static_lists.create(work, request.body or {}, request.problems)
-    return EndpointResponse(row, location=f"{request.base}{OWN}/{row['ref']}")
+    return await static_lists.create(work, request.body or {}, request.problems)
 
 
 @STATIC_LISTS.endpoint("GET", _ONE, "Fetch a static list", response=StaticList, has_etag=True)
@@ -76,15 +66,11 @@ async def fetch_static_list(work: Work, request: EndpointRequest) -> Record:
     return await static_lists.fetch(work, request.ref_or_text("static_list"))
 
 
-@STATIC_LISTS.endpoint(
-    "PATCH",
+@STATIC_LISTS.change(
     _ONE,
     "Change the name or the description of a static list",
     request=ChangeStaticListRequest,
-    raises_later=True,
     response=StaticList,
-    has_etag=True,
-    takes_version=True,
 )
 async def change_static_list(work: Work, request: EndpointRequest) -> Record:
     """Change members of a list."""
@@ -96,7 +82,6 @@ async def change_static_list(work: Work, request: EndpointRequest) -> Record:
     "DELETE",
     _ONE,
     "Delete a static list; its guests remain",
-    status=204,
     takes_version=True,
     failures=frozenset({409}),
 )
@@ -105,19 +90,11 @@ async def delete_static_list(work: Work, request: EndpointRequest) -> None:
     await static_lists.delete(work, request.ref_or_text("static_list"), request.expected)
 
 
-class ListStaticListGuestsParameters(Paging):
-    """The page of guests to list."""
-
-    most: ClassVar[int] = MOST
-    offset: Annotated[int, OFFSET, "Guests to skip."] = 0
-    limit: Annotated[int, LIMIT, f"Guests on the page, at most {MOST}."] = 100
-
-
 @STATIC_LISTS.endpoint(
     "GET",
     _ONE + "/guests",
     "List the guests on a static list",
-    parameters=ListStaticListGuestsParameters,
+    parameters=GuestPaging,
     response=GuestRefs,
 )
 async def list_static_list_guests(work: Work, request: EndpointRequest) -> Record:
@@ -133,7 +110,7 @@ async def list_static_list_guests(work: Work, request: EndpointRequest) -> Recor
     "POST",
     _ONE + "/guests",
     "Add guests to a static list",
-    before=check_selection_early,
+    before=check_sql("selection", "definition"),
     request=ChangeMembersRequest,
     response=BulkAction,
     status=202,
@@ -149,7 +126,7 @@ async def add_static_list_guests(work: Work, request: EndpointRequest) -> Record
     "POST",
     _ONE + "/guests/remove",
     "Remove guests from a static list",
-    before=check_selection_early,
+    before=check_sql("selection", "definition"),
     request=ChangeMembersRequest,
     response=BulkAction,
     status=202,

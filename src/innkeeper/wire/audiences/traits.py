@@ -65,12 +65,7 @@ async def put_trait(work: Work, request: EndpointRequest) -> Record:
 
 
 @TRAITS.endpoint(
-    "DELETE",
-    _ONE,
-    "Delete a computed trait",
-    status=204,
-    takes_version=True,
-    failures=frozenset({409}),
+    "DELETE", _ONE, "Delete a computed trait", takes_version=True, failures=frozenset({409})
 )
 async def delete_trait(work: Work, request: EndpointRequest) -> None:
     """Delete a trait."""

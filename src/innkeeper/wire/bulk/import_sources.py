@@ -86,16 +86,12 @@ async def list_import_sources(work: Work, _: EndpointRequest) -> Record:
     return {"items": [_record(row) for row in await import_sources.list_all(work)]}
 
 
-@IMPORT_SOURCES.endpoint(
-    "POST",
+@IMPORT_SOURCES.create(
     "",
     "Create an import source",
     request=CreateImportSourceRequest,
-    raises_later=True,
     response=ImportSource,
-    status=201,
     failures=frozenset({409}),
-    has_etag=True,
 )
 async def create_import_source(work: Work, request: EndpointRequest) -> Record:
     """Create an import source, which reads public addresses and those that the operator lists."""
@@ -134,16 +130,12 @@ async def fetch_import_source(work: Work, request: EndpointRequest) -> Record:
     return _record(await import_sources.fetch(work, request.ref_or_text("source")))
 
 
-@IMPORT_SOURCES.endpoint(
-    "PATCH",
+@IMPORT_SOURCES.change(
     "/{source}",
     "Change an import source",
     request=ChangeImportSourceRequest,
-    raises_later=True,
     response=ImportSource,
     failures=frozenset({409}),
-    has_etag=True,
-    takes_version=True,
 )
 async def change_import_source(work: Work, request: EndpointRequest) -> Record:
     """Change members of an import source; with another address or mark column it starts again."""
@@ -164,9 +156,7 @@ async def run_import_source(work: Work, request: EndpointRequest) -> Record:
     return _record(await import_sources.start(work, request.ref_or_text("source")))
 
 
-@IMPORT_SOURCES.endpoint(
-    "DELETE", "/{source}", "Delete an import source", status=204, takes_version=True
-)
+@IMPORT_SOURCES.endpoint("DELETE", "/{source}", "Delete an import source", takes_version=True)
 async def delete_import_source(work: Work, request: EndpointRequest) -> None:
     """Delete an import source; its imported records stay."""
     await import_sources.delete(work, request.ref_or_text("source"), request.expected)

@@ -4,10 +4,11 @@ from typing import Any, Final, TypeVar
 
 from innkeeper.actions.records.extensions import OF_GUESTS, OF_ORDERS, Extensions
 from innkeeper.actions.records.keyed_extensions import KeyedExtensions
-from innkeeper.resources.kinds import OneOf, Schema
+from innkeeper.resources.kinds import OneOf
+from innkeeper.resources.payload_kinds import Described
 from innkeeper.store.work import Work
 from innkeeper.wire.dialects import official
-from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest
 from innkeeper.wire.views import PairsView, Verb, View
 
 ITEM_TYPES: Final = (
@@ -16,7 +17,7 @@ ITEM_TYPES: Final = (
     *("TRANSPORT", "OTHER", "INFLIGHT_ENTERTAINMENT", "ACTIVITY", "CARBON_OFFSET"),
     *("PAID_SUBSCRIPTION", "COMFORT_PACK", "INFLIGHT_VOUCHER", "PACKAGE", "SMS_ITINERARY"),
     *("SPECIAL_ASSISTANCE", "CHARITY_DONATION", "TRANSFER"),
-    # Deprecated, and taken all the same.
+    # Deprecated, but accepted.
     *("BAGGAGE", "FEES", "SEAT_UPGRADES", "INFLIGHT_VOUCHERS"),
 )
 ITEM_STATUSES: Final = (
@@ -129,11 +130,9 @@ def _delete_all(rows: Extensions, view: PairsView) -> Endpoint:
     """Delete every extension of a name (VU-3)."""
     actions = KeyedExtensions(rows)
 
-    async def delete_all(work: Work, request: EndpointRequest) -> EndpointResponse:
+    async def delete_all(work: Work, request: EndpointRequest) -> None:
         await actions.delete_all(work, **request.refs())
-        return EndpointResponse()
 
-    nothing: Schema = {"type": "null"}
     return Endpoint(
         method="DELETE",
         path=view.path,
@@ -142,7 +141,7 @@ def _delete_all(rows: Extensions, view: PairsView) -> Endpoint:
         tag=f"{view.resource.__name__} (v2)",
         perform=delete_all,
         path_names={"name": "dataExtensionName"},
-        response_schema=nothing,
+        response=Described({"type": "null"}),
     )
 
 

@@ -124,7 +124,7 @@ ORDER_ITEM = part_of(
     ORDER,
     OrderItem,
     path=ONE_ORDER + "/orderItems",
-    # What the nested dialect does not ask for (rest-nested-openapi.md 3.2).
+    # The nested dialect does not require these (rest-nested-openapi.md 3.2).
     add={
         "name": Computed(TEXT, item_name),
         "type": Computed(TEXT, lambda item: item.get("type", "OTHER")),

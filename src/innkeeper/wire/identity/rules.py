@@ -320,16 +320,12 @@ async def fetch_identity_guards(work: Work, _: EndpointRequest) -> EndpointRespo
     return _guards(await rule_settings.read_rules(work))
 
 
-@IDENTITY.endpoint(
-    "PATCH",
+@IDENTITY.change(
     "/guards",
     "Change the settings of identity guards",
     request=ChangeIdentityGuardsRequest,
-    raises_later=True,
     response=_Guards,
     scopes=CHANGE_RULES,
-    has_etag=True,
-    takes_version=True,
 )
 async def change_identity_guards(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Change some settings of the guards."""

@@ -124,7 +124,6 @@ class CorrectQuarantinedRequest(Payload):
     "/{quarantined}",
     "Correct an event in quarantine",
     request=CorrectQuarantinedRequest,
-    status=204,
     scopes=WRITE_PERSONAL,
 )
 async def correct_quarantined(work: Work, request: EndpointRequest) -> None:
@@ -133,7 +132,7 @@ async def correct_quarantined(work: Work, request: EndpointRequest) -> None:
     await quarantine.correct(work, request.refs()["quarantined"], payload.message)
 
 
-@QUARANTINE.endpoint("DELETE", "/{quarantined}", "Delete an event from quarantine", status=204)
+@QUARANTINE.endpoint("DELETE", "/{quarantined}", "Delete an event from quarantine")
 async def discard_quarantined(work: Work, request: EndpointRequest) -> None:
     """Delete a quarantined event permanently."""
     await quarantine.discard(work, request.refs()["quarantined"])
