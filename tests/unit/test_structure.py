@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import innkeeper
+from innkeeper.cli.app import GROUPS
 from innkeeper.store.queries import catalogue
 
 ROOT = Path(innkeeper.__file__).parent
@@ -158,6 +159,21 @@ def test_modules_of_the_lake_import_without_circles() -> None:
         for name in lowest:
             del left[name]
     assert {name: sorted(others & left.keys()) for name, others in left.items()} == {}
+
+
+def test_the_help_of_all_commands_imports_no_group() -> None:
+    groups = {path.partition(".")[0] for _, _, path, _ in GROUPS}
+    imported = {
+        f"{each.module}.{alias.name}"
+        for name in ("cli/app.py", "cli/options.py")
+        for each in ast.walk(trees()[name])
+        if isinstance(each, ast.ImportFrom)
+        for alias in each.names
+    }
+    assert len(groups) > 10
+    assert {
+        group for group in groups for name in imported if f"cli.{group}." in f"{name}."
+    } == set()
 
 
 def modules_with(*texts: str) -> set[str]:

@@ -1,28 +1,13 @@
 """The command `innkeeper`: its groups of commands, `serve`, `settings` and `version`."""
 
-from typing import Annotated, Final
+from functools import cached_property
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
 from innkeeper import __version__
-from innkeeper.cli import (
-    db,
-    exports_audience,
-    identity,
-    import_sources,
-    jobs,
-    keys,
-    lake,
-    privacy,
-    secrets,
-    segments,
-    sql,
-    static_lists,
-    stream,
-    users,
-    webhooks,
-    workspaces,
-)
 from innkeeper.cli.demo import demo
 from innkeeper.cli.doctor import doctor
 from innkeeper.cli.exports import export
@@ -38,7 +23,76 @@ from innkeeper.cli.options import (
 )
 from innkeeper.cli.reports import report
 
+RUN: Final = "Run"
+DATA: Final = "Import and export"
+PEOPLE: Final = "Guests and audiences"
+CONFIGURE: Final = "Configuration and maintenance"
+GROUPS: Final = (
+    (DATA, "audience-exports", "exports_audience.app", "Audience exports and their OAuth clients."),
+    (DATA, "webhooks", "webhooks.app", "Webhooks of segments and exports."),
+    (DATA, "import-sources", "import_sources.app", "Files that are imported again, on a schedule."),
+    (
+        *(DATA, "quarantine", "stream.quarantine"),
+        "Events that could not be attached to a guest or session.",
+    ),
+    (PEOPLE, "identity", "identity.app", "Identity rules, merges and their undo."),
+    (PEOPLE, "segments", "segments.app", "Segments."),
+    (PEOPLE, "sql", "sql.app", "SQL for segments: views, times, saved queries."),
+    (PEOPLE, "static-lists", "static_lists.app", "Static lists of guests."),
+    (PEOPLE, "privacy", "privacy.app", "Erasure, subject access, the block list."),
+    (CONFIGURE, "workspaces", "workspaces.app", "Workspaces and their sandboxes."),
+    (CONFIGURE, "keys", "keys.app", "API keys."),
+    (CONFIGURE, "users", "users.app", "People who may log in to the screens."),
+    (
+        *(CONFIGURE, "points-of-sale", "stream.points_of_sale"),
+        "Points of sale, and when their sessions end.",
+    ),
+    (
+        *(CONFIGURE, "aliases", "stream.aliases"),
+        "Aliases of client keys (context ids) and of points of sale (sites), for the edge paths.",
+    ),
+    (CONFIGURE, "secrets", "secrets.app", "The encryption of secrets in the database."),
+    (CONFIGURE, "db", "db.app", "The database: migrations, dumps."),
+    (CONFIGURE, "lake", "lake.app", "The lake's files."),
+    (CONFIGURE, "jobs", "jobs.app", "Background jobs."),
+)
+"""Panel of the help, name, module and variable, and help of each group."""
+
+
+class _Group(TyperGroup):
+    """A group whose module is imported when one of its commands is used, not by `--help`."""
+
+    def __init__(self, panel: str, name: str, path: str, text: str) -> None:
+        self._path = path
+        super().__init__(name=name, help=text, rich_help_panel=panel, no_args_is_help=True)
+
+    @cached_property
+    def _commands(self) -> dict[str, Any]:
+        module, _, variable = self._path.partition(".")
+        group = getattr(import_module(f"innkeeper.cli.{module}"), variable)
+        return dict(typer.main.get_group(group).commands)
+
+    @property
+    def commands(self) -> dict[str, Any]:
+        """The commands of the group, by name."""
+        return self._commands
+
+    @commands.setter
+    def commands(self, _: object) -> None:
+        """Ignore the empty dict of the base class."""
+
+
+class _Root(TyperGroup):
+    """The command, with the groups after the commands."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for group in GROUPS:
+            self.add_command(_Group(*group))
+
+
 app = typer.Typer(
+    cls=_Root,
     name="innkeeper",
     help="A self-hosted customer data platform that implements the Sitecore CDP APIs.",
     no_args_is_help=True,
@@ -63,12 +117,6 @@ def options(
     ] = False,
 ) -> None:
     """A self-hosted customer data platform that implements the Sitecore CDP APIs."""
-
-
-RUN: Final = "Run"
-DATA: Final = "Import and export"
-PEOPLE: Final = "Guests and audiences"
-CONFIGURE: Final = "Configuration and maintenance"
 
 
 @app.command(rich_help_panel=RUN)
@@ -124,24 +172,4 @@ app.command(rich_help_panel=RUN)(takes_database(doctor))
 
 app.command("import", rich_help_panel=DATA)(import_)
 app.command(rich_help_panel=DATA)(export)
-app.add_typer(exports_audience.app, name="audience-exports", rich_help_panel=DATA)
-app.add_typer(webhooks.app, name="webhooks", rich_help_panel=DATA)
-app.add_typer(import_sources.app, name="import-sources", rich_help_panel=DATA)
-app.add_typer(stream.quarantine, name="quarantine", rich_help_panel=DATA)
-
-app.add_typer(identity.app, name="identity", rich_help_panel=PEOPLE)
-app.add_typer(segments.app, name="segments", rich_help_panel=PEOPLE)
-app.add_typer(sql.app, name="sql", rich_help_panel=PEOPLE)
-app.add_typer(static_lists.app, name="static-lists", rich_help_panel=PEOPLE)
 app.command(rich_help_panel=PEOPLE)(report)
-app.add_typer(privacy.app, name="privacy", rich_help_panel=PEOPLE)
-
-app.add_typer(workspaces.app, name="workspaces", rich_help_panel=CONFIGURE)
-app.add_typer(keys.app, name="keys", rich_help_panel=CONFIGURE)
-app.add_typer(users.app, name="users", rich_help_panel=CONFIGURE)
-app.add_typer(stream.points_of_sale, name="points-of-sale", rich_help_panel=CONFIGURE)
-app.add_typer(stream.aliases, name="aliases", rich_help_panel=CONFIGURE)
-app.add_typer(secrets.app, name="secrets", rich_help_panel=CONFIGURE)
-app.add_typer(db.app, name="db", rich_help_panel=CONFIGURE)
-app.add_typer(lake.app, name="lake", rich_help_panel=CONFIGURE)
-app.add_typer(jobs.app, name="jobs", rich_help_panel=CONFIGURE)

@@ -1,15 +1,22 @@
 """`innkeeper db`: migrations, dumps and restores."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from innkeeper.actions.admin.workspaces import list_all
+from innkeeper.actions.identity.rekeying import upgrade
 from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.output import print_rows, progress_bar
+from innkeeper.lake.compaction import rebuild
 from innkeeper.settings import Settings
+from innkeeper.store import dumps, migrate
+from innkeeper.store.database import Database as Pool
 
-app = typer.Typer(help="The database: migrations, dumps.", no_args_is_help=True)
+app = typer.Typer()
 
 
 @command(app, "status")
@@ -30,9 +37,6 @@ def db_dump(
     file: Annotated[Path, typer.Argument(help="File to write.")],
 ) -> None:
     """Write a consistent dump of the whole database to a file, while it is in use."""
-    from innkeeper.cli.output import progress_bar
-    from innkeeper.store import dumps
-
     with context.database() as dsn, progress_bar() as follow:
         dumps.dump(dsn, file, _bytes("dumping", follow))
     print(f"{file}: {file.stat().st_size:,} bytes. It contains personal data: store it safely.")
@@ -44,11 +48,6 @@ def db_restore(
     file: Annotated[Path, typer.Argument(help="File that `innkeeper db dump` wrote.")],
 ) -> None:
     """Restore a dump into an empty database, embedded or a server, completely or not at all."""
-    import asyncio
-
-    from innkeeper.cli.output import progress_bar
-    from innkeeper.store import dumps
-
     with context.database(restores=True) as dsn:
         with progress_bar() as follow:
             dumps.restore(dsn, file, _bytes("restoring", follow))
@@ -58,11 +57,6 @@ def db_restore(
 
 async def _feed_lakes(dsn: str, chosen: Settings) -> None:
     """Mark every lake for a rebuild: files listed in a restored database may not exist here."""
-    from innkeeper.actions.admin.workspaces import list_all
-    from innkeeper.actions.identity.rekeying import upgrade
-    from innkeeper.lake.compaction import rebuild
-    from innkeeper.store.database import Database as Pool
-
     await upgrade(dsn)
     database = Pool(dsn, pool_size=1, statement_timeout_ms=0, settings=chosen)
     await database.open()
@@ -81,12 +75,6 @@ def _bytes(state: str, follow: Callable[..., None]) -> Callable[[int], None]:
 
 
 def _migrations(context: CommandContext, json: bool, *, migrates: bool) -> None:
-    import asyncio
-
-    from innkeeper.actions.identity.rekeying import upgrade
-    from innkeeper.cli.output import print_rows
-    from innkeeper.store import migrate
-
     with context.database() as dsn:
         if migrates:
             asyncio.run(upgrade(dsn))

@@ -1,14 +1,20 @@
 """`innkeeper audience-exports`: list and run exports, and manage their OAuth clients."""
 
+from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 import typer
 
+from innkeeper.actions.admin import oauth
+from innkeeper.actions.audiences import audience_exports, consent
 from innkeeper.cli.options import Act, command
+from innkeeper.cli.output import table
+from innkeeper.cli.segments import without_secrets
 from innkeeper.resources.base import Record
+from innkeeper.rules.consent import read_words
 from innkeeper.store.work import Work
 
-app = typer.Typer(help="Audience exports and their OAuth clients.", no_args_is_help=True)
+app = typer.Typer()
 
 WORKSPACE: Final = "Workspace of the export."
 Workspace = Annotated[str, typer.Option(help=WORKSPACE)]
@@ -20,24 +26,17 @@ Export = Annotated[
 @command(app, "list", WORKSPACE, columns="friendly_id name definition_type schedule next_at ref")
 async def exports_list(work: Work) -> list[Record]:
     """List exports."""
-    from innkeeper.actions.audiences import audience_exports
-    from innkeeper.cli.segments import without_secrets
-
     return without_secrets(await audience_exports.list_all(work))
 
 
 @command(app, "run", WORKSPACE)
 async def exports_run(work: Work, export: Export) -> str:
     """Queue an execution of an export."""
-    from innkeeper.actions.audiences import audience_exports
-
     execution = await audience_exports.start(work, export)
     return f"Execution {execution['ref']} is {execution['status']}."
 
 
 def _print_executions(rows: list[Record]) -> None:
-    from innkeeper.cli.output import table
-
     for row in rows:
         row["problem"] = row["error"] or row["delivery_error"] or "; ".join(row["errors"])
         row["next_attempt_at"] = row["next_attempt_at"] or row["delivery_next_at"]
@@ -49,8 +48,6 @@ def _print_executions(rows: list[Record]) -> None:
 @command(app, "executions", WORKSPACE, text=_print_executions)
 async def exports_executions(work: Work, export: Export) -> list[Record]:
     """List an export's executions, newest first, with errors and the time of the next attempt."""
-    from innkeeper.actions.audiences import audience_exports
-
     _, rows = await audience_exports.list_executions(work, export)
     return rows
 
@@ -58,10 +55,6 @@ async def exports_executions(work: Work, export: Export) -> list[Record]:
 @command(app, "consent", WORKSPACE, columns="channel field values")
 async def consent_list(work: Work) -> list[Record]:
     """List the fields by which exports leave out unsubscribed guests."""
-    from dataclasses import asdict
-
-    from innkeeper.actions.audiences import consent
-
     return [asdict(each) for each in await consent.list_fields(work)]
 
 
@@ -77,9 +70,6 @@ def consent_set(
     ] = None,
 ) -> Act[str]:
     """Replace the fields by which exports leave out unsubscribed guests."""
-    from innkeeper.actions.audiences import consent
-    from innkeeper.rules.consent import read_words
-
     items = [read_words(words) for words in fields or ()]
 
     async def act(work: Work) -> str:
@@ -95,8 +85,6 @@ async def client_create(
     name: Annotated[str, typer.Option(help="What the client is for.")] = "",
 ) -> Record:
     """Create an OAuth client and print its secret, which cannot be shown again."""
-    from innkeeper.actions.admin import oauth
-
     client = await oauth.create(work, workspace, name)
     return {"client_id": client.client_id, "client_secret": client.client_secret}
 
@@ -104,8 +92,6 @@ async def client_create(
 @command(app, "list-clients", columns="client_id workspace name created_at last_used_at revoked_at")
 async def client_list(work: Work) -> Any:
     """List OAuth clients, including revoked ones, without their secrets."""
-    from innkeeper.actions.admin import oauth
-
     return await oauth.list_all(work)
 
 
@@ -114,7 +100,5 @@ async def client_revoke(
     work: Work, client_id: Annotated[str, typer.Argument(metavar="CLIENT_ID", show_default=False)]
 ) -> str:
     """Revoke an OAuth client and all its tokens, with immediate effect."""
-    from innkeeper.actions.admin import oauth
-
     await oauth.revoke(work, client_id)
     return f"{client_id} is revoked."

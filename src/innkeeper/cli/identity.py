@@ -1,16 +1,22 @@
 """`innkeeper identity`: identity rules, merges and their undo, guards."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import UUID
 
+import msgspec
 import typer
 
+from innkeeper.actions.identity import merges, rule_changes, rule_settings, rule_undo
+from innkeeper.actions.paging import PageRequest
 from innkeeper.cli.options import Act, CommandContext, Json, command
+from innkeeper.cli.output import progress_bar, show, table
 from innkeeper.errors import OperatorError
 from innkeeper.store.work import Work
+from innkeeper.wire.identity.rules import read_guards, read_rule, read_rules, represent_rule
 
-app = typer.Typer(help="Identity rules, merges and their undo.", no_args_is_help=True)
+app = typer.Typer()
 rules = typer.Typer(help="Identity rules, in order of evaluation.", no_args_is_help=True)
 app.add_typer(rules, name="rules")
 
@@ -31,8 +37,6 @@ _LISTED = ("ref", "survivor_ref", "absorbed_ref", "rule", "source", "actor", "me
 
 
 def _print_rules(rules: list[dict[str, Any]]) -> None:
-    from innkeeper.cli.output import table
-
     rows = [{"name": rule["identityRule"], "fields": [], **rule} for rule in rules]
     table(rows, "name", "providers", "fields")
 
@@ -40,8 +44,6 @@ def _print_rules(rules: list[dict[str, Any]]) -> None:
 @command(rules, "list", WORKSPACE, text=_print_rules)
 async def rules_list(work: Work) -> list[dict[str, Any]]:
     """List the rules in order of evaluation."""
-    from innkeeper.actions.identity import rule_settings
-
     return _represent(await rule_settings.list_rules(work))
 
 
@@ -57,9 +59,6 @@ def rules_add(
     ] = None,
 ) -> Act[str]:
     """Add a rule at the end; all of its providers and fields must match."""
-    from innkeeper.actions.identity import rule_settings
-    from innkeeper.wire.identity.rules import read_rule
-
     rule = read_rule(name, provider or (), field or ())
 
     async def act(work: Work) -> str:
@@ -74,23 +73,17 @@ async def rules_reorder(
     work: Work, names: Annotated[list[str], typer.Argument(metavar="NAME…", show_default=False)]
 ) -> list[dict[str, Any]]:
     """Change the order of the rules; name all of them."""
-    from innkeeper.actions.identity import rule_settings
-
     return _represent(await rule_settings.reorder_rules(work, names))
 
 
 @command(rules, "delete", WORKSPACE)
 async def rules_delete(work: Work, name: Name) -> str:
     """Delete a rule; the merges that it made remain until they are undone."""
-    from innkeeper.actions.identity import rule_settings
-
     await rule_settings.delete_rule(work, name)
     return f"{name} is deleted."
 
 
 def _print_preview(report: dict[str, Any]) -> None:
-    from innkeeper.cli.output import table
-
     print(
         f"{report['merging']} of {report['guests']} guests would be merged into others, "
         f"in {report['groups']} groups; guards would block {len(report['guarded'])} more."
@@ -113,8 +106,6 @@ def _print_preview(report: dict[str, Any]) -> None:
 @command(app, "preview", WORKSPACE, text=_print_preview)
 def preview(rules: RuleFile = None) -> Act[dict[str, Any]]:
     """Show how many existing guests rules would merge, with examples; change nothing."""
-    from innkeeper.actions.identity import rule_changes
-
     proposed = _read(rules)
     return lambda work: rule_changes.preview(work, proposed)
 
@@ -127,8 +118,6 @@ def apply(
     json: Json = False,
 ) -> None:
     """Put rules in force and merge existing guests; a running server continues if interrupted."""
-    from innkeeper.actions.identity import rule_settings
-
     proposed = _read(rules)
 
     async def act(work: Work) -> dict[str, Any]:
@@ -143,9 +132,6 @@ def apply(
 )
 async def jobs(work: Work, limit: Limit = 50) -> Any:
     """List rule changes and their undos, newest first."""
-    from innkeeper.actions.identity import rule_settings
-    from innkeeper.actions.paging import PageRequest
-
     return (await rule_settings.list_jobs(work, PageRequest(limit=limit))).items
 
 
@@ -160,9 +146,6 @@ def undo(
     json: Json = False,
 ) -> None:
     """Undo an application of rules as a whole: all of its merges, and its change of rules."""
-    from innkeeper.actions.identity import rule_undo
-    from innkeeper.cli.output import show, table
-
     if is_dry_run:
         described = context.run(workspace, lambda work: rule_undo.describe(work, job))
         if json:
@@ -181,8 +164,6 @@ def undo(
 
 
 def _print_explanation(explanation: dict[str, Any]) -> None:
-    from innkeeper.cli.output import table
-
     print(f"{len(explanation['guests']) - 1} other guests are merged into this one.")
     table(explanation["merges"], *_LISTED, "evidence")
     print()
@@ -195,14 +176,10 @@ def _print_explanation(explanation: dict[str, Any]) -> None:
 @command(app, "why", WORKSPACE, text=_print_explanation)
 async def why(work: Work, guest: Guest) -> Any:
     """Explain a guest: list the merges in force and the records that matched it."""
-    from innkeeper.actions.identity import merges
-
     return await merges.explain(work, guest)
 
 
 def _print_history(events: list[dict[str, Any]]) -> None:
-    from innkeeper.cli.output import table
-
     rows = [{**event["merge"], **event, "merge": event["merge"]["ref"]} for event in events]
     table(rows, "at", "event", "by", "merge", "survivor_ref", "absorbed_ref", "rule", "source")
 
@@ -210,8 +187,6 @@ def _print_history(events: list[dict[str, Any]]) -> None:
 @command(app, "history", WORKSPACE, text=_print_history)
 async def history(work: Work, guest: Guest) -> Any:
     """List every merge and undo of a guest."""
-    from innkeeper.actions.identity import merges
-
     return await merges.history(work, guest)
 
 
@@ -222,8 +197,6 @@ async def merge(
     absorbed: Annotated[UUID, typer.Argument(metavar="ABSORBED_REF", show_default=False)],
 ) -> Any:
     """Merge a guest into another; `unmerge` reverts it exactly."""
-    from innkeeper.actions.identity import merges
-
     return await merges.create(work, survivor, absorbed)
 
 
@@ -232,17 +205,12 @@ async def unmerge(
     work: Work, merge: Annotated[UUID, typer.Argument(metavar="MERGE_REF", show_default=False)]
 ) -> Any:
     """Undo a merge: both guests become what they would be without it."""
-    from innkeeper.actions.identity import merges
-
     return await merges.undo(work, merge)
 
 
 @command(app, "guarded", WORKSPACE, columns="guarded_at reason rule evidence guests source actor")
 async def guarded(work: Work, limit: Limit = 50) -> Any:
     """List matches that guards blocked, newest first, each with its reason."""
-    from innkeeper.actions.identity import rule_settings
-    from innkeeper.actions.paging import PageRequest
-
     return (await rule_settings.list_guarded(work, PageRequest(limit=limit))).items
 
 
@@ -269,9 +237,6 @@ def guards(
     ] = None,
 ) -> Act[Any]:
     """Show the settings of the guards, and change those that are named."""
-    from innkeeper.actions.identity import rule_settings
-    from innkeeper.wire.identity.rules import read_guards
-
     body = {
         "groupLimit": group_limit,
         "region": region,
@@ -290,9 +255,6 @@ def _read(file: Path | None) -> Any:
     """Read rules from a JSON file in the format of the API; raises OperatorError."""
     if file is None:
         return None
-    import msgspec
-
-    from innkeeper.wire.identity.rules import read_rules
 
     try:
         payload = msgspec.json.decode(file.read_bytes())
@@ -305,17 +267,11 @@ def _read(file: Path | None) -> Any:
 
 def _represent(stored_rules: Any) -> list[dict[str, Any]]:
     """Return rules in the form of the API."""
-    import msgspec
-
-    from innkeeper.wire.identity.rules import represent_rule
-
     return [msgspec.to_builtins(represent_rule(rule)) for rule in stored_rules]
 
 
 async def _run(work: Work, job: dict[str, Any], json: bool) -> dict[str, Any]:
     """Run a job, or show the progress of a server that runs it; return the finished job."""
-    from innkeeper.actions.identity import rule_changes, rule_settings
-
     with _bar(json) as progress:
         while not await rule_changes.run_jobs(work, progress):
             progress(await rule_settings.fetch_job(work, job["ref"]))
@@ -324,8 +280,6 @@ async def _run(work: Work, job: dict[str, Any], json: bool) -> dict[str, Any]:
 
 
 def _print_job(job: dict[str, Any], text: str, json: bool) -> None:
-    from innkeeper.cli.output import show
-
     if json:
         show(job)
     elif job["state"] == "failed":
@@ -335,12 +289,8 @@ def _print_job(job: dict[str, Any], text: str, json: bool) -> None:
 
 
 async def _pause() -> None:
-    import asyncio
-
     await asyncio.sleep(0.5)
 
 
 def _bar(json: bool) -> Any:
-    from innkeeper.cli.output import progress_bar
-
     return progress_bar(silent=json)

@@ -8,15 +8,19 @@ from uuid import UUID
 
 import typer
 
+from innkeeper.actions.bulk import import_sources
 from innkeeper.cli.import_files import local_name
 from innkeeper.cli.imports import What
 from innkeeper.cli.options import Act, command
 from innkeeper.errors import Invalid, OperatorError, Problem
+from innkeeper.resources.values import ref_in
 from innkeeper.store.work import Work
+from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.file_formats import guessed_format
+from innkeeper.wire.bulk.import_sources import changed_values
+from innkeeper.wire.bulk.mapping import read_mapping
 
-app = typer.Typer(
-    help="Files elsewhere that are imported again, on a schedule.", no_args_is_help=True
-)
+app = typer.Typer()
 
 WORKSPACE: Final = "Workspace to import into."
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Ref or name.", show_default=False)]
@@ -45,11 +49,6 @@ def sources_create(
     ] = None,
 ) -> Act[str]:
     """Create an import source, which may read any address."""
-    from innkeeper.actions.bulk import import_sources
-    from innkeeper.wire.bulk.batch_files import Layout
-    from innkeeper.wire.bulk.file_formats import guessed_format
-    from innkeeper.wire.bulk.mapping import read_mapping
-
     columns = None
     if mapping is not None:
         columns = read_mapping(entity, mapping.read_text(encoding="utf-8"), str(mapping))[1]
@@ -90,10 +89,6 @@ async def sources_change(
     ] = None,
 ) -> str:
     """Change an import source, which may read any address."""
-    from innkeeper.actions.bulk import import_sources
-    from innkeeper.wire.bulk.import_sources import changed_values
-    from innkeeper.wire.bulk.mapping import read_mapping
-
     given = {
         **{"name": name, "address": address and _absolute(address)},
         **{"markColumn": mark_column, "schedule": schedule},
@@ -136,16 +131,12 @@ def _operator_errors() -> Iterator[None]:
 )
 async def sources_list(work: Work) -> Any:
     """List import sources, with the reason where one cannot be read."""
-    from innkeeper.actions.bulk import import_sources
-
     return await import_sources.list_all(work)
 
 
 @command(app, "run", WORKSPACE)
 async def sources_run(work: Work, source: Source) -> str:
     """Read an import source now; the server does it."""
-    from innkeeper.actions.bulk import import_sources
-
     row = await import_sources.start(work, _key(source))
     return f"{row['name']} is being read."
 
@@ -153,13 +144,9 @@ async def sources_run(work: Work, source: Source) -> str:
 @command(app, "delete", WORKSPACE)
 async def sources_delete(work: Work, source: Source) -> str:
     """Delete an import source; what it imported stays."""
-    from innkeeper.actions.bulk import import_sources
-
     await import_sources.delete(work, _key(source))
     return f"{source} is deleted."
 
 
 def _key(source: str) -> UUID | str:
-    from innkeeper.resources.values import ref_in
-
     return ref_in(source) or source

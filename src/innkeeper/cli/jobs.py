@@ -6,9 +6,15 @@ from typing import Annotated
 
 import typer
 
+from innkeeper.actions.admin import long_jobs
+from innkeeper.actions.admin.background import list_jobs
+from innkeeper.actions.identity.rekeying import upgrade
 from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.output import print_rows
+from innkeeper.errors import OperatorError
+from innkeeper.store.memory import collect_seldom
 
-app = typer.Typer(help="Background jobs.", no_args_is_help=True)
+app = typer.Typer()
 
 
 @command(app, "list")
@@ -28,11 +34,6 @@ def jobs_list(
     json: Json = False,
 ) -> None:
     """List the newest jobs of the queue, or the long ones of a workspace."""
-    from innkeeper.actions.admin import long_jobs
-    from innkeeper.actions.admin.background import list_jobs
-    from innkeeper.cli.output import print_rows
-    from innkeeper.errors import OperatorError
-
     if workspace is not None:
         if status is not None:
             raise OperatorError("--status selects jobs of the queue: leave out --workspace.")
@@ -54,9 +55,7 @@ def jobs_run(
     ] = False,
 ) -> None:
     """Run jobs in this process; any number of processes and machines may run jobs."""
-    from innkeeper.actions.identity.rekeying import upgrade
     from innkeeper.jobs.worker import end_at_once, work_jobs
-    from innkeeper.store.memory import collect_seldom
 
     collect_seldom()
     with context.database() as dsn:

@@ -1,16 +1,16 @@
 """`innkeeper keys`: API keys and what they may do."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
+from innkeeper.actions.admin import keys
 from innkeeper.cli.options import Act, command
+from innkeeper.cli.output import key_row
+from innkeeper.rules.scopes import DEFAULT_SCOPES, Scope, read_scopes
 from innkeeper.store.work import Work
 
-if TYPE_CHECKING:
-    from innkeeper.rules.scopes import Scope
-
-app = typer.Typer(help="API keys.", no_args_is_help=True)
+app = typer.Typer()
 
 Scopes = Annotated[
     list[str] | None,
@@ -43,10 +43,6 @@ def keys_create(
 
     Without --scope the key has every scope except administration.
     """
-    from innkeeper.actions.admin import keys
-    from innkeeper.cli.output import key_row
-    from innkeeper.rules.scopes import DEFAULT_SCOPES
-
     scopes = _scopes(scope) if scope else DEFAULT_SCOPES
 
     async def act(work: Work) -> dict[str, Any]:
@@ -66,16 +62,12 @@ async def keys_list(
     workspace: Annotated[str | None, typer.Option(help="Only keys of this workspace.")] = None,
 ) -> Any:
     """List keys, including revoked ones, without their tokens."""
-    from innkeeper.actions.admin import keys
-
     return await keys.list_all(work, workspace)
 
 
 @command(app, "revoke")
 async def keys_revoke(work: Work, client_key: ClientKey) -> str:
     """Revoke a key, in every process within moments."""
-    from innkeeper.actions.admin import keys
-
     await keys.revoke(work, client_key)
     return f"{client_key} is revoked."
 
@@ -83,8 +75,6 @@ async def keys_revoke(work: Work, client_key: ClientKey) -> str:
 @command(app, "scopes")
 def keys_scopes(client_key: ClientKey, scope: Scopes = None) -> Act[str]:
     """Replace the scopes of a key, in every process within moments."""
-    from innkeeper.actions.admin import keys
-
     scopes = _scopes(scope or [])
 
     async def act(work: Work) -> str:
@@ -97,13 +87,8 @@ def keys_scopes(client_key: ClientKey, scope: Scopes = None) -> Act[str]:
 @command(app, "rotate", columns=KEY_COLUMNS)
 async def keys_rotate(work: Work, client_key: ClientKey) -> dict[str, Any]:
     """Give a key a new token; the old one stops working at once."""
-    from innkeeper.actions.admin import keys
-    from innkeeper.cli.output import key_row
-
     return key_row(await keys.rotate(work, client_key))
 
 
-def _scopes(words: list[str]) -> "frozenset[Scope]":
-    from innkeeper.rules.scopes import read_scopes
-
+def _scopes(words: list[str]) -> frozenset[Scope]:
     return read_scopes(words)

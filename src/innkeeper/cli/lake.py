@@ -5,16 +5,17 @@ from typing import Any, Final
 import typer
 
 from innkeeper.cli.options import command
+from innkeeper.cli.output import table
+from innkeeper.lake.compaction import compact, rebuild, status
+from innkeeper.lake.flush import flush_all
 from innkeeper.store.work import Work
 
-app = typer.Typer(help="The lake's files.", no_args_is_help=True)
+app = typer.Typer()
 
 WORKSPACE: Final = "Workspace of the lake."
 
 
 def _print_status(state: dict[str, Any]) -> None:
-    from innkeeper.cli.output import table
-
     print(f"{state['waiting']} pending changes; {state['sequence']} flushes; in {state['place']}")
     table(state["tables"], "name", "files", "rows", "bytes")
 
@@ -22,24 +23,18 @@ def _print_status(state: dict[str, Any]) -> None:
 @command(app, "status", WORKSPACE, text=_print_status)
 async def lake_status(work: Work) -> Any:
     """Show files, rows and bytes of each table, and the number of pending changes."""
-    from innkeeper.lake.compaction import status
-
     return await status(work)
 
 
 @command(app, "flush", WORKSPACE)
 async def lake_flush(work: Work) -> str:
     """Write pending changes to files now."""
-    from innkeeper.lake.flush import flush_all
-
     return f"{await flush_all(work)} changes were flushed."
 
 
 @command(app, "compact", WORKSPACE)
 async def lake_compact(work: Work) -> str:
     """Merge files, and drop replaced and deleted rows."""
-    from innkeeper.lake.compaction import compact
-
     done = await compact(work, everything=True)
     if done is None:
         return "Another process is compacting this lake."
@@ -49,8 +44,5 @@ async def lake_compact(work: Work) -> str:
 @command(app, "rebuild", WORKSPACE)
 async def lake_rebuild(work: Work) -> str:
     """Rewrite every file from the database, after files were lost or a backup was restored."""
-    from innkeeper.lake.compaction import rebuild
-    from innkeeper.lake.flush import flush_all
-
     await rebuild(work)
     return f"{await flush_all(work)} guests and orders were written."

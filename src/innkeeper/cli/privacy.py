@@ -6,13 +6,22 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import UUID
 
+import msgspec
 import typer
 
+from innkeeper.actions.privacy import block_list, erasure, privacy
 from innkeeper.cli.options import Act, CommandContext, Json, command
+from innkeeper.cli.output import show, table
 from innkeeper.errors import OperatorError
+from innkeeper.store import scrub as scrubbing
 from innkeeper.store.work import Work
+from innkeeper.wire.json_text import encode
+from innkeeper.wire.payloads import decode_strictly
+from innkeeper.wire.privacy.privacy import PersonRequest, represent_receipt
+from innkeeper.wire.privacy.subject import held_on
+from innkeeper.wire.privacy.subject_page import page, plain
 
-app = typer.Typer(help="Erasure, subject access, the block list.", no_args_is_help=True)
+app = typer.Typer()
 
 Guest = Annotated[UUID, typer.Argument(metavar="GUEST_REF", show_default=False)]
 WORKSPACE: Final = "Workspace to work in."
@@ -39,9 +48,7 @@ def erase(
     json: Json = False,
 ) -> None:
     """Erase a guest permanently, from stored files too, and print the receipt."""
-    from innkeeper.actions.privacy import erasure, privacy
     from innkeeper.jobs.privacy import search_files
-    from innkeeper.wire.privacy.privacy import represent_receipt
 
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Erase guest {guest} permanently?", abort=True)
@@ -65,12 +72,6 @@ def access(
     workspace: Workspace = "live",
 ) -> None:
     """Write all data on a guest and on guests merged into it, as JSON and as an HTML page."""
-    import msgspec
-
-    from innkeeper.wire.json_text import encode
-    from innkeeper.wire.privacy.subject import held_on
-    from innkeeper.wire.privacy.subject_page import page, plain
-
     subject = context.run(workspace, lambda work: held_on(work, guest))
     text = msgspec.json.format(encode(plain(subject)), indent=2)
     if html is not None:
@@ -92,8 +93,6 @@ def suppress_(
     reason: Annotated[str, typer.Option(help="Why.")] = "asked for",
 ) -> Act[dict[str, Any]]:
     """Block identifiers: records and events that contain them are rejected and counted."""
-    from innkeeper.actions.privacy import block_list
-
     person = _person(identifier, email)
 
     async def act(work: Work) -> dict[str, Any]:
@@ -105,8 +104,6 @@ def suppress_(
 @command(app, "release", WORKSPACE, text=_print_counts)
 def release(identifier: Identifier = None, email: Email = None) -> Act[dict[str, Any]]:
     """Remove identifiers from the block list."""
-    from innkeeper.actions.privacy import block_list
-
     person = _person(identifier, email)
 
     async def act(work: Work) -> dict[str, Any]:
@@ -125,7 +122,6 @@ def scrub(
 
     Every table is rewritten, and locked meanwhile.
     """
-    from innkeeper.store import scrub as scrubbing
     from innkeeper.store.embedded_roles import administrator
 
     if not yes and sys.stdin.isatty():
@@ -152,16 +148,12 @@ def _person(identifiers: list[str] | None, email: str | None) -> dict[str, Any]:
         pairs.append({"provider": provider, "id": value})
     if not pairs and email is None:
         raise OperatorError("Name an identifier (--identifier) or an e-mail address (--email).")
-    from innkeeper.wire.payloads import decode_strictly
-    from innkeeper.wire.privacy.privacy import PersonRequest
 
     request: PersonRequest = decode_strictly(PersonRequest, {"identifiers": pairs, "email": email})
     return request.person()
 
 
 def _show(row: dict[str, Any], json: bool) -> None:
-    from innkeeper.cli.output import show, table
-
     if json:
         show(row)
     else:

@@ -6,10 +6,14 @@ from typing import Annotated
 
 import typer
 
+from innkeeper.actions.admin import stored_secrets
 from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.output import show
+from innkeeper.store import encryption
 from innkeeper.store.database import Database
+from innkeeper.store.migrate import migrate
 
-app = typer.Typer(help="The encryption of secrets in the database.", no_args_is_help=True)
+app = typer.Typer()
 
 
 @command(app, "rotate")
@@ -24,9 +28,6 @@ def secrets_rotate(
 
     The previous key remains valid until the next rotation: if it has leaked, rotate twice.
     """
-    from innkeeper.actions.admin import stored_secrets
-    from innkeeper.store import encryption
-
     if not no_new_key:
         encryption.add_key(context.settings)
     count = _run(context, stored_secrets.rotate)
@@ -44,8 +45,6 @@ def secrets_reset(
     Signed links and tokens stop working. Receivers of webhooks need new secrets: save the
     webhooks again on the page Settings, Webhooks, which shows them.
     """
-    from innkeeper.actions.admin import stored_secrets
-
     if not yes:
         typer.confirm("Replace every secret that cannot be decrypted?", abort=True)
     count = _run(context, stored_secrets.reset)
@@ -53,8 +52,6 @@ def secrets_reset(
 
 
 def _run(context: CommandContext, act: Callable[[Database], Awaitable[int]]) -> int:
-    from innkeeper.store.migrate import migrate
-
     async def run(dsn: str) -> int:
         await migrate(dsn)
         database = Database(dsn, pool_size=1, statement_timeout_ms=0, settings=context.settings)
@@ -69,8 +66,6 @@ def _run(context: CommandContext, act: Callable[[Database], Awaitable[int]]) -> 
 
 
 def _report(count: int, outcome: str, json: bool) -> None:
-    from innkeeper.cli.output import show
-
     if json:
         show({"secrets": count})
     else:

@@ -1,18 +1,21 @@
 """`innkeeper segments`: list, count, compare, copy, restore, publish and pause segments."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
+from innkeeper.actions.audiences import guest_tables, segment_catalogue, segment_runs, segments
+from innkeeper.actions.audiences.guest_tables import GuestTable
 from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.output import show, table
 from innkeeper.resources.base import Record
+from innkeeper.resources.exports import TABLE_COLUMNS
 from innkeeper.store.work import Work
+from innkeeper.wire.audiences.reports import as_csv
+from innkeeper.wire.audiences.segment_tables import page_of
 
-if TYPE_CHECKING:
-    from innkeeper.actions.audiences.guest_tables import GuestTable
-
-app = typer.Typer(help="Segments.", no_args_is_help=True)
+app = typer.Typer()
 
 WORKSPACE: Final = "Workspace of the segment."
 Segment = Annotated[
@@ -23,8 +26,6 @@ Segment = Annotated[
 @command(app, "list", WORKSPACE, columns="friendly_id name status size last_run_at ref")
 async def segments_list(work: Work) -> list[Record]:
     """List segments."""
-    from innkeeper.actions.audiences import segments
-
     return without_secrets(await segments.list_all(work))
 
 
@@ -43,24 +44,18 @@ def _print_run(run: Record) -> None:
 @command(app, "run", WORKSPACE, text=_print_run)
 async def segments_run(work: Work, segment: Segment) -> Record:
     """Calculate a segment now."""
-    from innkeeper.actions.audiences import segment_runs
-
     return await segment_runs.run(work, segment)
 
 
 @command(app, "start", WORKSPACE)
 async def segments_start(work: Work, segment: Segment) -> str:
     """Publish a segment: background jobs calculate it and then update it as Live."""
-    from innkeeper.actions.audiences import segments
-
     return _status_of(await segments.start(work, segment))
 
 
 @command(app, "pause", WORKSPACE)
 async def segments_pause(work: Work, segment: Segment) -> str:
     """Pause a segment; its stored members are deleted."""
-    from innkeeper.actions.audiences import segments
-
     return _status_of(await segments.pause(work, segment))
 
 
@@ -77,10 +72,6 @@ def segments_guests(
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """List the guests in a segment now, with chosen columns."""
-    from innkeeper.actions.audiences import guest_tables
-    from innkeeper.resources.exports import TABLE_COLUMNS
-    from innkeeper.wire.audiences.segment_tables import page_of
-
     names = columns.split(",") if columns else TABLE_COLUMNS
     page = page_of(offset, limit, sort)
     listed = context.run(
@@ -89,11 +80,8 @@ def segments_guests(
     print_table(listed, json=json, csv=csv)
 
 
-def print_table(listed: "GuestTable", *, json: bool, csv: bool) -> None:
+def print_table(listed: GuestTable, *, json: bool, csv: bool) -> None:
     """Print a table of guests: for people, as JSON or as CSV."""
-    from innkeeper.cli.output import show, table
-    from innkeeper.wire.audiences.reports import as_csv
-
     if csv:
         print(as_csv(listed.csv).decode(), end="")
     elif json:
@@ -111,16 +99,12 @@ async def segments_overlap(
     ],
 ) -> Record:
     """Count the guests of two segments now, and the guests in both."""
-    from innkeeper.actions.audiences import segment_catalogue
-
     return await segment_catalogue.compare(work, segment, other)
 
 
 @command(app, "duplicate", WORKSPACE)
 async def segments_duplicate(work: Work, segment: Segment) -> str:
     """Create a Draft with the definition and tags of a segment."""
-    from innkeeper.actions.audiences import segments
-
     return _status_of(await segments.duplicate(work, segment))
 
 
@@ -131,8 +115,6 @@ async def segments_restore(
     revision: Annotated[int, typer.Argument(metavar="REVISION", help="Number of the revision.")],
 ) -> str:
     """Make an earlier revision of a segment the newest one."""
-    from innkeeper.actions.audiences import segments
-
     row = await segments.restore(work, segment, revision)
     return f"{row['friendly_id']} is at revision {row['revision']}."
 

@@ -1,16 +1,19 @@
 """`innkeeper sql`: views for segments in SQL, steps of a query with times, saved queries."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
+from innkeeper.actions.audiences import sql_queries
 from innkeeper.cli.options import Act, command
+from innkeeper.cli.output import table
 from innkeeper.errors import OperatorError
 from innkeeper.resources.base import Record
 from innkeeper.store.work import Work
 
-app = typer.Typer(help="SQL for segments: views, times, saved queries.", no_args_is_help=True)
+app = typer.Typer()
 
 WORKSPACE: Final = "Workspace of the queries."
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
@@ -20,8 +23,6 @@ File = Annotated[
 
 
 def _print_views(views: list[Record]) -> None:
-    from innkeeper.cli.output import table
-
     rows = [{"view": each["name"], **column} for each in views for column in each["columns"]]
     table(rows, "view", "name", "type", "samples")
 
@@ -29,14 +30,10 @@ def _print_views(views: list[Record]) -> None:
 @command(app, "views", WORKSPACE, text=_print_views)
 async def views(work: Work) -> Any:
     """List the views that SQL may read: columns, types and sample values."""
-    from innkeeper.actions.audiences import sql_queries
-
     return await sql_queries.list_sampled_views(work)
 
 
 def _print_steps(explained: Record) -> None:
-    from innkeeper.cli.output import table
-
     rows = [
         {
             **step,
@@ -51,8 +48,6 @@ def _print_steps(explained: Record) -> None:
 @command(app, "explain", WORKSPACE, text=_print_steps)
 def explain(file: File) -> Act[Any]:
     """Run SQL without its result, and show its steps with rows and times."""
-    from innkeeper.actions.audiences import sql_queries
-
     sql = _read(file)
     return lambda work: sql_queries.explain(work, sql)
 
@@ -60,24 +55,18 @@ def explain(file: File) -> Act[Any]:
 @command(app, "list", WORKSPACE, columns="name modified_by modified_at")
 async def saved_list(work: Work) -> Any:
     """List saved queries."""
-    from innkeeper.actions.audiences import sql_queries
-
     return await sql_queries.list_saved(work)
 
 
 @command(app, "show", WORKSPACE)
 async def saved_show(work: Work, name: Name) -> Any:
     """Print a saved query."""
-    from innkeeper.actions.audiences import sql_queries
-
     return (await sql_queries.fetch_saved(work, name))["sql"]
 
 
 @command(app, "save", WORKSPACE)
 def saved_save(name: Name, file: File) -> Act[str]:
     """Save SQL under a name, or replace it."""
-    from innkeeper.actions.audiences import sql_queries
-
     sql = _read(file)
 
     async def act(work: Work) -> str:
@@ -89,15 +78,11 @@ def saved_save(name: Name, file: File) -> Act[str]:
 @command(app, "delete", WORKSPACE)
 async def saved_delete(work: Work, name: Name) -> str:
     """Delete a saved query; segments made from it stay as they are."""
-    from innkeeper.actions.audiences import sql_queries
-
     await sql_queries.delete(work, name)
     return f"{name} is deleted."
 
 
 def _read(file: Path) -> str:
-    import sys
-
     try:
         return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -5,12 +5,24 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from innkeeper.actions.audiences import bulk_actions, guest_tables, selections, static_lists
+from innkeeper.actions.audiences.selections import identifiers_in
 from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.output import show
+from innkeeper.cli.segments import print_table
 from innkeeper.errors import OperatorError
-from innkeeper.resources.static_lists import ADD, MOST_NAMED, REMOVE
+from innkeeper.resources.exports import TABLE_COLUMNS
+from innkeeper.resources.static_lists import (
+    ADD,
+    MOST_NAMED,
+    REMOVE,
+    GuestSelection,
+    definition_of_list,
+)
 from innkeeper.store.work import Work
+from innkeeper.wire.audiences.segment_tables import page_of
 
-app = typer.Typer(help="Static lists of guests.", no_args_is_help=True)
+app = typer.Typer()
 
 WORKSPACE: Final = "Workspace of the list."
 Workspace = Annotated[str, typer.Option(help=WORKSPACE)]
@@ -31,8 +43,6 @@ _LONGEST_FILE: Final = 64 * 1024 * 1024
 @command(app, "list", WORKSPACE, columns="friendly_id name size created_by created_at ref")
 async def static_lists_list(work: Work) -> Any:
     """List static lists."""
-    from innkeeper.actions.audiences import static_lists
-
     return await static_lists.list_all(work)
 
 
@@ -41,16 +51,12 @@ async def static_lists_create(
     work: Work, name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the list.")]
 ) -> Any:
     """Create a list without guests."""
-    from innkeeper.actions.audiences import static_lists
-
     return await static_lists.create(work, {"name": name})
 
 
 @command(app, "delete", WORKSPACE)
 async def static_lists_delete(work: Work, static_list: List) -> str:
     """Delete a list; its guests remain."""
-    from innkeeper.actions.audiences import static_lists
-
     await static_lists.delete(work, static_list)
     return f"{static_list} is deleted."
 
@@ -68,12 +74,6 @@ def static_lists_guests(
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """List the guests on a list now, with chosen columns."""
-    from innkeeper.actions.audiences import guest_tables, static_lists
-    from innkeeper.cli.segments import print_table
-    from innkeeper.resources.exports import TABLE_COLUMNS
-    from innkeeper.resources.static_lists import definition_of_list
-    from innkeeper.wire.audiences.segment_tables import page_of
-
     names = columns.split(",") if columns else TABLE_COLUMNS
 
     async def read(work: Any) -> Any:
@@ -127,8 +127,6 @@ def static_lists_erase(
     json: Json = False,
 ) -> None:
     """Erase every guest on a list, with everything that is stored about them."""
-    from innkeeper.actions.audiences import bulk_actions, selections
-    from innkeeper.resources.static_lists import GuestSelection
 
     async def erase(work: Any) -> Any:
         requested = GuestSelection(static_list=static_list)
@@ -148,9 +146,6 @@ def _change(
     json: bool,
 ) -> None:
     """Add or remove the guests of one source; those of a long file in several actions."""
-    from innkeeper.actions.audiences import bulk_actions, selections
-    from innkeeper.resources.static_lists import GuestSelection
-
     requests = [GuestSelection(**each) for each in _selections(*sources)]
 
     async def change(work: Any) -> Any:
@@ -174,8 +169,6 @@ def _selections(
     segment: str, from_list: str, guests: list[str] | None, file: Path | None
 ) -> list[dict[str, Any]]:
     """Return the selections that the options of a command name; raises `OperatorError`."""
-    from innkeeper.actions.audiences.selections import identifiers_in
-
     if sum(map(bool, (segment, from_list, guests, file))) != 1:
         raise OperatorError("Name one of --segment, --from-list, --guest and --file.")
     if segment:
@@ -196,8 +189,6 @@ def _selections(
 
 
 def _report(row: dict[str, Any], unmatched: list[str], json: bool) -> None:
-    from innkeeper.cli.output import show
-
     if json:
         members = ("ref", "action", "state", "total", "changed", "error")
         show({**{name: row[name] for name in members}, "unmatched": unmatched})

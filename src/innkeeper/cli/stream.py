@@ -7,19 +7,19 @@ from uuid import UUID
 
 import typer
 
+from innkeeper.actions.admin import configuration, keys
+from innkeeper.actions.events import quarantine as actions
+from innkeeper.actions.events import replays, stream_settings
+from innkeeper.actions.events.quarantine import Selection
+from innkeeper.actions.paging import PageRequest
 from innkeeper.cli.options import Act, CommandContext, Json, command
+from innkeeper.cli.output import print_rows
 from innkeeper.store.work import Work
+from innkeeper.wire.json_text import decode_object
 
-points_of_sale = typer.Typer(
-    help="Points of sale, and when their sessions end.", no_args_is_help=True
-)
-aliases = typer.Typer(
-    help="Aliases of client keys (context ids) and of points of sale (sites), for the edge paths.",
-    no_args_is_help=True,
-)
-quarantine = typer.Typer(
-    help="Events that could not be attached to a guest or session.", no_args_is_help=True
-)
+points_of_sale = typer.Typer()
+aliases = typer.Typer()
+quarantine = typer.Typer()
 
 Text = Annotated[str | None, typer.Option(help="New text; empty clears it.", show_default=False)]
 WORKSPACE: Final = "Workspace to work in."
@@ -39,8 +39,6 @@ Test = Annotated[
 )
 async def points_list(work: Work) -> Any:
     """List points of sale."""
-    from innkeeper.actions.admin import configuration
-
     return await configuration.points_of_sale(work)
 
 
@@ -52,8 +50,6 @@ async def points_create(
     test: Test = None,
 ) -> str:
     """Create a point of sale."""
-    from innkeeper.actions.admin import configuration
-
     changes = {"name": name, "timeout_minutes": timeout, "test": test}
     point = await configuration.create_point_of_sale(work, changes)
     return f"{point['name']} is a point of sale; its sessions end after {_minutes(point)}."
@@ -70,8 +66,6 @@ async def points_change(
     language: Text = None,
 ) -> str:
     """Change a point of sale; effective at once."""
-    from innkeeper.actions.admin import configuration
-
     options = {"market": market, "brand": brand, "language": language}
     texts = {each: text for each, text in options.items() if text is not None}
     point = await configuration.change_point_of_sale(work, name, timeout, test, texts)
@@ -82,9 +76,6 @@ async def points_change(
 @command(aliases, "list", WORKSPACE, columns="alias kind means")
 async def aliases_list(work: Work) -> list[dict[str, Any]]:
     """List the context ids of all client keys, and the sites of a workspace."""
-    from innkeeper.actions.admin import keys
-    from innkeeper.actions.events import stream_settings
-
     contexts = [
         {"alias": row["alias"], "kind": "context id", "means": row["client_key"]}
         for row in await keys.list_aliases(work)
@@ -103,8 +94,6 @@ async def aliases_context(
     client_key: Annotated[str, typer.Argument(metavar="CLIENT_KEY", show_default=False)],
 ) -> str:
     """Make a context id, or the client key of another system, an alias of a client key."""
-    from innkeeper.actions.admin import keys
-
     await keys.set_alias(work, alias, client_key)
     return f"{alias} is an alias of {client_key}."
 
@@ -116,8 +105,6 @@ async def aliases_site(
     point_of_sale: Annotated[str, typer.Argument(metavar="POINT_OF_SALE", show_default=False)],
 ) -> str:
     """Make a site an alias of a point of sale."""
-    from innkeeper.actions.events import stream_settings
-
     await stream_settings.set_site_alias(work, site, point_of_sale)
     return f"Events of the site {site} get the point of sale {point_of_sale}."
 
@@ -131,9 +118,6 @@ async def aliases_delete(
     ] = False,
 ) -> str:
     """Delete an alias."""
-    from innkeeper.actions.admin import keys
-    from innkeeper.actions.events import stream_settings
-
     await (stream_settings.delete_site_alias if site else keys.delete_alias)(work, alias)
     return f"The alias {alias} is deleted."
 
@@ -147,10 +131,6 @@ def quarantine_list(
     json: Json = False,
 ) -> None:
     """List events and orders in quarantine, oldest first."""
-    from innkeeper.actions.events import quarantine as actions
-    from innkeeper.actions.paging import PageRequest
-    from innkeeper.cli.output import print_rows
-
     request, selection = PageRequest(limit=limit), actions.Selection(reason)
     page = context.run(workspace, lambda work: actions.list_(work, request, selection))
     columns = ("ref", "what", "type", "reason", "detail", "received_at", "attempts")
@@ -167,9 +147,6 @@ def quarantine_correct(
     ],
 ) -> Act[str]:
     """Replace the message of an event in quarantine; replay it afterwards."""
-    from innkeeper.actions.events import quarantine as actions
-    from innkeeper.wire.json_text import decode_object
-
     message = decode_object(file.read_bytes())
 
     async def act(work: Work) -> str:
@@ -192,9 +169,6 @@ async def quarantine_replay(
     reason: Reason = None,
 ) -> dict[str, Any]:
     """Try to attach quarantined events again: all, those with a reason, or the named ones."""
-    from innkeeper.actions.events import replays
-    from innkeeper.actions.events.quarantine import Selection
-
     done = await replays.replay(work, Selection(reason, refs or None))
     items = [{"ref": one.ref, "reason": one.reason, "order_ref": one.order} for one in done.items]
     counts = {"attached": done.attached, "waiting": done.pending, "reasons": done.reasons}

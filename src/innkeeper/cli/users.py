@@ -5,10 +5,13 @@ from uuid import UUID
 
 import typer
 
+from innkeeper.actions.admin import account, users
 from innkeeper.cli.options import Act, command
+from innkeeper.errors import OperatorError
+from innkeeper.rules.access import Role
 from innkeeper.store.work import Work
 
-app = typer.Typer(help="People who may log in to the screens.", no_args_is_help=True)
+app = typer.Typer()
 
 Email = Annotated[str, typer.Argument(metavar="EMAIL", show_default=False)]
 Workspaces = Annotated[
@@ -28,8 +31,6 @@ RoleOption = Annotated[
 @command(app, "list", columns="email name role workspaces created_at last_seen_at disabled_at")
 async def users_list(work: Work) -> Any:
     """List users, including disabled ones."""
-    from innkeeper.actions.admin import users
-
     return await users.list_all(work)
 
 
@@ -45,8 +46,6 @@ def users_invite(
     workspace: Workspaces = None,
 ) -> Act[dict[str, str]]:
     """Add a user, and print the path of the link at which they choose a password."""
-    from innkeeper.actions.admin import users
-
     chosen = _role(role)
 
     async def act(work: Work) -> dict[str, str]:
@@ -59,8 +58,6 @@ def users_invite(
 @command(app, "link", text=_print_link)
 async def users_link(work: Work, email: Email) -> dict[str, str]:
     """Print a new link for a user who lost the password or the link."""
-    from innkeeper.actions.admin import users
-
     token = await users.renew_link(work, await _find_user(work, email))
     return {"path": f"/login?link={token}"}
 
@@ -68,8 +65,6 @@ async def users_link(work: Work, email: Email) -> dict[str, str]:
 @command(app, "logout")
 async def users_logout(work: Work, email: Email) -> str:
     """End all logins of a user, who can log in again."""
-    from innkeeper.actions.admin import account
-
     ended = await account.close_other_logins(work, await _find_user(work, email), None)
     return f"{ended} {'login' if ended == 1 else 'logins'} of {email} ended."
 
@@ -77,9 +72,6 @@ async def users_logout(work: Work, email: Email) -> str:
 @command(app, "disable")
 async def users_disable(work: Work, email: Email) -> str:
     """Disable a user, with immediate effect."""
-    from innkeeper.actions.admin import users
-    from innkeeper.rules.access import Role
-
     user = await _find_user(work, email)
     row = next(row for row in await users.list_all(work) if row["ref"] == user)
     unchanged = {"role": Role(row["role"]), "memberships": row["workspaces"]}
@@ -88,9 +80,6 @@ async def users_disable(work: Work, email: Email) -> str:
 
 
 def _role(text: str) -> Any:
-    from innkeeper.errors import OperatorError
-    from innkeeper.rules.access import Role
-
     try:
         return Role(text)
     except ValueError:
@@ -98,9 +87,6 @@ def _role(text: str) -> Any:
 
 
 async def _find_user(work: Work, email: str) -> UUID:
-    from innkeeper.actions.admin import users
-    from innkeeper.errors import OperatorError
-
     for row in await users.list_all(work):
         if row["email"] == email.strip().lower():
             ref: UUID = row["ref"]

@@ -1,13 +1,16 @@
 """`innkeeper webhooks`: list the webhooks of segments and exports, and test them."""
 
+from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 import typer
 
+from innkeeper.actions.audiences import subscriptions, webhook_trials
 from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.output import show
 from innkeeper.store.work import Work
 
-app = typer.Typer(help="Webhooks of segments and exports.", no_args_is_help=True)
+app = typer.Typer()
 
 WORKSPACE: Final = "Workspace of the webhook."
 
@@ -15,8 +18,6 @@ WORKSPACE: Final = "Workspace of the webhook."
 @command(app, "list", WORKSPACE, columns="kind friendly_id url waiting sent failed error")
 async def webhooks_list(work: Work) -> Any:
     """List webhooks and how many of their messages arrived."""
-    from innkeeper.actions.audiences import subscriptions
-
     return await subscriptions.list_all(work)
 
 
@@ -32,11 +33,6 @@ def webhooks_test(
     json: Json = False,
 ) -> None:
     """Send a signed test message and print the answer; the exit status is 1 if it is no 2xx."""
-    from dataclasses import asdict
-
-    from innkeeper.actions.audiences import webhook_trials
-    from innkeeper.cli.output import show
-
     answer = context.run(
         workspace, lambda work: webhook_trials.send_test_message(work, kind, friendly_id)
     )

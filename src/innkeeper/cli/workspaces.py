@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
+from innkeeper.actions.admin import workspaces
 from innkeeper.cli.options import CommandContext, command
 from innkeeper.store.work import Work
 
-app = typer.Typer(help="Workspaces and their sandboxes.", no_args_is_help=True)
+app = typer.Typer()
 
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 
@@ -16,16 +17,12 @@ Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 @command(app, "list", columns="name sandbox_of created_at")
 async def workspaces_list(work: Work) -> Any:
     """List workspaces, each followed by its sandbox."""
-    from innkeeper.actions.admin import workspaces
-
     return await workspaces.list_all(work)
 
 
 @command(app, "create", columns="workspace client_key api_token compatibility")
 async def workspaces_create(work: Work, name: Name) -> list[dict[str, str]]:
     """Create a workspace and its sandbox, each with a key whose token is printed only once."""
-    from innkeeper.actions.admin import workspaces
-
     created = await workspaces.create(work, name)
     return [
         {
@@ -45,8 +42,6 @@ def workspaces_reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Delete everything in a sandbox except its keys; other workspaces are refused."""
-    from innkeeper.actions.admin import workspaces
-
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Delete everything in {name}?", abort=True)
     context.control(lambda work: workspaces.reset(work, name))
