@@ -3,7 +3,17 @@
 import re
 
 import pytest
+from playwright.sync_api import Page, expect
 from profiles import each_day
+
+
+def saved_picture(page: Page, name: str) -> bytes:
+    """Save the report as a picture, and return the file."""
+    page.get_by_text("Picture", exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name=f"{name[-3:].upper()} picture").click()
+    assert download.value.suggested_filename == name
+    return download.value.path().read_bytes()
 
 
 @pytest.mark.parametrize("width", each_day((1280, 390), 390))
@@ -29,8 +39,12 @@ def test_a_step_of_a_funnel_becomes_a_segment(opened, width: int) -> None:
     first = figure.locator(".tip").inner_text()
     page.keyboard.press("ArrowRight")
     assert figure.locator(".tip").inner_text() != first
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Picture").click()
-    assert download.value.suggested_filename == "revenue.svg"
+    assert "Revenue" in saved_picture(page, "revenue.svg").decode()
+    page = watched.go("/reports/products?from=2025-01-01")
+    page.wait_for_selector(".ranked")
+    variants = page.locator("tr.variants").first
+    variants.locator("summary").click()
+    expect(variants.locator("tbody tr")).to_have_count(int(variants.inner_text().split()[0]))
+    assert saved_picture(page, "products.png").startswith(b"\x89PNG")
     assert watched.faults == []
     watched.context.close()

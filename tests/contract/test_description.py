@@ -430,6 +430,7 @@ def visit_static_lists(tour: Tour) -> None:
     view = tour("createGuestView", json=body)["ref"]
     tour("changeGuestView", view, json={"sort": None, "shared": True})
     tour("fetchGuestView", view)
+    tour("listGuestViewTable", view)
     tour("listGuestViews")
     tour("deleteGuestView", view)
 
@@ -556,6 +557,7 @@ def visit_keys(tour: Tour, site: Site) -> None:
     with Api(site.url, made.client_key, made.api_token) as owner_of_keys:
         key = tour("createKey", api=owner_of_keys, json={"name": "Tour"})["clientKey"]
         tour("rotateKey", key, api=owner_of_keys)
+        tour("createSandboxToken", api=owner_of_keys)
         tour("listKeys", api=owner_of_keys)
         tour("revokeKey", key, api=owner_of_keys)
         tour("listKeys", api=owner_of_keys)

@@ -7,8 +7,10 @@ import pytest
 from calling import Api
 from test_key_scopes import keyed
 from test_segments_api import guests_where, rule
+from typer.testing import CliRunner
 
 from innkeeper.actions.audiences import guest_views
+from innkeeper.cli.app import app
 from innkeeper.rules.scopes import EVERY_SCOPE, Scope
 
 OWN = "/innkeeper/v1/guestViews"
@@ -38,6 +40,14 @@ def test_a_view_is_seen_by_its_owner_until_it_is_shared(
         assert other.patch(path, json={"name": "Mine"}).status_code == 403
         assert other.delete(path).status_code == 403
     assert "sort" not in api.get(path).json()
+    guest = api.guest(city="Cork", firstName="Viewed")
+    assert {"ref": guest["ref"], "city": "Cork"} in api.get(f"{path}/table").json()["rows"]
+    everyone = api.get(f"{path}/table", params={"format": "csv"}).text
+    assert everyone.startswith("ref,city")
+    assert f"{guest['ref']},Cork" in everyone
+    for words in (["list"], ["guests", name], ["guests", name, "--csv"]):
+        done = CliRunner().invoke(app, ["guest-views", *words, "--database", site.dsn])
+        assert (guest["ref"] if words[0] == "guests" else view["ref"]) in done.stdout, done.output
     wrong = api.patch(path, json={"sort": "nope", "columns": ["trait.nope"]})
     assert wrong.json()["errors"] == [
         "columns[0]: there is no column trait.nope",

@@ -36,14 +36,14 @@ PERSONAL = {
     ),
     *("fetchGuestTraits", "createExport", "changeExport", "runExport", "listExportFiles"),
     *("createFileExport", "listFileExports", "fetchFileExport"),
-    *("listGuestTable", "listSegmentTable"),
+    *("listGuestTable", "listSegmentTable", "listGuestViewTable"),
 }
 READ_BY_POST = {
     *("previewIdentityRules", "previewSegment", "createFileExport", "listGuestTable"),
     "explainSql",
     "previewBulkAction",
 }
-ADMINISTRATION = {"listKeys", "createKey", "rotateKey", "revokeKey"}
+ADMINISTRATION = {"listKeys", "createKey", "rotateKey", "revokeKey", "createSandboxToken"}
 ADMINISTERED = {"fetchDashboard", "replaceDashboard", "loadDemo"}
 """What users chose for themselves, and demo data: administration besides the method's scope."""
 # What decides who is whom: a role without the right to edit rules makes no key that may.
@@ -191,6 +191,23 @@ def test_s7_a_key_that_administers_alone_makes_others_of_its_kind(site: Site, ap
     with keyed(site, Scope.ADMINISTRATION) as maker:
         made = maker.post(KEYS, json={"name": "more"})
         assert (made.status_code, made.json()["scopes"]) == (201, ["administration"])
+
+
+def test_s7_a_sandbox_token_sees_no_more_than_the_key_that_makes_it(site: Site, api: Api) -> None:
+    with keyed(site, Scope.ADMINISTRATION, Scope.READ) as maker:
+        made = maker.post(f"{KEYS}/sandboxTokens")
+        assert (made.status_code, made.json()["scopes"]) == (201, ["read"])
+        with Api(site.url, made.json()["clientKey"], made.json()["apiToken"]) as sandbox:
+            assert sandbox.get("/innkeeper/v1/jobs").status_code == 200
+            assert sandbox.post("/v2.1/guests", json={"guestType": "visitor"}).status_code == 403
+        with psycopg.connect(site.dsn) as connection:
+            logged = connection.execute(
+                "SELECT action FROM innkeeper.audit_log WHERE subject = %s",
+                [made.json()["clientKey"]],
+            ).fetchall()
+        assert logged == [("key.create",)]
+    with keyed(site, Scope.ADMINISTRATION) as maker:
+        assert maker.post(f"{KEYS}/sandboxTokens").status_code == 403
 
 
 def test_s7_every_problem_of_a_new_key_is_named(site: Site, api: Api) -> None:

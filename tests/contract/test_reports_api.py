@@ -87,6 +87,8 @@ def test_products_pages_and_events(api: Api, connection: Any) -> None:
         ["spa", "EUR", 1, 30, "Spa", 1],
     ]
     assert report(api, "products", limit=1) == [["room", "EUR", 2, 200, "Room", 1]]
+    assert report(api, "variants", product="spa") == [["Spa", "EUR", 1, 30, "spa"]]
+    assert report(api, "variants", limit=1) == [["Room", "EUR", 2, 200, "room"]]
     for who, page in ((guest, "/a"), (guest, "/a"), (other, "/a"), (other, "/b")):
         happen(connection, who, "VIEW", "2026-11-20T10:00:00Z", page)
     assert report(api, "pages") == [["/a", 3, 2], ["/b", 1, 1]]

@@ -44,6 +44,13 @@ def test_a_segment_is_listed_with_columns_sorted_and_paged(api: Api) -> None:
     csv = api.get(path, params={"columns": "firstName,trait.orderCount", "format": "csv"}).text
     assert csv.splitlines()[0] == "ref,firstName,trait.orderCount"
     assert f"{bea['ref']},Bea,1" in csv
+    csv = api.get(
+        path, params={"columns": "firstName,emails", "format": "csv", "sort": "-firstName"}
+    )
+    rows = [line.split(",", 1)[1] for line in csv.text.splitlines()]
+    assert rows == ["firstName,emails", "Cal,", "Bea,", "ann,"]
+    part = {"columns": "firstName", "format": "csv", "sort": "firstName", "offset": 1, "limit": 1}
+    assert api.get(path, params=part).text.splitlines()[1:] == [f"{bea['ref']},Bea"]
     answer = api.get(path, params={"columns": "nope", "sort": "no.trait"})
     assert answer.json()["errors"] == ["columns[0]: there is no column nope"]
     answer = api.get(path, params={"sort": "-trait.nope"})

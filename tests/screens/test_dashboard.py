@@ -1,12 +1,16 @@
 """A dashboard of pinned reports: each user's own, in an order of choice."""
 
+import json
 from datetime import timedelta
 
 from calling import Api
+from sites import Site
+from typer.testing import CliRunner
 from visiting import Person
 
 from innkeeper import clock
 from innkeeper.actions.audiences.dashboards import MOST_REPORTS
+from innkeeper.cli.app import app
 
 
 def test_reports_are_pinned_moved_and_removed(api: Api, owner: Person, analyst: Person) -> None:
@@ -54,3 +58,20 @@ def test_reports_are_pinned_moved_and_removed(api: Api, owner: Person, analyst: 
         assert member in refused
     assert api.put(path, json={"items": [report] * MOST_REPORTS}).status_code == 200
     assert owner.post("/dashboard", action="pin", **pinned).status_code == 409
+
+
+def test_commands_pin_move_and_remove(owner: Person, site: Site) -> None:
+    def reports(*words: str) -> list[str]:
+        more = ["--json", "--database", site.dsn]
+        done = CliRunner().invoke(app, ["dashboards", *words, *more])
+        assert done.exit_code == 0, done.output
+        return [each["report"] for each in json.loads(done.stdout)]
+
+    for _ in reports("list", owner.email):
+        reports("remove", owner.email, "1")
+    assert reports("pin", owner.email, "revenue", "--parameter", "currency=EUR") == ["revenue"]
+    assert reports("pin", owner.email, "funnel") == ["revenue", "funnel"]
+    assert reports("move", owner.email, "2", "1") == ["funnel", "revenue"]
+    assert reports("remove", owner.email, "1") == ["revenue"]
+    refused = ["dashboards", "pin", owner.email, "revenue", "--parameter", "EUR"]
+    assert CliRunner().invoke(app, [*refused, "--database", site.dsn]).exit_code == 1

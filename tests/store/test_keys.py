@@ -12,7 +12,7 @@ from waiting import wait_until
 from innkeeper import clock
 from innkeeper.actions.admin import keys, sandbox_tokens
 from innkeeper.errors import OperatorError, Unauthorized
-from innkeeper.rules.access import Role
+from innkeeper.rules.scopes import EVERY_SCOPE
 from innkeeper.store.configuration_cache import API_KEYS, CHANNEL
 from innkeeper.store.database import Database
 from innkeeper.store.notifications import Notifications
@@ -117,7 +117,7 @@ async def test_many_processes_make_one_first_key(database: Database) -> None:
 async def test_a_key_that_expires_is_refused_from_the_cache_too(
     database: Database, control: Work
 ) -> None:
-    key = await sandbox_tokens.create(control, "live", Role.OWNER)
+    key = await sandbox_tokens.create(control, "live", EVERY_SCOPE)
     login = f"{key.client_key}:{key.api_token}".encode()
     header = b"Basic " + base64.b64encode(login)
     keyring = Keyring(database)

@@ -37,6 +37,8 @@ GROUPS: Final = (
     ),
     (PEOPLE, "identity", "identity.app", "Identity rules, merges and their undo."),
     (PEOPLE, "segments", "segments.app", "Segments."),
+    (PEOPLE, "guest-views", "guest_views.app", "Shared views of the list of guests."),
+    (PEOPLE, "dashboards", "dashboards.app", "Reports that users pinned to their dashboard."),
     (PEOPLE, "sql", "sql.app", "SQL for segments: views, times, saved queries."),
     (PEOPLE, "static-lists", "static_lists.app", "Static lists of guests."),
     (PEOPLE, "privacy", "privacy.app", "Erasure, subject access, the block list."),

@@ -4,10 +4,10 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from innkeeper.actions.admin import keys
+from innkeeper.actions.admin import keys, sandbox_tokens
 from innkeeper.cli.options import Act, command
 from innkeeper.cli.output import key_row
-from innkeeper.rules.scopes import DEFAULT_SCOPES, Scope, read_scopes
+from innkeeper.rules.scopes import DEFAULT_SCOPES, EVERY_SCOPE, Scope, read_scopes
 from innkeeper.store.work import Work
 
 app = typer.Typer()
@@ -88,6 +88,16 @@ def keys_scopes(client_key: ClientKey, scope: Scopes = None) -> Act[str]:
 async def keys_rotate(work: Work, client_key: ClientKey) -> dict[str, Any]:
     """Give a key a new token; the old one stops working at once."""
     return key_row(await keys.rotate(work, client_key))
+
+
+@command(app, "sandbox-token", columns="client_key api_token scopes expires_at")
+async def keys_sandbox_token(
+    work: Work,
+    workspace: Annotated[str, typer.Option(help="Workspace whose sandbox it opens.")] = "live",
+) -> dict[str, Any]:
+    """Create a key of the sandbox for trying requests, valid for an hour."""
+    key = await sandbox_tokens.create(work, workspace, EVERY_SCOPE)
+    return {**key_row(key), "expires_at": key.expires_at}
 
 
 def _scopes(words: list[str]) -> frozenset[Scope]:

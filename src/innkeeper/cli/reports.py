@@ -27,6 +27,7 @@ def report(
     ] = "VIEW,ADD,CONFIRM,CHECKOUT",
     window: Annotated[int, typer.Option(help="Most days between two steps; 0 for any.")] = 0,
     by: Annotated[str, typer.Option(help="Field of guests that splits a funnel.")] = "",
+    product: Annotated[str, typer.Option(help="Only variants of this product.")] = "",
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
@@ -40,7 +41,7 @@ def report(
         show(rows) if json else table(rows, "name", "title")
         return
     params = {"time_zone": time_zone, "interval": interval, "currency": currency, "steps": steps}
-    params |= {"window": str(window), "by": by}
+    params |= {"window": str(window), "by": by, "product": product}
     params |= {"limit": str(limit), "from": first or "", "to": last or ""}
     parameters = read_parameters(params)
     result = context.run(workspace, lambda work: reports.run(work, name, parameters))

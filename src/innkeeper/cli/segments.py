@@ -1,7 +1,9 @@
 """`innkeeper segments`: list, count, compare, copy, restore, publish and pause segments."""
 
-from collections.abc import Iterable
-from typing import Annotated, Final
+import shutil
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from typing import IO, Annotated, Final
 
 import typer
 
@@ -12,7 +14,6 @@ from innkeeper.cli.output import show, table
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import TABLE_COLUMNS
 from innkeeper.store.work import Work
-from innkeeper.wire.audiences.reports import as_csv
 from innkeeper.wire.audiences.segment_tables import page_of
 
 app = typer.Typer()
@@ -59,31 +60,65 @@ async def segments_pause(work: Work, segment: Segment) -> str:
     return _status_of(await segments.pause(work, segment))
 
 
+TableColumns = Annotated[str, typer.Option(help="Columns as exports name them, with commas.")]
+TableSort = Annotated[str, typer.Option(help="Column to sort by; -NAME sorts descending.")]
+TableOffset = Annotated[int, typer.Option(help="Guests to skip.", min=0)]
+TableLimit = Annotated[
+    int | None,
+    typer.Option(
+        help="Most guests to list: 100 by default, of CSV all.", min=1, show_default=False
+    ),
+]
+TableCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+
+
 @command(app, "guests")
 def segments_guests(
     context: CommandContext,
     segment: Segment,
     workspace: Annotated[str, typer.Option(help=WORKSPACE)] = "live",
-    columns: Annotated[str, typer.Option(help="Columns as exports name them, with commas.")] = "",
-    sort: Annotated[str, typer.Option(help="Column to sort by; -NAME sorts descending.")] = "",
-    offset: Annotated[int, typer.Option(help="Guests to skip.", min=0)] = 0,
-    limit: Annotated[int, typer.Option(help="Most guests to list.", min=1)] = 100,
+    columns: TableColumns = "",
+    sort: TableSort = "",
+    offset: TableOffset = 0,
+    limit: TableLimit = None,
     json: Json = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    csv: TableCsv = False,
 ) -> None:
     """List the guests in a segment now, with chosen columns."""
-    names = columns.split(",") if columns else TABLE_COLUMNS
-    page = page_of(offset, limit, sort)
-    listed = context.run(
-        workspace, lambda work: guest_tables.of_segment(work, segment, names, page)
-    )
-    print_table(listed, json=json, csv=csv)
+
+    async def find(work: Work) -> tuple[Record, str, str]:
+        return (await segments.fetch(work, segment))["definition"], columns, sort
+
+    print_table(context, workspace, find, (offset, limit), json=json, csv=csv)
 
 
-def print_table(listed: GuestTable, *, json: bool, csv: bool) -> None:
-    """Print a table of guests: for people, as JSON or as CSV."""
-    if csv:
-        print(as_csv(listed.csv).decode(), end="")
+def print_table(
+    context: CommandContext,
+    workspace: str,
+    find: Callable[[Work], Awaitable[tuple[Record, str, str]]],
+    part: tuple[int, int | None],
+    *,
+    json: bool,
+    csv: bool,
+) -> None:
+    """Print a table of guests: for people, as JSON or as CSV.
+
+    `find` returns the stored definition, the columns and the sort; `part`: offset and limit.
+    """
+    offset, limit = part
+
+    async def read(work: Work) -> GuestTable | IO[bytes]:
+        definition, columns, sort = await find(work)
+        names = columns.split(",") if columns else TABLE_COLUMNS
+        page = page_of(offset, limit or 100, sort)
+        if csv:
+            return (await guest_tables.open_csv(work, definition, names, page, limit))[0]
+        return await guest_tables.of_definition(work, definition, names, page, stored=definition)
+
+    listed = context.run(workspace, read)
+    if not isinstance(listed, GuestTable):
+        with listed:
+            shutil.copyfileobj(listed, sys.stdout.buffer)
     elif json:
         show({"total_count": listed.total, "rows": listed.records})
     else:

@@ -5,13 +5,19 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from innkeeper.actions.audiences import bulk_actions, guest_tables, selections, static_lists
+from innkeeper.actions.audiences import bulk_actions, selections, static_lists
 from innkeeper.actions.audiences.selections import identifiers_in
 from innkeeper.cli.options import CommandContext, Json, command
 from innkeeper.cli.output import show
-from innkeeper.cli.segments import print_table
+from innkeeper.cli.segments import (
+    TableColumns,
+    TableCsv,
+    TableLimit,
+    TableOffset,
+    TableSort,
+    print_table,
+)
 from innkeeper.errors import OperatorError
-from innkeeper.resources.exports import TABLE_COLUMNS
 from innkeeper.resources.static_lists import (
     ADD,
     MOST_NAMED,
@@ -20,7 +26,6 @@ from innkeeper.resources.static_lists import (
     definition_of_list,
 )
 from innkeeper.store.work import Work
-from innkeeper.wire.audiences.segment_tables import page_of
 
 app = typer.Typer()
 
@@ -66,23 +71,20 @@ def static_lists_guests(
     context: CommandContext,
     static_list: List,
     workspace: Workspace = "live",
-    columns: Annotated[str, typer.Option(help="Columns as exports name them, with commas.")] = "",
-    sort: Annotated[str, typer.Option(help="Column to sort by; -NAME sorts descending.")] = "",
-    offset: Annotated[int, typer.Option(help="Guests to skip.", min=0)] = 0,
-    limit: Annotated[int, typer.Option(help="Most guests to list.", min=1)] = 100,
+    columns: TableColumns = "",
+    sort: TableSort = "",
+    offset: TableOffset = 0,
+    limit: TableLimit = None,
     json: Json = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    csv: TableCsv = False,
 ) -> None:
     """List the guests on a list now, with chosen columns."""
-    names = columns.split(",") if columns else TABLE_COLUMNS
 
-    async def read(work: Any) -> Any:
+    async def find(work: Any) -> Any:
         row = await static_lists.fetch_stored(work, static_list)
-        definition = definition_of_list(row["friendly_id"])
-        page = page_of(offset, limit, sort)
-        return await guest_tables.of_definition(work, definition, names, page)
+        return definition_of_list(row["friendly_id"]), columns, sort
 
-    print_table(context.run(workspace, read), json=json, csv=csv)
+    print_table(context, workspace, find, (offset, limit), json=json, csv=csv)
 
 
 @command(app, "add")

@@ -98,6 +98,21 @@ def _marked(value: exp.Expr) -> exp.Expr:
     return exp.case().when(exp.and_(starts, exp.not_(number)), marked).else_(value)
 
 
+def csv_cell(column: ExportColumn, table: str, traits: Traits) -> exp.Expr:
+    """Format a value of `export_rows` as a cell that no spreadsheet runs; the texts of a list are
+    separated by semicolons."""
+    value = exp.column(column.name, table, quoted=True)
+    if column.declared is not None:
+        if column.declared.many:
+            return _marked(exp.ArrayToString(this=value, expression=exp.Literal.string("; ")))
+        return _marked(value) if column.declared.type == STRING else value
+    if column.location == "trait":
+        return _marked(value) if traits.trait(column.field).type == STRING else value
+    if column.location == "list":
+        return exp.Anonymous(this="to_json", expressions=[value])
+    return value if column.location == HASHED else _marked(value)
+
+
 def _list(table: str) -> exp.Select:
     """Aggregate all rows of a table for each guest, as a list of structures."""
     every = exp.Anonymous(this="list", expressions=[exp.column("t")])

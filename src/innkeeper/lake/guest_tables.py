@@ -1,19 +1,22 @@
-"""Tables of guests: a page of the guests of a definition, sorted, with chosen columns."""
+"""Tables of guests: those of a definition, sorted, with chosen columns, as a page or a file."""
 
 from collections.abc import Collection
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from sqlglot import exp
 
-from innkeeper.lake.export_sql import CHOSEN, export_rows
+from innkeeper.lake.export_sql import CHOSEN, csv_cell, export_rows
 from innkeeper.lake.segment_members import Question, count_members, prepare_members
 from innkeeper.lake.segment_sql import REQUESTED_GUESTS, limit_to_requested
+from innkeeper.lake.session import Form
 from innkeeper.lake.snapshot import Lake
 from innkeeper.resources.segments import ENTITIES, STRING
 from innkeeper.rules.exports import ExportColumn, ExportFormat
 
 REF: Final = ExportColumn("ref", "core", "ref", ENTITIES["guest"].fields["ref"])
+_REF_OF_ROW: Final = exp.column("ref", "s", quoted=True)
 
 
 async def list_page(
@@ -42,6 +45,34 @@ async def list_page(
     return size, [by_ref[ref] for ref in refs if ref in by_ref]
 
 
+async def write_csv(
+    lake: Lake,
+    question: Question,
+    shape: ExportFormat,
+    sort: tuple[ExportColumn, bool] | None,
+    limit: int | None,
+    offset: int,
+    path: Path,
+    only: Collection[str] | None = None,
+) -> int:
+    """Write a table as CSV, as `list_page` lists it; `limit`: None for all. Return its number of
+    rows. The engine writes the file, so memory holds none of it."""
+    with_ref = (REF, *(each for each in shape.columns if each != REF))
+    table = await _sorted(lake, question, replace(shape, columns=with_ref), sort, only)
+    cells = (
+        exp.alias_(csv_cell(each, "s", question.traits), each.name, quoted=True)
+        for each in with_ref
+    )
+    rows = table.select(*cells).offset(offset)
+    seconds = lake.snapshot.settings.lake_query_seconds
+    form = Form("FORMAT csv, HEADER true")
+    return await lake.run(
+        lambda session: session.copy(
+            rows if limit is None else rows.limit(limit), path, form, seconds
+        )
+    )
+
+
 async def _sorted_page(
     lake: Lake,
     question: Question,
@@ -52,30 +83,37 @@ async def _sorted_page(
     only: Collection[str] | None,
 ) -> tuple[int, list[str]]:
     """Count the guests, and list the refs of one page of them in the order of a column."""
+    table = await _sorted(lake, question, replace(shape, columns=(REF,)), sort, only)
+    size = exp.select(exp.Count(this=exp.Star())).from_(CHOSEN)
+    page = table.select(_REF_OF_ROW, exp.alias_(size.subquery(), "size"))
+    rows = await lake.rows(page.limit(limit).offset(offset))
+    if rows or not offset:
+        return (int(rows[0][1]) if rows else 0), [str(each) for each, _ in rows]
+    chosen = table.args["with_"].expressions[0].this
+    return int((await lake.rows(size.with_(CHOSEN, as_=chosen)))[0][0]), []
+
+
+async def _sorted(
+    lake: Lake,
+    question: Question,
+    shape: ExportFormat,
+    sort: tuple[ExportColumn, bool] | None,
+    only: Collection[str] | None,
+) -> exp.Select:
+    """Return the rows of the guests in the order of a column, as `s`, of which nothing is selected
+    yet."""
     tree = await prepare_members(lake, question)
     if only is not None:
         tree = limit_to_requested(tree)
         await lake.run(lambda session: session.table(REQUESTED_GUESTS, "guest_ref", only))
     column, is_descending = sort or (REF, False)
-    columns = (REF,) if column == REF else (REF, column)
+    columns = shape.columns if column in shape.columns else (*shape.columns, column)
     keyed = export_rows(replace(shape, columns=columns), question.traits).subquery("s")
-    size = exp.select(exp.Count(this=exp.Star())).from_(CHOSEN)
-    ref = exp.column("ref", "s", quoted=True)
     keys = [
         exp.Ordered(this=key, desc=is_descending, nulls_first=False) for key in _sort_keys(column)
     ]
-    page = (
-        exp.select(ref, exp.alias_(size.subquery(), "size"))
-        .from_(keyed)
-        .with_(CHOSEN, as_=tree, materialized=True)
-        .order_by(*keys, ref.copy())
-        .limit(limit)
-        .offset(offset)
-    )
-    rows = await lake.rows(page)
-    if rows or not offset:
-        return (int(rows[0][1]) if rows else 0), [str(each) for each, _ in rows]
-    return int((await lake.rows(size.with_(CHOSEN, as_=tree)))[0][0]), []
+    rows = exp.select().from_(keyed).with_(CHOSEN, as_=tree, materialized=True)
+    return rows.order_by(*keys, _REF_OF_ROW.copy())
 
 
 def _sort_keys(column: ExportColumn) -> list[exp.Expr]:

@@ -36,6 +36,15 @@ def _utm(name: str) -> str:
 _IN_TIME: Final = "core_ordered_at >= CAST(:start AS TIMESTAMPTZ)"
 _CHOSEN: Final = "(:chosen = '' OR core_currency_code = :chosen)"
 """Whether a row has the currency that the reader chose, if any."""
+_PRODUCT: Final = "coalesce(core_product_id, core_name)"
+_SOLD: Final = (
+    f"sum(CASE WHEN {BOUGHT} THEN coalesce(core_quantity, 1) ELSE 0 END) AS quantity, "
+    f"round(sum(({ADDED}) * coalesce(core_quantity, 1)), 2) AS revenue"
+)
+_SALES: Final = (
+    f"{PAID} AND ({BOUGHT} OR core_price < 0) AND {_between('core_ordered_at')} AND {_CHOSEN}"
+)
+"""The order items that count as sold, and negative ones, which reduce revenue."""
 _SCORED: Final = scored(
     f"core_currency_code = :currency AND {_between('core_ordered_at')}", "recency", "value"
 )
@@ -111,15 +120,25 @@ REPORTS: Final = {
             "SELECT product, currency, quantity, revenue, name, last_name, variants FROM ("
             "SELECT *, row_number() OVER "
             "(PARTITION BY currency ORDER BY revenue DESC, product) AS rank "
-            "FROM (SELECT coalesce(core_product_id, core_name) AS product, "
-            "core_currency_code AS currency, "
-            f"sum(CASE WHEN {BOUGHT} THEN coalesce(core_quantity, 1) ELSE 0 END) AS quantity, "
-            f"round(sum(({ADDED}) * coalesce(core_quantity, 1)), 2) AS revenue, "
+            f"FROM (SELECT {_PRODUCT} AS product, core_currency_code AS currency, {_SOLD}, "
             "min(core_name) AS name, max(core_name) AS last_name, "
             "count(DISTINCT core_name) AS variants FROM order_items "
-            f"WHERE {PAID} AND ({BOUGHT} OR core_price < 0) AND {_between('core_ordered_at')} "
-            f"AND {_CHOSEN} GROUP BY 1, 2) AS added) AS ranked WHERE rank <= :most "
+            f"WHERE {_SALES} GROUP BY 1, 2) AS added) AS ranked WHERE rank <= :most "
             "ORDER BY currency, revenue DESC, product",
+            "revenue",
+        ),
+        Report(
+            "variants",
+            "Variants of products by their names, in each currency",
+            ("variant", "currency", "quantity", "revenue", "product"),
+            "SELECT variant, currency, quantity, revenue, product FROM (SELECT *, "
+            "row_number() OVER "
+            "(PARTITION BY currency ORDER BY revenue DESC, product, variant) AS rank "
+            "FROM (SELECT coalesce(core_name, core_product_id) AS variant, "
+            f"core_currency_code AS currency, {_SOLD}, {_PRODUCT} AS product FROM order_items "
+            f"WHERE {_SALES} AND (:product = '' OR {_PRODUCT} = :product) "
+            "GROUP BY 1, 2, 5) AS added) AS ranked WHERE rank <= :most "
+            "ORDER BY currency, revenue DESC, product, variant",
             "revenue",
         ),
         Report(

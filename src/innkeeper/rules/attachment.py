@@ -215,26 +215,30 @@ def decide_groups(
     return sorted(groups, key=lambda group: group.survivor), guarded
 
 
-def unsupported_merges(
-    shared: Iterable[Record], merges: Iterable[Record], book: IdentityRules
-) -> list[Record]:
-    """Return the merges that the rules would not make.
+class SupportedMerges:
+    """The merges that rules would make.
 
-    Their guests share no key, directly or through other guests, and no rule would have matched by
+    Their guests share a key, directly or through other guests, or a rule would have matched by
     their evidence, which an event may have had alone. `shared` is as in `decide_groups`.
     """
-    rules = [{one.label for one in rule.conditions} for rule in book.rules]
-    groups = merging.Groups()
-    for row in shared:
-        if not book.is_too_many(row["guests"]):
-            for owner in row["owners"][1:]:
-                groups.join(row["owners"][0], owner)
-    return [
-        row
-        for row in merges
-        if groups.root(row["survivor_ref"]) != groups.root(row["absorbed_ref"])
-        and not any(rule <= _labels(row["evidence"]) for rule in rules)
-    ]
+
+    def __init__(self, shared: Iterable[Record], book: IdentityRules) -> None:
+        self._rules = [{one.label for one in rule.conditions} for rule in book.rules]
+        self._groups = merging.Groups()
+        for row in shared:
+            if not book.is_too_many(row["guests"]):
+                for owner in row["owners"][1:]:
+                    self._groups.join(row["owners"][0], owner)
+
+    def without(self, merges: Iterable[Record]) -> list[Record]:
+        """Return the merges that the rules would not make."""
+        root = self._groups.root
+        return [
+            row
+            for row in merges
+            if root(row["survivor_ref"]) != root(row["absorbed_ref"])
+            and not any(rule <= _labels(row["evidence"]) for rule in self._rules)
+        ]
 
 
 def _labels(evidence: Iterable[MatchedValue]) -> set[str]:

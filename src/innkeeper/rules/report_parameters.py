@@ -20,6 +20,7 @@ UNITS: Final = ("day", "week", "month", "year")
 BREAKDOWNS: Final = ("country", "city", "language", "gender", "type")
 STEPS: Final = ("VIEW", "ADD", "CONFIRM", "CHECKOUT")
 MOST_STEPS: Final = 10
+LONGEST_PRODUCT: Final = 1000
 _DAYS: Final = 90
 
 
@@ -100,6 +101,7 @@ class ReportParameters(Payload, kw_only=True):
         "Most days between two steps of a funnel; 0 for any.",
     ] = 0
     by: Annotated[str | Absent, one_of(*BREAKDOWNS), "Field of guests that splits a funnel."]
+    product: Annotated[str | Absent, Text(LONGEST_PRODUCT), "Only variants of this product."]
 
 
 def read_parameters(texts: Mapping[str, str]) -> ReportParameters:
@@ -136,6 +138,7 @@ def placeholders(parameters: ReportParameters, now: datetime) -> dict[str, Any]:
         "chosen": _or(parameters.currency, ""),
         "window": parameters.window,
         "by": _or(parameters.by, ""),
+        "product": _or(parameters.product, ""),
         "most": parameters.limit,
         "steps": parameters.steps,
         "first": first,

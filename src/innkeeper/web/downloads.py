@@ -53,16 +53,32 @@ class Download(Response):
             await response(scope, receive, send)
 
 
+async def open_in_slot(slots: Limiter, open_file: Callable[[], Awaitable[IO[bytes]]]) -> Body:
+    """Return the blocks of a file that is open, and holds a slot until they end; raises what
+    `open_file` does."""
+
+    async def held() -> Body:
+        async with slots, aclosing(read_blocks(await open_file())) as blocks:
+            yield b""
+            async for block in blocks:
+                yield block
+
+    body = held()
+    await anext(body)
+    return body
+
+
 async def open_stored_file(files: Files, name: str) -> Body:
     """Open a stored file and return its blocks; raises `NotFound` when it is deleted."""
     try:
         stream = await anyio.to_thread.run_sync(files.open, name)
     except FileNotFoundError:
         raise NotFound from None
-    return _blocks(stream)
+    return read_blocks(stream)
 
 
-async def _blocks(stream: IO[bytes]) -> Body:
+async def read_blocks(stream: IO[bytes]) -> Body:
+    """Yield the blocks of a file, and close it."""
     with stream:
         while block := await anyio.to_thread.run_sync(stream.read, BLOCK_BYTES):
             yield block

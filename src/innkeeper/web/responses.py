@@ -1,5 +1,7 @@
 """Responses of the APIs, and how they are sent over ASGI."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,16 +21,20 @@ class ApiResponse:
     body: bytes = b""
     headers: Headers = field(default_factory=list)
     content_type: bytes = JSON
+    stream: AsyncGenerator[bytes, None] | None = None
+    """Blocks in place of `body`, read while they are sent."""
 
     async def send(self, send: Send) -> None:
         headers = self.headers
         if self.status != 204:
-            headers = [
-                (b"content-type", self.content_type),
-                (b"content-length", str(len(self.body)).encode()),
-                *headers,
-            ]
+            headers = [(b"content-type", self.content_type), *headers]
+        if self.status != 204 and self.stream is None:
+            headers.append((b"content-length", str(len(self.body)).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        if self.stream is not None:
+            async with aclosing(self.stream) as blocks:
+                async for block in blocks:
+                    await send({"type": "http.response.body", "body": block, "more_body": True})
         await send({"type": "http.response.body", "body": self.body})
 
 

@@ -30,6 +30,7 @@ from innkeeper.resources.orders import (
 from innkeeper.resources.values import NOT_VALID, ref_in
 from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Work
+from innkeeper.web.downloads import open_in_slot
 from innkeeper.web.representation import (
     ResourceRequest,
     item_text_of,
@@ -41,7 +42,7 @@ from innkeeper.web.representation import (
 from innkeeper.web.responses import ApiResponse, Headers, json_response
 from innkeeper.wire import pagination
 from innkeeper.wire.decode import decode
-from innkeeper.wire.endpoint import Endpoint, EndpointRequest
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
 from innkeeper.wire.etags import etag_of
 from innkeeper.wire.json_text import encode
 from innkeeper.wire.payloads import decode_request, encode_response
@@ -99,6 +100,9 @@ async def _call_endpoint(route: Endpoint, request: EndpointRequest, work: Work) 
     if request.expected is not None and route.writes and not route.takes_version:
         request.expected.check(None)
     result = await route.perform(work, request)
+    if isinstance(result, EndpointResponse) and result.open_file is not None:
+        stream = await open_in_slot(work.limits.downloads, result.open_file)
+        return ApiResponse(200, content_type=result.content_type.encode(), stream=stream)
     if route.is_large:
         return await asyncio.to_thread(_encode_endpoint, route, request, result)
     return _encode_endpoint(route, request, result)

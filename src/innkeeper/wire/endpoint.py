@@ -8,7 +8,7 @@ response. Decoding and encoding (`wire/payloads.py`), the refusal of unknown nam
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 from uuid import UUID
 
 from innkeeper.errors import Problem, Unknown
@@ -100,6 +100,8 @@ class EndpointResponse:
     location: str | None = None
     content: bytes | None = None
     """A body in place of JSON, with its media type."""
+    open_file: Callable[[], Awaitable[IO[bytes]]] | None = None
+    """Opens a body in place of JSON, which is read while it is sent, in a slot of downloads."""
     content_type: str = ""
     etag: str | None = None
     """The version of the resource in the response, for the header `ETag`."""

@@ -1,22 +1,27 @@
-"""Tables of guests: those of a segment or a definition, with chosen columns, sorted and paged."""
+"""Tables of guests: those of a segment or definition, with chosen columns: a sorted page or CSV."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from innkeeper.actions.audiences import segment_questions, segments, traits
+from innkeeper.actions.audiences import segment_questions, traits
 from innkeeper.actions.paging import PageRequest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.lake import engines
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.exports import NDJSON
-from innkeeper.rules.exports import ExportColumn, read_shape
+from innkeeper.rules.exports import ExportColumn, ExportFormat, read_shape
+from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Work
+
+if TYPE_CHECKING:
+    from innkeeper.lake.segment_members import Question
 
 MOST_COLUMNS: Final = 50
 MOST_ROWS: Final = 10_000
-"""Most rows of a page, and of a table as CSV; an audience export has no such limit."""
+"""Most rows of a page; CSV has no such limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +37,6 @@ class GuestTable:
         """The rows by column name, with `ref`."""
         names = [column.name for column in self.columns]
         return [{"ref": ref, **dict(zip(names, values, strict=True))} for ref, values in self.rows]
-
-    @property
-    def csv(self) -> dict[str, Any]:
-        """The table as `as_csv` takes it: every column, the ref first."""
-        names = [column.name for column in self.columns]
-        return {
-            "columns": ["ref", *names],
-            "rows": [[str(ref), *(csv_cell(value) for value in row)] for ref, row in self.rows],
-        }
-
-
-def csv_cell(value: Any) -> Any:
-    """Return a value for a cell: the texts of a list are separated by semicolons."""
-    return "; ".join(map(str, value)) if isinstance(value, list | tuple) else value
-
-
-async def of_segment(
-    work: Work, segment: UUID | str, columns: Sequence[str], page_request: PageRequest
-) -> GuestTable:
-    """Return a page of the guests in a segment now; raises `Unknown`, `Invalid`."""
-    row = await segments.fetch(work, segment)
-    definition = row["definition"]
-    return await of_definition(work, definition, columns, page_request, stored=definition)
 
 
 async def of_definition(
@@ -74,6 +56,54 @@ async def of_definition(
     """
     from innkeeper.lake.guest_tables import list_page  # noqa: PLC0415 - loads SQLGlot
 
+    question, shape, sort = await _read(work, definition, columns, page_request, problems, stored)
+    async with opened(work, engines.answering(work.settings, definition)) as lake:
+        size, rows = await list_page(
+            lake,
+            question,
+            shape,
+            sort,
+            min(page_request.limit, MOST_ROWS),
+            page_request.offset,
+            None if only is None else [str(ref) for ref in only],
+        )
+    chosen = shape.columns
+    return GuestTable(size, chosen, [(UUID(str(ref)), tuple(values)) for ref, *values in rows])
+
+
+async def open_csv(
+    work: Work,
+    definition: Mapping[str, Any],
+    columns: Sequence[str],
+    page_request: PageRequest,
+    limit: int | None = None,
+    only: Collection[UUID] | None = None,
+) -> tuple[IO[bytes], int]:
+    """Open the table of a stored definition as a CSV file; return it with its number of rows.
+
+    All rows by default: `page_request.limit` does not apply. The file has no name any more and
+    ends when it is closed. Take a slot of `limits.downloads` first, which limits these files.
+    """
+    from innkeeper.lake.guest_tables import write_csv  # noqa: PLC0415
+
+    read = await _read(work, definition, columns, page_request, (), definition)
+    refs = None if only is None else [str(ref) for ref in only]
+    with temporary(work.settings, "table") as folder:
+        path = folder / "table.csv"
+        async with opened(work, engines.answering(work.settings, definition)) as lake:
+            rows = await write_csv(lake, *read, limit, page_request.offset, path, refs)
+        return await asyncio.to_thread(path.open, "rb"), rows
+
+
+async def _read(
+    work: Work,
+    definition: Mapping[str, Any],
+    columns: Sequence[str],
+    page_request: PageRequest,
+    problems: Sequence[Problem],
+    stored: Mapping[str, Any] | None,
+) -> tuple["Question", ExportFormat, tuple[ExportColumn, bool] | None]:
+    """Return the question, the columns and the sort of a table; raises `Invalid`."""
     every = await traits.list_current(work)
     names = [name for name in dict.fromkeys(columns) if name != "ref"]
     sort_names = [name for name, _ in page_request.sort]
@@ -92,16 +122,6 @@ async def of_definition(
     if question is None or problems:
         raise Invalid(*problems)
     by_name = {column.name: column for column in shape.columns}
-    chosen = tuple(by_name[name] for name in names)
     sort = page_request.sort[0] if page_request.sort else None
-    async with opened(work, engines.answering(work.settings, definition)) as lake:
-        size, rows = await list_page(
-            lake,
-            question,
-            replace(shape, columns=chosen),
-            (by_name[sort[0]], sort[1]) if sort else None,
-            min(page_request.limit, MOST_ROWS),
-            page_request.offset,
-            None if only is None else [str(ref) for ref in only],
-        )
-    return GuestTable(size, chosen, [(UUID(str(ref)), tuple(values)) for ref, *values in rows])
+    chosen = replace(shape, columns=tuple(by_name[name] for name in names))
+    return question, chosen, (by_name[sort[0]], sort[1]) if sort else None

@@ -23,8 +23,8 @@ from innkeeper.rules.attachment import (
     GroupMember,
     GuardedGroup,
     MergedGroup,
+    SupportedMerges,
     decide_groups,
-    unsupported_merges,
 )
 from innkeeper.rules.identity import countable_keys
 from innkeeper.rules.identity_keys import digest, lock_of
@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 BATCH: Final = 500
 """Guests whose keys are derived at a time, which delays other requests of the process."""
+PAGE: Final = 2000
+"""Shared keys, survivors or merges that a plan reads at a time."""
 PAUSE_SECONDS: Final = 0.05
 SAMPLES: Final = 10
 """Number of largest groups in a preview, and of sample groups beside them."""
@@ -54,8 +56,9 @@ class Plan:
     groups: list[MergedGroup]
     guarded: list[tuple[GuardedGroup, list[MatchedValue]]]
     """Groups that are not merged, each with the values that its guests share."""
-    unsupported: list[Row]
-    """Merges in force by other rules, which these rules would not make."""
+    unsupported: int
+    """Number of merges in force by other rules, which these rules would not make."""
+    unsupported_samples: list[UUID]
 
     @property
     def merging(self) -> int:
@@ -95,9 +98,9 @@ async def preview(work: Work, rules: Sequence[IdentityRule] | None = None) -> Re
                 }
                 for guarded, evidence in planned.guarded
             ],
-            "unsupported": len(planned.unsupported),
+            "unsupported": planned.unsupported,
             "unsupported_merges": [
-                await merges.fetch(work, row["ref"]) for row in planned.unsupported[:SAMPLES]
+                await merges.fetch(work, merge) for merge in planned.unsupported_samples
             ],
         }
 
@@ -118,15 +121,23 @@ async def plan(work: Work, book: IdentityRules) -> Plan:
                 for position, key in countable_keys(ledger.unmerged_record(row), book, now)
             ),
         )
-    shared = await work.all("identity.shared_keys", most=book.group_limit)
+    await work.run("identity.create_shared")
+    await work.run("identity.fill_shared", most=book.group_limit)
+    pages = _read_pages(work, "identity.shared_keys", "position")
+    shared = [row async for rows in pages for row in rows]
     survivors = await _read_survivors(work, {owner for row in shared for owner in row["owners"]})
-    groups, guarded = decide_groups(shared, survivors, book)
+    groups, guarded = await asyncio.to_thread(decide_groups, shared, survivors, book)
     evidence = [
         [] if group.link is None else await _evidence(work, book, group.link) for group in guarded
     ]
-    by_rules = await work.all("identity.merges_by_rules")
-    unsupported = unsupported_merges(shared, by_rules, book)
-    return Plan(count, groups, [*zip(guarded, evidence, strict=True)], unsupported)
+    supported = await asyncio.to_thread(SupportedMerges, shared, book)
+    unsupported, samples = 0, list[UUID]()
+    async for rows in _read_pages(work, "identity.merges_by_rules", "merged_at", "ref"):
+        others = await asyncio.to_thread(supported.without, rows)
+        unsupported += len(others)
+        samples += [row["ref"] for row in others[: SAMPLES - len(samples)]]
+    with_evidence = [*zip(guarded, evidence, strict=True)]
+    return Plan(count, groups, with_evidence, unsupported, samples)
 
 
 async def run_jobs(work: Work, progress: Progress | None = None) -> bool:
@@ -301,8 +312,20 @@ async def _read_batches(work: Work, after: UUID | None) -> AsyncIterator[list[Ro
 
 async def _read_survivors(work: Work, guests: set[UUID]) -> dict[UUID, Row]:
     """Return the row of `identity.survivors` of each guest that exists, by guest."""
-    rows = await work.all("identity.survivors", guests=list(guests))
-    return {row["ref"]: row for row in rows}
+    refs, survivors = list(guests), dict[UUID, Row]()
+    for start in range(0, len(refs), PAGE):
+        rows = await work.all("identity.survivors", guests=refs[start : start + PAGE])
+        survivors |= {row["ref"]: row for row in rows}
+    return survivors
+
+
+async def _read_pages(work: Work, query: str, *keys: str) -> AsyncIterator[list[Row]]:
+    """Yield the rows of a query page by page, each after the last row of the page before by
+    `keys`."""
+    after: dict[str, Any] = {f"after_{key}": None for key in keys}
+    while rows := await work.all(query, **after, limit=PAGE):
+        yield rows
+        after = {f"after_{key}": rows[-1][key] for key in keys}
 
 
 async def _evidence(work: Work, book: IdentityRules, member: GroupMember) -> list[MatchedValue]:

@@ -244,18 +244,31 @@ CREATE TEMPORARY TABLE identity_plan (rule smallint, key uuid, guest_ref uuid) O
 -- Insert the keys of a batch of guests.
 COPY identity_plan (rule, key, guest_ref) FROM STDIN (FORMAT binary)
 
--- identity.shared_keys
--- Each key that several guests share, first rule first, with its guests; if more than `most` guests
--- share it, with the first 20.
-SELECT rule, key, count(*) AS guests,
+-- identity.create_shared
+-- Temporary table of the keys that several guests share.
+CREATE TEMPORARY TABLE identity_shared (position bigint PRIMARY KEY, rule smallint, key uuid,
+    guests bigint, owners uuid[]) ON COMMIT DROP
+
+-- identity.fill_shared
+-- Store each key that several guests share, first rule first, with its guests; if more than `most`
+-- guests share it, with the first 20.
+INSERT INTO identity_shared
+SELECT row_number() OVER (ORDER BY rule, key), rule, key, count(*),
     CASE WHEN count(*) <= %(most)s THEN array_agg(guest_ref ORDER BY guest_ref)
-         ELSE (array_agg(guest_ref ORDER BY guest_ref))[1:20] END AS owners
-FROM identity_plan GROUP BY rule, key HAVING count(*) > 1 ORDER BY rule, key
+         ELSE (array_agg(guest_ref ORDER BY guest_ref))[1:20] END
+FROM identity_plan GROUP BY rule, key HAVING count(*) > 1
+
+-- identity.shared_keys
+-- A page of them.
+SELECT position, rule, key, guests, owners FROM identity_shared
+WHERE position > coalesce(%(after_position)s::bigint, 0) ORDER BY position LIMIT %(limit)s
 
 -- identity.merges_by_rules
--- The merges in force that rules made, oldest first.
-SELECT ref, survivor_ref, absorbed_ref, evidence FROM {ws}.merges
-WHERE undone_at IS NULL AND rule IS NOT NULL ORDER BY merged_at, ref
+-- A page of the merges in force that rules made, oldest first.
+SELECT ref, survivor_ref, absorbed_ref, evidence, merged_at FROM {ws}.merges
+WHERE undone_at IS NULL AND rule IS NOT NULL AND (%(after_ref)s::uuid IS NULL
+    OR (merged_at, ref) > (%(after_merged_at)s::timestamptz, %(after_ref)s::uuid))
+ORDER BY merged_at, ref LIMIT %(limit)s
 
 -- identity.survivors
 -- The live guest of each guest, with the columns that decide which guest survives a merge.

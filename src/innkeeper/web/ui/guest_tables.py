@@ -1,6 +1,5 @@
 """Tables of guests on pages: columns, sort and page come from the query of the URL."""
 
-import asyncio
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -31,7 +30,7 @@ from innkeeper.rules.access import Right
 from innkeeper.rules.exports import ExportColumn
 from innkeeper.rules.masking import masked
 from innkeeper.rules.personal import is_personal
-from innkeeper.web.ui.downloads import file
+from innkeeper.web.downloads import Body, Download, read_blocks
 from innkeeper.web.ui.formatting import (
     column_words,
     date,
@@ -43,7 +42,6 @@ from innkeeper.web.ui.formatting import (
 )
 from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import PageRoute, Visit
-from innkeeper.wire.audiences.reports import as_csv
 
 DEFAULT_COLUMNS: Final = ("email", "city", "country", "trait.orderCount", "lastSeen")
 _NUMERIC_TRAITS: Final = ("Count", "Value", "rfm")
@@ -102,7 +100,6 @@ async def read_table(
         "sort": sort,
         "query": {"columns": own, "sort": ("-" if sort[1] else "") + sort[0]},
         "table_problems": problems,
-        "csv_rows": guest_tables.MOST_ROWS,
     }
 
 
@@ -113,17 +110,20 @@ async def download(
     about: audit.AuditSubject | None,
     only: Collection[UUID] | None = None,
 ) -> Response:
-    """Return a table as a CSV file, without paging, and record it in the audit log."""
+    """Return all of a table as a CSV file, and record it in the audit log."""
     visit.need(Right.EXPORTS)
     visit.need(Right.PERSONAL)
-    request = page_request(visit, 0, guest_tables.MOST_ROWS)
-    columns = chosen_columns(visit)
-    table = await guest_tables.of_definition(
-        visit.work, definition, columns, request, only, stored=definition
+    columns, request = chosen_columns(visit), page_request(visit, 0, PAGE_SIZE)
+
+    async def open_body() -> Body:
+        async with visit.lend() as work:
+            table, rows = await guest_tables.open_csv(work, definition, columns, request, only=only)
+            await audit.note(work, "guests.download", about=about, rows=rows)
+        return read_blocks(table)
+
+    return Download(
+        visit.database.limits.downloads, open_body, "text/csv; charset=utf-8", f"{name}.csv"
     )
-    await audit.note(visit.work, "guests.download", about=about, rows=len(table.rows))
-    content = await asyncio.to_thread(lambda: as_csv(table.csv))
-    return file(f"{name}.csv", content, "text/csv")
 
 
 async def choose_columns(visit: Visit) -> Response:
@@ -168,15 +168,16 @@ def _cell(visit: Visit, column: ExportColumn, value: Any) -> str:
     if value in (None, "", []):
         return ""
     kind = _kind(column, value)
+    texts = [*map(value_text, value if isinstance(value, list | tuple) else [value])]
     if not visit.personal and is_personal(column.field, column.location, kind):
-        return masked(str(guest_tables.csv_cell(value)))
+        return masked("; ".join(texts))
     if kind == TIMESTAMP:
         return date(value) if column.field == "date_of_birth" else moment(value)
     if kind == NUMBER:
         currency = column.field.partition(".")[2] if column.location == TRAIT else ""
         is_money = bool(currency) and not column.field.startswith("rfm")
         return money(value, currency) if is_money else number(value)
-    return ", ".join(map(value_text, value if isinstance(value, list | tuple) else [value]))
+    return ", ".join(texts)
 
 
 def _kind(column: ExportColumn, value: Any) -> str:

@@ -32,7 +32,7 @@ def chart_of(name: str, report: Record, unit: str) -> dict[str, Any]:
     charts = {"retention": _retention, "rfm": _rfm, "rfm_groups": _groups, "funnel": _funnel}
     if name in charts:
         return charts[name](report)
-    return _ranking(report, "currency" if name == "products" else "")
+    return _ranking(report, "currency" if "currency" in report["columns"][1:] else "")
 
 
 def _over_time(report: Record, by: str, unit: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ TITLES: Final = {
     "totals": "Totals",
     "abandoned": "Abandoned carts",
     "products": "Products",
+    "variants": "Variants",
     "pages": "Pages",
     "campaigns": "Campaigns",
     "events": "Events",

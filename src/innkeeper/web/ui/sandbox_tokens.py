@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 from innkeeper.actions.admin import sandbox_tokens, users
 from innkeeper.resources.values import iso
 from innkeeper.rules.access import Right, may
+from innkeeper.rules.scopes import scopes_of_role
 from innkeeper.store.database import Database
 from innkeeper.web.browser_security import read_cookie
 from innkeeper.web.ui.shell import LOGIN_COOKIE
@@ -39,7 +40,7 @@ def routes(database: Database) -> list[BaseRoute]:
             if not may(person.role, Right.KEYS):
                 return _refused(403, f"The role {person.role} may not {Right.KEYS}.")
             work.actor = person.email
-            key = await sandbox_tokens.create(work, workspace, person.role)
+            key = await sandbox_tokens.create(work, workspace, scopes_of_role(person.role))
         assert key.expires_at is not None  # noqa: S101 - it expires
         login = {"login": f"{key.client_key}:{key.api_token}", "expiresAt": iso(key.expires_at)}
         return JSONResponse(login, 201, {"cache-control": "no-store"})

@@ -1,10 +1,11 @@
 """API keys over HTTP: list, create, rotate, revoke; for keys with the scope `administration`."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from innkeeper.actions.admin import keys
+from innkeeper.actions.admin import keys, sandbox_tokens
 from innkeeper.errors import Conflict, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import ListOf, Text
@@ -14,6 +15,7 @@ from innkeeper.rules.scopes import DEFAULT_SCOPES, Scope, in_order
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
 from innkeeper.wire.payloads import Href, Items
+from innkeeper.wire.scopes import refuse_lacking
 
 PATH: Final = "/innkeeper/v1/keys"
 LONGEST_NAME: Final = 100
@@ -98,6 +100,31 @@ async def rotate_key(work: Work, request: EndpointRequest) -> Record:
             raise Conflict("The key was revoked. Create another one.")
         new_key = await keys.rotate(work, row["client_key"], by=request.scopes)
     return {**row, "api_token": new_key.api_token}
+
+
+class SandboxToken(Payload):
+    """A key of the sandbox that is valid for an hour."""
+
+    client_key: str
+    api_token: Annotated[str, "Only in this response."]
+    scopes: Annotated[list[str], _SCOPES]
+    expires_at: datetime
+
+
+@KEYS.endpoint(
+    "POST",
+    "/sandboxTokens",
+    "Create a key of the sandbox for an hour, with the caller's scopes except administration",
+    response=SandboxToken,
+    status=201,
+    own_transactions=True,
+)
+async def create_sandbox_token(work: Work, request: EndpointRequest) -> Record:
+    """Create a key for trying requests; a sandbox has a limited number of them."""
+    if not DEFAULT_SCOPES & request.scopes:
+        refuse_lacking({Scope.READ})
+    key = await sandbox_tokens.create(work, work.workspace, request.scopes)
+    return {**asdict(key), "scopes": in_order(key.scopes)}
 
 
 @KEYS.endpoint("DELETE", "/{client_key}", "Revoke an API key")

@@ -12,11 +12,18 @@ from innkeeper.resources.definitions import (
     CreateGuestViewRequest,
     SegmentDefinition,
 )
+from innkeeper.resources.exports import TABLE_COLUMNS
 from innkeeper.resources.payloads import Absent, Payload
-from innkeeper.rules.scopes import Scope
+from innkeeper.rules.scopes import READ_PERSONAL, Scope
 from innkeeper.store.work import Work
 from innkeeper.wire.audiences.early_checks import check_sql
-from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
+from innkeeper.wire.audiences.segment_tables import (
+    GuestTablePage,
+    TableParameters,
+    allow_csv,
+    respond_with_table,
+)
+from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
 from innkeeper.wire.payloads import Actor, DefinitionOf, Href, Items, Uri
 from innkeeper.wire.scopes import require_for_definition
 
@@ -96,6 +103,26 @@ async def delete_guest_view(work: Work, request: EndpointRequest) -> None:
     """Delete a view."""
     view = request.refs()["view"]
     await guest_views.delete(work, view, request.expected, may_manage=_may_manage(request))
+
+
+@GUEST_VIEWS.endpoint(
+    "GET",
+    _ONE + "/table",
+    "Guests of a view now, with its columns and sort",
+    parameters=TableParameters,
+    response=GuestTablePage,
+    scopes=READ_PERSONAL,
+    other_media=("text/csv",),
+    own_transactions=True,
+    is_large=True,
+)
+async def list_guest_view_table(work: Work, request: EndpointRequest) -> Record | EndpointResponse:
+    """Return a page of the guests of a view as JSON, or all of them as CSV."""
+    parameters: TableParameters = request.parameters
+    allow_csv(work, parameters)
+    row = await guest_views.fetch(work, request.refs()["view"])
+    columns = row["columns"] or TABLE_COLUMNS
+    return await respond_with_table(work, row["definition"], columns, row["sort"], parameters)
 
 
 def _may_manage(request: EndpointRequest) -> bool:

@@ -1,8 +1,8 @@
 """Tables of the guests of a segment or a definition, and comparisons of segments."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Final
+from collections.abc import Mapping, Sequence
+from typing import IO, Annotated, Any, Final
 from uuid import UUID
 
 from innkeeper.actions.audiences import guest_tables, segment_catalogue, segments
@@ -18,26 +18,32 @@ from innkeeper.resources.payloads import ABSENT, Absent, JsonOf, Payload
 from innkeeper.rules.scopes import READ_PERSONAL
 from innkeeper.store.work import Work
 from innkeeper.wire.audiences.early_checks import check_sql
-from innkeeper.wire.audiences.reports import as_csv
 from innkeeper.wire.audiences.segments import OWN, TAG, Segment, represent_segment
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
 from innkeeper.wire.pagination import LIMIT, OFFSET
-from innkeeper.wire.payloads import Paging
 
 SEGMENT_TABLES: Final = EndpointFamily(TAG, OWN)
 _SORT: Final = "Column to sort by; with - before its name, descending."
 _MOST: Final = guest_tables.MOST_ROWS
 
 
-class ListSegmentTableParameters(Paging):
-    """Which guests of a segment to list, with which columns."""
+class TableParameters(Payload):
+    """Which guests of a table to list."""
 
-    most: ClassVar[int] = _MOST
-    columns: Annotated[str | Absent, "Columns as exports name them, joined by commas."] = ABSENT
-    sort: Annotated[str | Absent, _SORT] = ABSENT
     format: Annotated[str, one_of("json", "csv"), "json or csv."] = "json"
     offset: Annotated[int, OFFSET, "Guests to skip."] = 0
-    limit: Annotated[int, LIMIT, f"Guests on the page, at most {_MOST}."] = 100
+    limit: Annotated[
+        int | Absent,
+        LIMIT,
+        f"Guests in JSON, 100 by default and at most {_MOST}; in CSV, by default all.",
+    ] = ABSENT
+
+
+class ListSegmentTableParameters(TableParameters):
+    """Which guests of a segment to list, with which columns."""
+
+    columns: Annotated[str | Absent, "Columns as exports name them, joined by commas."] = ABSENT
+    sort: Annotated[str | Absent, _SORT] = ABSENT
 
 
 class GuestTablePage(Payload):
@@ -80,17 +86,14 @@ class SegmentOverlap(Payload):
     is_large=True,
 )
 async def list_segment_table(work: Work, request: EndpointRequest) -> Record | EndpointResponse:
-    """Return a page of the guests in a segment, as JSON or CSV."""
+    """Return a page of the guests in a segment as JSON, or all of them as CSV."""
     parameters: ListSegmentTableParameters = request.parameters
     columns = (
         parameters.columns.split(",") if isinstance(parameters.columns, str) else TABLE_COLUMNS
     )
-    page = page_of(parameters.offset, parameters.limit, parameters.sort)
-    table = await guest_tables.of_segment(work, request.ref_or_text("segment"), columns, page)
-    if parameters.format == "csv":
-        content = await asyncio.to_thread(lambda: as_csv(table.csv))
-        return EndpointResponse(content=content, content_type="text/csv; charset=utf-8")
-    return await asyncio.to_thread(_page, table)
+    allow_csv(work, parameters)
+    row = await segments.fetch(work, request.ref_or_text("segment"))
+    return await respond_with_table(work, row["definition"], columns, parameters.sort, parameters)
 
 
 @SEGMENT_TABLES.endpoint(
@@ -148,6 +151,32 @@ async def set_segment_tags(work: Work, request: EndpointRequest) -> Record:
         work, request.ref_or_text("segment"), order.tags, request.expected
     )
     return represent_segment(work, row)
+
+
+def allow_csv(work: Work, parameters: TableParameters) -> None:
+    """Read definitions of any size for CSV: the process for large results sends no streams."""
+    if parameters.format == "csv":
+        work.json_bytes_max = None
+
+
+async def respond_with_table(
+    work: Work,
+    definition: Mapping[str, Any],
+    columns: Sequence[str],
+    sort: Any,
+    parameters: TableParameters,
+) -> Record | EndpointResponse:
+    """Return a page of the guests of a stored definition as JSON, or all of them as CSV."""
+    limit = parameters.limit if isinstance(parameters.limit, int) else None
+    page = page_of(parameters.offset, limit or 100, sort)
+    if parameters.format == "json":
+        table = await guest_tables.of_definition(work, definition, columns, page, stored=definition)
+        return await asyncio.to_thread(_page, table)
+
+    async def open_file() -> IO[bytes]:
+        return (await guest_tables.open_csv(work, definition, columns, page, limit))[0]
+
+    return EndpointResponse(open_file=open_file, content_type="text/csv; charset=utf-8")
 
 
 def page_of(offset: int, limit: int, sort: Any) -> PageRequest:

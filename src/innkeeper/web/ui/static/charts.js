@@ -1,4 +1,4 @@
-// Charts: the values of a place by pointer, touch or arrow keys; and the picture as a file.
+// Charts: the values of a place by pointer, touch or arrow keys.
 "use strict";
 
 const tableRows = (figure) => [...figure.querySelectorAll("table tbody tr")];
@@ -72,50 +72,4 @@ on("keydown", "[data-values]", (figure, event) => {
   if (!(event.key in places)) return;
   event.preventDefault();
   showValues(figure, places[event.key]);
-});
-
-const DRAWN = ["fill", "stroke", "stroke-width", "opacity", "font-size", "font-family", "text-anchor"];
-
-// Copies a chart with the styles that the page gives it.
-const withStyles = (svg) => {
-  const copy = svg.cloneNode(true);
-  const from = svg.querySelectorAll("*");
-  copy.querySelectorAll("*").forEach((each, number) => {
-    const style = getComputedStyle(from[number]);
-    for (const name of DRAWN) each.setAttribute(name, style.getPropertyValue(name));
-  });
-  return copy;
-};
-
-on("click", "[data-picture]", (button) => {
-  const charts = [...document.querySelectorAll(`${button.dataset.picture} svg[data-left]`)].filter(
-    (each) => each.clientWidth,
-  );
-  if (!charts.length) return;
-  const picture = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  const style = getComputedStyle(document.body);
-  let height = 0;
-  let width = 0;
-  for (const chart of charts) {
-    const text = document.createElementNS(picture.namespaceURI, "text");
-    text.textContent = chart.closest("figure").getAttribute("aria-label");
-    for (const [name, value] of [["x", "8"], ["y", String(height + 20)], ["fill", style.color], ["font-family", "sans-serif"], ["font-size", "14"]]) {
-      text.setAttribute(name, value);
-    }
-    const copy = withStyles(chart);
-    const box = chart.viewBox.baseVal;
-    for (const [name, value] of [["y", height + 30], ["width", box.width], ["height", box.height]]) copy.setAttribute(name, value);
-    picture.append(text, copy);
-    height += box.height + 40;
-    width = Math.max(width, box.width);
-  }
-  picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  const ground = document.createElementNS(picture.namespaceURI, "rect");
-  for (const [name, value] of [["width", "100%"], ["height", "100%"], ["fill", style.backgroundColor]]) ground.setAttribute(name, value);
-  picture.prepend(ground);
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(picture)], { type: "image/svg+xml" }));
-  link.download = button.dataset.name;
-  link.click();
-  URL.revokeObjectURL(link.href);
 });
