@@ -35,7 +35,8 @@ const shapesOf = (element, shapes) => {
       range.setEnd(child, word.index + word[0].length);
       const { left: x, top, height } = range.getBoundingClientRect();
       const size = parseFloat(style.fontSize) * scale;
-      shapes.push({ text: word[0], size, weight: style.fontWeight, opacity, fill: svg ? style.fill : style.color, x, y: top + height / 2 });
+      const fill = svg ? style.fill : style.color;
+      shapes.push({ text: word[0], size, weight: style.fontWeight, family: style.fontFamily, opacity, fill, x, y: top + height / 2 });
     }
   }
 };
@@ -66,8 +67,8 @@ const asSvg = ({ shapes, width, height }) => {
     return element;
   };
   const picture = create("svg", { width, height, viewBox: `0 0 ${width} ${height}` });
-  for (const { text, size, weight, points, ...rest } of shapes) {
-    const font = { "font-family": "sans-serif", "font-size": size, "font-weight": weight, "dominant-baseline": "central" };
+  for (const { text, size, weight, family, points, ...rest } of shapes) {
+    const font = { "font-family": family, "font-size": size, "font-weight": weight, "dominant-baseline": "central" };
     if (points) picture.append(create("polyline", { ...rest, points: points.join(" "), "stroke-width": 1.5 }));
     else if (text === undefined) picture.append(create("rect", rest));
     else picture.append(create("text", { ...rest, ...font }, text));
@@ -95,7 +96,7 @@ const asPng = ({ shapes, width, height }) => {
     } else if (shape.text === undefined) {
       pen.fillRect(shape.x, shape.y, shape.width, shape.height);
     } else {
-      pen.font = `${shape.weight} ${shape.size}px sans-serif`;
+      pen.font = `${shape.weight} ${shape.size}px ${shape.family}`;
       pen.fillText(shape.text, shape.x, shape.y);
     }
   }
