@@ -39,16 +39,10 @@ EXPORTS: Final = NamedRecords("exports", "Audience export", EXPORT)
 NO_SOURCE: Final = "The segment of this export was deleted. Choose another one first."
 RUN: Final = "exports.run"
 MOST_LISTED: Final = 100
-
-
-async def list_all(work: Work) -> list[Record]:
-    """List every export, newest first."""
-    return await EXPORTS.list_all(work)
-
-
-async def fetch(work: Work, export: UUID | str) -> Record:
-    """Fetch one export by ref or friendly id; raises `Unknown`."""
-    return await EXPORTS.fetch(work, export)
+list_all: Final = EXPORTS.list_all
+"""List every export, newest first."""
+fetch: Final = EXPORTS.fetch
+"""Fetch one export by ref or friendly id; raises `Unknown`."""
 
 
 async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem] = ()) -> Record:

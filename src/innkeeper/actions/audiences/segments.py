@@ -34,16 +34,10 @@ SEGMENTS: Final = NamedRecords("segments", "Segment", SEGMENT)
 PUBLISH: Final = "segments.publish"
 """The name of the task that makes a segment Live."""
 NAME_LENGTH: Final = 128
-
-
-async def list_all(work: Work) -> list[Record]:
-    """List every segment, newest first."""
-    return await SEGMENTS.list_all(work)
-
-
-async def fetch(work: Work, segment: UUID | str) -> Record:
-    """Fetch one segment by ref or friendly id; raises `Unknown`."""
-    return await SEGMENTS.fetch(work, segment)
+list_all: Final = SEGMENTS.list_all
+"""List every segment, newest first."""
+fetch: Final = SEGMENTS.fetch
+"""Fetch one segment by ref or friendly id; raises `Unknown`."""
 
 
 async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem] = ()) -> Record:

@@ -22,6 +22,10 @@ from innkeeper.rules.versions import Expected, expect
 from innkeeper.store.work import Work
 
 LISTS: Final = NamedRecords("static_lists", "Static list", STATIC_LIST)
+list_names: Final = LISTS.list_all
+"""List every list, newest first, without sizes."""
+fetch_stored: Final = LISTS.fetch
+"""Fetch one list by ref or friendly id, without its size; raises `Unknown`."""
 
 
 async def list_all(work: Work) -> list[Record]:
@@ -31,20 +35,10 @@ async def list_all(work: Work) -> list[Record]:
     return [{**row, "size": sizes.get(row["ref"], 0)} for row in rows]
 
 
-async def list_names(work: Work) -> list[Record]:
-    """List every list, newest first, without sizes."""
-    return await LISTS.list_all(work)
-
-
 async def fetch(work: Work, static_list: UUID | str) -> Record:
     """Fetch one list by ref or friendly id, with its `size`; raises `Unknown`."""
     row = await fetch_stored(work, static_list)
     return {**row, "size": (await _sizes(work, [row])).get(row["ref"], 0)}
-
-
-async def fetch_stored(work: Work, static_list: UUID | str) -> Record:
-    """Fetch one list by ref or friendly id, without its size; raises `Unknown`."""
-    return await LISTS.fetch(work, static_list)
 
 
 async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem] = ()) -> Record:

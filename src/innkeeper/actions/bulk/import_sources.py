@@ -25,16 +25,10 @@ SOURCES: Final = NamedRecords("import_sources", "Import source", IMPORT_SOURCE)
 RUN: Final = "import_sources.run"
 SOURCE: Final = "source"
 """Member of an import's `file_options` that holds the ref of its source."""
-
-
-async def list_all(work: Work) -> list[Record]:
-    """List every import source, by name."""
-    return await SOURCES.list_all(work)
-
-
-async def fetch(work: Work, source: UUID | str) -> Record:
-    """Fetch one import source by ref or name; raises `Unknown`."""
-    return await SOURCES.fetch(work, source)
+list_all: Final = SOURCES.list_all
+"""List every import source, by name."""
+fetch: Final = SOURCES.fetch
+"""Fetch one import source by ref or name; raises `Unknown`."""
 
 
 async def create(

@@ -181,12 +181,7 @@ def _back(visit: Visit) -> str:
 
 
 PAGES: Final = (
-    PageRoute(
-        *("/guests/bulk", review, act),
-        right=Right.SEGMENTS,
-        post_right=Right.SEGMENTS,
-        whole=False,
-    ),
+    PageRoute("/guests/bulk", review, act, right=Right.SEGMENTS, whole=False),
     PageRoute("/guests/bulk/csv", download, right=Right.EXPORTS),
     PageRoute("/guests/bulk/{action}", show_progress),
 )

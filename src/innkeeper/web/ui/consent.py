@@ -69,6 +69,4 @@ def _typed(visit: Visit, channel: str) -> tuple[str, str]:
     return visit.form_text(f"field.{channel}"), values
 
 
-PAGES: Final = (
-    PageRoute("/exports/consent", show, save, right=Right.EXPORTS, post_right=Right.EXPORTS),
-)
+PAGES: Final = (PageRoute("/exports/consent", show, save, right=Right.EXPORTS),)

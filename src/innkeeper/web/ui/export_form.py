@@ -328,6 +328,6 @@ def _json(text: str) -> Any:
 
 
 PAGES: Final = (
-    PageRoute("/exports/new", new, create, right=Right.EXPORTS, post_right=Right.EXPORTS),
-    PageRoute("/exports/{export}/edit", edit, save, right=Right.EXPORTS, post_right=Right.EXPORTS),
+    PageRoute("/exports/new", new, create, right=Right.EXPORTS),
+    PageRoute("/exports/{export}/edit", edit, save, right=Right.EXPORTS),
 )

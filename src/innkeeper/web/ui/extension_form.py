@@ -146,10 +146,4 @@ def _type(value: Any) -> str:
     return "text" if isinstance(value, str) else "number"
 
 
-PAGES: Final = (
-    PageRoute(
-        *("/guests/{guest}/extensions/{extension}", show, save),
-        right=Right.EDIT,
-        post_right=Right.EDIT,
-    ),
-)
+PAGES: Final = (PageRoute("/guests/{guest}/extensions/{extension}", show, save, right=Right.EDIT),)

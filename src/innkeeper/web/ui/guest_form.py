@@ -178,5 +178,5 @@ def _text(value: Any) -> str:
 
 PAGES: Final = (
     PageRoute("/guests/{guest}/edit/{field}", show_field, right=Right.EDIT),
-    PageRoute("/guests/{guest}/edit", show, save, right=Right.EDIT, post_right=Right.EDIT),
+    PageRoute("/guests/{guest}/edit", show, save, right=Right.EDIT),
 )

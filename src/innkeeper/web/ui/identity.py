@@ -293,10 +293,6 @@ def _form_ref(visit: Visit, name: str) -> UUID:
 
 PAGES: Final = (
     PageRoute("/guests/{guest}/identity", show),
-    PageRoute(
-        "/guests/{guest}/merge", confirm_merge, merge, right=Right.MERGE, post_right=Right.MERGE
-    ),
-    PageRoute(
-        "/merges/{merge}/undo", confirm_undo, undo, right=Right.MERGE, post_right=Right.MERGE
-    ),
+    PageRoute("/guests/{guest}/merge", confirm_merge, merge, right=Right.MERGE),
+    PageRoute("/merges/{merge}/undo", confirm_undo, undo, right=Right.MERGE),
 )

@@ -39,7 +39,6 @@ PAGES: Final = (
     PageRoute(
         *("/imports/{import}/undo", confirm_undo, request_undo),
         right=Right.IMPORTS,
-        post_right=Right.IMPORTS,
         whole=False,
     ),
 )

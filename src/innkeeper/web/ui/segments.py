@@ -311,17 +311,10 @@ async def guest_rows(visit: Visit, refs: list[Any]) -> list[Record]:
 
 PAGES: Final = (
     PageRoute("/segments", show_all),
-    PageRoute(
-        *("/segments/new", new, save),
-        right=Right.SEGMENTS,
-        post_right=Right.SEGMENTS,
-        whole=False,
-        before=check_early,
-    ),
+    PageRoute("/segments/new", new, save, right=Right.SEGMENTS, whole=False, before=check_early),
     PageRoute(
         *("/segments/{segment}/edit", edit, save),
         right=Right.SEGMENTS,
-        post_right=Right.SEGMENTS,
         whole=False,
         before=check_early,
     ),

@@ -308,7 +308,7 @@ PAGES: Final = (
         *("/settings/points-of-sale", points_of_sale, change_point_of_sale),
         post_right=Right.POINTS_OF_SALE,
     ),
-    PageRoute("/settings/users", people, change_people, right=Right.USERS, post_right=Right.USERS),
+    PageRoute("/settings/users", people, change_people, right=Right.USERS),
     PageRoute("/settings/workspace", workspace, change_sandbox, post_right=Right.RESET),
     PageRoute("/settings/audit-log", log, right=Right.AUDIT),
     PageRoute("/settings/audit-log/file", log_file, right=Right.AUDIT),

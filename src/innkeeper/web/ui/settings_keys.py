@@ -133,6 +133,6 @@ async def change_alias(visit: Visit) -> Response:
 
 PAGES: Final = (
     PageRoute("/settings", show, change, post_right=Right.KEYS),
-    PageRoute("/settings/oauth", show, change_client, right=Right.KEYS, post_right=Right.KEYS),
-    PageRoute("/settings/aliases", show, change_alias, right=Right.KEYS, post_right=Right.KEYS),
+    PageRoute("/settings/oauth", show, change_client, right=Right.KEYS),
+    PageRoute("/settings/aliases", show, change_alias, right=Right.KEYS),
 )

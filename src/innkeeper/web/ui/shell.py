@@ -93,8 +93,6 @@ class Visit:
 
     def veil_extensions(self, extensions: Sequence[Record]) -> list[Record]:
         """Mask data extensions for this visitor."""
-        if self.personal:
-            return list(extensions)
         return [self.veil_extension(each) for each in extensions]
 
     def veil_extension(self, extension: Record) -> Record:
@@ -246,8 +244,9 @@ Screen = Callable[[Visit], Awaitable[Response]]
 class PageRoute:
     """A path below the workspace's, the function that shows it, and the one that its form runs.
 
-    Seeing the page needs `right`, sending its form `post_right`. `show` shows a refused form again,
-    with `visit.fault` set. `post` runs in one transaction when `whole`, else it has its own.
+    Seeing the page needs `right`, sending its form `post_right`, by default `right`. `show` shows a
+    refused form again, with `visit.fault` set. `post` runs in one transaction when `whole`, else it
+    has its own.
     """
 
     path: str
@@ -259,7 +258,10 @@ class PageRoute:
     before: Callable[[FormData], Awaitable[None]] | None = None
     """A slow check of its form, run before the request takes a connection."""
     uploads: bool = False
-    """Whether its form may hold a file, up to the limit of uploads."""
+    """Whether its form may contain a file, up to the limit of uploads."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "post_right", self.post_right or self.right)
 
 
 class Shell:
@@ -295,15 +297,8 @@ class Shell:
             async def run_once() -> Response:
                 async with self.database.work(workspace, person.email) as work:
                     visit = Visit(
-                        *(
-                            request,
-                            person,
-                            workspace,
-                            all_workspaces,
-                            self.settings,
-                            csrf_token(token),
-                        ),
-                        *(work, self.database, form),
+                        *(request, person, workspace, all_workspaces, self.settings),
+                        *(csrf_token(token), work, self.database, form),
                     )
                     return await self._run_page(page, visit)
 

@@ -209,14 +209,7 @@ async def _values_context(visit: Visit, look: Record | None) -> dict[str, Any]:
 
 PAGES: Final = (
     PageRoute("/traits", show_all),
-    PageRoute(
-        "/traits/new", new, save, right=Right.SEGMENTS, post_right=Right.SEGMENTS, whole=False
-    ),
-    PageRoute(
-        *("/traits/of/{trait}/edit", edit, save),
-        right=Right.SEGMENTS,
-        post_right=Right.SEGMENTS,
-        whole=False,
-    ),
+    PageRoute("/traits/new", new, save, right=Right.SEGMENTS, whole=False),
+    PageRoute("/traits/of/{trait}/edit", edit, save, right=Right.SEGMENTS, whole=False),
     PageRoute("/traits/of/{trait}", show_one, run_action, post_right=Right.SEGMENTS),
 )
