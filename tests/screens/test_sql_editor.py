@@ -21,6 +21,9 @@ def test_the_page_lists_views_explains_and_saves_queries(owner: Person, api: Api
     explained = owner.post(NEW, name="", sql=sql, do="explain").text
     assert "ms of processor time" in explained
     assert "Hash join</td>" in explained
+    # The query ran once, for its steps: nothing is counted, as it is when the form comes back.
+    assert 'class="count"' not in explained
+    assert 'class="count"' in owner.post(NEW, name="", sql=sql, do="").text
 
     saved = owner.post(NEW, name="", sql=sql, query_name="By the sea", do="save-query").text
     assert "By the sea is saved." in saved

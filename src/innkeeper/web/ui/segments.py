@@ -177,7 +177,7 @@ async def new(visit: Visit) -> Response:
         draft = builder.draft_of(
             example.name, example.definition, await traits.list_current(visit.work)
         )
-    return await _first_page(visit, draft, None)
+    return await _uncounted_page(visit, draft, None, is_first=True)
 
 
 async def edit(visit: Visit) -> Response:
@@ -187,9 +187,8 @@ async def edit(visit: Visit) -> Response:
     current_traits = await traits.list_current(visit.work)
     if not builder.fits(row["definition"], current_traits):
         return visit.go(f"/segments/{row['friendly_id']}")
-    return await _first_page(
-        visit, builder.draft_of(row["name"], row["definition"], current_traits), row
-    )
+    draft = builder.draft_of(row["name"], row["definition"], current_traits)
+    return await _uncounted_page(visit, draft, row, is_first=True)
 
 
 async def check_early(form: FormData) -> None:
@@ -203,7 +202,10 @@ async def save(visit: Visit) -> Response:
     draft = draft_form.read_form(visit.form)
     friendly = visit.request.path_params.get("segment")
     row = await segments.fetch(visit.work, friendly) if friendly else None
-    if visit.form_text("do") != "save":
+    button = visit.form_text("do").partition(":")[0]
+    if draft.sql is not None and button in sql_editor.BUTTONS:
+        return await _uncounted_page(visit, draft, row, is_first=False)
+    if button != "save":
         return await _builder(visit, draft, row=row)
     body: dict[str, Any] = {"name": draft.name, "definition": builder.definition_of(draft)}
     try:
@@ -224,11 +226,15 @@ async def save(visit: Visit) -> Response:
     return visit.go(f"/segments/{stored['friendly_id']}", f"{stored['name']} was saved.")
 
 
-async def _first_page(visit: Visit, draft: Draft, row: Record | None) -> Response:
-    """Show the builder without data of the lake, which the page requests next."""
+async def _uncounted_page(
+    visit: Visit, draft: Draft, row: Record | None, *, is_first: bool
+) -> Response:
+    """Show the builder without data of the lake: the page requests it next if it is the first, and
+    else keeps its count."""
     catalogue = await segment_catalogue.list_declared_fields(visit.work)
     sql = await sql_editor.read(visit, draft.sql)
-    return _page_of(visit, draft, catalogue, row=row, is_first=True, **sql)
+    flags = {"is_first": is_first, "is_uncounted": not is_first}
+    return _page_of(visit, draft, catalogue, row=row, **flags, **sql)
 
 
 async def _builder(
@@ -259,11 +265,10 @@ async def _builder(
         is_busy=is_busy,
         refused=refused,
         preview=preview,
-        problems=problems,
         sample=await guest_rows(visit, (preview or {}).get("sample", [])),
         why=guest if verdict else "",
         verdict=verdict,
-        **await sql_editor.read(visit, draft.sql),
+        **await sql_editor.read(visit, draft.sql) | {"problems": problems},
     )
 
 

@@ -20,12 +20,16 @@ async def show_views(visit: Visit) -> Response:
     return visit.show("sql_views.html", sql_views=views)
 
 
+BUTTONS: Final = ("explain", "save-query", "delete-query")
+"""Buttons that leave the count as it is: an explanation runs the query by itself."""
+
+
 async def read(visit: Visit, sql: str | None) -> Record:
     """Return what the page shows beside a text, after the button that was pressed; empty without
     a text."""
     if sql is None:
         return {}
-    context: dict[str, Any] = {"explained": None, "sql_note": "", "sql_fault": ""}
+    context: dict[str, Any] = {"explained": None, "sql_note": "", "sql_fault": "", "problems": []}
     word, _, name = visit.form_text("do").partition(":")
     try:
         if word == "explain":
@@ -37,7 +41,7 @@ async def read(visit: Visit, sql: str | None) -> Record:
             await sql_queries.delete(visit.work, name)
             context["sql_note"] = f"{name} is deleted."
     except ApiError as error:
-        problems = getattr(error, "problems", ())
+        context["problems"] = problems = list(getattr(error, "problems", ()))
         context["sql_fault"] = "; ".join(each.reason for each in problems) or error.message
     return {
         **context,

@@ -46,6 +46,12 @@ const markStale = () => {
   if (note && live.querySelector(".count:not(.loading), .problem")) note.hidden = false;
 };
 
+// A button that leaves the question as it was leaves its count, too.
+const markCurrent = () => {
+  document.getElementById("live").classList.remove("stale");
+  document.querySelector("#live .stale-note").hidden = true;
+};
+
 const requestForm = async (form, sent) => {
   const response = await fetch(form.action, { method: "POST", body: sent });
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
@@ -78,7 +84,10 @@ const sendBuilder = async (button) => {
   const typed = typedMeanwhile(form, sent);
   const focused = newForm.dataset.focus || document.activeElement.id;
   const caret = document.activeElement.selectionStart;
+  const uncounted = newForm.querySelector("#live[data-uncounted]");
+  if (uncounted) uncounted.replaceWith(form.querySelector("#live"));
   form.replaceChildren(...newForm.childNodes);
+  if (uncounted) markCurrent();
   for (const [name, value] of typed) {
     const field = form.elements.namedItem(name);
     if (field && !button?.startsWith("drop")) field.value = value;
