@@ -16,8 +16,9 @@ from innkeeper.wire.bulk.record_reader import LEAST_BYTES, RecordReader
 def test_p4_a_reading_process_outlives_a_stop_signal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A service manager sends SIGTERM to every process of the server, whose running import goes on.
-    A process that is killed is no fault of the file: the import is tried again."""
+    """A service manager sends SIGTERM to every process of the server, whose running import goes on,
+    also to one that still starts. A process that is killed is no fault of the file: the import is
+    tried again."""
     pairs = {f"a{number}": "x" * 180 for number in range(10)}
     extension = {"name": "ext", "key": "default", **pairs}
     path = tmp_path / "guests.ndjson"
@@ -31,6 +32,7 @@ def test_p4_a_reading_process_outlives_a_stop_signal(
 
     def starting(*args: Any, **more: Any) -> Any:
         started.append(start(*args, **more))
+        started[-1].terminate()
         return started[-1]
 
     monkeypatch.setattr(subprocess, "Popen", starting)
@@ -44,3 +46,13 @@ def test_p4_a_reading_process_outlives_a_stop_signal(
     process.kill()
     with pytest.raises(Unavailable):
         list(chunks)
+
+    def killed(*args: Any, **more: Any) -> Any:
+        process = start(*args, **more)
+        process.kill()
+        process.wait()
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", killed)
+    with pytest.raises(Unavailable):
+        list(RecordReader(Layout("guests"), path).chunks())

@@ -5,12 +5,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
 _PAUSE_SECONDS: Final = 0.02
+_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HAS_PROC: Final = Path("/proc/self/cwd").exists()
 
 
@@ -38,8 +40,20 @@ def ignore_stop_signals() -> None:
     A service manager and a terminal send their signals to every process of the server, and the
     parent still needs its children for the jobs that it finishes.
     """
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for ignored in _STOP_SIGNALS:
         signal.signal(ignored, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+
+
+@contextmanager
+def stop_signals_held() -> Iterator[None]:
+    """Start a process within this context, if it calls `ignore_stop_signals`: signals that come
+    before that, while it loads its modules, do not end it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def servers_in(cluster: Path) -> list[int]:

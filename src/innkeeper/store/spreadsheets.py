@@ -15,6 +15,7 @@ from typing import IO, Any, Final, TypeAlias, cast
 
 from innkeeper.store import sheet_process
 from innkeeper.store.csv_dialect import find_header_row
+from innkeeper.store.processes import stop_signals_held
 from innkeeper.store.readers import Unreadable
 from innkeeper.store.sheet_process import is_filled
 from innkeeper.store.tables import EXTRA, column_names
@@ -75,13 +76,15 @@ def _read_sheet(path: Path, sheet: str) -> Generator[_Row]:
     command = [sys.executable, "-m", sheet_process.__name__, str(path), sheet, str(os.getpid())]
     ours = ("INNKEEPER_", "PG")
     passed = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    with subprocess.Popen(  # noqa: S603 - our own module, and a path
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=passed,
-    ) as process:
+    with stop_signals_held():
+        started = subprocess.Popen(  # noqa: S603 - our own module, and a path
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=passed,
+        )
+    with started as process:
         try:
             for line in cast(IO[bytes], process.stdout):
                 read = json.loads(line, parse_float=Decimal)

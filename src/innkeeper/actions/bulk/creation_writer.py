@@ -1,5 +1,6 @@
 """Write the creations of a chunk: records whose keys no stored guest or order has."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
@@ -51,7 +52,8 @@ async def write_creations(
     """
     creations = records.creations if isinstance(records, PackedRecords) else None
     if creations is None or creations.version != book.version:
-        creations = encode_creations(records, await creation_terms(work, source, book))
+        terms = await creation_terms(work, source, book)
+        creations = await asyncio.to_thread(encode_creations, records, terms)
     if creations is None or not await block_list.is_empty(work):
         return records
     each = await _unmatched(work, creations, book)

@@ -12,6 +12,7 @@ from typing import IO, Any, Final
 from innkeeper.actions.bulk.creations import CreationTerms
 from innkeeper.errors import Unavailable
 from innkeeper.rules.batch import BatchRecord
+from innkeeper.store.processes import stop_signals_held
 from innkeeper.store.readers import Chunk
 from innkeeper.wire.bulk.batch_files import Layout
 
@@ -22,6 +23,8 @@ _PIPE_BYTES: Final = 1 << 20
 one."""
 _MOST_PIPE_BYTES: Final = Path("/proc/sys/fs/pipe-max-size")
 """File with the largest size of a pipe that the system allows users other than root."""
+_KILLED: Final = "The process that read the file was killed."
+"""E.g. for lack of memory: the file has no fault."""
 _CHILD: Final = (sys.executable, "-P", "-m", "innkeeper.wire.bulk.reader_process")
 
 
@@ -42,7 +45,10 @@ class RecordReader:
         """Yield the chunks; raises `Unreadable` and OperatorError while they are read, and
         `Unavailable` if the process that reads them is killed."""
         if (os.cpu_count() or 1) > 1 and self.path.stat().st_size >= LEAST_BYTES:
-            yield from self._chunks_of_process()
+            try:
+                yield from self._chunks_of_process()
+            except BrokenPipeError:
+                raise Unavailable(_KILLED) from None
         else:
             yield from self.chunks_here()
 
@@ -55,7 +61,9 @@ class RecordReader:
 
     def _chunks_of_process(self) -> Iterator[Chunk[BatchRecord]]:
         pipe, size = subprocess.PIPE, _pipe_bytes()
-        with subprocess.Popen(_CHILD, stdin=pipe, stdout=pipe, pipesize=size) as process:  # noqa: S603
+        with stop_signals_held():
+            started = subprocess.Popen(_CHILD, stdin=pipe, stdout=pipe, pipesize=size)  # noqa: S603
+        with started as process:
             try:
                 if process.stdin is None or process.stdout is None:
                     raise RuntimeError("a reader process has no pipes")
@@ -70,8 +78,7 @@ class RecordReader:
             try:
                 message: Any = pickle.load(stream)  # noqa: S301 - from our own process
             except (EOFError, pickle.UnpicklingError):
-                # It was killed, e.g. for lack of memory: the file has no fault.
-                raise Unavailable("The process that read the file was killed.") from None
+                raise Unavailable(_KILLED) from None
             if isinstance(message, Exception):
                 raise message
             chunk, self.position = message
