@@ -1,7 +1,7 @@
 """I12: files elsewhere that are imported again, from where they ended."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -127,13 +127,17 @@ async def test_i12_a_file_that_comes_late_with_an_older_time_is_imported(sources
     assert await sources.names() == ["Ann", "Robert"]
     (sources.folder / "late.csv").unlink()
     row = await sources.read()
-    assert (await sources.read())["import_ref"] == row["import_ref"]
     count = "SELECT count(*)::integer FROM ws_live.import_source_files WHERE source_ref = "
+    assert await sources.rows(f"{count} '{source['ref']}'") == [(2,)]
+    with clock.simulated(clock.now() + timedelta(days=31)):
+        assert (await sources.read())["import_ref"] == row["import_ref"]
     assert await sources.rows(f"{count} '{source['ref']}'") == [(1,)]
 
 
-async def test_i12_an_empty_folder_forgets_no_file(sources: Sources) -> None:
-    """A folder that is not mounted is empty, and has its files again later."""
+@pytest.mark.parametrize("missing", [1, 2])
+async def test_i12_an_incomplete_listing_forgets_no_file(sources: Sources, missing: int) -> None:
+    """A folder that is not mounted is empty, a storage may list less; all are back later, and those
+    that are back count as listed from then on."""
     paths = [
         sources.write("1.csv", "ann@example.com,Ann,", at=1000),
         sources.write("2.csv", "bob@example.com,Bob,", at=2000),
@@ -141,11 +145,13 @@ async def test_i12_an_empty_folder_forgets_no_file(sources: Sources) -> None:
     await sources.create(f"{sources.folder}/")
     await sources.read()
     imported = (await sources.read())["import_ref"]
-    away = [path.rename(sources.folder.parent / path.name) for path in paths]
-    assert (await sources.read())["import_ref"] == imported
-    for path in away:
-        path.rename(sources.folder / path.name)
-    assert (await sources.read())["import_ref"] == imported
+    for days in (0, 20, 40):
+        with clock.simulated(clock.now() + timedelta(days=days)):
+            away = [path.rename(sources.folder.parent / path.name) for path in paths[:missing]]
+            assert (await sources.read())["import_ref"] == imported
+            for path in away:
+                path.rename(sources.folder / path.name)
+            assert (await sources.read())["import_ref"] == imported
 
 
 async def test_i12_a_source_with_another_address_starts_again(sources: Sources) -> None:

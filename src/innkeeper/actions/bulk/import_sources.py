@@ -5,6 +5,7 @@ that an import has read its file to the end, so a partly read file does not coun
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -23,6 +24,8 @@ from innkeeper.store.work import Json, Row, Work
 
 SOURCES: Final = NamedRecords("import_sources", "Import source", IMPORT_SOURCE)
 RUN: Final = "import_sources.run"
+FORGET_DAYS: Final = 30
+"""Days after which a file that its source does not list any more counts as new when it is back."""
 SOURCE: Final = "source"
 """Member of an import's `file_options` that holds the ref of its source."""
 list_all: Final = SOURCES.list_all
@@ -201,8 +204,8 @@ async def start_import(
 async def find_new_file(work: Work, source: Row, files: Sequence[RemoteFile]) -> RemoteFile | None:
     """Return the first of the listed files that was not imported in its version; None if all were.
 
-    A file that comes late is new, however old it is. Files that are no longer listed are forgotten,
-    but none by an empty listing: the folder may not be mounted.
+    A file that comes late is new, however old it is. Files that have not been listed for
+    `FORGET_DAYS` are forgotten: a listing that is empty or incomplete for a while forgets none.
     """
     if not files:
         return None
@@ -215,7 +218,11 @@ async def find_new_file(work: Work, source: Row, files: Sequence[RemoteFile]) ->
         async with work.transaction():
             await work.run("import_sources.add_files", ref=source["ref"], **_digests(done))
             await work.run("import_sources.set_mark", ref=source["ref"], mark=Json(mark))
-    rows = await work.all("import_sources.first_new_file", ref=source["ref"], **_digests(files))
+    now = clock.now()
+    times: dict[str, Any] = {"now": now, "before": now - timedelta(days=FORGET_DAYS)}
+    rows = await work.all(
+        "import_sources.first_new_file", ref=source["ref"], **times, **_digests(files)
+    )
     position = rows[0]["position"]
     return None if position is None else files[position]
 

@@ -81,14 +81,20 @@ RETURNING {columns}
 DELETE FROM {ws}.import_source_files WHERE source_ref = %(ref)s
 
 -- import_sources.first_new_file
--- The position of the first file, of those listed, that was not imported in this version. Forgets the
--- files that are not listed any more, so that there are never more than may be listed.
+-- The position of the first file, of those listed, that was not imported in this version. Stores which
+-- imported files are missing, and forgets those that have been missing since before a time: a listing may be
+-- incomplete for a while.
 WITH listed AS MATERIALIZED (
     SELECT * FROM unnest(%(names)s::uuid[], %(versions)s::uuid[])
         WITH ORDINALITY AS file (name, version, number)
+), changed AS (
+    UPDATE {ws}.import_source_files AS f
+    SET missing_since = CASE WHEN f.missing_since IS NULL THEN %(now)s::timestamptz END
+    WHERE source_ref = %(ref)s
+      AND (f.missing_since IS NULL) <> EXISTS (SELECT FROM listed WHERE name = f.name_digest)
 ), forgotten AS (
     DELETE FROM {ws}.import_source_files AS f WHERE source_ref = %(ref)s
-      AND NOT EXISTS (SELECT FROM listed WHERE name = f.name_digest)
+      AND missing_since < %(before)s AND NOT EXISTS (SELECT FROM listed WHERE name = f.name_digest)
 )
 SELECT min(number) - 1 AS position FROM listed AS l WHERE NOT EXISTS (
     SELECT FROM {ws}.import_source_files AS f WHERE source_ref = %(ref)s
