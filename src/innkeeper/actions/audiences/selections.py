@@ -18,8 +18,10 @@ from innkeeper.rules.identity_keys import email_key, identifier_key
 from innkeeper.store.work import Work
 
 MOST_SAMPLE: Final = 10
-_LOOKED_UP: Final = 2000
-"""Identifiers that are looked up by one statement."""
+MOST_KEYS: Final = 1_000_000
+"""Most identity keys that one selection looks up: one of each provider for each identifier."""
+_LOOKED_UP: Final = 20_000
+"""Identity keys that are looked up by one statement."""
 _SEPARATOR: Final = re.compile("[,;\\t]")
 
 
@@ -66,13 +68,25 @@ async def select_refs(work: Work, refs: Collection[UUID]) -> SelectedGuests:
 
 async def select_identifiers(work: Work, texts: Sequence[str]) -> SelectedGuests:
     """Return the live guests that have identifiers: a ref, an e-mail address, `provider:id`, or the
-    id of any provider. A text that several guests have selects all of them."""
-    providers = [row["provider"] for row in await work.all("search.providers")]
+    id of any provider. A text that several guests have selects all of them.
+
+    Raises `Invalid` if they are too many for the number of providers.
+    """
+    providers = {row["provider"]: None for row in await work.all("search.providers")}
     texts = [text for text in dict.fromkeys(map(str.strip, texts)) if text]
+    anyone = sum(_provider_of(text, providers) is None for text in texts)
+    if anyone * len(providers) > MOST_KEYS:
+        at_once = MOST_KEYS // len(providers)
+        reason = (
+            f"may be ids of {len(providers):,} providers: send at most {at_once:,} at a time, or "
+            "write provider:id"
+        )
+        raise Invalid(Problem("identifiers", reason))
+    step = max(1, _LOOKED_UP // (len(providers) + 2))
     live: dict[UUID, None] = {}
     unmatched: list[str] = []
-    for start in range(0, len(texts), _LOOKED_UP):
-        some = texts[start : start + _LOOKED_UP]
+    for start in range(0, len(texts), step):
+        some = texts[start : start + step]
         # Refs are keys of their own kind: no other key equals one.
         keys = await asyncio.to_thread(_keys_by_text, some, providers)
         every = [key for each in keys.values() for key in each]
@@ -92,20 +106,25 @@ def identifiers_in(text: str) -> list[str]:
     return [*dict.fromkeys(cell for cell in cells if cell)]
 
 
-def _keys_by_text(texts: Sequence[str], providers: Sequence[str]) -> dict[str, list[UUID]]:
+def _keys_by_text(texts: Sequence[str], providers: Collection[str]) -> dict[str, list[UUID]]:
     return {text: _keys_of(text, providers) for text in texts}
 
 
-def _keys_of(text: str, providers: Sequence[str]) -> list[UUID]:
+def _provider_of(text: str, providers: Collection[str]) -> str | None:
+    """Return the provider that a text names, as in `provider:id`."""
+    provider, colon, _ = text.partition(":")
+    return provider if colon and provider in providers else None
+
+
+def _keys_of(text: str, providers: Collection[str]) -> list[UUID]:
     """Return the keys of everything that a text may identify; a ref is its own."""
+    if (provider := _provider_of(text, providers)) is not None:
+        return [identifier_key(provider, text.partition(":")[2].strip())]
     ref = ref_in(text)
     keys = [] if ref is None else [ref]
     keys += [identifier_key(provider, text) for provider in providers]
     if "@" in text:
         keys.append(email_key(text))
-    provider, colon, value = text.partition(":")
-    if colon and provider in providers:
-        keys.append(identifier_key(provider, value.strip()))
     return keys
 
 
