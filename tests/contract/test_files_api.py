@@ -324,6 +324,46 @@ class TestExports:
         forged = done["location"]["href"].replace("Signature=", "Signature=x")
         assert batches.api.get(forged, auth=None).status_code == 403
 
+    def test_i2_every_contact_of_an_order_is_exported_and_imported(self, batches: Batches) -> None:
+        """P-3, U-13: an order may have several, of which the newest is primary."""
+        api = batches.api
+        fields = {"referenceId": "R-1", "orderedAt": "2026-01-02T03:04:05.000Z", "price": 10}
+        fields |= {"currencyCode": "EUR", "channel": "WEB", "pointOfSale": "shop"}
+        body = {**fields, "status": "PURCHASED", "paymentType": "Cash"}
+        order = api.post("/v2.1/orders", json=body).json()
+        people = [
+            {"firstName": name, "lastName": "Lee", "email": f"{name.lower()}@example.com"}
+            for name in ("Zoe", "Ann", "Mia")
+        ]
+        for person in people:
+            person["identifiers"] = [{"provider": "email", "id": person["email"]}]
+            assert api.post(f"{order['href']}/contacts", json=person).status_code == 201
+
+        def named(of: dict[str, Any]) -> list[str]:
+            listed = api.get(f"{of['href']}/contacts", params={"expand": "true"}).json()["items"]
+            return [one["firstName"] for one in listed]
+
+        before = named(order)
+        made = api.post("/innkeeper/v1/fileExports", json={"entity": "orders"}).json()
+        batches.work()
+        link = api.get(made["href"]).json()["location"]["href"]
+        content = gzip.decompress(api.get(link, auth=None).content)
+        (exported,) = map(json.loads, content.splitlines())
+        names = [one["firstName"] for one in (exported["contact"], *exported["contacts"])]
+        assert names == ["Zoe", "Ann", "Mia"]
+        body = {"entity": "orders", "format": "ndjson", "compressed": False}
+        assert imported(batches, body, content)["outcomes"] == {"unchanged": 1}
+        assert api.delete(order["href"]).status_code == 204
+        assert imported(batches, body, content)["outcomes"] == {"created": 1}
+        identifier = {"identifiers.provider": "email", "identifiers.id": "zoe@example.com"}
+        guest = api.get("/v2.1/guests", params=identifier).json()["items"][0]
+        listed = api.get("/v2.1/orders", params={"guestRef": guest["ref"]}).json()["items"]
+        assert named(listed[0]) == before
+        refused = imported(batches, body, ndjson([{**exported, "contacts": [{"email": 1}, 2]}]))
+        log = gzip.decompress(api.get(refused["log"], auth=None).content).decode()
+        assert "contacts[0].email" in log
+        assert "contacts[1]" in log
+
     def test_one_that_cannot_be_written_tells_why_and_goes_on(
         self, batches: Batches, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:

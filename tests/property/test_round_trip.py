@@ -165,6 +165,7 @@ purchases = st.fixed_dictionaries(
         "price": numbers,
         "city": texts.filter(bool),
         "uses": st.booleans(),
+        "second": st.booleans(),
     },
 )
 EVERY_PURCHASE = [
@@ -182,6 +183,7 @@ EVERY_PURCHASE = [
         "lines": [{"price": 0, "type": "FLIGHT", "extra": {"seats": [1, "A"]}}],
         "pointOfSale": "4.47712E+11",
         "uses": True,
+        "second": True,
     },
     {"pairs": {"mixed": True}, "lines": [{"price": 2**53}], "city": "NULL", "uses": True},
 ]
@@ -194,11 +196,16 @@ def purchase(number: int, position: int, drawn: dict[str, Any]) -> dict[str, Any
     contact = {"identifiers": [{"provider": "email", "id": f"{number}-{position}@example.com"}]}
     if "city" in drawn:
         contact["city"] = drawn.pop("city")
+    second = {"identifiers": [{"provider": "CRM", "id": f"0{number}-{position}"}], "title": "Dr"}
+    contacts = (
+        [second, {"lastName": "Lee", "firstName": "Al"}] if drawn.pop("second", False) else []
+    )
     consumer = {"firstName": "Bob", "lastName": "Lee", "orderItems": [{"referenceId": "I-0"}]}
     return {
         **{"referenceId": f"R-{number}-{position}", "orderedAt": "2026-01-02T03:04:05.678Z"},
         **{"currencyCode": "EUR", "status": "PURCHASED", "channel": "WEB", "price": 10},
         **{"paymentType": "Cash", "pointOfSale": "shop", "contact": contact},
+        **({"contacts": contacts} if contacts else {}),
         **({"consumers": [consumer]} if uses else {}),
         **{"orderItems": items, **more, **drawn},
     }

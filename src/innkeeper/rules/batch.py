@@ -114,6 +114,8 @@ class OrderWrite(Struct, frozen=True):
     group: ExtensionRecord | None = None
     is_row: bool = False
     """Whether it is one row of a table, whose other rows may hold more lines of the order."""
+    contacts: list[PersonRecord] = field(default_factory=list)
+    """Further contacts, the newest last."""
     children: Mapping[type[Resource], list[Record]] = field(default_factory=dict)
     """Children that need nothing but their declaration, by kind."""
 

@@ -192,12 +192,15 @@ class _Encoder:
 
     def _order(self, what: OrderWrite) -> _Draft:
         person = self._person(what.contact.changes)
-        draft = _Draft(person, [self._person(each.changes) for each in what.consumers])
+        others = [self._person(each.changes) for each in (*what.contacts, *what.consumers)]
+        draft = _Draft(person, others)
         reference = reference_key(what.changes["reference_id"])
         draft.reference = reference.int
         draft.claims.add(reference.int)
         body = order_person(what.contact.changes)
-        if what.consumers or what.children or what.is_row or not is_identifiable(body):
+        if what.contacts or what.consumers or what.children or what.is_row:
+            return draft
+        if not is_identifiable(body):
             return draft
         decision = decide(body, person.evidence, (), self._contact, self._book, self._now)
         order = new_ref()

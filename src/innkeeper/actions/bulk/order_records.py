@@ -63,9 +63,9 @@ async def write(guest_batch: GuestBatch, outcomes: Outcomes, entries: Sequence[W
 
 
 def _people(guest_batch: GuestBatch, operation: OrderWrite) -> list[Party]:
-    """Return the contact, then the consumers."""
+    """Return the contacts, then the consumers."""
     people = []
-    for record in (operation.contact, *operation.consumers):
+    for record in (operation.contact, *operation.contacts, *operation.consumers):
         body = order_person(record.changes)
         people.append(Party(record, body, guest_batch.evidence(record.changes)))
     return people
@@ -124,11 +124,15 @@ async def _one(
     changed |= of_items
     changed |= order_batch.put_extension(order, operation.group)
     changed |= order_batch.put_children(order, operation.children)
-    contact, *consumers = people
-    own, is_new = await _contact(guest_batch, order, contact)
-    changed |= is_new
-    # A consumer may have the name of the record's own contact, if that one is identified.
-    identified = [own] if contact.evidence.rule_matches else []
+    first = 1 + len(operation.contacts)
+    contacts, consumers = people[:first], people[first:]
+    # A consumer may have the name of a contact of the record, if that one is identified.
+    identified = []
+    for contact in contacts:
+        own, is_new = await _contact(guest_batch, order, contact)
+        changed |= is_new
+        if contact.evidence.rule_matches:
+            identified.append(own)
     # Of items with one referenceId a consumer uses the first line of its own record.
     named = [*reversed(order.items), *reversed(items)] if consumers else []
     uses = {item.body.get("reference_id"): item.ref for item in named}

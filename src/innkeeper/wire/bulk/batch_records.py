@@ -145,13 +145,18 @@ def order(
 ) -> rules.OrderWrite:
     """An order to create or change (batch-api.md 8); raises `RecordRejected`."""
     problems: list[Problem] = []
-    nested = ("contact", "consumers", "orderItems", "extensions", *CHILDREN)
+    own = ("contacts",) if plans is OWN_ORDER else ()
+    nested = ("contact", *own, "consumers", "orderItems", "extensions", *CHILDREN)
     changes, rest = _members(plans.order, value, nested, problems)
     problems += [missing(name) for name in plans.needed[mode] if value.get(name) is None]
     needs_card = mode == "insert" and changes.get("payment_type") == "Card"
     if needs_card and plans is BATCH_ORDER and "card_type" not in changes:
         problems.append(missing("cardType"))
     contact = _person_record(rest.get("contact"), "contact", plans, problems)
+    contacts = [
+        _person_record(one, f"contacts[{index}]", plans, problems)
+        for index, one in enumerate(_listed(rest.get("contacts"), "contacts", problems))
+    ]
     items: list[ItemRecord] = []
     consumers: list[PersonRecord] = []
     if mode == "insert":
@@ -180,7 +185,9 @@ def order(
     if problems:
         raise rules.RecordRejected(rules.invalid_fields(problems))
     group = groups[0] if groups else None
-    return rules.OrderWrite(mode, changes, contact, consumers, items, group, children=children)
+    return rules.OrderWrite(
+        *(mode, changes, contact, consumers, items, group), contacts=contacts, children=children
+    )
 
 
 def any_order(value: dict[str, Any]) -> rules.OrderWrite:

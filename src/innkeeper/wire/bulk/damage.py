@@ -12,7 +12,7 @@ DAMAGED: Final = (
     "is a value that a spreadsheet damaged: make the column text there, and export it again"
 )
 _PHONES: Final = ("phone", "mobile", "phoneNumbers")
-_PEOPLE: Final = ("contact", "consumer", "consumers")
+_PEOPLE: Final = ("contact", "contacts", "consumer", "consumers")
 _PLACES: Final = (*_PHONES, "identifiers", *_PEOPLE)
 """Members that contain such numbers, or people with such members."""
 

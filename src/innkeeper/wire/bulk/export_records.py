@@ -33,7 +33,9 @@ def order(record: Record, parts: ExportedParts) -> Value:
     value = _fields(Order, record)
     contacts = parts.contacts.get(ref, [])
     if contacts:
-        value["contact"] = _person(contacts[0])
+        # The newest is the primary one (rest-v2.1.md P-3): they are imported in this order.
+        value["contact"], *others = map(_person, contacts)
+        value |= {"contacts": others} if others else {}
     consumers = [
         _person(row) | _uses(parts.uses.get(row["ref"], [])) for row in parts.consumers.get(ref, [])
     ]
@@ -92,7 +94,7 @@ def columns(entity: Entity, pairs: Sequence[Row]) -> dict[str, str]:
     out = {camel(name): _type(field.kind) for name, field in resource.fields.items()}
     if entity == "orders":
         parts = (camel(part.plural) for part in PLAIN_CHILDREN)
-        out |= dict.fromkeys(("contact", "consumers", "orderItems", *parts), "VARCHAR")
+        out |= dict.fromkeys(("contact", "contacts", "consumers", "orderItems", *parts), "VARCHAR")
     types = {("number",): "DOUBLE", ("boolean",): "BOOLEAN", ("string",): "VARCHAR"}
     for row in pairs:
         name = column(row["name"], row["key"], row["pair"])

@@ -157,7 +157,7 @@ def word_of(words: Mapping[str, str], cell: Any) -> Any:
     return words.get(text, words.get(text.strip().lower(), words.get("*", cell)))
 
 
-_NESTED: Final = ("extensions", "contact", "consumers", "orderItems")
+_NESTED: Final = ("extensions", "contact", "contacts", "consumers", "orderItems")
 _NESTED_OF_EVENTS: Final = ("identifiers", "ext", "data")
 
 
@@ -221,7 +221,7 @@ def named_like_targets(entity: str, columns: Iterable[str]) -> bool:
     """Whether a table's columns are named as exports name them, so that `by_name` maps them."""
     owned = {name for name, (_, kind, _) in PLANS[entity].items() if kind is None}
     names = [column for column in columns if column != REASON]
-    marks = owned | {"identifiers", "extensions", "contact", "consumers", "orderItems"}
+    marks = owned | {"identifiers", *_NESTED}
     return all(name in owned or is_target(entity, name) for name in names) and (
         entity == "events" or any("." in name or name in marks for name in names)
     )

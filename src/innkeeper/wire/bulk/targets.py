@@ -16,7 +16,7 @@ REASON: Final = "innkeeper:reason"
 """Column of refused rows with the reason; an import ignores it."""
 FULL_NAME: Final = "fullName"
 """Target of a column with whole names; it fills firstName and lastName."""
-_OWN_TARGETS: Final = {FULL_NAME: "guests", "consumers": "orders"}
+_OWN_TARGETS: Final = {FULL_NAME: "guests", "contacts": "orders", "consumers": "orders"}
 """Target that is no field -> its meaning."""
 
 

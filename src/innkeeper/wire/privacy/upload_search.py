@@ -144,8 +144,8 @@ def _people(entry: BatchRecord) -> list[Record]:
             return [changes]
         case rules.GuestDelete(person=person):
             return [person]
-        case rules.OrderWrite(contact=contact, consumers=consumers):
-            return [one.changes for one in (contact, *consumers)]
+        case rules.OrderWrite(contact=contact, contacts=contacts, consumers=consumers):
+            return [one.changes for one in (contact, *contacts, *consumers)]
         case rules.GuestMigration(source=source, target=target):
             return [source, target]
         case rules.EventRecord(message=message):
