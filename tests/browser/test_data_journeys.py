@@ -259,6 +259,8 @@ def test_a_file_may_be_thrown_away(page, shop, tmp_path) -> None:
     file.write_text("First name\nNobody\n")
     page.go("/imports")
     page.locator("#file").set_input_files(file)
+    # Its first rows are there before it is uploaded.
+    page.get_by_role("cell", name="Nobody").wait_for()
     page.get_by_role("button", name="Upload").click()
     page.get_by_role("button", name="Throw away").click()
     page.get_by_text("Nothing was imported.").wait_for()

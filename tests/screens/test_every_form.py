@@ -192,6 +192,7 @@ def examples(owner: Person, api: Api, site: Site) -> dict[str, str]:
         "/exports/{export}/edit": "/exports/letters/edit",
         "/exports/{export}": "/exports/letters",
         "/imports": "/imports",
+        "/imports/preview": "/imports",
         "/import-sources": "/import-sources",
         "/imports/{import}": upload.headers["location"].removeprefix("/w/live"),
         "/imports/{import}/undo": f"/imports/{imported['ref']}/undo",

@@ -2,14 +2,17 @@
 
 import gzip
 import io
+from random import Random
 from typing import IO, cast
 
+import httpx
 import pytest
 from visiting import Person
 
 from innkeeper.store.limited_streams import LimitedStream, TooLong
 from innkeeper.store.readers import MAX_LINE, Unreadable, check_gzip, chunks, lines
 from innkeeper.web.ui.import_dry_run import DRY_RUN_BYTES
+from innkeeper.web.ui.import_preview import SHOWN_ROWS, START_BYTES
 
 
 def uploaded(owner: Person, file: bytes, name: str) -> str:
@@ -27,6 +30,38 @@ def tried(owner: Person, path: str) -> tuple[int, str]:
     form = {"csrf": owner.csrf, "action": "try", "c0": "email", "c1": ""}
     answer = owner.http.post(path, data=form)
     return answer.status_code, " ".join(answer.text.split())
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_i11_the_first_rows_of_a_large_file_are_shown_by_its_start(
+    owner: Person, analyst: Person, packed: bool
+) -> None:
+    """Cut anywhere: within a row, a quoted cell, or the compressed content."""
+    random = Random(1)
+    rows = "".join(
+        f'a{number}@example.com;"{random.random()}\n{random.random()}"\n'
+        for number in range(60_000)
+    )
+    file = f"E-Mail;Größe\n{rows}".encode()
+    file = gzip.compress(file) if packed else file
+    assert len(file) > START_BYTES
+
+    def preview(person: Person, start: bytes, name: str) -> httpx.Response:
+        sent = {"csrf": person.csrf}
+        path = "/w/live/imports/preview"
+        return person.http.post(path, data=sent, files={"file": (name, start)})
+
+    page = preview(owner, file[:START_BYTES], "people.csv").text
+    assert "<th>Größe</th>" in page
+    assert page.count("<tr>") == 1 + SHOWN_ROWS
+    assert "a9@example.com" in page
+    assert preview(analyst, b"a;b\n1;2\n", "a.csv").status_code == 403
+    lines = preview(owner, b'{"email": "a@example.com"}\n{"city": "Cork"}\n', "a.json").text
+    assert "<th>email</th>" in lines
+    assert "Cork" in lines
+    assert "web page" in preview(owner, b"<!doctype html><p>Log in", "a.csv").text
+    assert "once it is uploaded" in preview(owner, b"PAR1....", "a.parquet").text
+    assert owner.http.post("/w/live/imports/preview", data={"csrf": "x"}).status_code == 403
 
 
 def test_s4_try_reads_a_compressed_file(owner: Person) -> None:

@@ -156,7 +156,7 @@ def import_(
     if is_transfer:
         _import_folder(options, files)
         return
-    if suggest:
+    if suggest or (dry_run and not json):
         for name in files:
             show_first_rows(options.reading, name)
     total = _run(options, files, write_suggestion if suggest else None)
