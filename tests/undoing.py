@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
+from drawn_records import LINE
 from in_process import Site
 
 from innkeeper.actions.bulk import batches, command_imports, undo
@@ -20,6 +21,7 @@ IGNORED = {
     **dict.fromkeys(("lake_changes", "segment_queue"), "queues of changes"),
     "identifier_providers": "names of providers that the search suggests",
 }
+ORDERED_AT = "2026-01-02T03:04:05.000Z"
 COUNTS = {"guest_counts": "guests", "order_counts": "orders"}
 """Table with a row a shard -> its count."""
 
@@ -103,3 +105,30 @@ def differences(before: dict[str, Counter[str]]) -> dict[str, Any]:
         for name, rows in contents().items()
         if rows != before[name]
     }
+
+
+def person(number: int, **fields: Any) -> dict[str, Any]:
+    return {"identifiers": [{"provider": "email", "id": f"{number}@example.com"}], **fields}
+
+
+def order(number: int, who: int, **fields: Any) -> dict[str, Any]:
+    return {
+        **{"referenceId": f"R-{number}", "orderedAt": ORDERED_AT, "currencyCode": "EUR"},
+        **{"channel": "WEB", "pointOfSale": "shop", "status": "PURCHASED", "price": 10},
+        **{"paymentType": "Cash", "contact": person(who), "orderItems": [LINE], **fields},
+    }
+
+
+def guest_of(number: int) -> Any:
+    (row,) = Site.rows(
+        "SELECT ref FROM ws_live.guests WHERE body -> 'identifiers' -> 0 ->> 'id' = %s",
+        f"{number}@example.com",
+    )
+    return row["ref"]
+
+
+def event(number: int, **members: Any) -> dict[str, Any]:
+    common = {"type": "VIEW", "channel": "WEB", "pos": "default", "page": "/", **members}
+    at = f"2026-01-02T03:{number:02}:05.000Z"
+    identifier = {"provider": "email", "id": f"{number}@example.com"}
+    return {"identifiers": identifier, "requested_at": at, **common}

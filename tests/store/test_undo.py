@@ -1,8 +1,8 @@
 """I10: what the undo of an import does, what blocks it, and how it continues."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
-from unittest.mock import ANY
 from uuid import UUID, uuid4
 
 import psycopg
@@ -11,9 +11,20 @@ import typer
 from drawn_records import LINE
 from in_process import Site, running
 from typer.testing import CliRunner
-from undoing import call, contents, differences, records, run_import, run_undo
+from undoing import (
+    call,
+    contents,
+    differences,
+    event,
+    guest_of,
+    order,
+    person,
+    run_import,
+    run_undo,
+)
 
 from innkeeper import clock
+from innkeeper.actions.audiences import static_lists
 from innkeeper.actions.bulk import batches, command_imports, undo
 from innkeeper.actions.identity import merges
 from innkeeper.actions.privacy import privacy
@@ -22,33 +33,11 @@ from innkeeper.cli.imports import import_
 from innkeeper.errors import Conflict
 from innkeeper.store.work import Work
 
-ORDERED_AT = "2026-01-02T03:04:05.000Z"
-
 
 @pytest.fixture
 def site(dsn: str) -> Iterator[None]:
     with running(dsn):
         yield
-
-
-def person(number: int, **fields: Any) -> dict[str, Any]:
-    return {"identifiers": [{"provider": "email", "id": f"{number}@example.com"}], **fields}
-
-
-def order(number: int, who: int, **fields: Any) -> dict[str, Any]:
-    return {
-        **{"referenceId": f"R-{number}", "orderedAt": ORDERED_AT, "currencyCode": "EUR"},
-        **{"channel": "WEB", "pointOfSale": "shop", "status": "PURCHASED", "price": 10},
-        **{"paymentType": "Cash", "contact": person(who), "orderItems": [LINE], **fields},
-    }
-
-
-def guest_of(number: int) -> Any:
-    (row,) = Site.rows(
-        "SELECT ref FROM ws_live.guests WHERE body -> 'identifiers' -> 0 ->> 'id' = %s",
-        f"{number}@example.com",
-    )
-    return row["ref"]
 
 
 def extended(value: int) -> dict[str, Any]:
@@ -222,15 +211,115 @@ def test_i10_what_was_recorded_is_erased_and_shown_and_expires(site: None, dsn: 
 
 
 def test_i10_what_cannot_be_undone_says_why(site: None) -> None:
-    """Batches, unfinished imports, and those that changed nothing."""
+    """Unfinished imports, and those that changed nothing."""
     run_import("guests", [person(1)])
-    cases = [(run_import("guests", [person(1)]), "changed nothing")]
-    for holds, message in (("batch", "is a batch"), ("events", "has not ended")):
-        started = {"entity": holds, "source": None, "file_options": {}}
-        cases.append((call(command_imports.start, uuid4(), **started)["ref"], message))
+    started = {"entity": "events", "source": None, "file_options": {}}
+    cases = [
+        (run_import("guests", [person(1)]), "changed nothing"),
+        (call(command_imports.start, uuid4(), **started)["ref"], "has not ended"),
+    ]
     for ref, message in cases:
         with pytest.raises(Conflict, match=message):
             run_undo(ref)
+
+
+def enveloped(schema: str, mode: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {"ref": str(uuid4()), "schema": schema, "mode": mode, "value": value}
+
+
+def test_i10_a_batch_is_undone_as_an_import_is(site: None) -> None:
+    """Guests and orders that it created or changed (batch-api.md 6)."""
+    run_import("guests", [person(1, firstName="Ann", **extended(1))])
+    run_import("orders", [order(1, 1)])
+    before = contents()
+    other = {**LINE, "referenceId": "I-2", "name": "Other"}
+    ref = run_import(
+        "batch",
+        [
+            enveloped("guest", "upsert", person(1, firstName=None, city="Cork", **extended(2))),
+            enveloped("guest", "create", person(2, guestType="customer")),
+            enveloped("order", "insert", order(1, 3, orderItems=[other], status="REFUNDED")),
+            enveloped("order", "upsert", {**order(2, 4), "orderItems": []}),
+        ],
+    )
+    assert call(batches.fetch, ref)["outcomes"] == {"created": 2, "updated": 2}
+    assert differences(before)
+    assert run_undo(ref)["state"] == undo.DONE
+    assert not differences(before)
+
+
+def test_i10_what_a_batch_deleted_or_merged_stays(site: None) -> None:
+    """And is counted; a guest of the batch that it merged is left until that merge is undone."""
+    run_import("guests", [person(1), person(2), person(3)])
+    ref = run_import(
+        "batch",
+        [
+            enveloped("guest", "delete", person(1)),
+            enveloped("guest", "upsert", person(2, city="Cork")),
+            enveloped("guest", "upsert", person(4)),
+            enveloped("migration", "guest", {"migrateFrom": person(3), "migrateTo": person(2)}),
+        ],
+    )
+    outcomes = {"created": 1, "updated": 1, "deleted": 1, "merged": 1}
+    assert call(batches.fetch, ref)["outcomes"] == outcomes
+    found = call(undo.describe, ref)
+    assert found["not_undone"] == {"deleted": 1, "merged": 1}
+    assert (found["removed"], found["blocked"]) == ({"guests": 1}, {"merged later": 1})
+    run_undo(ref, skip_changed=True)
+    (merge,) = Site.rows("SELECT ref FROM ws_live.merges")
+    Site.do(merges.undo, merge["ref"])
+    assert call(undo.describe, ref)["blocked"] == {"merged later": 1}
+
+
+def test_i10_events_within_a_file_of_guests_are_left(site: None) -> None:
+    """Their changes are recorded by other means, of files of events alone."""
+    before = contents()
+    at = {"requested_at": "2026-01-02T03:04:05.000Z"}
+    view = {"type": "VIEW", "channel": "WEB", "pos": "default", "page": "/", **at}
+    ref = run_import(
+        "guests",
+        [
+            enveloped("guest", "upsert", person(1)),
+            enveloped("guest", "upsert", person(2)),
+            enveloped("tracking", "", {**view, **person(2)}),
+        ],
+    )
+    assert call(batches.fetch, ref)["outcomes"] == {"created": 3}
+    undone = run_undo(ref, skip_changed=True)
+    assert (undone["removed"]["guests"], sum(undone["blocked"].values())) == (1, 1)
+    assert differences(before)
+    (row,) = Site.rows("SELECT ref FROM ws_live.guests WHERE survivor_ref IS NULL")
+    assert row["ref"] == guest_of(2)
+
+
+@pytest.mark.parametrize("holds", ["guests", "events"])
+def test_i10_static_lists_that_lose_guests_are_named(site: None, holds: str) -> None:
+    """Whoever put an imported guest on a list wants to know before it is gone."""
+    values = [event(1), event(2)] if holds == "events" else [person(1), person(2)]
+    ref = run_import(holds, values)
+    for name, numbers in (("Both", (1, 2)), ("One", (2,)), ("None", ())):
+        row = Site.do(static_lists.create, {"name": name})
+        Site.do(static_lists.add, row["ref"], [guest_of(number) for number in numbers])
+    found = call(undo.describe, ref)
+    assert (found["lists"], found["blocked"]) == ({"Both": 2, "One": 1}, {})
+    assert run_undo(ref)["lists"] == {"Both": 2, "One": 1}
+    assert not Site.rows("SELECT FROM ws_live.static_list_members")
+
+
+def test_i10_a_preview_waits_for_its_slot_without_a_connection(site: None) -> None:
+    ref = run_import("guests", [person(1)])
+    slots = Site.database.limits.undo_previews
+
+    async def run(work: Work) -> dict[str, Any]:
+        async with slots:
+            waiting = asyncio.create_task(undo.describe(work, ref))
+            while not slots.queued:
+                assert not waiting.done()
+                await asyncio.sleep(0)
+            assert work._connection is None
+        return await waiting
+
+    assert call(run)["removed"] == {"guests": 1}
 
 
 def test_i10_over_http_and_in_the_audit_log(site: None) -> None:
@@ -272,77 +361,3 @@ def test_i10_as_a_command(site: None, dsn: str) -> None:
     assert done.exit_code == 0, done.output
     assert not differences(before)
     assert run(ref).exit_code == 1
-
-
-def event(number: int, **members: Any) -> dict[str, Any]:
-    common = {"type": "VIEW", "channel": "WEB", "pos": "default", "page": "/", **members}
-    at = f"2026-01-02T03:{number:02}:05.000Z"
-    identifier = {"provider": "email", "id": f"{number}@example.com"}
-    return {"identifiers": identifier, "requested_at": at, **common}
-
-
-def test_i10_the_preview_of_an_import_of_events_counts_and_names_what_blocks(site: None) -> None:
-    """Hand-counted: each person has a guest, a browser, and a session of two events, IDENTITY and
-    VIEW; a later change of one guest leaves what is that guest's alone."""
-    run_import("guests", [person(1)])
-    before = contents()
-    ref = run_import("events", [event(1), event(2), event(3, ext={"plan": "pro"})])
-    found = call(undo.describe, ref)
-    # The visitor of the first browser is merged into the guest that was there.
-    assert found["removed"] == {"guests": 3, "browsers": 3, "sessions": 3, "events": 6}
-    assert (found["blocked"], found["complete"]) == ({}, True)
-    guest = guest_of(3)
-    Site.made("PATCH", f"/v2.1/guests/{guest}", {"firstName": "Ann"})
-    with pytest.raises(Conflict, match=f"1 changed later.*guest {guest}"):
-        run_undo(ref)
-    undone = run_undo(ref, skip_changed=True)
-    # Of the third, VIEW goes and IDENTITY stays with its session, since IDENTITY wrote the guest.
-    assert undone["removed"] == {"guests": 2, "browsers": 2, "sessions": 2, "events": 5}
-    assert undone["blocked"] == {"changed later": 1}
-    assert not Site.rows("SELECT FROM ws_live.event_attributes")
-    left = {name: len(rows["new"]) for name, rows in differences(before).items()}
-    assert left == {
-        **{"guests": 1, "browsers": 1, "sessions": 1, "events": 1, "guest_joins": 1},
-        **dict.fromkeys(
-            ("guest_keys", "guest_counts", "guest_words", "name_words", "name_typos"), ANY
-        ),
-    }
-
-
-def test_i10_a_chunk_of_events_that_fails_leaves_no_setting_on_its_connection(site: None) -> None:
-    """Whoever gets the connection next commits to the disk, and is not part of the import."""
-
-    async def run(work: Work) -> Any:
-        batch = await command_imports.start(
-            work, uuid4(), entity="events", source=None, file_options={}
-        )
-        await work.connection.execute("ALTER TABLE ws_live.import_rows RENAME TO away")
-        with pytest.raises(psycopg.errors.UndefinedTable):
-            await batches.apply_chunk(
-                work, batch, batches.source_of(batch), records("events", [event(1)])
-            )
-        cursor = await work.connection.execute(
-            "SELECT current_setting('synchronous_commit') AS commit, "
-            "current_setting('innkeeper.import', true) AS import"
-        )
-        return await cursor.fetchone()
-
-    assert call(run) == {"commit": "on", "import": ""}
-
-
-def test_i10_an_item_of_an_event_that_a_later_consumer_uses_stays(site: None) -> None:
-    """As an item of a row does: its deletion would delete which item the consumer uses."""
-    run_import("orders", [order(1, 1)])
-    fields = {"referenceId": "R-1", "orderedAt": ORDERED_AT, "status": "PURCHASED", "price": 10}
-    items = [{**LINE, "name": "Other", "productId": "Q", "referenceId": "I-9"}]
-    bought = {**fields, "currencyCode": "EUR", "paymentType": "Cash", "orderItems": items}
-    ref = run_import("events", [event(1, type="ORDER_CHECKOUT", order=bought)])
-    (item,) = Site.rows(
-        "SELECT ref, order_ref FROM ws_live.order_items WHERE body ->> 'reference_id' = 'I-9'"
-    )
-    assert call(undo.describe, ref)["blocked"] == {}
-    link = {"href": f"/v2.1/orderItems/{item['ref']}"}
-    consumer = {"firstName": "Bo", "lastName": "Lee", "orderItems": {"items": [link]}}
-    Site.made("POST", f"/v2.1/orders/{item['order_ref']}/consumers", consumer)
-    with pytest.raises(Conflict, match="used later"):
-        run_undo(ref)

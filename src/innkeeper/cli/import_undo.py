@@ -62,18 +62,22 @@ async def _undo(work: "Work", ref: UUID, options: UndoOptions) -> dict[str, Any]
     if not await batches.try_lock(work, ref):
         raise OperatorError("A server is undoing this import already.")
     try:
-        done = await undo.run(work, ref)
+        await undo.run(work, ref)
     finally:
         await batches.unlock(work, ref)
-    return {"complete": True, "ref": ref, **done["undo"]}
+    return await undo.describe(work, ref)
 
 
 async def _list(work: "Work") -> list[dict[str, Any]]:
-    """List the latest imports that can be undone, newest first."""
+    """List the latest imports and batches that can be undone, newest first."""
     from innkeeper.actions.bulk import batches
     from innkeeper.actions.paging import PageRequest
 
-    page = await batches.list_(work, PageRequest(limit=100), envelopes=False)
+    rows = [
+        row
+        for envelopes in (False, True)
+        for row in (await batches.list_(work, PageRequest(limit=100), envelopes=envelopes)).items
+    ]
     return [
         {
             "ref": str(row["ref"]),
@@ -83,7 +87,7 @@ async def _list(work: "Work") -> list[dict[str, Any]]:
             "state": (row["undo"] or {}).get("state") or row["state"],
             "begun": row["created_at"],
         }
-        for row in page.items
+        for row in sorted(rows, key=lambda row: row["created_at"], reverse=True)
         if row["undo"] is not None
     ]
 
@@ -102,6 +106,11 @@ def _print(undone: dict[str, Any]) -> None:
         for name in names
     ]
     table(rows, "what", "removed", "restored")
+    for name, many in undone["lists"].items():
+        print(f"Static list {name}: {many} of these guests {'were' if done else 'are'} on it.")
+    if undone["not_undone"]:
+        kinds = " and ".join(f"{many} {name}" for name, many in undone["not_undone"].items())
+        print(f"Not undone: records that deleted or merged guests or orders ({kinds}).")
     if undone["blocked"]:
         reasons = ", ".join(f"{many} {reason}" for reason, many in undone["blocked"].items())
         print(f"{'Left as they are' if done else 'Blocked'}: {reasons}")

@@ -13,7 +13,7 @@ from typing import Any, Final
 import psycopg
 
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.orders import PLAIN_CHILDREN
+from innkeeper.resources.orders import CHILDREN, PLAIN_CHILDREN, OrderPerson
 from innkeeper.store.queries import schema_of
 
 LABEL: Final = "functions"
@@ -78,6 +78,11 @@ def text() -> str:
         "record_import": _RECORD_IMPORT,
         "recorded_parts": " ".join(
             f"('{part.table}', 'record_orders_of_parts')," for part in PLAIN_CHILDREN
+        ),
+        "parts_of_orders": " ".join(
+            f"('{owner}s', '{part.table}', '{owner}_ref', '{owner}_ref'),"
+            for part in CHILDREN
+            for owner in (("guest", "order") if issubclass(part, OrderPerson) else ("order",))
         ),
     }
     for marker, word in words.items():

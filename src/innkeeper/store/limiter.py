@@ -146,6 +146,8 @@ class Limits:
     """Reading of uploaded import files for the screens."""
     rule_previews: Limiter
     """Previews of identity rules, which read every guest."""
+    undo_previews: Limiter
+    """Previews of undos of imports, which check up to 50,000 rows."""
 
     @classmethod
     def of(cls, pool_size: int, question_wait_seconds: float | None = None) -> "Limits":
@@ -161,4 +163,5 @@ class Limits:
             downloads=Limiter("downloads", 64, 0),
             import_files=Limiter("import files", 2, 16),
             rule_previews=Limiter("previews of identity rules", 1, 8),
+            undo_previews=Limiter("previews of undos", 1, 8),
         )

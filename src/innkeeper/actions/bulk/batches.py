@@ -29,8 +29,6 @@ CORRUPTED: Final = "corrupted"
 ERROR: Final = "error"
 STATES: Final = (UPLOADING, FILE_UPLOADED, PROCESSING, SUCCESS, CORRUPTED, ERROR)
 
-UNDOABLE: Final = ("guests", "orders", "events")
-"""Kinds of records whose import records what it changes, so that it can be undone."""
 TASK: Final = "batches.apply"
 """The background task that applies an uploaded file."""
 SINGULAR: Final = "Batch"
@@ -92,7 +90,7 @@ async def insert(
         size=size,
         file_options=Json(file_options),
         source_key=source_key,
-        undo=Json({}) if entity in UNDOABLE and work.settings.undo_days else None,
+        undo=Json({}) if work.settings.undo_days else None,
         actor=work.actor,
         now=clock.now(),
     )
@@ -205,9 +203,14 @@ async def apply(work: Work, batch: Row, chunks: AsyncIterator[Chunk[BatchRecord]
 
 def source_of(batch: Row) -> RecordSource:
     """Return the source of the records of a batch or import."""
-    if batch["entity"] == "batch":
-        return RecordSource("batch", batch["ref"])
-    return RecordSource("import", batch["ref"], is_recorded=batch["undo"] is not None)
+    name = "batch" if batch["entity"] == "batch" else "import"
+    of_events, is_recorded = batch["entity"] == "events", batch["undo"] is not None
+    return RecordSource(
+        name,
+        batch["ref"],
+        is_recorded=is_recorded and not of_events,
+        records_events=is_recorded and of_events,
+    )
 
 
 async def apply_chunk(

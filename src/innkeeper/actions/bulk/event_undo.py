@@ -36,6 +36,8 @@ class EventUndoCheck:
     """`table_name`, `removed`, `restored`."""
     blocked: Sequence[Row]
     """`reason`, `removed` (the number of guests and orders), `examples`: words and refs."""
+    lists: Sequence[Row]
+    """`name` of a static list, and how many of its `guests` are removed."""
     is_complete: bool
 
 
@@ -47,9 +49,11 @@ async def check(work: Work, batch: UUID, rows_max: int | None = PREVIEW_ROWS) ->
         if rows_max is None:
             await work.run("identity.no_timeout")
         rows = await work.all("import_undo.check_rows", batch=batch, after=after)
+        lists = await work.all("import_undo.lists_of_event_guests", batch=batch, after=after)
     return EventUndoCheck(
         [row for row in rows if row["table_name"] in COUNTED],
         [row for row in rows if row["reason"] is not None],
+        lists,
         is_complete=after == 0,
     )
 

@@ -46,4 +46,6 @@ class RecordSource:
     dry_run: bool = False
     """Write only to temporary tables of this connection, to report what would happen."""
     is_recorded: bool = False
-    """Whether it is an import whose changes are recorded, so that it can be undone."""
+    """Whether what its guests and orders change is recorded, so that it can be undone."""
+    records_events: bool = False
+    """Whether the same holds for its events: an undo is of one kind or of the other."""

@@ -42,8 +42,9 @@ STATES: Final = (*RUNNING, DONE, REFUSED)
 PREVIEW_CHUNKS: Final = 50
 """Most chunks of guests or orders that a preview checks; the job checks all."""
 MOST_EXAMPLES: Final = 10
-COUNTS: Final = ("removed", "restored", "blocked")
-"""Counters of a stored undo: rows by kind, and remaining guests and orders by reason."""
+COUNTS: Final = ("removed", "restored", "blocked", "lists")
+"""Counters of a stored undo: rows by kind, remaining guests and orders by reason, and removed
+guests by the static list that loses them."""
 Chunk = tuple[Phase, str, list[UUID]]
 """Some guests or orders of a phase, and the position after them."""
 
@@ -57,6 +58,8 @@ class Effect:
     restored: Counter[str] = field(default_factory=Counter)
     blocked: Counter[str] = field(default_factory=Counter)
     """Reason -> guests and orders that it blocks."""
+    lists: Counter[str] = field(default_factory=Counter)
+    """Name of a static list -> guests on it that are removed."""
     examples: list[dict[str, str]] = field(default_factory=list)
     """The first blocked guests and orders: `of`, `ref`, `reason`."""
 
@@ -93,6 +96,11 @@ class Effect:
                 if row[name]:
                     getattr(self, name)[_word_of(row["table_name"])] += row[name]
 
+    def count_lists(self, rows: Sequence[Row]) -> None:
+        """Add the guests that static lists lose: `name`, `guests`."""
+        for row in rows:
+            self.lists[row["name"]] += row["guests"]
+
 
 def _word_of(table: str) -> str:
     """Return the kind of the rows of a table: data extensions of all tables are `extensions`."""
@@ -115,11 +123,18 @@ async def describe(work: Work, ref: UUID) -> Record:
     checked. Raises `Unknown`, and `Conflict` if the import cannot be undone.
     """
     row = await batches.fetch(work, ref)
-    undo = row["undo"] or {}
+    undo, more = row["undo"] or {}, {"ref": ref, "not_undone": _not_undone(row)}
     if "state" in undo:
-        return {**undo, **Effect.of(undo).members(), "ref": ref, "complete": True}
+        return {**undo, **Effect.of(undo).members(), **more, "complete": True}
     result = await preview(work, ref)
-    return {**result.effect.members(), "state": None, "ref": ref, "complete": result.is_complete}
+    return {**result.effect.members(), **more, "state": None, "complete": result.is_complete}
+
+
+def _not_undone(row: Row) -> dict[str, int]:
+    """Return how many records deleted or merged guests or orders: what was deleted is not stored,
+    and each merge has an undo of its own."""
+    outcomes = row["outcomes"]
+    return {name: outcomes[name] for name in ("deleted", "merged") if outcomes.get(name)}
 
 
 async def preview(work: Work, ref: UUID, chunks_max: int = PREVIEW_CHUNKS) -> Preview:
@@ -129,7 +144,8 @@ async def preview(work: Work, ref: UUID, chunks_max: int = PREVIEW_CHUNKS) -> Pr
     """
     row = await batches.fetch(work, ref)
     await _check_undoable(work, row)
-    return await _preview(work, row, chunks_max)
+    async with work.in_slot(work.limits.undo_previews):
+        return await _preview(work, row, chunks_max)
 
 
 async def _preview(work: Work, row: Row, chunks_max: int | None) -> Preview:
@@ -139,6 +155,7 @@ async def _preview(work: Work, row: Row, chunks_max: int | None) -> Preview:
         check = await event_undo.check(work, ref, most)
         effect.count(check.counts)
         effect.block_events(check.blocked)
+        effect.count_lists(check.lists)
         return Preview(effect, check.is_complete)
     async for phase, reached, roots in _chunks(work, ref):
         if number == chunks_max:
@@ -148,6 +165,7 @@ async def _preview(work: Work, row: Row, chunks_max: int | None) -> Preview:
         effect.block(phase, blocked)
         free = [root for root in roots if root not in blocked]
         effect.count(await undo_chunks.count_rows(work, ref, phase, free))
+        effect.count_lists(await undo_chunks.count_lists(work, phase, free))
     return Preview(effect, is_complete=True)
 
 
@@ -189,10 +207,6 @@ def blocked_message(effect: Effect) -> str:
 async def _check_undoable(work: Work, row: Row) -> None:
     """Raise `Conflict` if an import cannot be undone."""
     ref, undo = row["ref"], row["undo"]
-    if row["entity"] not in batches.UNDOABLE:
-        raise Conflict(
-            f"{ref} is a batch: only imports of guests, orders and events can be undone."
-        )
     if imports.is_dry_run(row):
         raise Conflict(f"Import {ref} was a dry run: it changed nothing.")
     if row["finished_at"] is None:
@@ -212,7 +226,7 @@ async def _check_undoable(work: Work, row: Row) -> None:
 
 async def run(work: Work, ref: UUID) -> Record:
     """Run the requested undo of a locked import to its end, and return the import."""
-    row = await imports.fetch(work, ref)
+    row = await batches.fetch(work, ref)
     undo = dict(row["undo"] or {})
     if undo.get("state") in (WAITING, CHECKING):
         await _store(work, row, {**undo, "state": CHECKING})
@@ -221,6 +235,9 @@ async def run(work: Work, ref: UUID) -> Record:
             return await _finish(work, row, {**undo, **effect.members()}, REFUSED)
         total = sum(effect.removed.values()) + sum(effect.restored.values())
         undo = {**undo, "state": UNDOING, "rows": total, "phase": 0, "reached": None}
+        if row["entity"] == EVENTS:
+            # A chunk of events does not know the guests that it removes before they are gone.
+            undo["lists"] = dict(effect.lists)
         await _store(work, row, undo)
     if undo.get("state") != UNDOING:
         return row
@@ -274,6 +291,7 @@ async def _undo_chunk(work: Work, row: Row, undo: dict[str, Any], chunk: Chunk) 
         free = [root for root in roots if root not in blocked]
         if free:
             effect.count(await undo_chunks.count_rows(work, row["ref"], phase, free))
+            effect.count_lists(await undo_chunks.count_lists(work, phase, free))
             await undo_chunks.undo(work, row["ref"], phase, free, settings["version"])
         position = {"phase": PHASES.index(phase), "reached": reached}
         undo = {**undo, **effect.members(), **position}

@@ -126,6 +126,13 @@ async def count_rows(work: Work, batch: UUID, phase: Phase, roots: list[UUID]) -
     return await work.all("import_undo.count_changed", parts=parts, batch=batch, roots=roots)
 
 
+async def count_lists(work: Work, phase: Phase, roots: list[UUID]) -> list[Row]:
+    """Count the guests that static lists lose, by `name`, when created guests are removed."""
+    if phase.of == "orders" or not phase.created:
+        return []
+    return await work.all("import_undo.lists_of_guests", roots=roots)
+
+
 async def undo(work: Work, batch: UUID, phase: Phase, roots: list[UUID], version: UUID) -> None:
     """Remove or restore locked guests or orders that nothing blocks.
 

@@ -106,7 +106,8 @@ CREATE FUNCTION {ws}.key_conditions(of_table text) RETURNS text LANGUAGE sql STA
     FROM unnest({ws}.key_columns(of_table)) AS name
 $$;
 
--- Whether a row that the import did not write refers to a row that it created.
+-- Whether a row that the import did not write refers to a row that it created. `{parts_of_orders}` stands
+-- for the declared parts of orders, also as rows of the guests that some of them name.
 CREATE FUNCTION {ws}.is_used_later(of_table text, row_ref uuid, batch uuid) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -118,15 +119,11 @@ BEGIN
         ('guests', 'sessions', 'guest_ref', 'guest_ref'),
         ('guests', 'events', 'guest_ref', 'guest_ref'),
         ('guests', 'quarantine', 'guest_ref', 'guest_ref'),
-        ('guests', 'order_contacts', 'guest_ref', 'guest_ref'),
-        ('guests', 'order_consumers', 'guest_ref', 'guest_ref'),
         ('guests', 'guest_extensions', 'guest_ref', 'guest_ref'),
         ('browsers', 'sessions', 'browser_ref', 'guest_ref'),
         ('browsers', 'quarantine', 'browser_ref', 'guest_ref'),
         ('sessions', 'events', 'session_ref', 'guest_ref'),
-        ('orders', 'order_items', 'order_ref', 'order_ref'),
-        ('orders', 'order_contacts', 'order_ref', 'order_ref'),
-        ('orders', 'order_consumers', 'order_ref', 'order_ref'),
+        {parts_of_orders}
         ('orders', 'order_extensions', 'order_ref', 'order_ref')
     ) AS each (parent, name, parent_ref, owner) WHERE parent = of_table LOOP
         EXECUTE format(
@@ -216,6 +213,23 @@ BEGIN
     END LOOP;
 END $$;
 
+-- The channel or point of sale of a browser once an import of events is undone: that of its last event since
+-- the import wrote it first, else the previous one, unless a later import wrote it, too.
+CREATE FUNCTION {ws}.browser_default(
+    browser uuid, batch uuid, since timestamptz, previous text, current text, name text
+) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT coalesce((
+        SELECT CASE name WHEN 'channel' THEN e.channel ELSE e.point_of_sale END
+        FROM {ws}.sessions AS s JOIN {ws}.events AS e ON e.session_ref = s.ref
+        WHERE s.browser_ref = browser AND s.modified_at >= since AND e.received_at >= since
+        ORDER BY e.received_at DESC, e.number DESC LIMIT 1
+    ), CASE WHEN EXISTS (
+        SELECT FROM {ws}.import_rows AS r JOIN {ws}.browsers AS b ON b.ref = browser
+        WHERE r.guest_ref = b.guest_ref AND r.batch_ref <> batch AND r.table_name = 'browsers'
+          AND r.ref = browser AND r.written_at >= since
+    ) THEN current ELSE previous END)
+$$;
+
 -- Undo one row that an import wrote: the last one that is not undone. Raises an error if something later
 -- depends on it.
 CREATE FUNCTION {ws}.undo_import_row(image {ws}.import_rows, since timestamptz) RETURNS void
@@ -249,6 +263,8 @@ BEGIN
         SELECT string_agg(CASE
             WHEN name = 'last_seen' THEN 'last_seen = greatest(k.last_seen, (SELECT max(s.started_at) '
                 'FROM {ws}.sessions AS s WHERE s.guest_ref = t.ref AND s.created_at >= $2))'
+            WHEN name IN ('channel', 'point_of_sale') AND of_table = 'browsers' THEN
+                format('%1$I = {ws}.browser_default(t.ref, $3, $4, k.%1$I, t.%1$I, %1$L)', name)
             ELSE format('%1$I = k.%1$I', name)
         END, ', ') || CASE WHEN of_table IN ('browsers', 'sessions')
             THEN ', version = t.version + 1' ELSE '' END
@@ -256,7 +272,7 @@ BEGIN
         EXECUTE format(
             'UPDATE {ws}.%1$I AS t SET %3$s FROM jsonb_populate_record(NULL::{ws}.%1$I, $1) AS k WHERE %2$s',
             of_table, conditions, changes
-        ) USING image.key || image.previous, since;
+        ) USING image.key || image.previous, since, image.batch_ref, image.written_at;
     END IF;
 END $$;
 

@@ -211,6 +211,29 @@ UNION
 SELECT guest_ref, 'events in quarantine' FROM {ws}.quarantine
 WHERE guest_ref = ANY (%(roots)s::uuid[]) AND %(created)s
 
+-- import_undo.lists_of_guests
+-- The static lists that guests are on, with the number of these guests.
+SELECT l.name, count(*) AS guests
+FROM {ws}.static_list_members AS m JOIN {ws}.static_lists AS l ON l.ref = m.list_ref
+WHERE m.guest_ref = ANY (%(roots)s::uuid[]) GROUP BY l.ref ORDER BY l.name, l.ref
+
+-- import_undo.lists_of_event_guests
+-- The static lists that guests are on that an import of events created after a position, and that nothing
+-- blocks, with the number of these guests.
+WITH added AS MATERIALIZED (
+    SELECT r.ref, l.name, l.ref AS list_ref
+    FROM {ws}.import_rows AS r JOIN {ws}.static_list_members AS m ON m.guest_ref = r.ref
+    JOIN {ws}.static_lists AS l ON l.ref = m.list_ref
+    WHERE r.batch_ref = %(batch)s AND r.table_name = 'guests' AND r.previous IS NULL
+      AND r.sequence > %(after)s
+)
+SELECT name, count(DISTINCT ref) AS guests FROM added
+WHERE ref NOT IN (
+    SELECT blocked_guest FROM {ws}.check_import_rows(%(batch)s, %(after)s)
+    WHERE blocked_guest IS NOT NULL AND EXISTS (SELECT FROM added)
+)
+GROUP BY list_ref, name ORDER BY name, list_ref
+
 -- import_undo.groups
 -- Guests with the live guests of their merged groups.
 SELECT ref, coalesce(survivor_ref, ref) AS root FROM {ws}.guests

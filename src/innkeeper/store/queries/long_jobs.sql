@@ -4,7 +4,7 @@ SELECT each.*, count(*) FILTER (WHERE finished_at IS NULL) OVER ()::integer AS u
     SELECT kind, ref, name, NULL AS friendly_id, each.state, done, total, error, each.started_at,
         each.finished_at, actor
     FROM (
-        SELECT * FROM {ws}.batches WHERE entity <> 'batch' AND state <> 'uploading'
+        SELECT * FROM {ws}.batches WHERE (entity <> 'batch' OR undo ? 'state') AND state <> 'uploading'
         ORDER BY created_at DESC, ref LIMIT %(limit)s
     ) AS batch, LATERAL (
         SELECT 'import' AS kind, coalesce(file_options ->> 'name', entity) AS name,
@@ -14,6 +14,7 @@ SELECT each.*, count(*) FILTER (WHERE finished_at IS NULL) OVER ()::integer AS u
             END AS state,
             line AS done, (file_options ->> 'lines')::bigint AS total, fault AS error,
             created_at AS started_at, batch.finished_at
+        WHERE entity <> 'batch'
         UNION ALL
         SELECT 'undo', coalesce(file_options ->> 'name', entity),
             CASE undo ->> 'state' WHEN 'checking' THEN 'running' WHEN 'undoing' THEN 'running'

@@ -4,7 +4,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from innkeeper.actions.bulk import imports, undo
+from innkeeper.actions.bulk import batches, undo
 from innkeeper.rules.access import Right
 from innkeeper.web.ui.shell import PageRoute, Visit
 
@@ -13,7 +13,7 @@ ORDER: Final = ("guests", "orders", "items", "contacts", "consumers", "extension
 
 async def confirm_undo(visit: Visit) -> Response:
     """Show the changes that the undo of an import would make or has made."""
-    row = await imports.fetch(visit.work, visit.ref("import"))
+    row = await batches.fetch(visit.work, visit.ref("import"))
     undone = await undo.describe(visit.work, row["ref"])
     names = dict.fromkeys([*ORDER, *sorted({*undone["removed"], *undone["restored"]})])
     counts = [

@@ -137,6 +137,8 @@ class ImportUndo(Payload):
     restored: dict[str, int]
     blocked: dict[str, int]
     examples: list[BlockedRecord]
+    lists: Annotated[dict[str, int], "Static lists, and how many removed guests are on each."]
+    not_undone: Annotated[dict[str, int], "Records that deleted or merged: these stay."]
     complete: bool
     skip_changed: bool | Absent
     requested_at: str | Absent
@@ -221,6 +223,7 @@ async def preview_import_undo(work: Work, request: EndpointRequest) -> Record:
     request=UndoImportRequest,
     response=ImportUndo,
     scopes=frozenset({Scope.WRITE, Scope.DELETE}),
+    own_transactions=True,
 )
 async def undo_import(work: Work, request: EndpointRequest) -> Record:
     """Queue the undo of an import."""
