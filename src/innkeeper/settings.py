@@ -171,7 +171,9 @@ class Settings:
         52_428_800, "Largest file of a batch or import over HTTP, in bytes."
     )
     batch_days: Annotated[int, Meta(ge=1, le=3650)] = _setting(
-        30, "Days for which batches, their failed records and finished exports are stored."
+        30,
+        "Days for which batches, their failed records, finished exports and finished actions on "
+        "many guests are stored.",
     )
     undo_days: Annotated[int, Meta(ge=0, le=3650)] = _setting(
         14, "Days for which imports can be undone; 0 records nothing of what they change."

@@ -10,9 +10,11 @@ from calling import Api
 from test_segments_api import guests_where, jobs, made, members, person, rule
 from typer.testing import CliRunner
 
-from innkeeper.actions.audiences import bulk_actions
+from innkeeper.actions.audiences import bulk_actions, selections
 from innkeeper.actions.privacy import privacy
 from innkeeper.cli.app import app
+from innkeeper.resources.static_lists import ADD
+from innkeeper.store.work import Work
 
 __all__ = ["jobs"]
 OWN = "/innkeeper/v1/staticLists"
@@ -179,6 +181,43 @@ def test_many_guests_are_erased_when_their_number_is_confirmed(
     assert on_list(api, vips) == set()
     assert api.get(f"/v2.1/guests/{people[0]['ref']}").status_code == 404
     assert api.get(BULK).json()["items"][0]["ref"] == action["ref"]
+
+
+@pytest.mark.parametrize("chunks", [0, 1])
+def test_an_action_fails_once_its_list_is_deleted_and_is_deleted_later(
+    api: Api, jobs: Any, connection: Any, monkeypatch: pytest.MonkeyPatch, chunks: int
+) -> None:
+    """Deleted before the job starts, or after its first transaction."""
+    monkeypatch.setitem(bulk_actions.AT_ONCE, "ADD_TO_LIST", 1)
+    monkeypatch.setitem(bulk_actions.CHUNK, "ADD_TO_LIST", 1)
+    guests = [UUID(person(api)["ref"]) for _ in range(2)]
+    vips, reached = new_list(api), []
+
+    async def start(work: Work) -> Any:
+        selection = await selections.select_refs(work, guests)
+        return await bulk_actions.change_members(work, ADD, vips["ref"], selection, None)
+
+    find = bulk_actions._next
+
+    async def delete_first(work: Work, row: Any) -> Any:
+        if len(reached) == chunks:
+            assert api.delete(f"{OWN}/{vips['ref']}").status_code == 204
+        reached.append(row)
+        return await find(work, row)
+
+    monkeypatch.setattr(bulk_actions, "_next", delete_first)
+    action = jobs(start)
+    jobs(lambda work: bulk_actions.run(work, action["ref"]))
+    ended = api.get(f"{BULK}/{action['ref']}").json()
+    assert (ended["state"], ended["changed"], ended["pending"]) == ("FAILED", chunks, 2 - chunks)
+    assert ended["error"] == "The static list was deleted before the action ended."
+    jobs(lambda work: bulk_actions.run(work, action["ref"]))
+    assert len(reached) == chunks + 1, "a failed action is not tried again"
+
+    assert jobs(bulk_actions.delete_finished) == 0
+    connection.execute("UPDATE ws_live.bulk_actions SET finished_at = now() - interval '31 days'")
+    assert jobs(bulk_actions.delete_finished) == 1
+    assert connection.execute("SELECT FROM ws_live.bulk_action_guests").fetchall() == []
 
 
 def test_a_file_without_identifiers_is_refused(tmp_path: Path) -> None:

@@ -119,6 +119,16 @@ async def test_a_failed_job_is_reported_once_to_its_user(
     turn_on(database, mailbox)
     assert await queue() == 3
     assert await queue() == 0
+    async with database.work("live") as work:
+        assert await mails.forget_failures(work) == 0
+        await work.connection.execute(
+            "UPDATE ws_live.failure_mails SET queued_at = queued_at - interval '25 hours'"
+        )
+        assert await mails.forget_failures(work) == 3
+        await work.connection.execute(
+            "UPDATE ws_live.demo_loads SET finished_at = finished_at - interval '25 hours'"
+        )
+    assert await queue() == 0, "too old to be reported"
     for job in await jobs(database):
         members = {name: value for name, value in job["args"].items() if name != "workspace"}
         await mails.send_failure(database, "live", members)

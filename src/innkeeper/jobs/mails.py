@@ -25,3 +25,9 @@ async def send_failure(context: JobContext, /, workspace: str, **job: str) -> No
 async def queue_failures(work: Work) -> None:
     """Queue messages about jobs that failed."""
     await mails.queue_failures(work)
+
+
+@scheduled("23 3 * * *", "mails.forget_failures")
+async def forget_failures(work: Work) -> None:
+    """Delete what is stored about messages that cannot be queued again."""
+    await mails.forget_failures(work)

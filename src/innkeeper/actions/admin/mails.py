@@ -32,6 +32,9 @@ KINDS: Final = {
 }
 """Kind of job -> its name in a message."""
 _LATEST: Final = timedelta(hours=1)
+"""Age up to which a failure is reported."""
+_REPORTED: Final = timedelta(days=1)
+"""Time for which it is stored that a failure was reported."""
 
 
 async def request_reset(lend: Lend, email: str, address: str, base: str) -> None:
@@ -94,6 +97,11 @@ async def queue_failures(work: Work) -> int:
             )
             queued += 1
     return queued
+
+
+async def forget_failures(work: Work) -> int:
+    """Delete which failures were reported, once they are too old to be; returns how many."""
+    return await work.run("long_jobs.forget_mails", before=clock.now() - _REPORTED)
 
 
 async def send_failure(database: Database, workspace: str, job: Record) -> None:

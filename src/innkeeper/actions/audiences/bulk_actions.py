@@ -5,6 +5,7 @@ restart continues it. A small one is done at once, a large one by a job.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -155,6 +156,12 @@ async def run(work: Work, action: UUID) -> Record:
     return await _finish(work, action, SUCCESS)
 
 
+async def delete_finished(work: Work) -> int:
+    """Delete the actions that finished longer than `batch_days` ago; returns how many."""
+    before = clock.now() - timedelta(days=work.settings.batch_days)
+    return await work.run("bulk_actions.delete_finished", before=before)
+
+
 async def _queue_guests(work: Work, action: UUID, refs: Sequence[UUID]) -> None:
     for start in range(0, len(refs), _STORED):
         some = list(refs[start : start + _STORED])
@@ -168,13 +175,17 @@ async def _next(work: Work, row: Record) -> list[UUID]:
 
 
 async def _act(work: Work, row: Record, guests: list[UUID]) -> int:
-    """Do an action to some guests; returns how many it changed."""
+    """Do an action to some guests; returns how many it changed. Raises `Conflict` if its list was
+    deleted."""
     if row["action"] == ERASE:
         options = row["options"]
         receipt = await erasure.erase(work, guests, options["mode"], suppress=options["suppress"])
         return len(receipt.subjects)
     act = static_lists.add if row["action"] == ADD else static_lists.remove
-    return await act(work, row["list_ref"], guests)
+    static_list = row["list_ref"]
+    if static_list is None or not await static_lists.lock_against_deletion(work, static_list):
+        raise Conflict("The static list was deleted before the action ended.")
+    return await act(work, static_list, guests)
 
 
 async def _finish(work: Work, action: UUID, state: str, error: str | None = None) -> Record:

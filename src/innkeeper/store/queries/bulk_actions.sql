@@ -58,6 +58,10 @@ UPDATE {ws}.bulk_actions SET state = %(state)s, error = %(error)s, selection = N
 WHERE ref = %(ref)s
 RETURNING {columns}
 
+-- bulk_actions.delete_finished
+-- Delete actions that finished before an instant, with the guests that they did not reach.
+DELETE FROM {ws}.bulk_actions WHERE finished_at < %(before)s
+
 -- bulk_actions.erase
 -- Remove erased guests from actions that did not reach them yet.
 DELETE FROM {ws}.bulk_action_guests WHERE guest_ref = ANY (%(guests)s::uuid[])

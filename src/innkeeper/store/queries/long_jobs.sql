@@ -97,3 +97,7 @@ WHERE ref = %(ref)s AND finished_at IS NULL
 -- Store that a failure of a job is reported by e-mail; no row if it is already. `job` is a digest of
 -- the job and the time of the failure.
 INSERT INTO {ws}.failure_mails (job_ref, queued_at) VALUES (%(job)s, %(now)s) ON CONFLICT DO NOTHING
+
+-- long_jobs.forget_mails
+-- Delete what was stored about messages that were queued before an instant.
+DELETE FROM {ws}.failure_mails WHERE queued_at < %(before)s
