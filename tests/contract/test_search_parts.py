@@ -31,6 +31,23 @@ def test_a_guest_is_found_by_a_part(api: Api, jobs: Any) -> None:
     assert found("par") == found("tlow%") == found("partlow77", personal=False) == []
 
 
+def test_a_suggestion_knows_an_address_by_the_names_in_it(api: Api, jobs: Any) -> None:
+    """Only indexes are read: a guest is suggested by names, whose address has what was typed."""
+    names = {"firstName": "Winifred", "lastName": "Oxlade"}
+    refs = [
+        api.guest(**names, email=f"{mail}@parts.example")["ref"]
+        for mail in ("winifred.oxlade1999", "oxlade.winifred")
+    ]
+
+    def suggested(text: str) -> list[str]:
+        hits = jobs(lambda work: search.find_guests(work, text, is_quick=True))
+        return [str(item["ref"]) for item in hits.items]
+
+    assert suggested("winifred.oxlade1999@par") == [refs[0]]
+    assert suggested("Oxlade.Winifred@parts") == [refs[1]]
+    assert suggested("winifred.oxlade1998@") == []
+
+
 @pytest.mark.parametrize("text", ["4c67e30e", "4C67E30E-e11e", "4c67e30ee11e"])
 def test_the_beginning_of_a_ref_is_a_range(text: str) -> None:
     query = read(text)

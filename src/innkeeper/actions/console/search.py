@@ -1,5 +1,6 @@
 """Search guests by a ref, browser id, order reference, e-mail, identifier, phone number or name."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +14,8 @@ from innkeeper.rules.search import Query, cost, read, typo_forms
 from innkeeper.store.work import Work
 
 DEFAULT_PAGE: Final = PageRequest(limit=50)
+_MOST_NAMESAKES: Final = 200
+"""Most guests of a name whose e-mail addresses are compared for a suggestion."""
 LEAST_PART: Final = 4
 """Fewest characters of a part of an e-mail address or order reference."""
 MOST: Final = 1000
@@ -133,8 +136,11 @@ async def _results(
         results.append(("phone", rows))
     if query.name is not None:
         results.append(("name", await _by_name(work, query.name)))
-    if not is_quick and not any(rows for _, rows in results):
-        results.append(("part of an e-mail or order", await _by_part(work, query.text)))
+    if not any(rows for _, rows in results):
+        if is_quick:
+            results.append(("e-mail", await _by_names_in_email(work, query.text)))
+        else:
+            results.append(("part of an e-mail or order", await _by_part(work, query.text)))
     return results
 
 
@@ -150,6 +156,16 @@ async def _by_part(work: Work, text: str) -> list[Record]:
     async with opened(work) as lake:
         refs = await find_by_part(lake, text, MOST)
     return [{"guest_ref": UUID(ref), "cost": 0} for ref in refs]
+
+
+async def _by_names_in_email(work: Work, text: str) -> list[Record]:
+    """Find guests by an incomplete e-mail address that is made of their names, by the index of
+    names: jane.doe7 is of a Jane Doe with such an address."""
+    names = " ".join(re.findall(r"[^\W\d_]{2,}", text.partition("@")[0]))
+    rows = (await _by_name(work, names))[:_MOST_NAMESAKES] if names else []
+    listed = await list_rows(work, [row["guest_ref"] for row in rows])
+    matched = {each["ref"] for each in listed if text.lower() in (each.get("email") or "").lower()}
+    return [row for row in rows if row["guest_ref"] in matched]
 
 
 async def _by_order(work: Work, query: Query) -> list[Record]:
