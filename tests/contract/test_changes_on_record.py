@@ -4,6 +4,7 @@ what."""
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -482,7 +483,7 @@ OTHER_COMMANDS = {
             *("db dump", "lake status", "jobs list", "import-sources list"),
             *("webhooks list", "webhooks test", "identity jobs"),
             *("sql views", "sql explain", "sql list", "sql show"),
-            *("guest-views list", "guest-views guests", "dashboards list"),
+            *("guest-views list", "guest-views guests", "dashboards list", "audit-log list"),
         ),
         READS,
     ),
@@ -682,6 +683,26 @@ def test_f22_a_segment_that_goes_leaves_rows_of_its_exports(
     assert export["changes"] == {"segment_ref": [made.json()["ref"], None]}
     assert (segment["action"], segment["subject"]) == ("segment.delete", "crew")
     assert segment["changes"][CITY] == [["Cork"], None]
+
+
+def test_f22_the_log_is_listed_by_filters_over_http_and_by_command(
+    administrator: Api, site: Site
+) -> None:
+    before = datetime.now(UTC).isoformat()
+    key = administrator.post(f"{OWN}/keys", json={"name": "Logged", "scopes": ["read"]}).json()
+    actor = administrator.client_key
+    filters = {"actor": actor, "action": "key.create", "since": before, "limit": 5}
+    page = administrator.get(f"{OWN}/auditLog", params=filters).json()
+    (row,) = page["items"]
+    assert (row["actor"], row["subject"]) == (actor, key["clientKey"])
+    assert row["changes"]["name"] == [None, "Logged"]
+    late = {**filters, "since": "2090-01-01T00:00:00.000Z"}
+    assert administrator.get(f"{OWN}/auditLog", params=late).json()["items"] == []
+    assert administrator.get(f"{OWN}/auditLog", params={"since": "soon"}).status_code == 400
+    words = ["audit-log", "list", "--actor", actor, "--csv", "--database", site.dsn]
+    lines = CliRunner().invoke(app, words).stdout.splitlines()
+    assert lines[0] == "at,actor,action,about,field,before,after"
+    assert any(line.endswith(f"key.create,{key['clientKey']},name,,Logged") for line in lines)
 
 
 def test_f22_what_is_refused_leaves_no_row(

@@ -558,6 +558,7 @@ def visit_keys(tour: Tour, site: Site) -> None:
         key = tour("createKey", api=owner_of_keys, json={"name": "Tour"})["clientKey"]
         tour("rotateKey", key, api=owner_of_keys)
         tour("createSandboxToken", api=owner_of_keys)
+        tour("listAuditLog", api=owner_of_keys)
         tour("listKeys", api=owner_of_keys)
         tour("revokeKey", key, api=owner_of_keys)
         tour("listKeys", api=owner_of_keys)

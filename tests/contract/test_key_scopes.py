@@ -25,7 +25,7 @@ OF_METHOD = {"GET": "read", "POST": "write", "PUT": "write", "PATCH": "write", "
 PERSONAL = {
     *("fetchGuestContext", "findGuestContext", "fetchSubject", "previewIdentityRules"),
     *("listIdentityGuarded", "explainGuest", "listGuestHistory", "listMerges", "fetchMerge"),
-    "previewIdentityUndo",
+    *("previewIdentityUndo", "listAuditLog"),
     *("listSqlViews", "explainSql"),
     *(
         "undoMerge",
@@ -44,7 +44,7 @@ READ_BY_POST = {
     "previewBulkAction",
 }
 ADMINISTRATION = {"listKeys", "createKey", "rotateKey", "revokeKey", "createSandboxToken"}
-ADMINISTERED = {"fetchDashboard", "replaceDashboard", "loadDemo"}
+ADMINISTERED = {"fetchDashboard", "listAuditLog", "replaceDashboard", "loadDemo"}
 """What users chose for themselves, and demo data: administration besides the method's scope."""
 # What decides who is whom: a role without the right to edit rules makes no key that may.
 RULES = {

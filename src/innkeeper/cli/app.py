@@ -53,6 +53,7 @@ GROUPS: Final = (
         *(CONFIGURE, "aliases", "stream.aliases"),
         "Aliases of client keys (context ids) and of points of sale (sites), for the edge paths.",
     ),
+    (CONFIGURE, "audit-log", "audit_log.app", "Who changed what."),
     (CONFIGURE, "secrets", "secrets.app", "The encryption of secrets in the database."),
     (CONFIGURE, "db", "db.app", "The database: migrations, dumps."),
     (CONFIGURE, "lake", "lake.app", "The lake's files."),

@@ -1,5 +1,6 @@
 """The registry of all dialects."""
 
+from innkeeper.wire.administration.audit_log import AUDIT_LOG
 from innkeeper.wire.administration.jobs import JOBS
 from innkeeper.wire.administration.keys import KEYS
 from innkeeper.wire.audiences.bulk_actions import BULK_ACTIONS
@@ -74,7 +75,7 @@ OURS = Dialect(
             *DASHBOARDS,
             *REPORTS,
         ),
-        *(*FILES, *IMPORT_SOURCES, *PRIVACY, *KEYS, *JOBS),
+        *(*FILES, *IMPORT_SOURCES, *PRIVACY, *KEYS, *AUDIT_LOG, *JOBS),
     ),
 )
 

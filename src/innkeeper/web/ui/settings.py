@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from innkeeper.rules.masking import masked_setting
 from innkeeper.web.ui.downloads import file, json_file
 from innkeeper.web.ui.formatting import TIME_ZONE, title_words
 from innkeeper.web.ui.shell import PageRoute, Visit
+from innkeeper.wire.administration.audit_log import as_table
 from innkeeper.wire.audiences.reports import as_csv
 
 TABS: Final = (
@@ -34,7 +36,6 @@ TABS: Final = (
 )
 
 MOST_CSV_ROWS: Final = 10_000
-_CHANGE: Final = ("field", "before", "after")
 
 
 async def points_of_sale(visit: Visit) -> Response:
@@ -219,16 +220,9 @@ async def log_file(visit: Visit) -> Response:
 async def log_csv(visit: Visit) -> Response:
     """Return the newest rows of the log that the filters select as CSV, a line for each change."""
     _, page = await _audit_page(visit, PageRequest(0, MOST_CSV_ROWS))
-    content = await asyncio.to_thread(lambda: _as_csv(visit, page.items))
+    changes = partial(_changes, visit)
+    content = await asyncio.to_thread(lambda: as_csv(as_table(page.items, changes)))
     return file("audit-log.csv", content, "text/csv")
-
-
-def _as_csv(visit: Visit, rows: list[Record]) -> bytes:
-    lines = []
-    for row in rows:
-        head = [row["at"], row["actor"], row["action"], row["subject"]]
-        lines += [[*head, *change] for change in _changes(visit, row) or [("", "", "")]]
-    return as_csv({"columns": ["at", "actor", "action", "about", *_CHANGE], "rows": lines})
 
 
 def _as_json(visit: Visit, row: Record) -> Record:
