@@ -1,12 +1,23 @@
 """E-mail to users by a real SMTP server on loopback; off by default."""
 
 import re
+import ssl
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import pytest
 from smtp_server import Mailbox, mailbox
+from tls_mail_server import (
+    PASSWORD,
+    USER,
+    SecureMailbox,
+    secure_mail_server,
+    write_certificates,
+)
 
 from innkeeper import clock
 from innkeeper.actions.admin import log_in, long_jobs, mails, users
@@ -157,3 +168,33 @@ async def test_servers_and_passwords(mailbox: Mailbox) -> None:
     with pytest.raises(OSError, match="no password was sent"):
         await send_mail(secret, "c@d.example", "x", "y")
     assert mailbox.messages == []
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+async def test_certificates_are_checked_before_a_password_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """The certificate's authority must be trusted and its name be that of the host."""
+    authority, right = write_certificates(tmp_path, "localhost")
+
+    async def send(chain: Path, trusted: Path | None, refused: bool) -> SecureMailbox:
+        if trusted is None:
+            monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+        else:
+            monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        async with secure_mail_server(chain, scheme) as (box, port):
+            url = f"{scheme}://{quote(USER)}:{quote(PASSWORD)}@localhost:{port}"
+            settings = Settings(smtp_url=url, smtp_from="inn@example.com")
+            with pytest.raises(ssl.SSLCertVerificationError) if refused else nullcontext():
+                await send_mail(settings, "nora@example.com", "Hello", "Two\n.\nlines\n")
+        return box
+
+    box = await send(right, authority, refused=False)
+    assert box.passwords == [PASSWORD.encode()]
+    (message,) = box.messages
+    assert message.endswith(b"Two\r\n.\r\nlines\r\n")
+
+    other_authority, wrong = write_certificates(tmp_path, "other.example")
+    for chain, trusted in ((right, None), (wrong, other_authority)):
+        box = await send(chain, trusted, refused=True)
+        assert (box.passwords, box.messages) == ([], []), chain
