@@ -47,13 +47,13 @@ class Visitor(httpx.Client):
 
     def log_in(self, email: str, password: str = PASSWORD, **more: Any) -> httpx.Response:
         """Fill in the form of the log-in page."""
-        told = {**self.form("/login"), "email": email, "password": password}
-        return self.post("/login", data=told, **more)
+        payload = {**self.form("/login"), "email": email, "password": password}
+        return self.post("/login", data=payload, **more)
 
     def follow(self, token: str, password: str = PASSWORD) -> httpx.Response:
         """Choose a password by a one-time link."""
-        told = {**self.form(f"/login?link={token}"), "link": token, "password": password}
-        return self.post("/login", data=told)
+        payload = {**self.form(f"/login?link={token}"), "link": token, "password": password}
+        return self.post("/login", data=payload)
 
 
 def invited(site: Site, email: str, role: Role = Role.OWNER) -> str:

@@ -103,7 +103,7 @@ def newest(page, base: str, action: str) -> str:
     return str(rows[0])
 
 
-def test_the_log_is_filtered_by_who_what_and_whom(page, shop, guest) -> None:
+def test_the_log_is_filtered_by_actor_action_and_subject(page, shop, guest) -> None:
     page.go(f"/guests/{guest}/edit")
     page.get_by_label("City").fill("Athlone")
     page.get_by_role("button", name="Save").click()

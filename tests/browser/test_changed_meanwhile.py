@@ -1,7 +1,7 @@
 """F21: two people change one key in its dialog; the later one sees both, and chooses."""
 
 
-def test_f21_a_dialog_that_comes_too_late_shows_both_and_asks(page, shop) -> None:
+def test_f21_an_outdated_dialog_shows_both_versions(page, shop) -> None:
     page.go("/settings")
     csrf = page.locator("[name=csrf]").first.input_value()
     settings = f"{shop.url}/w/live/settings"

@@ -314,19 +314,19 @@ def test_an_oauth_key_opens_exports_until_it_is_revoked(page, shop) -> None:
     page.get_by_role("button", name="New OAuth key").click()
     page.locator("#client-name").fill("Warehouse")
     page.get_by_role("button", name="Create OAuth key").click()
-    asked = {
+    payload = {
         "grant_type": "client_credentials",
         "client_id": page.locator("#fresh-client").inner_text(),
         "client_secret": page.locator("#fresh-secret").inner_text(),
     }
-    assert httpx.post(f"{shop.url}/oauth/token", data=asked).status_code == 200
+    assert httpx.post(f"{shop.url}/oauth/token", data=payload).status_code == 200
     page.go("/settings")
-    assert asked["client_secret"] not in page.content()
+    assert payload["client_secret"] not in page.content()
     row = page.get_by_role("row").filter(has_text="Warehouse")
     row.get_by_role("button", name="Revoke…").click()
     page.locator("dialog[open]").get_by_role("button", name="Revoke permanently").click()
     page.get_by_text("were revoked").wait_for()
-    assert httpx.post(f"{shop.url}/oauth/token", data=asked).status_code == 401
+    assert httpx.post(f"{shop.url}/oauth/token", data=payload).status_code == 401
 
 
 @pytest.mark.long

@@ -23,9 +23,9 @@ def guest(shop):
         seen = {"type": "VIEW", "page": "/app"}
         known = {"type": "IDENTITY", "identifiers": WHO}
         for channel, last in (("WEB", added), ("MOBILE_APP", seen)):
-            asked = {"client_key": shop.client_key}
-            browser = api.get("/v1.2/browser/create.json", params=asked).json()["ref"]
-            sent = {**COMMON, **asked, "browser_id": browser, "channel": channel}
+            payload = {"client_key": shop.client_key}
+            browser = api.get("/v1.2/browser/create.json", params=payload).json()["ref"]
+            sent = {**COMMON, **payload, "browser_id": browser, "channel": channel}
             for event in (known, last):
                 assert api.post("/v1.2/events", json={**sent, **event}).status_code < 300
         return ref

@@ -146,7 +146,7 @@ def test_rules_are_previewed_before_they_are_saved(page) -> None:
     page.get_by_text("The rules are in force for new records.").wait_for()
 
 
-def test_erase_asks_for_the_ref(page, api) -> None:
+def test_erase_requires_the_ref(page, api) -> None:
     changes = {"guestType": "customer", "firstName": "Gone", "lastName": "Tomorrow"}
     ref = api.post("/v2.1/guests", json=changes).json()["ref"]
     page.go(f"/guests/{ref}")
@@ -259,7 +259,7 @@ def test_a_stranger_is_sent_to_the_door_and_locked_out(browser, shop, owner) -> 
     context.close()
 
 
-def test_a_guest_is_edited_and_told_what_is_wrong(page, api) -> None:
+def test_a_guest_is_edited_and_problems_are_shown(page, api) -> None:
     changes = {"guestType": "customer", "firstName": "Edna", "email": "edna@example.com"}
     ref = api.post("/v2.1/guests", json=changes).json()["ref"]
     page.go(f"/guests/{ref}/properties")

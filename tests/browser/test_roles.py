@@ -87,7 +87,7 @@ def test_read_only_sends_no_form_at_all(invited) -> None:
         assert answer.status_code == 403, page.path
 
 
-def test_a_role_that_may_not_see_a_page_is_told(invited) -> None:
+def test_a_role_without_the_right_to_a_page_gets_403(invited) -> None:
     person = invited("analyst")
     for page in PAGES:
         if page.show and page.right in (Right.KEYS, Right.USERS, Right.AUDIT, Right.IMPORTS):
@@ -108,8 +108,8 @@ def test_personal_data_is_masked_on_every_page(invited, api, shop) -> None:
     bought = api.post("/v2.1/orders", json=order).json()["ref"]
     contact = {"firstName": HIDDEN.title(), "email": mail}
     contact["identifiers"] = [{"provider": "email", "id": mail}]
-    told = api.post(f"/v2.1/orders/{bought}/contacts", json=contact)
-    assert told.json()["guest"]["href"].endswith(ref), told.text
+    response = api.post(f"/v2.1/orders/{bought}/contacts", json=contact)
+    assert response.json()["guest"]["href"].endswith(ref), response.text
     browser = api.get("/v1.2/browser/create.json", params={"client_key": shop.client_key}).json()
     event = {"client_key": shop.client_key, "channel": "WEB", "pos": "harbourandhill.com"}
     event |= {"browser_id": browser["ref"], "type": "IDENTITY", "email": mail}

@@ -24,7 +24,7 @@ PLACE = "Ballyhand"
 def town(shop):
     """People of one town: what each did is written beside them."""
     with httpx.Client(base_url=shop.url, auth=(shop.client_key, shop.token)) as api:
-        told = {
+        payload = {
             "Ann": (2, [30, 80], []),
             "Bea": (2, [10, 20], ["VIEW"]),
             "Cal": (1, [150], ["VIEW boots", "ADD"]),
@@ -33,7 +33,7 @@ def town(shop):
             "Flo": (0, [], ["ADD", "VIEW"]),
         }
         refs = {}
-        for name, (_, prices, events) in told.items():
+        for name, (_, prices, events) in payload.items():
             mail = f"{name.lower()}@ballyhand.example"
             identifiers = [{"provider": "email", "id": mail}]
             person = {"guestType": "customer", "firstName": name, "lastName": "Hand"}
@@ -237,7 +237,7 @@ def test_values_are_suggested_with_their_shares(page, town) -> None:
 
 
 @pytest.mark.long
-def test_sql_that_cannot_be_asked_says_why_and_where(page) -> None:
+def test_a_problem_of_sql_has_its_reason_and_position(page) -> None:
     page.go("/segments/new?mode=sql")
     page.locator(".count:not(.loading)").wait_for()
     sql = page.get_by_label("SQL", exact=True)

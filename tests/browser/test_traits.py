@@ -34,8 +34,8 @@ def buyers(api):
             body |= {"price": price, "currencyCode": currency}
             made = api.post("/v2.1/orders", json=body).json()["ref"]
             contact = {"firstName": name, "email": mail, "identifiers": who}
-            told = api.post(f"/v2.1/orders/{made}/contacts", json=contact)
-            assert told.json()["guest"]["href"].endswith(ref), told.text
+            response = api.post(f"/v2.1/orders/{made}/contacts", json=contact)
+            assert response.json()["guest"]["href"].endswith(ref), response.text
 
 
 def defined(api):
@@ -102,7 +102,7 @@ def test_a_marketer_defines_a_trait_and_sees_its_values(page, api, buyers) -> No
     assert page.get_by_text("Number of orders", exact=True).is_visible()
 
 
-def test_leaving_with_unsaved_changes_asks_first(page) -> None:
+def test_leaving_with_unsaved_changes_needs_confirmation(page) -> None:
     page.go("/traits/new")
     page.locator("#live .count:not(.loading)").wait_for()
     asked = []
@@ -117,7 +117,7 @@ def test_leaving_with_unsaved_changes_asks_first(page) -> None:
 
 
 @pytest.mark.long
-def test_a_trait_that_is_used_says_by_whom_and_stays(page, api) -> None:
+def test_a_used_trait_names_its_users_and_stays(page, api) -> None:
     body = {"entity": "order", "function": "count"}
     assert api.put("/innkeeper/v1/traits/timesBought", json=body).status_code == 200
     rule = {"location": "trait", "field": "timesBought", "comparator": "is greater than"}

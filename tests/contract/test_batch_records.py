@@ -47,7 +47,7 @@ class TestFile:
         batch = batches.sent(gzip.compress(text))
         assert (batch["status"]["code"], batch["totalRecords"]) == ("success", 2)
 
-    def test_guests_and_orders_may_stand_in_one_file(self, batches: Batches) -> None:
+    def test_a_file_may_have_guests_and_orders(self, batches: Batches) -> None:
         assert batches.apply(upsert(JANE), record("order", "insert", order())) == []
         assert len(orders_of(batches)) == 1
 
@@ -277,7 +277,7 @@ class TestGuestUpsert:
         assert line["errors"] == [error]
         assert batches.api.get("/v2.1/guests").json()["totalCount"] == 0
 
-    def test_no_value_of_a_record_stands_in_the_log(self, batches: Batches) -> None:
+    def test_the_log_has_no_value_of_a_record(self, batches: Batches) -> None:
         (line,) = batches.apply(record("guest", "upsert", identified(gender="secret-value")))
         assert "secret-value" not in json.dumps(line)
 
@@ -700,7 +700,7 @@ class TestGuestDelete:
         ]
         assert batches.guest(JANE)
 
-    def test_a_guest_created_and_deleted_in_one_file_is_gone(self, batches: Batches) -> None:
+    def test_a_guest_created_and_deleted_in_one_file_is_deleted(self, batches: Batches) -> None:
         """Section 11: as if in file order."""
         log = batches.apply(upsert(JANE), record("guest", "delete", identified()), upsert(JANE))
         assert log == []

@@ -197,7 +197,7 @@ class TestUpload:
         assert answer.status_code == 413
         assert batches.inspect(ref)["status"] == {"code": "uploading"}
 
-    def test_a_file_over_the_limit_is_413_when_its_size_is_not_told(self, batches: Batches) -> None:
+    def test_a_file_over_the_limit_without_a_declared_size_is_413(self, batches: Batches) -> None:
         _, href = self.location(batches)
         pieces = (bytes(size) for size in (*[1_048_576] * 50, 1))
         assert batches.api.put(href, content=pieces, auth=None).status_code == 413
@@ -226,7 +226,7 @@ class TestUpload:
 class TestStatus:
     """Section 4."""
 
-    def test_life_cycle_as_each_endpoint_tells_it(self, batches: Batches) -> None:
+    def test_life_cycle_in_each_endpoint(self, batches: Batches) -> None:
         allocated = batches.allocate(FILE).json()
         ref, href = allocated["ref"], allocated["location"]["href"]
 
@@ -359,7 +359,7 @@ class TestLog:
         }
         assert (second["ref"], second["code"], second["line"]) == (None, 400, 3)
 
-    def test_code_is_text_for_who_asks_for_it(self, batches: Batches) -> None:
+    def test_code_is_text_on_request(self, batches: Batches) -> None:
         """Section 11: the type of `code`."""
         batch = batches.sent(packed(["{"]))
         (line,) = batches.log(batch, "&codeType=string")

@@ -74,8 +74,8 @@ def test_s9_cookies_are_for_this_host_over_https_alone(behind_https: str, site: 
             assert "; secure" in marks
             assert "; path=/" in marks
             assert "domain" not in marks
-        told = {"csrf": page.text.split('name="csrf" value="')[1].split('"')[0]}
-        assert browser.post("/logout", data=told).status_code == 303
+        payload = {"csrf": page.text.split('name="csrf" value="')[1].split('"')[0]}
+        assert browser.post("/logout", data=payload).status_code == 303
         assert "__Host-innkeeper_login" not in browser.kept
 
 
@@ -123,8 +123,8 @@ def test_s9_a_csrf_that_is_not_ascii_is_403(visitor: Visitor, site: Site, csrf: 
     visitor.get("/login")
     assert visitor.post("/login", data={"csrf": csrf, "email": "a@b.c"}).status_code == 403
     visitor.follow(invited(site, f"{uuid4().hex}@example.com"))
-    told = {"csrf": csrf, "action": "invite"}
-    assert visitor.post("/w/live/settings/users", data=told).status_code == 403
+    payload = {"csrf": csrf, "action": "invite"}
+    assert visitor.post("/w/live/settings/users", data=payload).status_code == 403
     # Nobody is logged out by a form of another site.
     assert visitor.post("/logout", data={"csrf": csrf}).status_code in (303, 403)
     assert visitor.get("/w/live/").status_code == 200
@@ -138,8 +138,8 @@ def test_s9_a_cron_line_that_never_comes_is_400(api: Api, line: str) -> None:
     group = {"type": "criteria", "entity": "guest", "rules": rules}
     segment = {"name": f"S {uuid4().hex}", "definition": {"filterGroups": [group]}}
     ref = made(api.post("/innkeeper/v1/segments", json=segment))["ref"]
-    told = {"name": f"E {uuid4().hex}", "segment": ref, "schedule": line}
-    answer = api.post("/innkeeper/v1/exports", json=told)
+    payload = {"name": f"E {uuid4().hex}", "segment": ref, "schedule": line}
+    answer = api.post("/innkeeper/v1/exports", json=payload)
     assert answer.status_code == 400
     assert answer.json()["message"].startswith("schedule: ")
 

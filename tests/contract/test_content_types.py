@@ -229,7 +229,7 @@ def test_a_number_the_store_cannot_hold_is_no_fault(api: Api, member: str, numbe
 
 
 @pytest.mark.parametrize("depth", [1, 50, 99, 100, 101, 300, 600, 900, 990, 2000, 100_000])
-def test_deep_nesting_is_kept_or_refused(api: Api, depth: int) -> None:
+def test_deep_nesting_is_stored_or_refused(api: Api, depth: int) -> None:
     """CT-8: a limit of our own before the parser's, which is 400 as well."""
     body = b'{"subscriptions":[' + b"[" * depth + b"]" * depth + b"]}"
     answer = api.post(PATH, content=body, headers={"Content-Type": "application/json"})
@@ -305,7 +305,7 @@ def test_a_text_has_at_most_32_kib(api: Api, field: str) -> None:
         assert (answer.status_code, answer.json()) == (400, expected)
 
 
-def test_long_keys_to_find_by_are_kept(api: Api) -> None:
+def test_long_keys_are_stored_and_found(api: Api) -> None:
     """RL-4: an index entry has less room than a value may take."""
     # What an address is looked for by has room in a query (8 KB).
     address, longest = "a@b." + "c" * 8000, "i" * (32 * 1024)

@@ -52,7 +52,7 @@ def test_a_method_that_is_not_there_is_405(bare: Bare, method: str, path: str) -
 
 
 @pytest.mark.parametrize("path", ALLOWED)
-def test_options_tells_the_methods(api: Api, path: str) -> None:
+def test_options_lists_the_methods(api: Api, path: str) -> None:
     answer = api.options(path)
     assert (answer.status_code, answer.content) == (204, b"")
     assert answer.headers["allow"] == ALLOWED[path]
@@ -129,7 +129,7 @@ def test_f14_pages_beside_the_api(anonymous: Api, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["//w/live/guests", "//w/live/"])
-def test_f14_a_screen_asks_who_it_is_and_comes_back(anonymous: Api, path: str) -> None:
+def test_f14_a_screen_redirects_to_the_login_and_back(anonymous: Api, path: str) -> None:
     """F14: never to another host."""
     answer = anonymous.get(anonymous.url + path)
     wanted = path[1:].replace("/", "%2F")
@@ -173,12 +173,12 @@ def test_a_segment_may_be_escaped(bare: Bare) -> None:
 
 def test_a_browser_may_ask_before_it_calls(anonymous: Api) -> None:
     """AU-5: the preflight tells methods and headers."""
-    asked = {
+    payload = {
         "Origin": SHOP,
         "Access-Control-Request-Method": "PATCH",
         "Access-Control-Request-Headers": "authorization, content-type, idempotency-key",
     }
-    answer = anonymous.options(GUEST, headers=asked)
+    answer = anonymous.options(GUEST, headers=payload)
     assert (answer.status_code, answer.content) == (204, b"")
     assert answer.headers["access-control-allow-origin"] == "*"
     assert words(answer.headers["access-control-allow-methods"]) >= {
@@ -199,12 +199,12 @@ TRACING = ("baggage", "traceparent", "sentry-trace", "x-datadog-trace-id", "B3",
 @pytest.mark.parametrize("path", [GUEST, "/v2/orders", "/innkeeper/v1/segments", "/v1.2/events"])
 def test_f11_tracing_headers_are_allowed(anonymous: Api, path: str) -> None:
     """F11: a preflight is answered with the names it asks for, whatever adds them."""
-    asked = {
+    payload = {
         "Origin": SHOP,
         "Access-Control-Request-Method": "GET",
         "Access-Control-Request-Headers": ",".join(TRACING),
     }
-    answer = anonymous.options(path, headers=asked)
+    answer = anonymous.options(path, headers=payload)
     assert answer.status_code == 204
     assert words(answer.headers["access-control-allow-headers"]) >= set(TRACING)
     assert answer.headers["vary"] == "access-control-request-headers"
@@ -238,14 +238,14 @@ def test_a_browser_may_read_every_answer(api: Api, anonymous: Api) -> None:
 
 def test_origins_can_be_listed(dsn: str) -> None:
     settings = Settings(database=dsn, log_level="error", cors_origins=f"{SHOP}, https://b.example")
-    asked = {"Access-Control-Request-Method": "GET"}
+    payload = {"Access-Control-Request-Method": "GET"}
     with served(create_app(settings)) as url, Api(url) as anyone:
         for origin in (SHOP, "https://b.example"):
-            answer = anyone.options("/v2.1/guests", headers={**asked, "Origin": origin})
+            answer = anyone.options("/v2.1/guests", headers={**payload, "Origin": origin})
             assert answer.headers["access-control-allow-origin"] == origin
             assert "origin" in answer.headers["vary"]
         for origin in ("https://evil.example", f"{SHOP}.evil.example", "null"):
-            answer = anyone.options("/v2.1/guests", headers={**asked, "Origin": origin})
+            answer = anyone.options("/v2.1/guests", headers={**payload, "Origin": origin})
             assert "access-control-allow-origin" not in answer.headers
 
 

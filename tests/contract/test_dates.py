@@ -34,8 +34,8 @@ def batches(api: Api, site: Site) -> Batches:
 @EACH
 def test_f12_by_rest_in_each_dialect(api: Api, written: str, shown: str) -> None:
     """F12, C-8: guests, orders, contacts; official, legacy and nested."""
-    told = {"provider": "email", "id": "jane@example.com", "expiryDate": written}
-    guest = api.guest(passportExpiry=written, identifiers=[told])
+    payload = {"provider": "email", "id": "jane@example.com", "expiryDate": written}
+    guest = api.guest(passportExpiry=written, identifiers=[payload])
     assert guest["passportExpiry"] == guest["identifiers"][0]["expiryDate"] == shown
     order = made(api.post("/v2.1/orders", json={**ORDER, "orderedAt": written}))
     assert order["orderedAt"] == shown
@@ -138,7 +138,7 @@ def test_f12_an_event_whose_time_cannot_be_read(api: Api, sent: Any) -> None:
 
 
 @pytest.mark.parametrize("sent", [None, ""])
-def test_f12_an_event_that_tells_no_time(api: Api, sent: Any) -> None:
+def test_f12_an_event_without_a_time(api: Api, sent: Any) -> None:
     """Nothing was told, so nothing waits."""
     Page(api)("VIEW", requested_at=sent)
     assert quarantine(api) == []

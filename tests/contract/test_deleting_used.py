@@ -75,7 +75,7 @@ def test_f20_many_uses_are_counted_after_twenty(api: Api) -> None:
     assert found[-1] == "3 more use it."
 
 
-def test_f20_a_trait_names_everything_that_asks_for_it(api: Api) -> None:
+def test_f20_a_trait_names_all_of_its_users(api: Api) -> None:
     assert api.put(f"{TRAITS}/dearest", json=TRAIT).status_code == 200
     large = guests_where(rule("dearest", "is greater than", 5, location="trait"))
     made(api, large, friendlyId="large")
@@ -157,8 +157,8 @@ def test_f20_an_export_without_source_is_read_downloaded_changed_and_deleted(
     assert [item["friendlyId"] for item in api.get(EXPORTS).json()["items"]] == ["left"]
     ((_, content),) = contents(api, execution)
     assert content
-    told = api.post(f"{path}/run")
-    assert (told.status_code, told.json()["message"]) == (409, NO_SOURCE)
+    response = api.post(f"{path}/run")
+    assert (response.status_code, response.json()["message"]) == (409, NO_SOURCE)
     # It keeps its schedule, and has no next run.
     renamed = api.patch(path, json={"name": "Left alone"})
     assert renamed.status_code == 200, renamed.text
@@ -174,7 +174,7 @@ def test_f20_an_export_without_source_is_read_downloaded_changed_and_deleted(
     assert api.delete(path).status_code == 204
 
 
-def test_f20_an_execution_whose_source_is_gone_ends_with_a_reason(
+def test_f20_an_execution_without_its_source_ends_with_a_reason(
     api: Api, jobs: Any, connection: psycopg.Connection
 ) -> None:
     """Also where somebody is told of its end."""

@@ -74,7 +74,7 @@ def test_more_info_url_is_a_setting(dsn: str) -> None:
             assert anyone.get(path).json()["moreInfoUrl"] == "https://help.example/"
 
 
-def test_our_own_fault_tells_nothing(dsn: str) -> None:
+def test_an_internal_error_reveals_nothing(dsn: str) -> None:
     """ER-4: 500 with the body, an id to find it in the log, and no detail of the cause."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("ALTER TABLE innkeeper.api_keys RENAME TO hidden")
@@ -129,7 +129,7 @@ def test_the_documented_texts_of_400(official: Api, body: Any, expected: Any) ->
     assert (answer.status_code, answer.json()) == (400, expected)
 
 
-def test_a_problem_is_told_in_the_callers_spelling(api: Api) -> None:
+def test_a_problem_has_the_callers_spelling(api: Api) -> None:
     """ER-3: fields as they are on the wire."""
     answer = api.post("/v2.1/guests", json={"dateOfBirth": 5, "postCode": 5, "phoneNumbers": [5]})
     assert sorted(answer.json()["errors"]) == [
@@ -195,7 +195,7 @@ def test_a_strange_target_gets_an_answer(
         assert is_error(answer.json(), status), answer.text
 
 
-def test_a_ref_of_broken_bytes_is_told_of_with_marks(api: Api, bare: Bare) -> None:
+def test_a_ref_of_invalid_bytes_is_named_with_replacement_marks(api: Api, bare: Bare) -> None:
     """CT-8: what is no text cannot be repeated."""
     answer = bare("/v2.1/guests/a%FFb")
     assert (answer.status_code, answer.json()) == (404, no_guest(api, "a?b"))

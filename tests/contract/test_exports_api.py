@@ -129,7 +129,7 @@ def test_a_token_is_given_for_the_right_secret(api: Api, client: oauth.NewClient
     assert (other.status_code, other.json()) == (400, {"error": "unsupported_grant_type"})
 
 
-def test_the_two_kinds_of_credentials_do_not_stand_in_for_each_other(
+def test_neither_kind_of_credentials_replaces_the_other(
     api: Api, vendor: httpx.Client, site: Any, client: oauth.NewClient
 ) -> None:
     """AU-6, AU-7, EU-5: Basic on these routes is 401, and Bearer on all others."""
@@ -237,7 +237,7 @@ def test_a_byte_order_mark_digests_and_the_name_to_save_a_file_as(api: Api, jobs
     ]
 
 
-def test_s9_formulas_are_marked_where_that_is_asked_for(api: Api, jobs: Any, site: Any) -> None:
+def test_s9_formulas_are_marked_on_request(api: Api, jobs: Any, site: Any) -> None:
     """Off by default; on, texts alone are marked, and the mapping beside a delivered file says so.
     Expected cells by hand, as rules/spreadsheets has them."""
     texts = ["=1+1", "'tis", "-5", "@x", "+353 1", "plain", "＝2"]
@@ -307,7 +307,7 @@ def test_s9_a_mapping_is_beside_a_file_that_was_written_guarded(
     assert (folder / "0000.csv.gz.mapping.toml").exists() is was_guarded
 
 
-def test_a_trait_stays_while_an_export_asks_for_it(api: Api) -> None:
+def test_a_trait_stays_while_an_export_uses_it(api: Api) -> None:
     """Issue 6, computed traits: refused with the export's name, wherever it names the trait."""
     path = "/innkeeper/v1/traits/dearest"
     definition = {"entity": "order", "function": "greatest", "field": "price", "currency": "EUR"}
@@ -461,7 +461,7 @@ def test_a_failed_run_says_why(api: Api, jobs: Any) -> None:
     assert "Cork" in execution["errorLogs"][0]
 
 
-def test_an_execution_tells_what_it_waits_for(
+def test_an_execution_without_storage_is_retried(
     api: Api, site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Issue 6: the storage cannot be reached; it goes on when it can, and not for ever."""
@@ -499,7 +499,7 @@ def test_an_execution_tells_what_it_waits_for(
     assert failed == {**ended, "status": "FAILED", "attempts": 2}
 
 
-def test_a_message_tells_of_the_end(api: Api, jobs: Any, receiver: Receiver) -> None:
+def test_a_message_reports_the_end(api: Api, jobs: Any, receiver: Receiver) -> None:
     """2.2: a connection is told with these members."""
     api.guest()
     segment = made(api, guests_where(rule("ref", "is not null")))
@@ -639,7 +639,7 @@ def test_a_delivery_waits_for_the_one_before_it(
     assert keys == [f"{execution}-0-0" for execution in executions]
 
 
-def test_a_copy_that_stands_still_is_given_up(
+def test_a_stalled_copy_is_cancelled(
     api: Api, jobs: Any, site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Issue 6: as from or to a network disk that hangs; none is begun beside it."""
@@ -691,7 +691,7 @@ def test_a_schedule_starts_exports_once_each_time(api: Api, jobs: Any) -> None:
     assert api.post(OWN, json=body).status_code == 400
 
 
-def test_files_are_kept_for_a_week(api: Api, jobs: Any) -> None:
+def test_files_are_stored_for_a_week(api: Api, jobs: Any) -> None:
     api.guest()
     export = exported(api, made(api, guests_where(rule("ref", "is not null"))))
     execution = run(api, jobs, export)

@@ -129,7 +129,7 @@ class TestImports:
         log = gzip.decompress(batches.api.get(done["log"], auth=None).content)
         assert json.loads(log)["line"] == 3
 
-    def test_a_dry_run_tells_what_would_be_done_and_does_nothing(self, batches: Batches) -> None:
+    def test_a_dry_run_reports_outcomes_and_writes_nothing(self, batches: Batches) -> None:
         """Issue 5: validates everything, says what would be created, updated, merged."""
         batches.api.guest(identifiers=GUESTS[0]["identifiers"])
         again = {**GUESTS[1], "lastName": "Doe"}
@@ -176,7 +176,7 @@ class TestImports:
         done = imported(batches, body, b"Mail,Name\njane@example.com,Jane\n")
         assert (done["status"], done["outcomes"]) == ("success", {"created": 1})
 
-    def test_csv_whose_columns_nothing_maps_is_told(self, batches: Batches) -> None:
+    def test_csv_with_unmapped_columns_is_refused(self, batches: Batches) -> None:
         body = {"entity": "guests", "format": "csv", "compressed": False}
         done = imported(batches, body, b"Mail\njane@example.com\n")
         assert done["status"] == "error"
@@ -364,7 +364,7 @@ class TestExports:
         assert "contacts[0].email" in log
         assert "contacts[1]" in log
 
-    def test_one_that_cannot_be_written_tells_why_and_goes_on(
+    def test_an_export_that_cannot_be_written_has_its_reason_and_continues(
         self, batches: Batches, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Issue 6: the storage cannot be reached; not for ever."""
@@ -372,25 +372,25 @@ class TestExports:
         before = datetime.now(UTC)
         with site.storage_away():
             batches.work()
-            told = batches.api.get(made["href"]).json()
-        assert (told["status"], told["attempts"]) == ("writing", 1)
-        assert told["fault"].startswith("NotADirectoryError: ")
-        next_at = datetime.fromisoformat(told["nextAttemptAt"]) - timedelta(seconds=5)
+            body = batches.api.get(made["href"]).json()
+        assert (body["status"], body["attempts"]) == ("writing", 1)
+        assert body["fault"].startswith("NotADirectoryError: ")
+        next_at = datetime.fromisoformat(body["nextAttemptAt"]) - timedelta(seconds=5)
         assert before - timedelta(milliseconds=1) < next_at <= datetime.now(UTC)
         site.pass_time()
         batches.work()
-        told = batches.api.get(made["href"]).json()
-        assert told["status"] == "done"
-        assert not told.keys() & {"fault", "nextAttemptAt"}
+        body = batches.api.get(made["href"]).json()
+        assert body["status"] == "done"
+        assert not body.keys() & {"fault", "nextAttemptAt"}
 
         monkeypatch.setattr(background, "ATTEMPTS", 1)
         made = batches.api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}).json()
         with site.storage_away():
             batches.work()
-        told = batches.api.get(made["href"]).json()
-        assert told["status"] == "failed"
-        assert told["fault"].startswith("NotADirectoryError: ")
-        assert not told.keys() & {"location", "nextAttemptAt"}
+        body = batches.api.get(made["href"]).json()
+        assert body["status"] == "failed"
+        assert body["fault"].startswith("NotADirectoryError: ")
+        assert not body.keys() & {"location", "nextAttemptAt"}
 
     def test_an_erasure_removes_exports(self, batches: Batches) -> None:
         guest = batches.api.guest(firstName="Jane")

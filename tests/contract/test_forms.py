@@ -112,14 +112,14 @@ def test_s4_a_form_holds_one_file_and_few_fields(owner: Visitor) -> None:
 
 def test_s4_who_may_not_import_need_not_send_the_file(analyst: Visitor) -> None:
     """S4: refused before the body is read."""
-    told = {"Content_Type": "multipart/form-data; boundary=B", "Content_Length": "52428800"}
-    assert b" 403 " in head_only(analyst, "/w/live/imports", **told)
+    payload = {"Content_Type": "multipart/form-data; boundary=B", "Content_Length": "52428800"}
+    assert b" 403 " in head_only(analyst, "/w/live/imports", **payload)
 
 
 def test_s4_an_upload_works_as_before(owner: Visitor) -> None:
-    told = {**owner.form("/w/live/imports"), "entity": "guests"}
+    payload = {**owner.form("/w/live/imports"), "entity": "guests"}
     files = {"file": ("a.csv", b"email\na@example.com\n" * 100_000)}
-    answer = owner.post("/w/live/imports", data=told, files=files)
+    answer = owner.post("/w/live/imports", data=payload, files=files)
     assert answer.status_code == 303, answer.text
     assert answer.headers["location"].startswith("/w/live/imports/")
 

@@ -393,7 +393,7 @@ def test_an_open_collection_is_an_array(api: Api) -> None:
 @pytest.mark.parametrize(
     "query", ["expand=true", "expand=false", "offset=0", "limit=10", "expand="]
 )
-def test_an_open_collection_is_a_page_when_asked(api: Api, query: str) -> None:
+def test_an_open_collection_is_a_page_on_request(api: Api, query: str) -> None:
     """N-11, X-17."""
     guest = api.guest()
     made = api.extension(guest, name="ext", a=1)

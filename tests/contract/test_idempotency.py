@@ -54,14 +54,14 @@ def test_a_repeated_post_answers_the_first_answer(api: Api) -> None:
     assert total(api) == 1
 
 
-def test_the_first_answer_is_kept_as_it_was(api: Api) -> None:
+def test_the_first_response_is_stored_unchanged(api: Api) -> None:
     """Also when the guest has changed since."""
     first = post(api, "k", firstName="Jane")
     api.patch(first.json()["href"], json={"firstName": "Joan"})
     assert post(api, "k", firstName="Jane").content == first.content
 
 
-def test_a_deleted_guest_takes_the_kept_answer_along(api: Api) -> None:
+def test_a_deleted_guest_deletes_the_stored_response(api: Api) -> None:
     """It holds what was to be removed (G-6), so the same key acts anew."""
     first = post(api, "k", firstName="Jane")
     api.delete(first.json()["href"])
@@ -109,7 +109,7 @@ def test_other_methods_do_not_look_at_the_key(api: Api) -> None:
         assert (answer.status_code, answer.json()["firstName"]) == (200, name)
 
 
-def test_a_refused_post_is_not_kept(api: Api) -> None:
+def test_a_refused_post_is_not_stored(api: Api) -> None:
     """A 4xx is not stored: the same key serves the corrected request."""
     assert post(api, "k", country="ZZ").status_code == 400
     assert post(api, "k", country="ZZ").status_code == 400
@@ -117,7 +117,7 @@ def test_a_refused_post_is_not_kept(api: Api) -> None:
     assert post(api, "k", country="IE").headers["idempotent-replayed"] == "true"
 
 
-def test_a_conflict_is_not_kept(api: Api) -> None:
+def test_a_conflict_is_not_stored(api: Api) -> None:
     guest = api.guest()
     path = f"{PATH}/{guest['ref']}/extensions"
     made = api.extension(guest, name="ext", a=1)
@@ -141,15 +141,15 @@ def test_another_key_is_400(api: Api, key: bytes) -> None:
     assert total(api) == 0
 
 
-def test_the_description_tells_where_a_key_counts(api: Api, anonymous: Api) -> None:
+def test_the_description_lists_operations_with_a_key(api: Api, anonymous: Api) -> None:
     """A key that is no word is refused where one counts, and not looked at elsewhere."""
     paths = anonymous.get("/openapi.json").json()["paths"]
     listed, counts = set(), set()
     for path, methods in paths.items():
-        told = methods.get("post")
-        if told is None or told["tags"] == ["Stream API"]:
+        response = methods.get("post")
+        if response is None or response["tags"] == ["Stream API"]:
             continue
-        if any(one["name"] == "Idempotency-Key" for one in told["parameters"]):
+        if any(one["name"] == "Idempotency-Key" for one in response["parameters"]):
             listed.add(path)
         where = re.sub(r"\{\w+\}", NOBODY, path)
         answer = api.post(where, json={}, headers={"Idempotency-Key": "x" * 256})
@@ -231,7 +231,7 @@ def test_a_twin_of_a_refused_post_acts_itself(api: Api) -> None:
         assert list(pool.map(one, range(6))) == [400] * 6
 
 
-def test_an_answer_is_kept_for_a_day(api: Api, connection: psycopg.Connection) -> None:
+def test_a_response_is_stored_for_a_day(api: Api, connection: psycopg.Connection) -> None:
     first = post(api, "k", firstName="Jane").json()
 
     def age(**by: float) -> None:
@@ -255,7 +255,7 @@ def test_old_answers_are_dropped(api: Api, connection: psycopg.Connection) -> No
     assert connection.execute("SELECT count(*) FROM ws_live.idempotency").fetchone() == (1,)
 
 
-def test_no_secret_is_kept_with_an_answer(api: Api, connection: psycopg.Connection) -> None:
+def test_no_secret_is_stored_with_a_response(api: Api, connection: psycopg.Connection) -> None:
     post(api, "my-secret-key", firstName="Jane")
     (row,) = connection.execute("SELECT row_to_json(i)::text FROM ws_live.idempotency i").fetchall()
     assert "my-secret-key" not in json.dumps(row)

@@ -271,7 +271,7 @@ def test_what_an_absorbed_guest_is_found_by_leads_to_its_survivor(
     assert found() == [absorbed["ref"]]
 
 
-def test_deleting_a_survivor_deletes_all_that_it_stands_for(api: Api) -> None:
+def test_deleting_a_survivor_deletes_its_group(api: Api) -> None:
     """G-6: everything tied to the guest goes, records merged into it included."""
     survivor, absorbed = api.guest(), api.guest()
     merge = merged(api, survivor, absorbed)
@@ -299,17 +299,17 @@ def test_only_two_live_guests_can_be_merged(api: Api) -> None:
     assert api.post(f"{OWN}/merges/{NOBODY}/undo").status_code == 404
 
 
-def test_why_tells_every_joined_record(api: Api) -> None:
+def test_an_explanation_lists_every_joined_record(api: Api) -> None:
     survivor = api.guest(identifiers=[{"provider": "email", "id": "a@x.com"}])
     absorbed = api.guest()
     merge = merged(api, survivor, absorbed)
     order, _ = order_of(api, identifiers=[{"provider": "email", "id": " A@x.com "}])
-    told = api.get(f"{OWN}/guests/{survivor['ref']}/identity").json()
+    body = api.get(f"{OWN}/guests/{survivor['ref']}/identity").json()
     guest = {"ref": survivor["ref"], "href": survivor["href"]}
-    assert told["guest"] == guest
-    assert {one["ref"] for one in told["guests"]} == {survivor["ref"], absorbed["ref"]}
-    assert told["merges"] == [merge]
-    joined, *made = told["joined"]
+    assert body["guest"] == guest
+    assert {one["ref"] for one in body["guests"]} == {survivor["ref"], absorbed["ref"]}
+    assert body["merges"] == [merge]
+    joined, *made = body["joined"]
     assert joined.pop("joinedAt").endswith("Z")
     # The guests were posted themselves, she by her address, the other by nothing (F5).
     assert [(one["guest"]["ref"], one.get("rule"), one["source"]) for one in made] == [
@@ -327,7 +327,7 @@ def test_why_tells_every_joined_record(api: Api) -> None:
     }
 
 
-def test_history_tells_merges_and_undos(api: Api) -> None:
+def test_history_lists_merges_and_undos(api: Api) -> None:
     survivor, absorbed = api.guest(), api.guest()
     merge = merged(api, survivor, absorbed)
     api.post(f"{OWN}/merges/{merge['ref']}/undo")

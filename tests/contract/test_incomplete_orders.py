@@ -205,7 +205,7 @@ def test_f16_a_line_that_comes_late(page: Page) -> None:
     assert items(order(page)) == [("R-2", 4)]
 
 
-def test_f16_an_order_that_is_gone(api: Api, page: Page) -> None:
+def test_f16_a_deleted_order(api: Api, page: Page) -> None:
     """What waits for a deleted order is an event like any other."""
     page("ADD", product=product("1", 3), pos="new")
     found = checkout(page)

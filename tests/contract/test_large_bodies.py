@@ -198,7 +198,9 @@ def test_s2_a_server_without_large_bodies_has_no_such_process(site: Site, api: A
     until("the process to end", lambda: processes() == before)
 
 
-def test_s2_a_request_whose_process_is_killed_is_told_to_come_back(site: Site, api: Api) -> None:
+def test_s2_a_request_whose_process_is_killed_gets_503_with_retry_after(
+    site: Site, api: Api
+) -> None:
     guest, before = api.guest(), processes()
     body = padded(b'{"city":"Cork"}', LARGE_BYTES + 1)
     answers: list[int] = []

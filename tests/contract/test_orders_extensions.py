@@ -135,7 +135,7 @@ def test_pairs_are_replaced_patched_and_removed(api: Api, parent: Parent) -> Non
     assert pairs("GET", href) == {}
 
 
-def test_a_deleted_extension_is_gone(api: Api, parent: Parent) -> None:
+def test_a_deleted_extension_is_404(api: Api, parent: Parent) -> None:
     """OE5, OX5, S-3, S-6, X-13: 200 with null; nothing can be written to it then (X-12)."""
     kind, owner = parent
     href = f"{owner['href']}/extensions/ext"
@@ -151,7 +151,7 @@ def test_a_deleted_extension_is_gone(api: Api, parent: Parent) -> None:
     assert made(api.post(href, json={"a": 1}))["ref"] == first["ref"]
 
 
-def test_a_list_tells_whether_it_exists(api: Api, parent: Parent) -> None:
+def test_a_list_has_the_envelope_of_its_extension(api: Api, parent: Parent) -> None:
     """OE7, OX7, E-6: the envelope has its name and href; the items are links or whole."""
     kind, owner = parent
     path = f"{owner['href']}/extensions"

@@ -169,7 +169,7 @@ def test_expand_embeds_the_extension(api: Api) -> None:
     assert extension["color"] == "obsidian"
 
 
-def test_a_deleted_item_is_gone(api: Api) -> None:
+def test_a_deleted_item_is_404(api: Api) -> None:
     """OI6, S-4: 204, and no consumer uses it any more."""
     order = new_order(api)
     item = new_item(api, order)

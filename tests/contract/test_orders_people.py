@@ -87,7 +87,7 @@ def test_nobody_is_known_by_less(api: Api, kind: str, little: dict[str, Any]) ->
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("verb", ["Create", "Replace"])
-def test_the_description_tells_what_is_enough(api: Api, kind: str, verb: str) -> None:
+def test_the_description_names_the_sufficient_fields(api: Api, kind: str, verb: str) -> None:
     """P-1: as a schema, so that a generated client knows."""
     document = api.get("/openapi.json").json()
     name = ONE[kind][0].upper() + ONE[kind][1:-1] + verb

@@ -261,8 +261,8 @@ def test_f8_damaged_numbers_are_reported_by_import(
 
 def test_f8_a_damaged_id_is_reported_with_all_else_that_is_wrong(batches: Batches) -> None:
     """F8: two ids that lost the same digits look like one person."""
-    told = {"identifiers": [{"provider": "CRM", "id": "4.47712E+11"}], "email": "nobody"}
-    done = imported(batches, "guests", [told])
+    payload = {"identifiers": [{"provider": "CRM", "id": "4.47712E+11"}], "email": "nobody"}
+    done = imported(batches, "guests", [payload])
     (reject,) = rejects(batches, done)
     assert [error.partition(":")[0] for error in reject["errors"]] == ["email", "identifiers[0].id"]
 
@@ -299,8 +299,8 @@ def test_f9_one_person_by_every_way_in(batches: Batches, mark: str) -> None:
     page = Page(api)
     page("IDENTITY", **JANE)
     assert page.guest == jane
-    told = {"guestType": "customer", **person(f"jane@exam{mark}ple.com", "Jane")}
-    assert batches.apply(record("guest", "upsert", told)) == []
+    payload = {"guestType": "customer", **person(f"jane@exam{mark}ple.com", "Jane")}
+    assert batches.apply(record("guest", "upsert", payload)) == []
     done = imported(batches, "guests", [person(f"jane@example.com{mark}")])
     assert done["outcomes"].get("created", 0) == 0
     assert made(api.get("/v2.1/guests"))["totalCount"] == 1

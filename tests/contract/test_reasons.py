@@ -130,8 +130,8 @@ def jane(api: Api) -> str:
 
 def reasons(api: Api) -> list[tuple[Any, Any]]:
     """(rule, evidence) of each record that joined Jane by a rule."""
-    told = made(api.get(f"/innkeeper/v1/guests/{jane(api)}/identity"), 200)
-    return [(row["rule"], row["evidence"]) for row in told["joined"] if "rule" in row]
+    body = made(api.get(f"/innkeeper/v1/guests/{jane(api)}/identity"), 200)
+    return [(row["rule"], row["evidence"]) for row in body["joined"] if "rule" in row]
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
@@ -197,8 +197,8 @@ def test_f5_who_is_new_by_no_rule_is_listed(doors: Doors, way: str) -> None:
 
 def joined(api: Api, ref: str) -> list[dict[str, Any]]:
     """The records that made a guest or joined it, not those of guests that were merged into it."""
-    told = made(api.get(f"/innkeeper/v1/guests/{ref}/identity"), 200)
-    return [row for row in told["joined"] if row["guest"]["ref"] == ref]
+    body = made(api.get(f"/innkeeper/v1/guests/{ref}/identity"), 200)
+    return [row for row in body["joined"] if row["guest"]["ref"] == ref]
 
 
 @pytest.mark.parametrize("way", [*FIRST, Doors.order_checkout])
@@ -244,10 +244,10 @@ def test_f5_an_order_of_an_event_is_listed(doors: Doors) -> None:
     by_rest = new_order(doors.api, referenceId="by REST")
     named = {"guest": {"href": contact["guest"]["href"]}}
     new_person(doors.api, by_rest, "contacts", **named)
-    told = doors.api.get(f"/innkeeper/v1/guests/{guest_of(contact)}/identity").json()
+    body = doors.api.get(f"/innkeeper/v1/guests/{guest_of(contact)}/identity").json()
     shown = [
         {name: value for name, value in row.items() if name not in ("joinedAt", "actor", "guest")}
-        for row in told["joined"]
+        for row in body["joined"]
         if row["source"] == "order contact"
     ]
     assert shown == [

@@ -141,7 +141,7 @@ def test_f4_a_refund_booked_as_an_order(api: Api, status: str) -> None:
     assert report(api, "rfm") == [[1, 1, 1, 1, 170]]
 
 
-def test_f4_a_part_given_back_counts_as_it_stands(api: Api) -> None:
+def test_f4_a_partial_refund_counts_unchanged(api: Api) -> None:
     """Issue F4: PARTIALY_REFUNDED has no amount; clients lower the price."""
     guest = person(api)
     bought = order(api, guest, price=200)
@@ -201,11 +201,11 @@ def test_f4_an_order_of_events_is_refunded_with_its_items(api: Api) -> None:
     whole |= {"currencyCode": "EUR", "price": 4}
     items = [{"name": "Ribbon", "productId": "ribbon", "price": 4, "orderedAt": None}]
     page("ORDER_CHECKOUT", order={**whole, "orderItems": items})
-    asked = {"from": "2026-01-01", "to": "2040-01-01"}
-    assert products(api, **asked) == [["ribbon", "EUR", 1, 4], ["P-1", "EUR", 1, 3]]
+    payload = {"from": "2026-01-01", "to": "2040-01-01"}
+    assert products(api, **payload) == [["ribbon", "EUR", 1, 4], ["P-1", "EUR", 1, 3]]
     for bought in api.get("/v2.1/orders").json()["items"]:
         refund(api, bought)
-    assert report(api, "products", **asked) == []
+    assert report(api, "products", **payload) == []
 
 
 def test_f4_on_the_start_page(api: Api, jobs: Any) -> None:

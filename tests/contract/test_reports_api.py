@@ -157,7 +157,7 @@ def test_a_funnel_of_no_guests_by_type(api: Api) -> None:
     assert [list(row.values()) for row in answer.json()["rows"]] == [["VIEW", 0, 0, 0, None]]
 
 
-def test_totals_stand_next_to_the_period_before(api: Api) -> None:
+def test_totals_have_the_period_before(api: Api) -> None:
     guest = person(api)
     order(api, guest, price=100, orderedAt="2026-11-10T10:00:00Z")
     order(api, guest, price=50, orderedAt="2026-11-11T10:00:00Z")
@@ -329,7 +329,7 @@ def test_s4_a_report_has_a_limited_number_of_rows(
 
 
 @pytest.mark.long
-def test_s4_the_command_tells_what_to_do_instead(site: Site) -> None:
+def test_s4_the_command_advises_what_to_do(site: Site) -> None:
     """S4: the same rule at the command line, without a traceback."""
     done = run("report", "revenue", "--from", "1900-01-01", "--database", site.dsn)
     assert done.returncode == 1
@@ -338,7 +338,7 @@ def test_s4_the_command_tells_what_to_do_instead(site: Site) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_s4_the_page_tells_what_to_do_instead(site: Site) -> None:
+def test_s4_the_page_advises_what_to_do(site: Site) -> None:
     """S4: a page draws fewer bars than a file may have rows."""
     with Visitor(site.url) as visitor:
         visitor.follow(invited(site, f"{uuid4().hex}@example.com"))
@@ -358,8 +358,8 @@ def test_f23_steps_of_a_funnel_in_any_case_and_unknown_ones_with_the_nearest(
         happen(connection, guest, kind, f"2026-11-20T10:0{minute}:00Z")
     rows = report(api, "funnel", steps="view,newsletter,Checkout")
     assert rows == [[step, 1, 1, 1] for step in ("VIEW", "NEWSLETTER", "CHECKOUT")]
-    asked = {"steps": "VEIW,newsleter"}
-    answer = api.get("/innkeeper/v1/reports/funnel", params=asked)
+    payload = {"steps": "VEIW,newsleter"}
+    answer = api.get("/innkeeper/v1/reports/funnel", params=payload)
     assert (answer.status_code, answer.json()["errors"]) == (
         400,
         [
@@ -471,8 +471,8 @@ def test_f23_an_event_that_was_removed_is_known_by_its_attributes(
     page("WEBINAR", ext={"minutes": 45})
     page("CLICK", ext={"minutes": 45})
     connection.execute("DELETE FROM ws_live.events")
-    asked = {"steps": "webinar,CLICK"}
-    (problem,) = api.get("/innkeeper/v1/reports/funnel", params=asked).json()["errors"]
+    payload = {"steps": "webinar,CLICK"}
+    (problem,) = api.get("/innkeeper/v1/reports/funnel", params=payload).json()["errors"]
     assert problem.startswith("steps: no event is called CLICK; ")
 
 
@@ -481,7 +481,7 @@ def test_f23_amounts_are_suggested_in_each_currency(api: Api) -> None:
     guest = person(api)
     for reference, (code, price) in enumerate((("EUR", 100), ("EUR", 100), ("JPY", 100))):
         order(api, guest, referenceId=f"V{reference}", currencyCode=code, price=price)
-    asked = {"entity": "order", "field": "price"}
-    found = api.get("/innkeeper/v1/segments/values", params=asked).json()
+    payload = {"entity": "order", "field": "price"}
+    found = api.get("/innkeeper/v1/segments/values", params=payload).json()
     shown = [(float(one["value"]), one["currency"], one["count"]) for one in found["values"]]
     assert (found["total"], shown) == (3, [(100.0, "EUR", 2), (100.0, "JPY", 1)])

@@ -40,8 +40,8 @@ def ids(value: str, provider: str = "email") -> list[dict[str, str]]:
 
 def search(api: Api, **query: str) -> list[str]:
     """The refs of a search in order, the same by each dialect, with the right number of all."""
-    asked = {name.replace("__", "."): value for name, value in query.items()}
-    pages = [api.get(path, params={"limit": "100", **asked}) for path in PATHS]
+    payload = {name.replace("__", "."): value for name, value in query.items()}
+    pages = [api.get(path, params={"limit": "100", **payload}) for path in PATHS]
     assert refs_in(pages[0]) == refs_in(pages[1])
     total = pages[0].json()["totalCount"]
     assert total == len(refs_in(pages[0]))
@@ -65,15 +65,15 @@ def set_rules(api: Api, *rules: dict[str, Any]) -> None:
         ("email", "null", "null"),
     ],
 )
-def test_f10_a_search_finds_whom_the_rules_find(
+def test_f10_a_search_finds_the_guests_of_the_rules(
     ruled: Api, provider: str, stored: str, asked: str
 ) -> None:
     """F10: and nobody else, but for the exact value; so no duplicate is made."""
     set_rules(ruled, *({"identityRule": name, "providers": [name]} for name in ("email", "CRM")))
     guest = ruled.guest(identifiers=ids(stored, provider))["ref"]
     found = search(ruled, **by_id(asked, provider))
-    told = {"firstName": "J", "lastName": "D", "identifiers": ids(asked, provider)}
-    recognised = guest_of(new_person(ruled, new_order(ruled), "contacts", **told)) == guest
+    payload = {"firstName": "J", "lastName": "D", "identifiers": ids(asked, provider)}
+    recognised = guest_of(new_person(ruled, new_order(ruled), "contacts", **payload)) == guest
     assert (found == [guest]) == (recognised or stored == asked)
 
 
@@ -101,7 +101,7 @@ def test_f10_exact_matches_come_first(api: Api) -> None:
     assert (behind["items"], behind["totalCount"]) == ([], 5)
 
 
-def test_f10_a_sort_that_is_asked_for_counts_first(api: Api) -> None:
+def test_f10_a_requested_sort_comes_first(api: Api) -> None:
     """L-11: exact matches first among those that it leaves equal."""
     names = ["B", "A", "A"]
     spelt = [MAIL, MAIL.upper(), MAIL]
@@ -205,18 +205,18 @@ def test_f10_rules_that_another_process_changed(ruled: Api, site: Site) -> None:
     """What a process remembers of rules and guards is compared in the statement that uses it."""
     number, told = "086 123 4567", by_id("NULL")
     guest = ruled.guest(phoneNumbers=[number], country="IE", identifiers=ids("null"))["ref"]
-    asked = {"phoneNumber": "+353 86 123 4567"}
-    assert search(ruled, **asked) == search(ruled, **told) == []
+    payload = {"phoneNumber": "+353 86 123 4567"}
+    assert search(ruled, **payload) == search(ruled, **told) == []
     cache = site.cache
     remembered = cache.get(IDENTITY_RULES, "live")
     set_rules(ruled, {"identityRule": "phone", "fields": ["phone"]})
     ruled.patch(f"/v2.1/guests/{guest}", json={"city": "Cork"})
     made(ruled.patch(f"{OWN}/identity/guards", json={"removeNever": ["null"]}))
-    for query in (asked, told):
+    for query in (payload, told):
         cache.put(IDENTITY_RULES, "live", remembered)
         assert search(ruled, **query) == [guest]
     cache.put(IDENTITY_RULES, "live", remembered)
-    assert search(ruled, **{**asked, "phoneNumber": "+353 86 123 4568"}) == []
+    assert search(ruled, **{**payload, "phoneNumber": "+353 86 123 4568"}) == []
     assert cache.get(IDENTITY_RULES, "live").rules[0].name == "phone"
 
 
@@ -243,9 +243,9 @@ def test_f10_one_indexed_statement(
         return await real(work, query, **more)
 
     async def find(work: Work) -> Any:
-        told = {"guest_type": "customer", "email": MAIL, "phone_numbers": ["+353861234567"]}
+        payload = {"guest_type": "customer", "email": MAIL, "phone_numbers": ["+353861234567"]}
         identifiers = [*ids(MAIL), *ids("null")]
-        await guests.create(work, {**told, "identifiers": identifiers})
+        await guests.create(work, {**payload, "identifiers": identifiers})
         await rulebook.read(work)
         asked.clear()
         with monkeypatch.context() as patch:

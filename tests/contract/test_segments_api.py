@@ -163,7 +163,7 @@ def test_a_question_sees_a_guest_as_soon_as_it_is_committed(api: Api) -> None:
     assert members(api, segment) == set()
 
 
-def test_preview_tells_size_and_share(api: Api) -> None:
+def test_preview_has_size_and_share(api: Api) -> None:
     """1: the audience size while building."""
     for city in ("Cork", "Cork", "Sligo", None):
         api.guest(city=city)
@@ -386,9 +386,7 @@ def test_every_run_is_recorded(api: Api) -> None:
     assert (shown["size"], shown["change"], shown["share"]) == (1, {"guests": 1}, 1.0)
 
 
-def test_a_live_segment_tells_of_who_enters_and_who_leaves(
-    api: Api, jobs: Any, receiver: Receiver
-) -> None:
+def test_a_live_segment_reports_entries_and_exits(api: Api, jobs: Any, receiver: Receiver) -> None:
     """Issue 6: stored membership follows changes; a webhook with retries and a signature."""
     created = made(api, guests_where(rule("city", "is equal to", "Cork")), webhook=receiver.url)
     publish(api, jobs, created)
@@ -489,8 +487,8 @@ def test_a_trait_may_have_rules_about_days(api: Api, jobs: Any) -> None:
     assert found["traits"]["lately"] == 1
     once = rule("lately", "is equal to", 1, location="trait")
     assert publish(api, jobs, made(api, guests_where(once)))["size"] == 1
-    asked = {"entity": "guest", "location": "trait", "field": "lately"}
-    values = api.get(f"{OWN}/values", params=asked).json()["values"]
+    payload = {"entity": "guest", "location": "trait", "field": "lately"}
+    values = api.get(f"{OWN}/values", params=payload).json()["values"]
     assert [each["value"] for each in values] == ["1"]
 
 

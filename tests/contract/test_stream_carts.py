@@ -337,7 +337,7 @@ def test_a_consumer_who_is_the_contact(known: Page, consumer: dict[str, Any]) ->
     assert (guest["guestType"], guest["ref"]) == ("customer", known.guest)
 
 
-def test_a_consumer_named_like_a_contact_whom_no_rule_knows(known: Page) -> None:
+def test_a_consumer_with_the_name_of_a_contact_without_a_rule(known: Page) -> None:
     """4.2 row ADD_CONSUMERS: rules do not pass, so a traveller."""
     sam = {"firstname": "Sam", "lastname": "Poe"}
     assert guest_of_consumer(known, sam, **sam)["guestType"] == "traveller"

@@ -23,7 +23,7 @@ def only(items: list[dict[str, Any]]) -> dict[str, Any]:
 # 4.1 Common attributes
 
 
-def test_what_every_event_tells(page: Page) -> None:
+def test_members_of_every_event(page: Page) -> None:
     """4.1, identity.md 8: columns of an event and of its session."""
     page(
         "VIEW",
@@ -68,14 +68,14 @@ def test_what_every_event_tells(page: Page) -> None:
 
 
 @pytest.mark.parametrize("type_", ["VIEW", "BANNER_SEEN"])
-def test_what_a_search_widget_tells(page: Page, type_: str) -> None:
+def test_members_of_a_search_widget(page: Page, type_: str) -> None:
     """4.1 row sc_search: kept as it came, on VIEW and custom events."""
-    told = {"data": {"value": {"items": [1, "a"]}}, "metadata": {"ut_api_version": "1.0"}}
-    page(type_, sc_search=told)
-    assert only(page.session["events"])["arbitraryData"] == {"sc_search": told}
+    payload = {"data": {"value": {"items": [1, "a"]}}, "metadata": {"ut_api_version": "1.0"}}
+    page(type_, sc_search=payload)
+    assert only(page.session["events"])["arbitraryData"] == {"sc_search": payload}
 
 
-def test_later_events_may_tell_only_their_type(page: Page) -> None:
+def test_later_events_need_only_their_type(page: Page) -> None:
     """4.1 last paragraph, 9: channel and pos as before, the rest from the session."""
     page("VIEW", channel="MOBILE_APP", currency="USD", language="FR", page="Start")
     page("VIEW", channel=None, pos=None)
@@ -84,13 +84,13 @@ def test_later_events_may_tell_only_their_type(page: Page) -> None:
         assert second[name] == first[name], name
 
 
-def test_an_empty_page_is_told(page: Page) -> None:
+def test_an_empty_page_is_stored(page: Page) -> None:
     """4.1 row page, section 8: `""` on a server."""
     page("VIEW", page="")
     assert only(page.session["events"])["page"] == ""
 
 
-def test_the_first_event_may_tell_only_its_type(page: Page) -> None:
+def test_the_first_event_needs_only_its_type(page: Page) -> None:
     """Section 9: the default point of sale; channel WEB."""
     page("VIEW", channel=None, pos=None)
     event = only(page.session["events"])

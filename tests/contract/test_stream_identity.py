@@ -41,7 +41,7 @@ def test_a_rule_is_met_by_nobody_else(api: Api, page: Page) -> None:
     assert api.get("/v2.1/guests").json()["totalCount"] == 1
 
 
-def test_all_that_identity_tells(api: Api, page: Page) -> None:
+def test_all_members_of_identity(api: Api, page: Page) -> None:
     """identity.md 5 and 7: stream spellings; `dob` and `expiry_date` in every format seen."""
     page(
         "IDENTITY",

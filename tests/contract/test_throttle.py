@@ -27,7 +27,7 @@ def test_off_by_default(api: Api) -> None:
         assert "retry-after" not in answer.headers
 
 
-def test_a_key_that_calls_too_fast_is_told_to_wait(api: Api, stranger: Api, slow: str) -> None:
+def test_a_key_over_its_rate_gets_429_with_retry_after(api: Api, stranger: Api, slow: str) -> None:
     """RL-2: 429 with the body of every error, and seconds to wait; other keys are not held up."""
     with Api(slow, api.client_key, api.token) as fast:
         assert fast.get(PATH).status_code == 200

@@ -269,9 +269,9 @@ def test_f21_pages_may_read_the_version_and_send_it_back(api: Api) -> None:
     origin = {"Origin": "https://shop.example"}
     answer = api.get(_guest(api), headers=origin)
     assert "ETag" in answer.headers["access-control-expose-headers"].split(", ")
-    asked = {**origin, "Access-Control-Request-Method": "PATCH"}
-    asked["Access-Control-Request-Headers"] = "if-match"
-    preflight = httpx.options(f"{api.url}/v2.1/guests", headers=asked)
+    payload = {**origin, "Access-Control-Request-Method": "PATCH"}
+    payload["Access-Control-Request-Headers"] = "if-match"
+    preflight = httpx.options(f"{api.url}/v2.1/guests", headers=payload)
     assert "If-Match" in preflight.headers["access-control-allow-headers"].split(", ")
 
 

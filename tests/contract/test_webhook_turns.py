@@ -162,7 +162,7 @@ def slots(monkeypatch: pytest.MonkeyPatch) -> DeliverySlots:
     return fresh
 
 
-def test_s5_an_address_without_a_slot_asks_again_later(
+def test_s5_an_address_without_a_slot_runs_again_later(
     api: Api, jobs: Any, receiver: Receiver, slots: DeliverySlots
 ) -> None:
     """S5: not at once, for the queue is in order of arrival and later jobs would wait."""

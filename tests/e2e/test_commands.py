@@ -116,7 +116,7 @@ def test_f19_a_restore_makes_one_in_an_empty_folder_alone(
     assert again.has_guest(ref)
 
 
-def test_f19_a_command_that_is_told_no_folder_finds_the_running_server(
+def test_f19_a_command_without_a_folder_finds_the_running_server(
     data: Path, tmp_path: Path, serve: Serve
 ) -> None:
     """As beside `make serve`, whose folder is not the default one."""

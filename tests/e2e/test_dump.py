@@ -53,11 +53,11 @@ def _held(server: Innkeeper) -> dict[str, Any]:
         "orders": "/v2.1/orders?expand=true",
         "merges": "/innkeeper/v1/merges",
     }
-    told = {name: server.client.get(path) for name, path in paths.items()}
-    told["viewers"] = server.client.post("/innkeeper/v1/segments/preview", json=VIEWERS)
-    for answer in told.values():
+    payload = {name: server.client.get(path) for name, path in paths.items()}
+    payload["viewers"] = server.client.post("/innkeeper/v1/segments/preview", json=VIEWERS)
+    for answer in payload.values():
         assert answer.status_code == 200, answer.text
-    return {name: answer.text.replace(server.url, "") for name, answer in told.items()}
+    return {name: answer.text.replace(server.url, "") for name, answer in payload.items()}
 
 
 @pytest.mark.long

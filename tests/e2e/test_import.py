@@ -392,7 +392,7 @@ class TestFormats:
         assert place.state == before
 
     @pytest.mark.long
-    def test_a_damaged_gzip_is_told_in_one_sentence(self, place: Place, tmp_path: Path) -> None:
+    def test_a_damaged_gzip_is_refused_in_one_sentence(self, place: Place, tmp_path: Path) -> None:
         file = tmp_path / "a.ndjson.gz"
         file.write_bytes(gzip.compress(b'{"email": "a@example.com"}\n' * 9)[:-9])
         done = place.run("import", "guests", file)
@@ -456,7 +456,7 @@ def dedup(text: str) -> str:
     return "\n".join(out.values()) + "\n"
 
 
-def test_dry_run_tells_what_would_be_done_and_does_nothing(place: Place, tmp_path: Path) -> None:
+def test_dry_run_reports_outcomes_and_writes_nothing(place: Place, tmp_path: Path) -> None:
     file = write(tmp_path / "people.ndjson", 1000)
     with file.open("ab") as out:
         out.write(b'{"email": "nobody@example.com"}\n')

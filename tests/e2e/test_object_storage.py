@@ -293,7 +293,7 @@ def test_an_erased_guest_leaves_the_bucket(
 
 
 @pytest.mark.long
-def test_storage_that_is_away_is_told_as_such(
+def test_unavailable_storage_is_reported(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever its driver raises; exports wait for it then."""

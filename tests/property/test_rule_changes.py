@@ -141,14 +141,14 @@ def test_applying_equals_an_oracle_and_the_preview_and_is_undone(site: None) -> 
             assert await standing(work) == oracle
             merged = [(ref, live) for ref, live in oracle.items() if ref != live]
             assert shown["merging"] == len(merged)
-            told = {
+            payload = {
                 (one["guest"], group["survivor"])
                 for group in [*shown["largest"], *shown["samples"]]
                 for one in group["absorbed"]
             }
-            assert told == set(merged)
+            assert payload == set(merged)
             page = await merges.list_(work, PageRequest(limit=1000))
-            assert {(row["absorbed_ref"], row["survivor_ref"]) for row in page.items} == told
+            assert {(row["absorbed_ref"], row["survivor_ref"]) for row in page.items} == payload
             assert all(row["rule"] and row["evidence"] for row in page.items)
             assert (await rule_changes.preview(work))["merging"] == 0
             if merged:

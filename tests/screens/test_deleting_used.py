@@ -29,7 +29,7 @@ def dialog(page: str, name: str) -> str:
     return html.unescape(found[0])
 
 
-def test_f20_a_segment_is_asked_about_and_its_exports_stay(
+def test_f20_deleting_a_segment_needs_confirmation_and_its_exports_stay(
     owner: Person, api: Api, export: str
 ) -> None:
     asked = dialog(owner.get("/segments/crew").text, "delete")
@@ -96,7 +96,7 @@ def test_f20_a_trait_that_is_used_is_not_deleted(owner: Person, api: Api) -> Non
     assert "Segment buyers asks for trait bought." in answer.text
 
 
-def test_f20_a_point_of_sale_is_asked_about(
+def test_f20_deleting_a_point_of_sale_needs_confirmation(
     owner: Person, api: Api, connection: psycopg.Connection
 ) -> None:
     point = {"name": "used.example", "timeout": 20}

@@ -250,7 +250,7 @@ def test_f21_every_form_has_a_version_or_a_reason_to_have_none(
     }
 
 
-def test_f21_every_form_with_a_version_asks_when_it_comes_too_late(
+def test_f21_every_outdated_form_with_a_version_shows_both_versions(
     owner: Person, examples: dict[str, str]
 ) -> None:
     asked = set()

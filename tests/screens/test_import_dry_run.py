@@ -53,7 +53,7 @@ def test_i9_a_dry_run_is_the_first_step_and_says_what_would_happen(owner: Person
     assert cells[at - 1 : at + 3] == ["3", "a guest of this file", "email", "ANN@example.com"]
 
 
-def test_i6_the_page_asks_for_a_currency_that_the_file_lacks(owner: Person) -> None:
+def test_i6_the_page_requires_a_currency_that_the_file_lacks(owner: Person) -> None:
     """Nothing is tried or imported before it is chosen; a preset of the header is taken."""
     answer = owner.http.post(
         "/w/live/imports",
@@ -106,7 +106,9 @@ def sent_form(page: str) -> dict[str, Any]:
     return fields
 
 
-def test_i11_the_page_asks_what_the_file_leaves_open(owner: Person, api: Api, site: Site) -> None:
+def test_i11_the_page_has_the_open_questions_of_the_file(
+    owner: Person, api: Api, site: Site
+) -> None:
     """I3, I4, I11: each question has a control; answered, the file goes in as it is meant."""
     path = uploaded(owner, "people.csv", QUESTIONS)
     page = owner.get(path).text

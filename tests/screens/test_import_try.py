@@ -84,7 +84,7 @@ def test_s4_try_stops_where_a_file_expands_too_far(owner: Person) -> None:
 
 
 @pytest.mark.long
-def test_s4_try_tells_of_records_that_are_too_long(owner: Person) -> None:
+def test_s4_try_reports_records_that_are_too_long(owner: Person) -> None:
     file = b"email,note\n" + (b"b@example.com," + b"x" * 1_000_000 + b"\n") * 100
     path = uploaded(owner, gzip.compress(file), "a.csv.gz")
     status, page = tried(owner, path)

@@ -303,8 +303,8 @@ def test_s1_what_a_session_keeps_has_a_bound(api: Api) -> None:
     """Events add to what their session tells of itself, which each of them writes anew."""
     visitor = Page(api)
     for number in range(4):
-        told = {f"{number}.{each}": LONG for each in range(6)}
-        visitor("VIEW", session_data={**told, "latest": number})
+        payload = {f"{number}.{each}": LONG for each in range(6)}
+        visitor("VIEW", session_data={**payload, "latest": number})
     (session,) = visitor.sessions
     assert {name.partition(".")[0] for name in session["customData"]} == {"0", "1", "latest"}
     assert session["customData"]["latest"] == 1

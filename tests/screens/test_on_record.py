@@ -40,7 +40,7 @@ def test_f22_log_ins_log_outs_and_failures_are_on_record(owner: Person, site: Si
     assert "times=3" in failed, "one row an hour, however many try"
 
 
-def test_f22_what_was_typed_for_nobody_is_not_kept(
+def test_f22_an_unknown_typed_address_is_not_stored(
     owner: Person, site: Site, connection: psycopg.Connection
 ) -> None:
     """A password may have been typed in the wrong field; and anybody can type anything."""
@@ -53,7 +53,7 @@ def test_f22_what_was_typed_for_nobody_is_not_kept(
     assert any("somebody" in row for row in rows(owner, "login.failure"))
 
 
-def test_f22_a_role_that_changes_is_named_with_whom_and_from_what(
+def test_f22_a_changed_role_is_logged_with_its_user_and_old_value(
     owner: Person, site: Site
 ) -> None:
     email = f"{uuid4().hex[:8]}@example.com"

@@ -22,12 +22,12 @@ def test_a_test_message_and_its_answer(
     body = {"name": "Told", "definition": EVERYBODY, "webhook": url}
     secret = api.post("/innkeeper/v1/segments", json=body).json()["webhookSecret"]
     api.post("/innkeeper/v1/exports", json={"name": "Mute", "segment": "told"})
-    told = {"kind": "segment", "friendlyId": "told"}
-    answer = api.post(TEST, json=told).json()
+    payload = {"kind": "segment", "friendlyId": "told"}
+    answer = api.post(TEST, json=payload).json()
     assert (answer["status"], answer["body"], answer["isCut"]) == (200, "", False)
     assert answer["headers"]["server"].startswith("BaseHTTP")
     headers, sent = receiver.got[-1]
-    assert json.loads(sent) | {"at": ""} == {"event": "test", **told, "at": ""}
+    assert json.loads(sent) | {"at": ""} == {"event": "test", **payload, "at": ""}
     stamp, mark = re.fullmatch(r"t=(\d+),v1=(\w+)", headers["X-Innkeeper-Signature"]).groups()  # type: ignore[union-attr]
     signed = hmac.digest(secret.encode(), stamp.encode() + b"." + sent, sha256)
     assert mark == signed.hex()
@@ -36,7 +36,7 @@ def test_a_test_message_and_its_answer(
     )
 
     receiver.status, receiver.body = 500, b"<b>no</b>" + b"x" * 3000
-    answer = api.post(TEST, json=told).json()
+    answer = api.post(TEST, json=payload).json()
     assert (answer["status"], len(answer["body"]), answer["isCut"]) == (500, 2048, True)
     shown = owner.post("/settings/webhooks", action="test", what="segment:told")
     assert shown.status_code == 200
@@ -51,6 +51,6 @@ def test_a_test_message_and_its_answer(
     ):
         assert api.post(TEST, json=wrong).status_code == status, wrong
     api.patch("/innkeeper/v1/segments/told", json={"webhook": "http://127.0.0.1:1/x"})
-    answer = api.post(TEST, json=told).json()
+    answer = api.post(TEST, json=payload).json()
     assert answer["error"].startswith("could not be reached")
     assert "status" not in answer

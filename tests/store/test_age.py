@@ -17,7 +17,7 @@ ORDER: dict[str, Any] = {"reference_id": "R-1", "ordered_at": "2026-03-01T12:00:
 MANY = 12  # By chance they stand in order once in 479,001,600 times.
 
 
-async def test_parts_of_an_order_stand_in_the_order_they_were_made(work: Work) -> None:
+async def test_parts_of_an_order_are_listed_in_order_of_creation(work: Work) -> None:
     """L-10, though all of it is made in one moment."""
     names = [f"part {number}" for number in range(MANY)]
     with clock.simulated(datetime(2026, 3, 1, tzinfo=UTC)):

@@ -120,7 +120,7 @@ async def test_a_signing_key_that_another_process_replaced(process: Process, wor
     assert await stored_secrets.installation_key(work, stored_secrets.LINKS) == new
 
 
-async def test_a_person_whom_another_process_blocked(
+async def test_a_person_that_another_process_blocked(
     process: Process, work: Work, dsn: str
 ) -> None:
     assert not await block_list.is_blocked(work, JANE)

@@ -20,8 +20,8 @@ BASE = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
 
 def sent(browser: UUID, second: int, type_: str = "VIEW", **more: Any) -> IncomingEvent:
     at = BASE + timedelta(seconds=second)
-    told = {"channel": "WEB", "pos": "default", "requested_at": at.isoformat(), **more}
-    message = {"browser_id": str(browser), "type": type_, "page": f"page {second}", **told}
+    payload = {"channel": "WEB", "pos": "default", "requested_at": at.isoformat(), **more}
+    message = {"browser_id": str(browser), "type": type_, "page": f"page {second}", **payload}
     return IncomingEvent(message, at + timedelta(milliseconds=500))
 
 

@@ -138,8 +138,8 @@ def test_f7_values_that_never_identify_are_shown_and_extended(command: Any) -> N
 def test_f5_why_of_a_guest_that_no_record_joined(command: Any, dsn: str) -> None:
     """F5: it looked for nobody, and says by what it is known."""
     ids = [{"provider": "email", "id": "ann@x.com"}]
-    told = {"guest_type": "customer", "identifiers": ids}
-    guest = str(work_on(dsn, lambda work: guests.create(work, told))["ref"])
+    payload = {"guest_type": "customer", "identifiers": ids}
+    guest = str(work_on(dsn, lambda work: guests.create(work, payload))["ref"])
     (joined,) = command("why", guest, "--json")["joined"]
     assert (joined["rule"], joined["source"]) == ("email", "guest")
     assert joined["evidence"] == [{"provider": "email", "value": "ann@x.com"}]

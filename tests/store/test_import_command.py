@@ -169,7 +169,7 @@ def test_i8_cells_of_an_order_are_carried_and_conflicts_named(run: Import, dsn: 
     assert not [one for one in rows_of(dsn, "guests") if one["body"]["email"] == "d@example.com"]
 
 
-def test_i6_what_nothing_says_is_asked(run: Import, dsn: str, tmp_path: Path) -> None:
+def test_i6_a_value_that_nothing_shows_is_a_question(run: Import, dsn: str, tmp_path: Path) -> None:
     """No currency: nothing is imported before it is chosen in the mapping."""
     text = "Order,Date,Email,Total\n1,2026-03-01,a@example.com,50\n"
     done = run(text)

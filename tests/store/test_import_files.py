@@ -59,7 +59,7 @@ def test_i1_i3_german_export_of_excel(run: Import, dsn: str) -> None:
     assert sorted(each["umsatz"] for (each,) in pairs) == [7.5, 1234.56]
 
 
-def test_i4_dates_that_nothing_proves_are_asked(run: Import, dsn: str, tmp_path: Path) -> None:
+def test_i4_an_unproved_date_format_is_a_question(run: Import, dsn: str, tmp_path: Path) -> None:
     asked = run(DATES)
     assert (asked.exit_code, bodies(dsn)) == (1, [])
     mapping = tmp_path / "file.csv.mapping.toml"
@@ -110,9 +110,7 @@ def test_i1_i3_decimals_of_a_workbook_are_numbers(run: Import, dsn: str, tmp_pat
     assert sorted(each["points"] for (each,) in pairs) == [0.1, 4.5]
 
 
-def test_i3_a_decimal_mark_that_nothing_proves_is_asked(
-    run: Import, dsn: str, tmp_path: Path
-) -> None:
+def test_i3_an_unproved_decimal_mark_is_a_question(run: Import, dsn: str, tmp_path: Path) -> None:
     """In a mapping that was written, so that there is one to add it to."""
     text = 'Email,Points\na@example.com,"1,234"\n'
     assert (run(text).exit_code, bodies(dsn)) == (1, [])

@@ -153,7 +153,7 @@ async def statuses(work: Work) -> dict[int, str]:
     return {job["id"]: job["status"] for job in await list_jobs(work)}
 
 
-async def test_only_the_jobs_of_a_worker_that_is_gone_are_taken_back(dsn: str, work: Work) -> None:
+async def test_only_the_jobs_of_dead_workers_are_requeued(dsn: str, work: Work) -> None:
     """Issue 6: a job of a live worker never is, however long it has been silent."""
     async with await AsyncConnection.connect(
         dsn, autocommit=True, options="-c search_path=jobs"

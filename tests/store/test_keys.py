@@ -32,7 +32,7 @@ async def test_a_key_is_32_alphanumerics_and_a_token_of_256_bits(control: Work) 
     assert bytes(found["token_sha256"]) == hashlib.sha256(key.api_token.encode()).digest()
 
 
-async def test_no_token_is_kept_in_clear(control: Work) -> None:
+async def test_no_token_is_stored_in_clear(control: Work) -> None:
     key = await keys.create(control, "live")
     cursor = await control.connection.execute("SELECT k::text AS row FROM innkeeper.api_keys k")
     assert all(key.api_token not in row["row"] for row in await cursor.fetchall())

@@ -161,7 +161,7 @@ async def test_two_flushes_at_once_take_each_change_once(database: Database, wor
     assert rows == [(20,)]
 
 
-async def test_erased_bytes_are_gone_from_the_files(database: Database, work: Work) -> None:
+async def test_erased_bytes_are_removed_from_the_files(database: Database, work: Work) -> None:
     """segmentation-and-export.md 5, issue 6: deletions are applied, so the bytes are gone."""
     mark = uuid4().hex
     ref = await guest(work, last_name=mark, emails=[f"{mark}@example.com"])

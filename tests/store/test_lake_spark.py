@@ -133,8 +133,8 @@ async def test_spark_finds_what_duckdb_finds(
         same(duck, spark, catalogue_sql.ranked(asked, "O", 50))
     same(duck, spark, catalogue_sql.member_kinds([("custom", "sc_search_term"), ("ext", "a")]))
     same(duck, spark, catalogue_sql.currencies())
-    told = {"time_zone": "Europe/Dublin", "interval": "week", "currency": "GBP"}
-    given = asking._read_parameters("revenue", told, asking.MOST_PERIODS)
+    payload = {"time_zone": "Europe/Dublin", "interval": "week", "currency": "GBP"}
+    given = asking._read_parameters("revenue", payload, asking.MOST_PERIODS)
     for report in reports.REPORTS.values():
         same(duck, spark, reports.question(report, given, most=1000), ordered=True)
     for step in reports.funnel(["VIEW", "ADD", "CONFIRM"], given):

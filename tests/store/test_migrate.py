@@ -48,7 +48,7 @@ def test_many_processes_may_start_at_once(empty_dsn: str) -> None:
     assert all(state["applied"] and not state["pending"] for state in states)
 
 
-def test_status_tells_and_changes_nothing(empty_dsn: str) -> None:
+def test_status_changes_nothing(empty_dsn: str) -> None:
     (state,) = asyncio.run(migrate.status(empty_dsn))
     assert state.scope == "control"
     assert (state.applied, state.pending[0]) == ([], "0001_baseline")

@@ -182,14 +182,14 @@ async def test_s5_users_learn_nothing_of_private_addresses() -> None:
         bound.bind(("127.0.0.1", 0))
         closed = bound.getsockname()[1]
         async with serving(saying(OK, heads=heads)) as port:
-            told = {
+            payload = {
                 await outcome(f"http://{where}/", CLOSED)
                 for where in (
                     *(f"127.0.0.1:{port}", f"localhost:{port}", f"0x7f.1:{port}"),
                     *(f"127.0.0.1:{closed}", f"localhost:{closed}", "no-such-name.invalid"),
                 )
             }
-    assert told == {NOT_REACHED}
+    assert payload == {NOT_REACHED}
     assert heads == []
 
 

@@ -87,8 +87,8 @@ async def test_64_arrivals_of_one_person_at_once_make_one_guest(crowd: Database)
 
 
 async def new_order(work: Work, number: int = 1) -> UUID:
-    told = {"reference_id": f"R-{number}", "ordered_at": "2026-03-01T12:00:00.000Z"}
-    ref: UUID = (await orders.create(work, told))["ref"]
+    payload = {"reference_id": f"R-{number}", "ordered_at": "2026-03-01T12:00:00.000Z"}
+    ref: UUID = (await orders.create(work, payload))["ref"]
     return ref
 
 

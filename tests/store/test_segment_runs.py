@@ -67,7 +67,7 @@ async def test_a_run_that_was_killed_has_failed(dsn: str, tmp_path: Path) -> Non
     await database.close()
 
 
-async def test_a_run_tells_the_engine_that_answered(
+async def test_a_run_names_its_engine(
     dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Issue 6: every run is recorded with its engine; SQL is DuckDB's on every installation."""

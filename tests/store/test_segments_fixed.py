@@ -45,7 +45,7 @@ def by_hand(lake: Lake, question: Question) -> set[str]:
         return {ref for (ref,) in connection.execute(sql).fetchall()}
 
 
-async def test_twenty_segments_hold_whom_a_query_by_hand_finds(lake: Lake) -> None:
+async def test_twenty_segments_contain_the_guests_of_a_query_by_hand(lake: Lake) -> None:
     assert len(TWENTY) == 20
     sizes = {}
     for question in TWENTY:

@@ -23,9 +23,9 @@ async def view(work: Work, browser: UUID, minute: int, channel: str = "WEB") -> 
     """A page view at a minute, by a process that remembers nothing; its guest."""
     browsers._cache.clear()
     at = BASE + timedelta(minutes=minute)
-    told = {"channel": channel, "pos": "default", "requested_at": at.isoformat()}
+    payload = {"channel": channel, "pos": "default", "requested_at": at.isoformat()}
     sent = IncomingEvent(
-        {"browser_id": str(browser), "type": "VIEW", **told}, at + timedelta(seconds=1)
+        {"browser_id": str(browser), "type": "VIEW", **payload}, at + timedelta(seconds=1)
     )
     taken = await ingest.record(work, sent)
     assert taken is not None

@@ -68,7 +68,7 @@ async def test_an_inner_transaction_takes_part_in_the_outer_one(work: Work) -> N
     assert await _positions(work) == [1, 3]
 
 
-async def test_half_a_transaction_is_never_kept(work: Work) -> None:
+async def test_half_a_transaction_is_never_committed(work: Work) -> None:
     with pytest.raises(RuntimeError):
         async with work.transaction():
             await _rule(work, 2)

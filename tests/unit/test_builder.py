@@ -47,7 +47,7 @@ def test_what_the_form_cannot_hold_is_known(group: dict[str, Any]) -> None:
     assert not builder.fits({"filterGroups": GROUPS[:1], "retired": True}, Traits())
 
 
-def test_examples_fit_and_what_is_kept_is_the_letter_of_before() -> None:
+def test_examples_fit_and_saved_definitions_are_unchanged() -> None:
     for told in (each.definition for each in EXAMPLES.values()):
         assert builder.fits(told, Traits())
         same = builder.definition_of(builder.draft_of("", told, Traits()))
@@ -58,7 +58,7 @@ def test_examples_fit_and_what_is_kept_is_the_letter_of_before() -> None:
         }
 
 
-def test_problems_are_told_in_the_words_of_the_form() -> None:
+def test_problems_use_the_words_of_the_form() -> None:
     at = "definition.filterGroups[0].sequence[1].rules[2].values"
     assert builder.problem_in_form(Problem(at, "must be a number")) == (
         "Group 1, step 2, rule 3: values must be a number"
@@ -67,11 +67,11 @@ def test_problems_are_told_in_the_words_of_the_form() -> None:
 
 
 def test_names_of_traits_become_those_of_the_api() -> None:
-    told = {"Spent on shoes": "spentOnShoes", "rfmScore": "rfmScore", "Été 2026!": "ete2026"}
-    assert {text: trait_form.code_name(text) for text in told} == told
+    payload = {"Spent on shoes": "spentOnShoes", "rfmScore": "rfmScore", "Été 2026!": "ete2026"}
+    assert {text: trait_form.code_name(text) for text in payload} == payload
 
 
-def test_a_trait_of_what_has_no_numbers_is_told_so() -> None:
+def test_a_trait_without_numbers_is_refused() -> None:
     """Events have no numbers of their own to add up: the form says that a field is missing."""
     draft = trait_form.read_form({"entity": "event", "was": "event", "function": "sum"})
     assert (draft.function, draft.field) == ("sum", "")

@@ -200,7 +200,7 @@ def read(tmp_path: Path) -> Read:
     return values
 
 
-def test_i4_the_file_decides_or_the_import_asks(read: Read) -> None:
+def test_i4_the_file_or_an_answer_decides(read: Read) -> None:
     born = {"columns": {"Born": "dateOfBirth"}}
     assert read("Born\n03/04/1980\n12/25/1985\n", **born) == [
         {"dateOfBirth": "1980-03-04"},

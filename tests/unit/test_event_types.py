@@ -246,8 +246,8 @@ def test_the_item_of_a_line() -> None:
         "reference_id": "1",
         "name": "1",
     }
-    told = {"name": "Dress", "referenceId": "R-1", "productId": "P-1", "currency": "EUR"}
-    whole = event_orders.item_of({**PRODUCT, **told})
+    payload = {"name": "Dress", "referenceId": "R-1", "productId": "P-1", "currency": "EUR"}
+    whole = event_orders.item_of({**PRODUCT, **payload})
     # Its status is the order's (F4).
     assert "status" not in whole
     assert (whole["name"], whole["reference_id"], whole["currency_code"]) == ("Dress", "R-1", "EUR")

@@ -121,7 +121,7 @@ CLASSES: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_i1_each_class_of_file_is_imported_asked_or_refused(name: str, tmp_path: Path) -> None:
+def test_i1_each_class_of_file_is_imported_questioned_or_refused(name: str, tmp_path: Path) -> None:
     """Nothing is guessed in silence: what cannot be known is asked, what cannot be read named."""
     content, expected = CLASSES[name]
     path = tmp_path / name

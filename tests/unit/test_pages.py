@@ -41,7 +41,7 @@ def test_expand_is_truth_or_names(text: str, found: Any) -> None:
     assert expansion({"expand": text}) == found
 
 
-def test_what_is_asked_of_a_list() -> None:
+def test_parameters_of_a_list() -> None:
     """L-3, L-5, L-11, G-8."""
     query = {
         "offset": "20",
@@ -62,7 +62,7 @@ def test_what_is_asked_of_a_list() -> None:
     )
 
 
-def test_nothing_asked_is_the_first_ten() -> None:
+def test_without_parameters_it_is_the_first_ten() -> None:
     """L-3, L-4, L-10."""
     assert parse_page(GUEST, {}) == PageRequest(0, 10, {}, (), False)
 

@@ -193,7 +193,7 @@ def test_ext_that_is_no_object() -> None:
         ({"page": ""}, {"currency": "EUR", "language": "EN", "page": "/last"}),
     ],
 )
-def test_what_the_session_tells(message: Any, expected: Any) -> None:
+def test_members_from_the_session(message: Any, expected: Any) -> None:
     """4.1: currency, language and page as before."""
     details = {"currency": "EUR", "language": "EN", "last_page": "/last"}
     assert stream.defaults(message, details) == expected
