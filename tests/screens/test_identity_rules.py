@@ -8,6 +8,8 @@ from calling import Api
 from sites import Site
 from visiting import Person
 
+from innkeeper.actions.identity import rule_changes
+
 PATH = "/settings/identity-rules"
 RULES = "/innkeeper/v1/identity/rules"
 EMAIL = {"identityRule": "email", "providers": ["email"]}
@@ -49,12 +51,16 @@ def test_the_buttons_of_the_form_work_without_a_script(owner: Person) -> None:
 
 
 def test_a_preview_names_who_joins_and_who_parts_and_a_change_is_undone(
-    owner: Person, developer: Person, api: Api, site: Site
+    owner: Person, developer: Person, api: Api, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of two groups, each on a page of its own: what a plan reads, it reads page by page."""
+    monkeypatch.setattr(rule_changes, "PAGE", 1)
+    for name in ("Maud", "Maude"):
+        api.guest(firstName=name, phoneNumbers=["+353861230078"], lastName="Quilty")
     number = {"phoneNumbers": ["+353861230077"], "lastName": "Quirke"}
     one, other = api.guest(firstName="Nuala", **number), api.guest(firstName="Noola", **number)
     preview = unescape(owner.post(PATH, **BY_EMAIL, **BY_PHONE, do="").text)
-    assert "guests would join others, in 1 group." in preview
+    assert "guests would join others, in 2 groups." in preview
     for guest, name in ((one, "Nuala Quirke"), (other, "Noola Quirke")):
         assert f'/guests/{guest["ref"]}">{name}</a>' in preview
     assert "joins by Phone + Last name (Last name: Quirke, Phone: +353861230077)" in preview
@@ -63,7 +69,7 @@ def test_a_preview_names_who_joins_and_who_parts_and_a_change_is_undone(
     site.run_worker()
     change = applied.headers["location"].removeprefix("/w/live")
     shown = unescape(owner.get(change).text)
-    assert "1 guest parts from the guests that stand for them" in shown
+    assert "2 guests part from the guests that stand for them" in shown
     assert "The rules from before are in force again." in shown
     assert f'/guests/{other["ref"]}">Noola Quirke</a>' in shown
     masked = developer.get(change).text
@@ -72,13 +78,13 @@ def test_a_preview_names_who_joins_and_who_parts_and_a_change_is_undone(
     assert developer.post(change).status_code == 403
 
     parting = unescape(owner.post(PATH, **BY_EMAIL, do="").text)
-    assert "No longer joined by these rules: 1" in parting
+    assert "No longer joined by these rules: 2" in parting
     assert "No longer joined" not in owner.post(PATH, **BY_EMAIL, **BY_PHONE, do="").text
 
     undone = owner.post(change)
     site.run_worker()
     progress = owner.get(undone.headers["location"].removeprefix("/w/live")).text
-    assert "1 of 1" in progress
+    assert "2 of 2" in progress
     assert api.get(f"/v2.1/guests/{other['ref']}").json() == other
     assert api.get(RULES).json()["rules"] == [EMAIL]
     assert "Undo all of it" not in owner.get(change).text
