@@ -15,7 +15,7 @@ from sqlglot import exp, parse_one
 
 from innkeeper.lake.revenue_sql import ADDED, BOUGHT, PAID, REVENUE
 from innkeeper.lake.rfm_sql import scored
-from innkeeper.lake.segment_sequence_sql import chain_ends
+from innkeeper.lake.segment_sequence_sql import guests_of_sequence
 from innkeeper.resources.definitions import AND
 from innkeeper.resources.segments import ENTITIES
 from innkeeper.rules.segments import SequenceStep
@@ -263,7 +263,7 @@ def funnel(
     count = exp.Count(this=exp.Distinct(expressions=[exp.column("guest_ref", "ends")]))
     trees = []
     for number in range(len(steps)):
-        ends = chain_ends(steps[: number + 1], in_time).subquery("ends")
+        ends = guests_of_sequence(steps[: number + 1], in_time).subquery("ends")
         tree = exp.select(count.copy()).from_(ends)
         if by is not None:
             tree = tree.join("guests", on="guests.guest_ref = ends.guest_ref", dialect="duckdb")
