@@ -1,14 +1,16 @@
 """P3: items that are written as text have the members that `encode.encoder` shows."""
 
 import json
+import re
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 import pytest
 
+from innkeeper.resources.naming import camel
 from innkeeper.wire.encode import encoder
-from innkeeper.wire.item_text import item_text_encoder
+from innkeeper.wire.item_text import items_text_encoder
 from innkeeper.wire.json_text import encode
 from innkeeper.wire.registry import DIALECTS
 from innkeeper.wire.scopes import without_personal
@@ -20,36 +22,58 @@ VIEWS = {
     for pair in dialect.views
     for number, view in enumerate(pair if isinstance(pair, tuple) else (pair,))
     for of in (View.but, without_personal)
-    if item_text_encoder(of(view)) is not None
+    if items_text_encoder(of(view)) is not None
 }
 BASE = 'https://cdp.example/50%b"'
+NEVER_NULL = re.compile("date_of_birth|gender|order_items|.*_(at|seen)")
 
 
-def values_of(view: View, given: Any) -> dict[str, Any]:
+def values_of(view: View) -> dict[str, Any]:
     """A record with a value of each field, of which some need JSON's escapes."""
-    fields = [name for name in view.resource.fields if name != "ref"]
-    texts = {name: f'%s %b "{name}" \u00e9\u2028' for name in fields if given is not None}
-    times = dict.fromkeys(("created_at", "modified_at", "date_of_birth"), "2026-01-02")
-    return {**dict.fromkeys(fields, given), **texts, **times, "emails": ["a@b.c"], "x": 1}
+    fields = [name for name in view.resource.fields if name != "ref" and name[-4:] != "_ref"]
+    texts = {name: f'%s %b "{name}" \u00e9\u2028' for name in fields}
+    times = dict.fromkeys(("created_at", "modified_at", "ordered_at"), "2026-01-02T00:00:00.000Z")
+    return {**texts, **times, "date_of_birth": "2026-01-02", "emails": ["a@b.c"], "x": 1}
+
+
+def as_text(record: dict[str, Any]) -> dict[str, Any]:
+    """The record as text: refs are bytes, and other values JSON."""
+    text: dict[str, Any] = {}
+    for name, value in record.items():
+        if name == "order_items":
+            text[name] = [ref.encode() for ref in value]
+        elif name.endswith("ref"):
+            text[name] = value.encode()
+        else:
+            text[name] = None if value is None else msgspec.Raw(encode(value))
+    return text
 
 
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS.keys())
 def test_p3_items_as_text_are_the_items(view: View) -> None:
-    write = item_text_encoder(view)
+    write = items_text_encoder(view)
     assert write is not None
-    ref = str(uuid4())
-    whole = values_of(view, "text")
+    whole = {**values_of(view), "order_status": "PENDING", "order_currency_code": "USD"}
     few = dict(list(whole.items())[::3])
+    computed = {name for name in view.resource.fields if camel(name) in view.add}
     null = {
-        name: None for name in whole if name not in view.show and name[-3:] not in ("_at", "een")
+        name: None
+        for name in values_of(view)
+        if name not in computed and not NEVER_NULL.fullmatch(name)
     }
-    for values in (whole, few, {}, null, whole):
-        record = {"ref": ref, **values}
-        raw = {name: msgspec.Raw(encode(value)) for name, value in values.items()}
-        null_columns = {name: None for name, value in values.items() if value is None}
-        text = write({**raw, **null_columns, "ref": ref.encode()}, encode(BASE)[1:-1])
-        assert json.loads(bytes(text)) == json.loads(encode(encoder(view)(record, BASE)))
+    refs = {name: str(uuid4()) for name in ("ref", "order_ref", "guest_ref", "order_item_ref")}
+    for values in (whole, few, {}, null, {**whole, **null}, whole):
+        record = {**refs, "order_items": [str(uuid4()), refs["ref"]], **values}
+        record["order_items"] = [str(uuid4()), refs["ref"]]
+        shown = json.loads(encode(encoder(view)(dict(record), BASE)))
+        (item,) = write([as_text(record)], encode(BASE)[1:-1])
+        assert json.loads(bytes(item)) == shown
 
 
-def test_p3_the_lists_of_guests_are_written_as_text() -> None:
-    assert {name.partition(" View")[0] for name in VIEWS} >= {"v2.1 /v2.1/guests but 0"}
+def test_p3_lists_of_guests_and_children_of_orders_are_written_as_text() -> None:
+    written = {name.partition(" View")[0] for name in VIEWS}
+    parts = ("orderItems", "contacts", "consumers")
+    assert written >= {
+        "v2.1 /v2.1/guests but 0",
+        *(f"v2.1 /v2.1/orders/{{order}}/{part} but 0" for part in parts),
+    }

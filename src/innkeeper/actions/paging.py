@@ -73,7 +73,8 @@ async def read_page(
     counted = rows
     if offset and not rows:
         counted = await work.all(query, parts=parts, limit=1, offset=0, **params)
-    return Page([flat(row) for row in rows], counted[0][total] if counted else 0)
+    items = rows if page_request.as_json else [flat(row) for row in rows]
+    return Page(items, counted[0][total] if counted else 0)
 
 
 def flat(row: Record) -> Record:

@@ -11,6 +11,7 @@ from psycopg.abc import DumperKey
 from psycopg.adapt import AdaptersMap, Dumper, PyFormat
 from psycopg.types.array import ListDumper
 from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg.types.string import TextLoader
 
 # Numbers are stored exactly as sent: 12.50 stays 12.50, which a float would change.
 ADAPTERS: Final = AdaptersMap(psycopg.adapters)
@@ -56,5 +57,9 @@ class _ListDumper(ListDumper):
 
 
 ADAPTERS.register_dumper(list, _ListDumper)
-set_json_loads(msgspec.json.Decoder(float_hook=Decimal).decode, _Context())
+decode_json: Final = msgspec.json.Decoder(float_hook=Decimal).decode
+"""Decode JSON of a column; numbers stay as they were written."""
+set_json_loads(decode_json, _Context())
+# Only jsonb is decoded: whoever reads json, which the database writes, decodes or forwards it.
+ADAPTERS.register_loader("json", TextLoader)
 set_json_dumps(msgspec.json.Encoder(decimal_format="number").encode, _Context())

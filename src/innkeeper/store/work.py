@@ -209,7 +209,7 @@ class Work:
         return await self.fetch_all(self._queries.text(query, **parts), params, as_text=True)
 
     async def all_as_json(self, query: str, /, *, parts: Parts = _NONE, **params: Any) -> list[Row]:
-        """As `all`, with values that stay JSON text (`json_rows`)."""
+        """As `all`, with values that stay JSON text, those of the body as columns (`json_rows`)."""
         return json_rows(await self._execute(self._queries.text(query, **parts), params))
 
     async def fetch_all(

@@ -15,7 +15,8 @@ from innkeeper.store.work import Work
 from innkeeper.wire import pagination
 from innkeeper.wire.encode import Encode, encoder, link_of
 from innkeeper.wire.endpoint import EndpointRequest
-from innkeeper.wire.item_text import ItemText, item_text_encoder
+from innkeeper.wire.item_text import ItemsText, items_text_encoder
+from innkeeper.wire.json_text import encode
 from innkeeper.wire.routes import Operation, view_at
 from innkeeper.wire.scopes import without_personal
 from innkeeper.wire.views import View
@@ -31,7 +32,8 @@ READ_EXTENSIONS: Final[dict[type[Resource], ReadMany]] = {
 """Resource -> function that reads its data extensions, of every name and key."""
 
 encoder_of: Callable[[View], Encode] = cache(encoder)
-item_text_of: Callable[[View], ItemText | None] = cache(item_text_encoder)
+items_text_of: Callable[[View], ItemsText | None] = cache(items_text_encoder)
+_embedded_page_of = cache(pagination.embedded_page)
 _link_of: Callable[[View, str], Callable[[Record, str], str]] = cache(link_of)
 
 
@@ -66,8 +68,8 @@ async def represent(
 ) -> list[dict[str, Any]]:
     """Encode records by the view, with the children that `expand` names."""
     view = call.view
-    encode = call.encoder(view)
-    items = [encode(record, call.base) for record in records]
+    encode_record = call.encoder(view)
+    items = [encode_record(record, call.base) for record in records]
     if not (expand or view.arrays or view.extensions):
         return items
     embedded, arrays = _views_of_children(call, expand)
@@ -76,10 +78,9 @@ async def represent(
     for item, children in zip(items, all_children, strict=False):
         for member, child in embedded.items():
             url = item[member]["href"]
-            item[member] = _embedded(call, child, url, children[child.resource])
+            item[member] = _embedded(child, url, *_children(call, child, children, MAX_LIMIT))
         for member, child in arrays.items():
-            encode_child = call.encoder(child)
-            item[member] = [encode_child(each, call.base) for each in children[child.resource]]
+            item[member], _ = _children(call, child, children)
     if view.extensions:
         await _add_extensions(work, call, records, items, expand)
     return items
@@ -133,12 +134,33 @@ def represent_links(view: View, records: Iterable[Record], base: str) -> list[di
     return [{name: item[name] for name in view.links} for item in items]
 
 
-def _embedded(
-    call: ResourceRequest, view: View, url: str, children: list[Record]
-) -> dict[str, Any]:
-    encode = call.encoder(view)
-    items = [encode(child, call.base) for child in children[:MAX_LIMIT]]
-    return pagination.envelope(view, url, {}, PageRequest(limit=MAX_LIMIT), len(children), items)
+def _children(
+    call: ResourceRequest,
+    view: View,
+    children: child_records.ChildrenByKind,
+    most: int | None = None,
+) -> tuple[list[Any], int]:
+    """Encode the first children of a record that a view shows, as text where the view allows it;
+    return them and the number of all."""
+    text = children[view.resource]
+    write = items_text_of(call.visible(view))
+    if write is None:
+        encode_child = call.encoder(view)
+        rows = child_records.parse(view.resource, text)
+        return [encode_child(child, call.base) for child in rows[:most]], len(rows)
+    rows = child_records.parse_as_text(text)
+    return write(rows[:most], encode(call.base)[1:-1]), len(rows)
+
+
+def _embedded(view: View, url: str, items: list[Any], total: int) -> Any:
+    """Return the first page of a collection of children."""
+    if total <= MAX_LIMIT and not view.with_total:
+        return _embedded_page_of(view)(url, items)
+    return _envelope(view, url, items, total)
+
+
+def _envelope(view: View, url: str, items: list[Any], total: int) -> dict[str, Any]:
+    return pagination.envelope(view, url, {}, PageRequest(limit=MAX_LIMIT), total, items)
 
 
 async def _add_extensions(
@@ -151,6 +173,7 @@ async def _add_extensions(
     """Add a member `ext{name}` to each item for each name of its data extensions (VG-5)."""
     path = call.view.extensions
     view = call.view_at(path)
+    encode_row = call.encoder(view)
     collection = path.rpartition("{")[0].rpartition("/")[2]
     by_ref = await READ_EXTENSIONS[call.view.resource](work, [record["ref"] for record in records])
     for record, item in zip(records, items, strict=True):
@@ -160,4 +183,9 @@ async def _add_extensions(
             url = _link_of(view, path)({**of_name[0], "ref": None}, call.base)
             member = collection + name
             embeds = expand is True or (expand and member in expand)
-            item[member] = _embedded(call, view, url, of_name) if embeds else {"href": url}
+            embedded_rows = (
+                [encode_row(row, call.base) for row in of_name[:MAX_LIMIT]] if embeds else []
+            )
+            item[member] = (
+                _envelope(view, url, embedded_rows, len(of_name)) if embeds else {"href": url}
+            )

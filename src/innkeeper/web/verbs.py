@@ -33,7 +33,7 @@ from innkeeper.store.work import Work
 from innkeeper.web.downloads import open_in_slot
 from innkeeper.web.representation import (
     ResourceRequest,
-    item_text_of,
+    items_text_of,
     kinds_of_children,
     represent,
     represent_created,
@@ -162,15 +162,15 @@ async def list_(work: Work, call: ResourceRequest) -> ApiResponse:
     if as_array and not paged:
         page_request = EVERYTHING
     is_plain = not (page_request.expand or view.arrays or view.extensions)
-    write_item = item_text_of(call.visible(view)) if is_plain and not view.links else None
+    is_text = is_plain and not (view.links or view.linked)
+    write_items = items_text_of(call.visible(view)) if is_text else None
     if is_plain and not isinstance(view, PairsView):
-        as_json = write_item is not None
+        as_json = write_items is not None
         page_request = replace_fields(page_request, as_text=True, as_json=as_json)
     page = await _action(call)(work, page_request=page_request, **call.refs())
     items: list[Any]
-    if write_item is not None:
-        base = encode(call.base)[1:-1]
-        items = [write_item(record, base) for record in page.items]
+    if write_items is not None:
+        items = write_items(page.items, encode(call.base)[1:-1])
     elif view.links and not page_request.expand:
         items = represent_links(view, page.items, call.base)
     else:

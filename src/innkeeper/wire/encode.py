@@ -24,14 +24,19 @@ def instant_text(value: datetime | str) -> str:
     return value if isinstance(value, str) else iso(value)
 
 
-def link_of(view: View, path: str) -> Callable[[Record, str], str]:
-    """Return a function that builds the absolute URL of `path` for a record of `view`."""
+def link_parts(view: View, path: str) -> tuple[list[str], list[str]]:
+    """Split a path into its literal texts, and the members of a record of `view` between them."""
     own = _PLACEHOLDER.findall(view.item)[-1]
     pieces = _PLACEHOLDER.split(path)
     literals, names = pieces[0::2], pieces[1::2]
-    members = [
+    return literals, [
         name if name == "name" else "ref" if name == own else f"{name}_ref" for name in names
     ]
+
+
+def link_of(view: View, path: str) -> Callable[[Record, str], str]:
+    """Return a function that builds the absolute URL of `path` for a record of `view`."""
+    literals, members = link_parts(view, path)
     if members == ["ref"]:
         before, after = literals
         return lambda record, base: f"{base}{before}{record['ref']}{after}"
@@ -74,7 +79,7 @@ def _shows_of(view: View, spelt: Mapping[str, str]) -> list[tuple[str, Show]]:
     return [(spelt[name], show) for name, show in {**instants, **view.show}.items()]
 
 
-def paths_of(
+def _paths_of(
     view: View,
 ) -> tuple[list[tuple[str, str]], list[tuple[str, Callable[[Record, str], str]]]]:
     """Split the members that are links: those whose URL continues the resource's own URL, which
@@ -94,7 +99,7 @@ def _fields_encoder(view: View) -> Encode:
     shows = _shows_of(view, spelt)
     href = link_of(view, view.item)
     added = [(member, computed.of) for member, computed in view.add.items()]
-    below, links = paths_of(view)
+    below, links = _paths_of(view)
     linked = [(member, _links_of(*where)) for member, where in view.linked.items()]
     rest = wire_name(view, view.open_ended)
 

@@ -1,16 +1,19 @@
 """Lists: parse the requested page, and build the envelope with its links."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote
 from uuid import UUID
 
+import msgspec
+
 from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, PageRequest
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.kinds import Day, Whole
 from innkeeper.resources.values import ValueRefused, ref_in, storable
+from innkeeper.wire.json_text import encode
 from innkeeper.wire.views import PairsView, View
 
 Query = Mapping[str, str]
@@ -19,6 +22,8 @@ _WHOLE: Final = re.compile(r"-?[0-9]{1,40}", re.ASCII)
 _LOST_PLUS: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}[\d:.,]{0,13}) (\d{2}(?::?\d{2})?)", re.ASCII
 )
+_PARENT: Final = "{parent}"
+"""Stands for a URL in prepared text."""
 OFFSET: Final = Whole(0, MAX_OFFSET)
 LIMIT: Final = Whole(1)
 PAGING: Final = ("expand", "offset", "limit")
@@ -175,6 +180,21 @@ def envelope(
         links = {member: {"href": parent} for member in view.parents}
         return {"name": view.announces, **out, "href": f"{url}/{view.announces}", **links}
     return out
+
+
+def embedded_page(view: View) -> Callable[[str, Sequence[Any]], msgspec.Raw]:
+    """Return the function (url, items) -> text of a page with all children of a resource, at most
+    `MAX_LIMIT`, in a view without totals. The rest of the text is prepared."""
+    last = "/" + view.path.rpartition("/")[2]
+    page = envelope(view, _PARENT + last, {}, PageRequest(limit=MAX_LIMIT), 0, [])
+    head, tail = encode(page).split(b'"items":[]')
+
+    def write(url: str, items: Sequence[Any]) -> msgspec.Raw:
+        parent = encode(url.removesuffix(last))[1:-1]
+        before, after = (text.replace(_PARENT.encode(), parent) for text in (head, tail))
+        return msgspec.Raw(b'%b"items":%b%b' % (before, encode(items), after))
+
+    return write
 
 
 def page_body(

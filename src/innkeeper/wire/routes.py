@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final
 from urllib.parse import unquote
 
@@ -60,6 +60,7 @@ def operations(dialects: Iterable[Dialect]) -> Iterator[Operation]:
                     yield Operation(dialect, verb, method, path, views)
 
 
+@cache
 def view_at(dialect: Dialect, path: str, compatibility: str) -> View:
     """Return the view of a collection in a dialect, for keys with a compatibility."""
     for entry in dialect.views:

@@ -60,6 +60,8 @@ class Computed:
     schema: Schema
     of: Callable[[Record], Any]
     """Computes the value; None omits the member."""
+    selects: bool = False
+    """Whether `of` only chooses among values of the record and texts, whatever the values are."""
 
 
 def ref_of_record(record: Record) -> Any:
@@ -173,7 +175,7 @@ class PairsView(View):
     """Whether a name has several keys, each addressed by its ref (v2)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dialect:
     """A family of views with a common base path, error body and order of query parameters in links.
 

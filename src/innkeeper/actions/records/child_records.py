@@ -1,10 +1,15 @@
-"""Read the children of records as columns: in the parent's statement, or one for many parents."""
+"""Read the children of records as columns: in the parent's statement, or one for many parents.
+
+A column is JSON text, which `parse` or `parse_as_text` turns into records.
+"""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, TypedDict, cast
 from uuid import UUID
+
+import msgspec
 
 from innkeeper.actions.paging import flat
 from innkeeper.actions.records.extensions import (
@@ -17,10 +22,12 @@ from innkeeper.actions.records.extensions import (
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import GuestExtension
 from innkeeper.resources.orders import CHILDREN, OrderExtension, OrderItemExtension
+from innkeeper.store.adapters import decode_json
+from innkeeper.store.instant_text import instant_text
 from innkeeper.store.work import Row, Work
 
-ChildrenByKind = dict[type[Resource], list[Record]]
-"""Kind of child -> the children of one parent, oldest first. Their refs are text, as in JSON."""
+ChildrenByKind = dict[type[Resource], str | None]
+"""Kind of child -> the children of one parent as JSON text, oldest first; None without any."""
 
 INSTANTS: Final = ("ordered_at", "created_at", "modified_at")
 
@@ -60,12 +67,7 @@ def query_parts(kinds: Collection[type[Resource]]) -> dict[str, Sequence[str]]:
 
 def take_children(row: Row, kinds: Iterable[type[Resource]]) -> ChildrenByKind:
     """Remove the children from a row that was read with `query_parts`, and return them."""
-    return {
-        kind: KINDS[kind].select(
-            [_parse_child(child) for child in row.pop(KINDS[kind].column) or ()]
-        )
-        for kind in kinds
-    }
+    return {kind: row.pop(KINDS[kind].column) for kind in kinds}
 
 
 async def read_children(
@@ -76,10 +78,50 @@ async def read_children(
     return {row["ref"]: take_children(row, kinds) for row in rows}
 
 
-def _parse_child(child: Row) -> Record:
-    """Convert a row that was read as JSON to a record; its refs stay text."""
-    row: dict[str, Any] = child
+def parse(kind: type[Resource], text: str | None) -> list[Record]:
+    """Return children as records; their refs are text."""
+    return KINDS[kind].select([_parse_child(row) for row in decode_json(text)] if text else [])
+
+
+def parse_as_text(text: str | None) -> list[Record]:
+    """Return children, other than data extensions, as records whose values stay JSON text; their
+    refs are bytes."""
+    return [_parse_as_text(cast(Row, row)) for row in _decode_texts(text)] if text else []
+
+
+def _parse_child(row: Row) -> Record:
     for name in INSTANTS:
         if name in row:
             row[name] = datetime.fromisoformat(row[name])
     return flat(row) if "body" in row else row
+
+
+class _ChildText(TypedDict, total=False):
+    """A row with the columns that responses show or link."""
+
+    body: dict[str, msgspec.Raw]
+    ref: str
+    order_ref: str
+    guest_ref: str
+    order_items: list[str]
+    ordered_at: str
+    created_at: str
+    modified_at: str
+    order_status: str | None
+    order_currency_code: str | None
+
+
+_decode_texts: Final = msgspec.json.Decoder(list[_ChildText]).decode
+
+
+def _parse_as_text(row: Row) -> Record:
+    record: Record = row.pop("body")
+    for name, value in row.items():
+        if name in INSTANTS:
+            # As a column, without the minutes of the offset.
+            record[name] = b'"%b"' % instant_text(value[:-3]).encode()
+        elif name == "order_items":
+            record[name] = [ref.encode() for ref in value]
+        else:
+            record[name] = value.encode() if name.endswith("ref") else value
+    return record

@@ -126,13 +126,17 @@ ORDER_ITEM = part_of(
     path=ONE_ORDER + "/orderItems",
     # The nested dialect does not require these (rest-nested-openapi.md 3.2).
     add={
-        "name": Computed(TEXT, item_name),
-        "type": Computed(TEXT, lambda item: item.get("type", "OTHER")),
+        "name": Computed(TEXT, item_name, selects=True),
+        "type": Computed(TEXT, lambda item: item.get("type", "OTHER"), selects=True),
         "status": Computed(
-            TEXT, lambda item: item.get("status", item.get("order_status") or "CONFIRMED")
+            TEXT,
+            lambda item: item.get("status", item.get("order_status") or "CONFIRMED"),
+            selects=True,
         ),
         "currencyCode": Computed(
-            TEXT, lambda item: item.get("currency_code", item.get("order_currency_code"))
+            TEXT,
+            lambda item: item.get("currency_code", item.get("order_currency_code")),
+            selects=True,
         ),
     },
     hide=frozenset({"flight_segments", "passenger_type_code", "extra"}),
