@@ -1,7 +1,7 @@
 """Fast UUIDs for refs: an import needs a dozen of them for each record."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha1
 from typing import Any, Final
 from uuid import UUID, SafeUUID
@@ -10,6 +10,11 @@ _set_number: Final[Callable[[UUID, int], None]] = UUID.__dict__["int"].__set__
 _set_is_safe: Final[Callable[[UUID, Any], None]] = UUID.__dict__["is_safe"].__set__
 _NO_VERSION: Final = ~(0xF000 << 64 | 0xC000 << 48)
 _BITS_4: Final = 0x4000 << 64 | 0x8000 << 48
+_RANDOM: Final = (1 << 76) - 1 & _NO_VERSION
+_COUNT: Final = 1 << 80
+_COUNTED: Final = 0xFFFF << 80
+_POOLED: Final = 64
+"""Refs whose random bits are read from the system at a time."""
 _BITS_5: Final = 0x5000 << 64 | 0x8000 << 48
 
 
@@ -23,10 +28,31 @@ def ref_of(number: int) -> UUID:
 
 def named_ref(parent: UUID, name: str) -> UUID:
     """Return `uuid5(parent, name)`, in half of its time."""
-    hashed = sha1(parent.int.to_bytes(16) + name.encode(), usedforsecurity=False).digest()
-    return ref_of(int.from_bytes(hashed[:16]) & _NO_VERSION | _BITS_5)
+    return ref_of(int.from_bytes(named_bytes(parent.int.to_bytes(16), name)))
+
+
+def named_bytes(parent: bytes, name: str) -> bytes:
+    """Return the 16 bytes of `uuid5(parent, name)`, by those of its parent."""
+    hashed = sha1(parent + name.encode(), usedforsecurity=False).digest()
+    return (int.from_bytes(hashed[:16]) & _NO_VERSION | _BITS_5).to_bytes(16)
 
 
 def new_ref() -> UUID:
     """Return a random ref (UUID version 4)."""
     return ref_of(int.from_bytes(os.urandom(16)) & _NO_VERSION | _BITS_4)
+
+
+def neighbouring_refs() -> Iterator[bytes]:
+    """Yield the 16 bytes of random refs (UUID version 4) in ascending order.
+
+    They have their first bits in common, and 74 random bits each: rows that are written together
+    are neighbours in indexes, and many of them share a page.
+    """
+    first = int.from_bytes(os.urandom(4)) << 96
+    while True:
+        pool = os.urandom(_POOLED << 4)
+        for at in range(0, len(pool), 16):
+            random = int.from_bytes(pool[at : at + 16]) & _RANDOM
+            yield (first | random | _BITS_4).to_bytes(16)
+            # Past the last of 65,536 the order starts again.
+            first = first & ~_COUNTED | first + _COUNT & _COUNTED

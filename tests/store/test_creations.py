@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
+import psycopg
 import pytest
 from drawn_records import LINE
 from in_process import Site, running
 from undoing import run_import, run_undo
+
+from innkeeper.store import binary_rows
+from innkeeper.store.adapters import EncodedNumbers, EncodedRefs
 
 NAMES = (
     *("Ann", "Ó Néill-Smith", "Ann Ann", "ÆGIR Œuvre Straße", "Łódź Ðorđe Þór", "İpek ıĦ"),
@@ -158,3 +163,36 @@ def test_p4_each_new_guest_and_order_is_one_change_of_the_lake(site: None) -> No
     )
     expected = [{"kind": kind, "is_new": True, "count": 2} for kind in ("guest", "order")]
     assert rows == expected
+
+
+def test_p4_references_are_checked_again_after_the_rows_of_an_import(site: None) -> None:
+    """Rows that refer to rows of their transaction are written without a check of references; the
+    login of the embedded server may leave it out."""
+    run_import("orders", [order(1, 11, **extended("y"))], chunk=100)
+    (row,) = Site.rows(
+        "SELECT has_parameter_privilege('session_replication_role', 'SET') AS may, "
+        "current_setting('session_replication_role') AS role"
+    )
+    assert row == {"may": True, "role": "origin"}
+    for part, parent in (
+        *(("guest_keys", "guest"), ("guest_joins", "guest"), ("guest_extensions", "guest")),
+        *(("order_items", "order"), ("order_contacts", "order"), ("order_extensions", "order")),
+    ):
+        query = f"SELECT {parent}_ref IN (SELECT ref FROM ws_live.{parent}s) AS is_stored FROM "
+        assert {row["is_stored"] for row in Site.rows(query + f"ws_live.{part}")} == {True}, part
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        Site.write("INSERT INTO ws_live.guest_keys SELECT ref, ref FROM ws_live.orders")
+
+
+def test_p4_encoded_arrays_are_those_of_the_database(site: None) -> None:
+    refs = [bytes(range(start, start + 16)) for start in (0, 100, 240)]
+    whole = [-(2**63), -1, 2**63 - 1]
+    for count in range(4):
+        numbers = [number.to_bytes(8, signed=True) for number in whole[:count]]
+        (row,) = Site.rows(
+            "SELECT %s AS refs, %s AS numbers",
+            EncodedRefs(binary_rows.refs(refs[:count])),
+            EncodedNumbers(binary_rows.numbers(numbers)),
+        )
+        expected = [UUID(bytes=ref) for ref in refs[:count]]
+        assert row == {"refs": expected, "numbers": whole[:count]}

@@ -72,6 +72,7 @@ def test_s10_a_cluster_whose_login_was_the_superuser_is_converted(folder: Path) 
         # As earlier versions made it: one role, `innkeeper`, superuser and owner of everything.
         with psycopg.connect(administrator(dsn), autocommit=True) as connection:
             connection.execute("REASSIGN OWNED BY innkeeper TO innkeeper_admin")
+            connection.execute("DROP OWNED BY innkeeper")
             connection.execute("DROP ROLE innkeeper")
             connection.execute("CREATE ROLE other LOGIN SUPERUSER")
         with psycopg.connect(make_conninfo(dsn, user="other"), autocommit=True) as connection:

@@ -1,9 +1,10 @@
 """Refs that are made fast are UUIDs like any other."""
 
 import pickle
+from itertools import islice, pairwise
 from uuid import UUID, uuid4
 
-from innkeeper.refs import new_ref, ref_of
+from innkeeper.refs import neighbouring_refs, new_ref, ref_of
 from innkeeper.rules.identity_keys import lock_of
 
 
@@ -23,6 +24,15 @@ def test_new_refs_are_random_uuids_of_version_4() -> None:
     made = {new_ref() for _ in range(1000)}
     assert len(made) == 1000
     assert {(ref.version, ref.variant) for ref in made} == {(4, "specified in RFC 4122")}
+
+
+def test_neighbouring_refs_are_ascending_random_uuids_of_version_4() -> None:
+    made = [UUID(bytes=each) for each in islice(neighbouring_refs(), 70_000)]
+    assert len({*made}) == 70_000
+    assert {(ref.version, ref.variant) for ref in made} == {(4, "specified in RFC 4122")}
+    falls = [n for n, (one, other) in enumerate(pairwise(made), 1) if one > other]
+    assert falls == [65_536]
+    assert {ref.int >> 96 for ref in made} == {made[0].int >> 96}
 
 
 def test_the_lock_of_a_key_is_its_first_eight_bytes_as_postgresql_counts() -> None:

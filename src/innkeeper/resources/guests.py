@@ -108,6 +108,13 @@ EXTENSION_NAMES: Final = ("ext", "ext1", "ext2", "ext3", "ext4", "ext5")
 """The only names an `official` key may use (X-1)."""
 DEFAULT_KEY: Final = "default"
 """The key of every extension that v2.1 writes (X-9)."""
+
+
+def extension_name(name: str, key: str) -> str:
+    """Return the text that, with its parent, determines the ref of an extension (C-5)."""
+    return name if key == DEFAULT_KEY else f"{name}/{key}"
+
+
 MAX_PAIRS: Final = 100
 """Most pairs in one extension (X-5)."""
 MAX_EXTENSIONS: Final = 100

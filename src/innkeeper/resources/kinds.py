@@ -5,7 +5,7 @@ record's body goes into the database as it is. It raises `ValueRefused`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -145,9 +145,13 @@ class Pattern(Kind):
 
     expression: str
     reason: str
+    matches: Callable[[str], object] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "matches", re.compile(self.expression).fullmatch)
 
     def read(self, value: Any) -> str:
-        if not isinstance(value, str) or not re.fullmatch(self.expression, value):
+        if not isinstance(value, str) or not self.matches(value):
             raise ValueRefused(self.reason)
         return storable(value)
 

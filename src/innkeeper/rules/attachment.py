@@ -9,11 +9,13 @@ the decision.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, Final, Literal
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR
@@ -23,6 +25,8 @@ from innkeeper.rules.identity_rules import Condition, IdentityRule, IdentityRule
 from innkeeper.rules.placeholders import identifies_nobody
 
 Role = Literal["contact", "consumer"]
+SOURCES: Final[dict[Role, str]] = {"contact": "order contact", "consumer": "order consumer"}
+"""The source of a person on an order, as it is stored with the join."""
 TOO_LARGE: Final = "the group would be too large"
 _NAMES: Final = ("first_name", "last_name")
 _NO_EXPIRY: Final = "!exists($.identifiers[*].expiryDate)"

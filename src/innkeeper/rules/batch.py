@@ -13,6 +13,9 @@ from innkeeper.errors import Problem
 from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.guests import EXTENSION_NAMES, MAX_EXTENSIONS, MAX_PAIRS
 
+CHUNK: Final = 1000
+"""Records per transaction, unless they have more identifiers than a transaction may lock."""
+
 GuestMode = Literal["upsert", "merge", "create"]
 OrderMode = Literal["insert", "upsert"]
 
@@ -182,6 +185,8 @@ def check_groups(
     Attribute names are unique across the extensions `ext` to `ext5` (batch-api.md 7). Extensions
     with other names come from older tenants and may repeat them.
     """
+    if not stored and len(groups) == 1 and len(groups[0].pairs) <= MAX_PAIRS:
+        return {(groups[0].name, groups[0].key): groups[0].pairs}
     after = {**stored, **{(group.name, group.key): group.pairs for group in groups}}
     errors = [
         f"{group.name}: a maximum of {MAX_PAIRS} key-value pairs is allowed"

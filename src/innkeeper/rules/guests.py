@@ -23,7 +23,9 @@ def mirror_email(changes: Changes) -> Changes:
 
 def guest_fields(changes: Changes) -> Record:
     """Return the fields of a complete guest; null counts as absent."""
-    return present(mirror_email(present(changes)))
+    fields = present(changes)
+    mirrored = mirror_email(fields)
+    return fields if mirrored is fields else present(mirrored)
 
 
 def present(members: Changes) -> Record:

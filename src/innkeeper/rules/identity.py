@@ -7,10 +7,11 @@ always give the same decision.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
+
+from msgspec import Struct, field
 
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import VISITOR
@@ -29,16 +30,14 @@ NEVER_IDENTIFIES: Final = "value never identifies"
 TOO_MANY: Final = "too many guests share the value"
 
 
-@dataclass(frozen=True, slots=True)
-class RuleMatch:
+class RuleMatch(Struct, frozen=True):
     """A rule that a record matches, with every key by which it does."""
 
     rule: IdentityRule
     keys: dict[UUID, list[MatchedValue]]
 
 
-@dataclass(frozen=True, slots=True)
-class BlockedEvidence:
+class BlockedEvidence(Struct, frozen=True):
     """Evidence that a guard blocked, with the reason."""
 
     rule: str
@@ -46,8 +45,7 @@ class BlockedEvidence:
     evidence: list[MatchedValue]
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What identifies a record: its rule matches, in order of the rules, and blocked evidence."""
 
     rule_matches: list[RuleMatch]
@@ -58,8 +56,7 @@ class Evidence:
         return in_order({key for match in self.rule_matches for key in match.keys})
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """The guest to attach a record to, or None to create one, with the reason.
 
     `rule` and `evidence` are stored with the record: the match by which the guest was found, or,

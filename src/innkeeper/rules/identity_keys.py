@@ -21,6 +21,7 @@ KEY_FORM: Final = 2
 stored keys again (`actions/identity/rekeying.py`)."""
 
 _number: Final = attrgetter("int")
+_start_hash: Final = blake2b(digest_size=16, person=b"innkeeper").copy
 
 
 @lru_cache(1024)
@@ -32,7 +33,8 @@ def digest(kind: str, *parts: str) -> UUID:
     text = kind
     for part in parts:
         text += f"\x1f{len(part)}:{part}"
-    hashed = blake2b(text.encode(), digest_size=16, person=b"innkeeper")
+    hashed = _start_hash()
+    hashed.update(text.encode())
     return ref_of(int.from_bytes(hashed.digest()))
 
 

@@ -1,7 +1,7 @@
 """Identity rules: their conditions, and the keys of a record under each rule (identity.md 2)."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice, product
 from typing import Any, Final
@@ -47,18 +47,18 @@ class IdentityRule:
 
     name: str
     conditions: tuple[Condition, ...]
+    always_indexed: bool = field(init=False, repr=False, compare=False)
+    """Whether every guest has the rule's keys anyway: one provider, or e-mail alone."""
+
+    def __post_init__(self) -> None:
+        first = self.conditions[0] if len(self.conditions) == 1 else Condition()
+        always_indexed = first.provider is not None or first.field == "email"
+        object.__setattr__(self, "always_indexed", always_indexed)
 
     def __str__(self) -> str:
         """Return the rule as text: `name = CRM, field:last_name`."""
         words = (each.provider or f"field:{each.field}" for each in self.conditions)
         return f"{self.name} = {', '.join(words)}"
-
-    @property
-    def always_indexed(self) -> bool:
-        """Whether every guest has the rule's keys anyway: one provider, or e-mail alone."""
-        return len(self.conditions) == 1 and (
-            self.conditions[0].provider is not None or self.conditions[0].field == "email"
-        )
 
     @staticmethod
     def of(name: str, conditions: Iterable[Mapping[str, str]]) -> "IdentityRule":
@@ -78,6 +78,13 @@ class IdentityRules:
     """Most guests that share a key or form a merged group."""
     region: str | None = None
     """Country of national phone numbers, for records without a country."""
+
+    is_indexed: bool = field(init=False, repr=False, compare=False)
+    """Whether every guest has the keys of all rules anyway."""
+
+    def __post_init__(self) -> None:
+        is_indexed = all(rule.always_indexed for rule in self.rules)
+        object.__setattr__(self, "is_indexed", is_indexed)
 
     def is_too_many(self, guests: int) -> bool:
         """Whether a value that so many guests share does not identify a person."""
@@ -106,18 +113,18 @@ def rule_keys(
 
     Without `now` expired identifiers count, as is needed for indexing.
     """
-    each = [_values(record, condition, region, now) for condition in rule.conditions]
-    if not all(each):
-        return
     if rule.always_indexed:
         (condition,) = rule.conditions
-        for value, original in each[0].items():
+        for value, original in _values(record, condition, region, now).items():
             key = (
                 email_key(value)
                 if condition.provider is None
                 else identifier_key(condition.provider, value)
             )
             yield key, [_described(condition, original)]
+        return
+    each = [_values(record, condition, region, now) for condition in rule.conditions]
+    if not all(each):
         return
     # Sorted, so that all rules with the same conditions share a key.
     parts = sorted(zip(rule.conditions, each, strict=True), key=lambda part: part[0].label)

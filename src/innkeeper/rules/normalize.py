@@ -53,6 +53,8 @@ def without_invisible(text: str) -> str:
 
 def email(address: str) -> str:
     """Normalize an e-mail address: visible characters, trimmed, in lower case."""
+    if address.isascii():
+        return address.strip().lower()
     return visible(address).strip().lower()
 
 
@@ -113,6 +115,9 @@ def digits_of(text: str) -> str:
 def is_damaged(value: str) -> bool:
     """Whether a spreadsheet replaced digits of a value by an exponent (`3.53861E+11`), or the
     whole value by an error or `#####`; quotes are ignored."""
+    if value[:1].isalpha():
+        # Neither a number nor an error.
+        return False
     text = value.strip(_AROUND)
     return _SCIENTIFIC.fullmatch(text) is not None or (
         text.startswith("#")

@@ -9,10 +9,12 @@ from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import Person
 from innkeeper.resources.kinds import OneOf
-from innkeeper.resources.orders import OrderPerson
+from innkeeper.resources.orders import Order, OrderPerson
 from innkeeper.resources.values import ValueRefused, instant
 from innkeeper.rules.guests import mirror_email
 
+COLUMNS: Final = frozenset(name for name, field in Order.fields.items() if field.column)
+"""Fields of an order that have a column of their own."""
 TOLERANCE: Final = timedelta(hours=48)
 """Orders of one referenceId within this time, inclusive, are the same order (O-2)."""
 # Enough digits that no product of a storable price is rounded.

@@ -50,10 +50,8 @@ def identifies_nobody(value: str, never: Collection[str]) -> bool:
     """Whether a value is on the list `never`, with or without brackets, or is blank, only zeros and
     punctuation, or a number that a spreadsheet damaged."""
     text = plain(value)
-    return (
-        not text
-        or text in never
-        or text.strip(_BRACKETS) in never
-        or _ZEROS.fullmatch(text) is not None
-        or normalize.is_damaged(text)
+    if not text or text in never or text.strip(_BRACKETS) in never:
+        return True
+    return not text[0].isalpha() and (
+        _ZEROS.fullmatch(text) is not None or normalize.is_damaged(text)
     )

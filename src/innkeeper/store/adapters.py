@@ -7,8 +7,9 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-from psycopg.abc import DumperKey
+from psycopg.abc import AdaptContext, DumperKey
 from psycopg.adapt import AdaptersMap, Dumper, PyFormat
+from psycopg.pq import Format
 from psycopg.types.array import ListDumper
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg.types.string import TextLoader
@@ -40,6 +41,37 @@ class _Numbers(Dumper):
         return f"{{{','.join('NULL' if one is None else str(one) for one in obj)}}}".encode()
 
 
+class EncodedRefs(bytes):
+    """An `uuid[]` in PostgreSQL's binary form (`binary_rows.refs`)."""
+
+
+class EncodedNumbers(bytes):
+    """A `bigint[]` in PostgreSQL's binary form (`binary_rows.numbers`)."""
+
+
+class _Encoded(Dumper):
+    """Sends encoded parameters as they are. Only objects have an OID: that of a class would make
+    it the dumper of every value of the type in a COPY."""
+
+    format = Format.BINARY
+    array_oid = 0
+
+    def __init__(self, cls: type, context: AdaptContext | None = None) -> None:
+        super().__init__(cls, context)
+        self.oid = self.array_oid
+
+    def dump(self, obj: bytes) -> bytes:
+        return obj
+
+
+class _EncodedRefs(_Encoded):
+    array_oid = _Refs.oid
+
+
+class _EncodedNumbers(_Encoded):
+    array_oid = _Numbers.oid
+
+
 _ARRAYS: Final[Mapping[type, type[Dumper]]] = {UUID: _Refs, int: _Numbers}
 
 
@@ -57,6 +89,8 @@ class _ListDumper(ListDumper):
 
 
 ADAPTERS.register_dumper(list, _ListDumper)
+ADAPTERS.register_dumper(EncodedRefs, _EncodedRefs)
+ADAPTERS.register_dumper(EncodedNumbers, _EncodedNumbers)
 decode_json: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 """Decode JSON of a column; numbers stay as they were written."""
 set_json_loads(decode_json, _Context())

@@ -4,7 +4,7 @@ A row is encoded in two parts: its head, and the instants in its last columns. S
 encoded before the instant at which they are written is known.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from struct import Struct
@@ -26,6 +26,11 @@ _COUNTS: Final = [Struct(">h").pack(columns) for columns in range(64)]
 """The first bytes of a row: its number of columns."""
 _instant: Final = Struct(">iq").pack
 _REF: Final = _size(16)
+_BIGINT: Final = _size(8)
+_UUID_OID: Final = 2950
+_BIGINT_OID: Final = 20
+_array_head: Final = Struct(">iiI").pack
+_dimension: Final = Struct(">ii").pack
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _TICK: Final = timedelta(microseconds=1)
 _MILLISECOND: Final = 1000
@@ -34,6 +39,27 @@ _MILLISECOND: Final = 1000
 def ref(value: UUID) -> bytes:
     """Encode a `uuid`."""
     return _REF + value.int.to_bytes(16)
+
+
+def ref_bytes(value: bytes) -> bytes:
+    """Encode a `uuid` of 16 bytes."""
+    return _REF + value
+
+
+def refs(values: Collection[bytes]) -> bytes:
+    """Encode an `uuid[]` of 16 bytes each."""
+    return _array(_UUID_OID, len(values)) + b"".join([_REF + value for value in values])
+
+
+def numbers(values: Collection[bytes]) -> bytes:
+    """Encode a `bigint[]` of 8 bytes each."""
+    return _array(_BIGINT_OID, len(values)) + b"".join([_BIGINT + value for value in values])
+
+
+def _array(element: int, length: int) -> bytes:
+    """Encode the head of an array without nulls, from 1."""
+    dimensions = _dimension(length, 1) if length else b""
+    return _array_head(1 if length else 0, 0, element) + dimensions
 
 
 def text(value: str) -> bytes:
@@ -64,12 +90,11 @@ def head(offsets: Offsets, *columns: bytes) -> bytes:
     return _COUNTS[len(columns) + len(offsets)] + b"".join(columns)
 
 
-def encode(heads: Heads, now: datetime) -> Iterable[bytes]:
-    """Yield the content of a COPY of rows that are written at `now`."""
-    yield START
+def encode(heads: Heads, now: datetime) -> bytes:
+    """Return the content of a COPY of rows that are written at `now`."""
     at = (now - _EPOCH) // _TICK
+    parts = [START]
     for offsets, rows in heads.items():
         end = b"".join(_instant(8, at + offset * _MILLISECOND) for offset in offsets)
-        yield end.join(rows)
-        yield end
-    yield END
+        parts += (end.join(rows), end)
+    return b"".join([*parts, END])

@@ -29,14 +29,13 @@ async def copy_in(
 
 
 async def copy_encoded(
-    connection: psycopg.AsyncConnection[DictRow], text: str, blocks: Iterable[bytes]
+    connection: psycopg.AsyncConnection[DictRow], text: str, content: bytes
 ) -> int:
     """Send encoded rows (`binary_rows`) through a `COPY … FROM STDIN (FORMAT binary)`; return
     their number."""
     async with connection.cursor() as cursor:
         async with cursor.copy(text) as copy:
-            for block in blocks:
-                await copy.write(block)
+            await copy.write(content)
         return cursor.rowcount
 
 

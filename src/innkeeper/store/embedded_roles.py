@@ -57,6 +57,12 @@ def separate_roles(dsn: str) -> None:
         row = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [APPLICATION])
         if row.fetchone() is None:
             _create_application_role(connection)
+        # Imports insert rows that refer to rows of the same transaction (creations.sql).
+        connection.execute(
+            sql.SQL("GRANT SET ON PARAMETER session_replication_role TO {}").format(
+                sql.Identifier(APPLICATION)
+            )
+        )
 
 
 def _rename_superuser(dsn: str) -> None:

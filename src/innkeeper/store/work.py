@@ -314,10 +314,10 @@ class Work:
         async with self._connected() as connection:
             return await copying.copy_in(connection, query, self._queries.text(query), rows)
 
-    async def copy_encoded(self, query: str, blocks: Iterable[bytes]) -> int:
+    async def copy_encoded(self, query: str, content: bytes) -> int:
         """As `copy_in`, with the encoded content of a COPY (`binary_rows.encode`)."""
         async with self._connected() as connection:
-            return await copying.copy_encoded(connection, self._queries.text(query), blocks)
+            return await copying.copy_encoded(connection, self._queries.text(query), content)
 
     async def copy_out(
         self,

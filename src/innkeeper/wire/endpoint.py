@@ -8,7 +8,7 @@ response. Decoding and encoding (`wire/payloads.py`), the refusal of unknown nam
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import IO, Any, Final, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 from innkeeper.errors import Problem, Unknown
@@ -26,7 +26,10 @@ from innkeeper.resources.payloads import (
 from innkeeper.resources.values import ValueRefused, ref_in, storable
 from innkeeper.rules.scopes import Scope
 from innkeeper.rules.versions import Expected
-from innkeeper.store.work import Work
+
+if TYPE_CHECKING:
+    # The process that reads a file needs no database.
+    from innkeeper.store.work import Work
 
 TEXT_PARAMETERS: Final = {
     "name": ("Data extension", "name"),
@@ -107,7 +110,7 @@ class EndpointResponse:
     """The version of the resource in the response, for the header `ETag`."""
 
 
-Perform = Callable[[Work, EndpointRequest], Awaitable[Any]]
+Perform = Callable[["Work", EndpointRequest], Awaitable[Any]]
 PerformType = TypeVar("PerformType", bound=Perform)
 
 

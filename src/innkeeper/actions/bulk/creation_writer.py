@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from innkeeper import clock
-from innkeeper.actions.bulk.creations import Creation, Creations, CreationTerms, encode_creations
+from innkeeper.actions.bulk.creations import Creations, CreationTerms, encode_creations
 from innkeeper.actions.bulk.guest_state import RecordSource
 from innkeeper.actions.bulk.import_changes import ImportChanges
 from innkeeper.actions.bulk.outcomes import Outcomes
@@ -16,18 +17,20 @@ from innkeeper.actions.identity.resolve import order_terms
 from innkeeper.actions.privacy import block_list
 from innkeeper.refs import ref_of
 from innkeeper.rules.batch import BatchRecord
-from innkeeper.rules.identity_keys import in_order, lock_of
 from innkeeper.rules.identity_rules import IdentityRules
-from innkeeper.store.binary_rows import Offsets, encode
+from innkeeper.store import binary_rows
+from innkeeper.store.adapters import EncodedNumbers, EncodedRefs
+from innkeeper.store.binary_rows import Heads, Offsets
 from innkeeper.store.work import Work
 
-_COPIES: Final = (
-    *("guest_writes.copy_guests", "guest_writes.copy_keys", "creations.copy_words"),
-    *("guest_writes.copy_joins", "guest_writes.copy_extensions", "order_writes.copy_orders"),
-    *("order_writes.copy_items", "order_writes.copy_item_extensions"),
-    *("order_writes.copy_contacts", "order_writes.copy_extensions"),
+_ROOTS: Final = ("guest_writes.copy_guests", "order_writes.copy_orders")
+_PARTS: Final = (
+    *("guest_writes.copy_keys", "creations.copy_words", "guest_writes.copy_joins"),
+    *("guest_writes.copy_extensions", "order_writes.copy_items"),
+    *("order_writes.copy_item_extensions", "order_writes.copy_contacts"),
+    "order_writes.copy_extensions",
 )
-"""The queries of encoded rows, each after those of the rows that its rows refer to."""
+"""The queries of encoded rows, whose rows refer to those of earlier queries."""
 
 
 async def creation_terms(
@@ -56,58 +59,68 @@ async def write_creations(
         creations = await asyncio.to_thread(encode_creations, records, terms)
     if creations is None or not await block_list.is_empty(work):
         return records
-    each = await _unmatched(work, creations, book)
-    if each:
-        await _write(work, each, source)
-        outcomes.outcomes["created"] += len(each)
-    if len(each) == len(records):
+    creations = await _unmatched(work, creations, book)
+    if creations.each:
+        await _write(work, creations, source)
+        outcomes.outcomes["created"] += len(creations.each)
+    if len(creations.each) == len(records):
         return ()
-    written = {creation.position for creation in each}
+    written = {creation.position for creation in creations.each}
     return [records[at] for at in range(len(records)) if at not in written]
 
 
-async def _unmatched(work: Work, creations: Creations, book: IdentityRules) -> list[Creation]:
+async def _unmatched(work: Work, creations: Creations, book: IdentityRules) -> Creations:
     """Lock the keys of a chunk, and return the creations whose keys no guest or order has."""
-    keys = in_order(map(ref_of, creations.keys))
-    references = in_order(map(ref_of, creations.references))
     queries: list[tuple[str, dict[str, Any]]] = []
-    if references:
-        locks = [lock_of(key) for key in references]
-        queries.append(("order_writes.lock_references", {"locks": locks}))
-        queries.append(("creations.stored_orders", {"keys": references}))
-    if keys:
-        queries.append(("guest_writes.lock_keys", {"locks": [lock_of(key) for key in keys]}))
-        queries.append(("guest_writes.find", {"keys": keys, "most": 1}))
+    for keys, lock, find in (
+        (creations.references, "order_writes.lock_references", "creations.stored_orders"),
+        (creations.keys, "guest_writes.lock_keys", "creations.stored_keys"),
+    ):
+        if keys:
+            locks = EncodedNumbers(binary_rows.numbers([key[:8] for key in keys]))
+            queries.append((lock, {"locks": locks}))
+            queries.append((find, {"keys": EncodedRefs(binary_rows.refs(keys))}))
     results = await work.in_turn(*queries)
-    stored = {row["key"].int for rows in results for row in rows if "key" in row}
-    indexes = not all(rule.always_indexed for rule in book.rules)
-    each = [
-        creation
-        for creation in creations.each
-        if creation.reference not in stored and stored.isdisjoint(creation.keys)
-    ]
+    stored = {row["key"].bytes for rows in results for row in rows if "key" in row}
+    matched = {
+        number
+        for number, creation in enumerate(creations.each if stored else ())
+        if creation.reference in stored or not stored.isdisjoint(creation.keys)
+    }
     # A stored guest that another record changes may gain the key of a rule with several conditions.
-    is_complete = creations.is_complete and len(each) == len(creations.each)
-    return [] if indexes and not is_complete else each
+    if (matched or not creations.is_complete) and not book.is_indexed:
+        matched = {*range(len(creations.each))}
+    return creations.without(matched)
 
 
-async def _write(work: Work, each: Sequence[Creation], source: RecordSource) -> None:
+async def _write(work: Work, creations: Creations, source: RecordSource) -> None:
     """Write the rows of creations."""
     now = clock.now()
-    heads: dict[str, dict[Offsets, list[bytes]]] = defaultdict(lambda: defaultdict(list))
-    for creation in each:
-        for query, offsets, row in creation.rows:
-            heads[query][offsets].append(row)
+    heads: dict[str, dict[Offsets, list[bytes]]] = defaultdict(dict)
+    for (query, offsets), owned in creations.rows.items():
+        heads[query][offsets] = owned.heads
+    each = creations.each
     await work.one("creations.begin")
-    for query in _COPIES:
-        if query in heads:
-            await work.copy_encoded(query, encode(heads[query], now))
+    await _copy(work, _ROOTS, heads, now)
+    await work.one("creations.begin_parts")
+    await _copy(work, _PARTS, heads, now)
+    await work.one("creations.end_parts")
     await work.one(
         "creations.end",
         words=[*{word for creation in each for word in creation.names}],
         providers=[*{provider for creation in each for provider in creation.providers}],
     )
     changes = ImportChanges(work, source.ref if source.is_recorded else None, now)
-    orders = (creation.order for creation in each if creation.order is not None)
-    changes.add_created((ref_of(one.guest) for one in each), map(ref_of, orders))
+    guests = (ref_of(int.from_bytes(creation.guest)) for creation in each)
+    orders = (ref_of(int.from_bytes(one.order)) for one in each if one.order is not None)
+    changes.add_created(guests, orders)
     await changes.flush()
+
+
+async def _copy(
+    work: Work, queries: Sequence[str], heads: Mapping[str, Heads], now: datetime
+) -> None:
+    """Insert the rows of queries, in their order."""
+    for query in queries:
+        if query in heads:
+            await work.copy_encoded(query, binary_rows.encode(heads[query], now))

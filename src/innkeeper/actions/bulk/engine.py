@@ -35,9 +35,6 @@ from innkeeper.rules.batch import (
 from innkeeper.store.database import retrying
 from innkeeper.store.work import Work
 
-CHUNK: Final = 1000
-"""Records per transaction, unless they have more identifiers than a transaction may lock."""
-
 log = logging.getLogger(__name__)
 
 RecordProgress = Callable[[Outcomes, Sequence[BatchRecord]], Awaitable[object]]

@@ -53,7 +53,7 @@ class GuestBatch:
         self._owners: dict[UUID, list[UUID]] = defaultdict(list)
         self._joins: list[tuple[Any, ...]] = []
         self._guarded: list[tuple[Any, ...]] = []
-        self._indexes = not all(rule.always_indexed for rule in book.rules)
+        self._indexes = not book.is_indexed
 
     @property
     def source(self) -> RecordSource:

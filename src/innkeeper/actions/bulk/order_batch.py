@@ -11,7 +11,6 @@ import msgspec
 
 from innkeeper.actions.bulk.guest_batch import GuestBatch
 from innkeeper.actions.records.extensions import extension_ref
-from innkeeper.actions.records.orders import COLUMNS
 from innkeeper.refs import new_ref
 from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.orders import PLAIN_CHILDREN
@@ -20,7 +19,7 @@ from innkeeper.rules.batch import ExtensionRecord, ItemRecord
 from innkeeper.rules.guests import present
 from innkeeper.rules.identity_keys import in_order, lock_of, reference_key
 from innkeeper.rules.order_lines import line_of, match_lines
-from innkeeper.rules.orders import one_order
+from innkeeper.rules.orders import COLUMNS, one_order
 from innkeeper.store.work import Json, Row
 
 Body = dict[str, Any]

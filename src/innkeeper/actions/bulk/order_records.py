@@ -9,7 +9,7 @@ from innkeeper.actions.bulk.guest_records import holder_of
 from innkeeper.actions.bulk.guest_state import RecordSource
 from innkeeper.actions.bulk.order_batch import OrderBatch, OrderPart, OrderState
 from innkeeper.actions.bulk.outcomes import Outcomes
-from innkeeper.actions.identity.resolve import SOURCES, order_terms
+from innkeeper.actions.identity.resolve import order_terms
 from innkeeper.actions.privacy import block_list
 from innkeeper.errors import Invalid
 from innkeeper.refs import new_ref
@@ -17,7 +17,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.naming import field_problem
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules import batch as rules
-from innkeeper.rules.attachment import Role, has_names_only
+from innkeeper.rules.attachment import SOURCES, Role, has_names_only
 from innkeeper.rules.batch import BatchRecord, OrderWrite, PersonRecord, RecordError, RecordRejected
 from innkeeper.rules.identity import Evidence
 from innkeeper.rules.merging import intent

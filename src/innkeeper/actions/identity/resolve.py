@@ -9,7 +9,7 @@ order, session or event, and a record written after a merge stays with the ident
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from innkeeper import clock
@@ -20,14 +20,12 @@ from innkeeper.resources.guests import Person
 from innkeeper.resources.orders import Order
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules import attachment, identity
-from innkeeper.rules.attachment import Role, Terms
+from innkeeper.rules.attachment import SOURCES, Role, Terms
 from innkeeper.rules.identity import Decision, Evidence
 from innkeeper.rules.identity_keys import guest_keys, lock_of
 from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.merging import Intent, intent, written
 from innkeeper.store.work import Json, Row, Work
-
-SOURCES: Final[dict[Role, str]] = {"contact": "order contact", "consumer": "order consumer"}
 
 
 async def attach(

@@ -208,7 +208,7 @@ async def _index(work: Work, job: Row, progress: Progress | None) -> None:
     book = await rulebook.read(work)
     counted = await work.one("identity.count_guests")
     total = counted["guests"] if counted else 0
-    if all(rule.always_indexed for rule in book.rules):
+    if book.is_indexed:
         await _report_progress(work, job, progress, state="indexing", done=total, total=total)
         return
     done = job["done"] if job["state"] == "indexing" else 0

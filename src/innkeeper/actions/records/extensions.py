@@ -17,6 +17,7 @@ from innkeeper.resources.guests import (
     MAX_PAIRS,
     Guest,
     GuestExtension,
+    extension_name,
 )
 from innkeeper.resources.orders import Order, OrderItem
 from innkeeper.store.work import Json, Work
@@ -24,7 +25,7 @@ from innkeeper.store.work import Json, Work
 
 def extension_ref(parent: UUID, name: str, key: str = DEFAULT_KEY) -> UUID:
     """Return the name-based ref of an extension, which stays the same if it is recreated (C-5)."""
-    return named_ref(parent, name if key == DEFAULT_KEY else f"{name}/{key}")
+    return named_ref(parent, extension_name(name, key))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 
 from innkeeper.actions.identity import ledger
 from innkeeper.actions.identity.resolve import (
-    SOURCES,
     attach,
     attach_directly,
     attach_event_consumer,
@@ -20,7 +19,7 @@ from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.naming import field_problem
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact
 from innkeeper.resources.values import NOT_VALID
-from innkeeper.rules.attachment import Role
+from innkeeper.rules.attachment import SOURCES, Role
 from innkeeper.rules.orders import Show, check_identifiable, has_new_evidence, person_of
 from innkeeper.store.work import Json, Row, Work
 

@@ -1,7 +1,7 @@
 """Orders: create or match, fetch, list, replace, patch, delete."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 from uuid import UUID, uuid4
 
 from innkeeper import clock
@@ -15,11 +15,9 @@ from innkeeper.resources.naming import camel, field_problem
 from innkeeper.resources.orders import Order
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules.identity_keys import lock_of, reference_key
-from innkeeper.rules.orders import TOLERANCE, Show, replacement, without_fixed
+from innkeeper.rules.orders import COLUMNS, TOLERANCE, Show, replacement, without_fixed
 from innkeeper.rules.versions import ROW_VERSION, Expected, expect
 from innkeeper.store.work import Json, Work
-
-COLUMNS: Final = frozenset(name for name, field in Order.fields.items() if field.column)
 
 
 async def create(

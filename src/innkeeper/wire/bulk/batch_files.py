@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from innkeeper.actions.bulk.engine import CHUNK
 from innkeeper.errors import OperatorError
 from innkeeper.rules import batch as rules
-from innkeeper.rules.batch import BatchRecord, RecordRejected
+from innkeeper.rules.batch import CHUNK, BatchRecord, RecordRejected
 from innkeeper.rules.spreadsheets import unguarded
 from innkeeper.store.file_form import (
     Choices,

@@ -46,9 +46,10 @@ def _find_damaged(value: Mapping[str, Any]) -> list[str]:
     damaged = _find_in_person(value)
     for name in _PEOPLE:
         if name in value:
-            for at, person in _each(name, value[name]):
+            for index, person in _each(value[name]):
                 if isinstance(person, dict):
-                    damaged += (f"{at}.{inner}" for inner in _find_in_person(person))
+                    inner = _find_in_person(person)
+                    damaged += (f"{_path(name, index)}.{at}" for at in inner)
     return damaged
 
 
@@ -56,19 +57,23 @@ def _find_in_person(value: Mapping[str, Any]) -> list[str]:
     damaged = []
     for name in _PHONES:
         if name in value:
-            for at, number in _each(name, value[name]):
+            for index, number in _each(value[name]):
                 if isinstance(number, str) and is_damaged_phone(number):
-                    damaged.append(at)
+                    damaged.append(_path(name, index))
     if "identifiers" in value:
-        for at, one in _each("identifiers", value["identifiers"]):
+        for index, one in _each(value["identifiers"]):
             own = one.get("id") if isinstance(one, dict) else None
             if isinstance(own, str) and is_damaged(own.strip()):
-                damaged.append(f"{at}.id")
+                damaged.append(f"{_path('identifiers', index)}.id")
     return damaged
 
 
-def _each(name: str, value: Any) -> Iterable[tuple[str, Any]]:
-    """Return (path, value) of a member, or of each element if it is an array."""
+def _each(value: Any) -> Iterable[tuple[int | None, Any]]:
+    """Return a member without an index, or each element with its own if it is an array."""
     if isinstance(value, list):
-        return [(f"{name}[{index}]", one) for index, one in enumerate(value)]
-    return [] if value is None else [(name, value)]
+        return enumerate(value)
+    return () if value is None else ((None, value),)
+
+
+def _path(name: str, index: int | None) -> str:
+    return name if index is None else f"{name}[{index}]"
