@@ -1,10 +1,8 @@
 """Putting generated rows into the lake of a workspace, as files that a flush might have written."""
 
 import asyncio
-from datetime import datetime
 from typing import Any
 
-from bench.segments import generated
 from innkeeper.lake import duckdb as engine
 from innkeeper.lake.files import new_path, storage
 from innkeeper.lake.flush import write_rows
@@ -12,10 +10,9 @@ from innkeeper.lake.tables import BY_NAME, SEQUENCE
 from innkeeper.store.work import Work
 
 
-async def fill(work: Work, now: datetime, guests: int, events: int, orders: int) -> int:
-    """Write and list the files; how many bytes they have."""
+async def fill(work: Work, rows: dict[str, list[str]]) -> int:
+    """Write and list files of the rows of tables, SELECTs by table; how many bytes they have."""
     place = storage(work.settings)
-    rows = generated(now, guests, events, orders)
     row = await work.one("lake.state", most=1)
     assert row is not None
     total = 0

@@ -22,7 +22,7 @@ from sqlglot import exp
 from bench.filling import fill
 from bench.freshness import freshness
 from bench.report import Bench
-from bench.segments import TWENTY, Question, midnight
+from bench.segments import TWENTY, Question, generated, midnight
 from bench.servers import innkeeper
 from innkeeper import clock
 from innkeeper.actions.audiences import audience_exports, export_runs, segments
@@ -95,7 +95,7 @@ def _asked(dsn: str, folder: Path, size: tuple[int, int, int]) -> Iterator[str]:
 
 
 async def _filled(size: tuple[int, int, int], work: Work) -> int:
-    return await fill(work, clock.now(), *size)
+    return await fill(work, generated(clock.now(), *size))
 
 
 async def _question(question: Question, work: Work) -> str:

@@ -1,19 +1,16 @@
-"""Screens: how soon Chromium paints a page, beside the same bytes served as plain files."""
+"""Screens: how soon Chromium paints a page, beside the same bytes served as plain files; then the
+server time of every page of a large shop."""
 
-import json
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
+from bench.page_times import measure_times
 from bench.report import Bench
-from bench.servers import Server
+from bench.servers import invite
 
 ROUNDS = 9
 PATHS = ("/", "/guests", "/segments/new", "/reports/funnel", "/exports/new", "/imports")
@@ -32,7 +29,12 @@ its stylesheet and its scripts.
 
 
 def measure(bench: Bench) -> Iterator[str]:
-    """A line for each page."""
+    """Two tables, with a line for each page."""
+    yield from _paints(bench)
+    yield from measure_times(bench.full)
+
+
+def _paints(bench: Bench) -> Iterator[str]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -49,7 +51,7 @@ def measure(bench: Bench) -> Iterator[str]:
     with sync_playwright() as playwright, plain_files() as (floor, files):
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_context().new_page()
-        _log_in(page, url, _link(bench.ours))
+        _log_in(page, url, invite(bench.ours))
         for path in PATHS:
             page.goto(f"{url}/w/live{path}", wait_until="networkidle")
             _copy(page, url, files)
@@ -65,16 +67,6 @@ def measure(bench: Bench) -> Iterator[str]:
 
 def _median(times: list[float]) -> float:
     return sorted(times)[len(times) // 2]
-
-
-def _link(ours: Server) -> str:
-    """The path at which a new owner chooses a password."""
-    command = str(Path(sys.executable).with_name("innkeeper"))
-    words = ["users", "invite", f"{uuid4().hex}@example.com", "--role", "owner", "--json"]
-    done = subprocess.run(
-        [command, *words, "--database", ours.dsn], check=True, capture_output=True, text=True
-    )
-    return str(json.loads(done.stdout)["path"])
 
 
 def _log_in(page: Any, url: str, link: str) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 
 def free_port() -> int:
@@ -120,3 +121,13 @@ def floor(dsn: str) -> Iterator[Server]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+def invite(ours: Server) -> str:
+    """The path at which a new owner chooses a password."""
+    command = str(Path(sys.executable).with_name("innkeeper"))
+    words = ["users", "invite", f"{uuid4().hex}@example.com", "--role", "owner", "--json"]
+    done = subprocess.run(
+        [command, *words, "--database", ours.dsn], check=True, capture_output=True, text=True
+    )
+    return str(json.loads(done.stdout)["path"])

@@ -53,6 +53,7 @@ def shop() -> Iterator[Shop]:
     base = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="innkeeper-ui-", dir=base if base.is_dir() else None))
     environment = {n: v for n, v in os.environ.items() if not n.startswith("INNKEEPER_")}
+    environment["INNKEEPER_ALLOWED_PRIVATE_HOSTS"] = "127.0.0.1"
     words = ["demo", "--only-guests", "--guests", str(GUESTS), "--data", str(folder)]
     subprocess.run([COMMAND, *words], env=environment, check=True, capture_output=True)
     with (folder / "serve.log").open("w") as log:

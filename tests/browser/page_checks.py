@@ -56,3 +56,11 @@ def check(shared, number: int) -> None:
             assert findings(page, ["color-contrast"]) == []
     page.set_viewport_size({"width": width, "height": 900})
     assert one.faults == []
+
+
+def fits(page) -> None:
+    """Check that nothing overflows in either width; the page stays wide."""
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        found = page.evaluate("document.documentElement.scrollWidth")
+        assert found <= width, f"{page.url} is {found} wide at {width}"

@@ -11,7 +11,7 @@ from engines import ENGINES, settings_for
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.filling import fill
-from bench.segments import TWENTY, Question, midnight
+from bench.segments import TWENTY, Question, generated, midnight
 from innkeeper import clock
 from innkeeper.lake.segment_members import Question as Asked
 from innkeeper.lake.segment_members import find_members
@@ -29,7 +29,7 @@ async def lake(
     database = Database(dsn, settings=settings_for(request.param, dsn, tmp_path))
     await database.open()
     async with database.work("live") as work:
-        await fill(work, clock.now(), 2_000, 20_000, 3_000)
+        await fill(work, generated(clock.now(), 2_000, 20_000, 3_000))
         async with opened(work) as found:
             yield found
     await database.close()

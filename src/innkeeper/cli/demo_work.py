@@ -5,6 +5,7 @@ import csv
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
@@ -15,10 +16,9 @@ if TYPE_CHECKING:
 
 MOST_ROWS: Final = 400
 _COLUMNS: Final = ("First name", "Last name", "Email", "City", "Country", "Date of birth")
-_PEOPLE: Final = (
-    *(("Deirdre", "Nolan", "Sligo", "IE"), ("Peter", "Hogan", "Ennis", "IE")),
-    *(("Ewa", "Mazur", "Cork", "IE"), ("Callum", "Reid", "Leith", "GB")),
-    *(("Grace", "Holt", "Boston", "US"), ("Jonas", "Vogt", "Bremen", "DE")),
+_TOWNS: Final = (
+    *(("Sligo", "IE"), ("Ennis", "IE"), ("Cork", "IE"), ("Leith", "GB"), ("Boston", "US")),
+    *(("Bremen", "DE"), ("Lyon", "FR")),
 )
 _FAULTS: Final[tuple[dict[str, str], ...]] = (
     {"Country": "Ireland (north)"},
@@ -66,12 +66,15 @@ async def _import_files(
 
 def _write_file(path: Path, name: str, rows: int, *, faults_each: int) -> Path:
     """Write a table of guests, of which every `faults_each`-th is invalid."""
+    from innkeeper.actions.console.demo_shop import choose_name
+
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, _COLUMNS)
         table.writeheader()
         for number in range(1, rows + 1):
-            first, last, city, country = _PEOPLE[number % len(_PEOPLE)]
-            email = f"{first}.{last}.{name}{number}@post.example".lower()
+            first, last, plain = choose_name(Random(f"{name}{number}"))  # noqa: S311 - of no secret
+            email = f"{plain}.{name}{number}@post.example"
+            city, country = _TOWNS[number % len(_TOWNS)]
             born = f"{1950 + number % 50}-{1 + number % 12:02}-{1 + number % 28:02}"
             row = dict(zip(_COLUMNS, (first, last, email, city, country, born), strict=True))
             if faults_each and number % faults_each == 5:

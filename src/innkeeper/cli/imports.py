@@ -267,7 +267,7 @@ async def _apply(work: "Work", file: _LocalFile, rejects: Path, total: ImportTot
     from innkeeper.store.readers import ahead
 
     what: Any = file.layout.entity
-    file_options = file.layout.file_options()
+    file_options = file.layout.file_options() | {"name": Path(file.name).name}
     fingerprint = _fingerprint(file.name, file.layout)
     again = file.options.again
     async with imports.start_local(work, what, fingerprint, file_options, again=again) as batch:

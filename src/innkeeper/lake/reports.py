@@ -172,7 +172,7 @@ REPORTS: Final = {
         ),
         Report(
             "guests",
-            "Guests by type: in all, and new in the period",
+            "Guests by type, and how many are new in the period",
             ("type", "guests", "new"),
             f"SELECT type, count(*) AS guests, count(CASE WHEN {_between('meta_created_at')} "
             "THEN 1 END) AS new FROM guests GROUP BY 1 ORDER BY 1",
@@ -222,7 +222,7 @@ FUNNEL: Final = Report(
     "guests",
 )
 MERGES: Final = Report(
-    "merges", "Merges a day, and those undone", ("period", "merges", "undone"), "", "merges"
+    "merges", "Merges over time, and those undone", ("period", "merges", "undone"), "", "merges"
 )
 EVERY: Final = {**REPORTS, FUNNEL.name: FUNNEL, MERGES.name: MERGES}
 OVER_TIME: Final = frozenset(

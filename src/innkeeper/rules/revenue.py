@@ -1,7 +1,7 @@
 """Decide which orders and items count as bought, and what they add to revenue.
 
-All sums of prices follow these rules: traits and segments in memory, SQL in
-`lake/revenue_sql.py`, and the start page in `store/queries/figures.sql`.
+All sums of prices follow these rules: traits and segments in memory, and SQL in
+`lake/revenue_sql.py`.
 """
 
 from decimal import Decimal

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from innkeeper.actions.audiences import audience_exports, segments, traits
+from innkeeper.actions.audiences import audience_exports, segments, static_lists, traits
+from innkeeper.actions.console import search
 from innkeeper.actions.identity import rule_settings
+from innkeeper.actions.paging import PageRequest
 from innkeeper.resources.segments import TIMESTAMP
 from innkeeper.rules.identity_rules import Condition, IdentityRule
 from innkeeper.store.work import Work
@@ -101,7 +103,7 @@ EXPORTS: Final = (
 
 
 async def create_settings(work: Work) -> None:
-    """Create traits, segments and exports, and queue their calculation."""
+    """Create traits, segments, a list and exports, and queue their calculation."""
     for name, trait in TRAITS.items():
         await traits.put(work, name, trait)
     for name, groups in SEGMENTS.items():
@@ -109,6 +111,9 @@ async def create_settings(work: Work) -> None:
         segment = await segments.create(work, {"name": name, "definition": definition})
         if name != "Bought this quarter":
             await segments.start(work, segment["ref"])
+    mailing = await static_lists.create(work, {"name": "Autumn mailing"})
+    newest = await search.find_guests(work, "", PageRequest(limit=40), guest_type="customer")
+    await static_lists.add(work, mailing["ref"], [guest["ref"] for guest in newest.items])
     for export in EXPORTS:
         created = await audience_exports.create(work, export)
         await audience_exports.start(work, created["ref"])

@@ -118,18 +118,26 @@ def story(seed: int, number: int, now: datetime) -> list[DemoStep]:
     return sorted(steps, key=lambda step: step.at)
 
 
-def _person(chance: Random, number: int) -> dict[str, Any]:
+def choose_name(chance: Random) -> tuple[str, str, str]:
+    """Choose a first name and a last name; return them and the beginning of an e-mail address."""
     first, last = chance.choice(_FIRST), chance.choice(_LAST)
-    city, country, prefix = chance.choice(_CITIES)
     plain = f"{first}.{last}".lower().translate(
         str.maketrans("áéíóúëüöñśźćłżß", "aeioueuonszclzs", "'")
     )
+    return first, last, plain
+
+
+def _person(chance: Random, number: int) -> dict[str, Any]:
+    first, last, plain = choose_name(chance)
+    city, country, prefix = chance.choice(_CITIES)
     host = chance.choice(("example.com", "example.org", "mail.example", "post.example"))
     return {
         "first_name": first,
         "last_name": last,
         "email": f"{plain}{number}@{host}",
-        "phone_numbers": [f"{prefix}{chance.randrange(10**6, 10**7)}"],
+        "phone_numbers": [
+            f"{prefix}{chance.randrange(10**6, 10**7)}"[: 12 if prefix.startswith("+1") else 13]
+        ],
         "street": [f"{chance.randrange(1, 120)} {chance.choice(_STREETS)}"],
         "city": city,
         "country": country,

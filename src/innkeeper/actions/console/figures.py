@@ -3,18 +3,17 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from innkeeper import clock
 from innkeeper.actions.console import search
+from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
-from innkeeper.rules.revenue import NOT_BOUGHT, REFUNDED, UNPAID
 from innkeeper.store.work import Work
 
 CACHE_SECONDS: Final = 30.0
-"""Time for which figures are cached: they read whole tables."""
+"""Time for which figures are cached: they read whole files of the lake."""
 PERIODS: Final = {"7": 7, "30": 30, "90": 90, "365": 365}
 _cached: dict[tuple[str, str], tuple[float, "Figures"]] = {}
 
@@ -28,7 +27,7 @@ class Figures:
     times: list[datetime]
     by_time: dict[str, dict[str, list[float]]]
     """Name of a chart -> name of a series -> values by time."""
-    paid: list[tuple[str, Decimal, Decimal]]
+    paid: list[tuple[str, float, float]]
     """Currency, amount paid in the period, amount paid in the previous period."""
     minutes: list[int]
     """Number of events of each minute of the last hour, oldest first."""
@@ -46,34 +45,34 @@ async def read(work: Work, period: str) -> Figures:
 
 
 async def _read(work: Work, days: int) -> Figures:
+    from innkeeper.lake import figures  # noqa: PLC0415 - loads SQLGlot
+
     now = clock.now()
     unit = "day" if days <= 30 else "week" if days <= 90 else "month"
     since = _start(now - timedelta(days=days - 1), unit)
-    params: dict[str, Any] = {"unit": unit, "since": since}
-    times = _times(since, now, unit)
-    orders = await work.all(
-        "figures.orders",
-        **params | {"since": now - timedelta(days=2 * days)},
-        unpaid=list(UNPAID),
-        not_bought=list(NOT_BOUGHT),
-        refunded=REFUNDED,
-    )
-    recent = [row for row in orders if row["at"] >= since]
+    before = now - timedelta(days=2 * days)
+    async with opened(work) as lake:
+        guests = await figures.read(lake, figures.GUESTS, unit, since)
+        orders = await figures.read(lake, figures.ORDERS, unit, before)
+        sessions = await figures.read(lake, figures.SESSIONS, unit, since)
+    recent = [row for row in orders if row["at"] >= since.date()]
     hour = now.replace(second=0, microsecond=0) - timedelta(minutes=59)
     events = {row["at"]: row["number"] for row in await work.all("figures.events", since=hour)}
     main = max({row["what"] for row in recent}, default=None, key=lambda c: _sum(recent, c))
+    times = _times(since, now, unit)
+    merges = await work.all("figures.merges", unit=unit, since=since)
     return Figures(
         totals=await work.one("figures.totals", now=now) or {},
         guests=await search.counts(work),
         times=times,
         by_time={
-            "guests": _series(times, await work.all("figures.guests", **params)),
+            "guests": _series(times, guests),
             "orders": _series(times, recent),
-            "revenue": _series(times, [row for row in recent if row["what"] == main], "paid"),
-            "sessions": _series(times, await work.all("figures.sessions", **params)),
-            "merges": _series(times, await work.all("figures.merges", **params)),
+            "revenue": _series(times, [row for row in recent if row["what"] == main], "revenue"),
+            "sessions": _series(times, sessions),
+            "merges": _series(times, merges),
         },
-        paid=_paid(orders, now - timedelta(days=days)),
+        paid=_paid(orders, (now - timedelta(days=days)).date()),
         minutes=[events.get(hour + timedelta(minutes=each), 0) for each in range(60)],
     )
 
@@ -101,7 +100,7 @@ def _series(
     times: Sequence[datetime], rows: Sequence[Record], member: str = "number"
 ) -> dict[str, list[float]]:
     """Return series by name, greatest sum first: a value of `member` for each of `times`."""
-    at = {moment: index for index, moment in enumerate(times)}
+    at = {moment.date(): index for index, moment in enumerate(times)}
     series: dict[str, list[float]] = {}
     for row in rows:
         name = str(row.get("what") or "all")
@@ -111,15 +110,15 @@ def _series(
     return dict(sorted(series.items(), key=lambda pair: -sum(pair[1])))
 
 
-def _sum(rows: Sequence[Record], currency: Any) -> Decimal:
+def _sum(rows: Sequence[Record], currency: Any) -> float:
     """Add the amounts paid in a currency."""
-    return sum((row["paid"] or Decimal() for row in rows if row["what"] == currency), Decimal())
+    return float(sum(row["revenue"] for row in rows if row["what"] == currency))
 
 
-def _paid(rows: Sequence[Record], since: datetime) -> list[tuple[str, Decimal, Decimal]]:
+def _paid(rows: Sequence[Record], since: date) -> list[tuple[str, float, float]]:
     """Return (currency, amount paid since `since`, amount paid before), greatest amount first."""
-    now = [row for row in rows if row["at"] >= since]
-    before = [row for row in rows if row["at"] < since]
+    now = [row for row in rows if row["at"] > since]
+    before = [row for row in rows if row["at"] <= since]
     currencies = {row["what"] for row in now if row["what"]}
     amounts = [(each, _sum(now, each), _sum(before, each)) for each in currencies]
     return sorted(amounts, key=lambda each: -each[1])

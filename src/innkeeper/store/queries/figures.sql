@@ -20,29 +20,6 @@ SELECT (SELECT coalesce(sum(orders), 0) FROM {ws}.order_counts)::bigint AS order
     (SELECT count(*) FROM {ws}.quarantine WHERE replayed_at IS NULL) AS quarantined,
     (SELECT count(*) FROM {ws}.sessions WHERE closed_at IS NULL AND expires_at > %(now)s) AS open
 
--- figures.guests
--- New guests by period and type.
-SELECT date_trunc(%(unit)s, created_at, 'UTC') AS at, guest_type AS what, count(*) AS number
-FROM {ws}.guests WHERE created_at >= %(since)s AND survivor_ref IS NULL GROUP BY 1, 2
-
--- figures.orders
--- Orders bought, and the revenue of orders (rules/revenue.py), by period and currency.
-SELECT date_trunc(%(unit)s, ordered_at, 'UTC') AS at, body ->> 'currency_code' AS what,
-    count(*) FILTER (
-        WHERE upper(coalesce(body ->> 'status', '')) <> ALL (%(not_bought)s::text[])
-        AND coalesce((body ->> 'price')::numeric, 0) >= 0
-    ) AS number, sum(CASE
-        WHEN upper(coalesce(body ->> 'status', '')) = ANY (%(unpaid)s::text[]) THEN 0
-        WHEN upper(body ->> 'status') = %(refunded)s AND (body ->> 'price')::numeric >= 0 THEN 0
-        ELSE (body ->> 'price')::numeric END) AS paid
-FROM {ws}.orders WHERE ordered_at >= %(since)s GROUP BY 1, 2
-
--- figures.sessions
--- Sessions by period and outcome.
-SELECT date_trunc(%(unit)s, started_at, 'UTC') AS at, coalesce(cart_type, 'OPEN') AS what,
-    count(*) AS number
-FROM {ws}.sessions WHERE started_at >= %(since)s GROUP BY 1, 2
-
 -- figures.events
 -- Events of the last hour by minute.
 SELECT date_trunc('minute', received_at, 'UTC') AS at, count(*) AS number
@@ -50,5 +27,5 @@ FROM {ws}.events WHERE at >= %(since)s - interval '1 day' AND received_at >= %(s
 
 -- figures.merges
 -- Merges by period.
-SELECT date_trunc(%(unit)s, merged_at, 'UTC') AS at, count(*) AS number
+SELECT date_trunc(%(unit)s, merged_at AT TIME ZONE 'UTC')::date AS at, count(*) AS number
 FROM {ws}.merges WHERE merged_at >= %(since)s AND undone_at IS NULL GROUP BY 1

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from innkeeper import clock
 from innkeeper.resources.base import Record
-from innkeeper.web.ui.formatting import title_words
+from innkeeper.web.ui.formatting import title_words, type_words
 
 OVER_TIME: Final = {"revenue": "currency", "abandoned": "currency", "events": "type", "merges": ""}
 """Report over time -> the column whose values name its series; empty if each column is a series."""
@@ -59,7 +59,10 @@ def _over_time(report: Record, by: str, unit: str) -> dict[str, Any]:
                 other[at] += value
         names = [*names[: MOST_SERIES - 1], "other"]
         sums["other"] = other
-    series = [(name, [sums[name].get(at, 0.0) for at in periods]) for name in names]
+    series = [
+        (type_words(name) if by == "type" else name, [sums[name].get(at, 0.0) for at in periods])
+        for name in names
+    ]
     if by == "currency":
         charts = [
             (f"{title_words(report['value'])}, {each}", [(each, values)]) for each, values in series
@@ -115,7 +118,7 @@ def _ranking(report: Record, by: str) -> dict[str, Any]:
         top = max((float(row[report["value"]] or 0) for row in rows), default=0) or 1
         bars = [
             (
-                row[columns[0]],
+                type_words(row["type"]) if columns[0] == "type" else row[columns[0]],
                 row[report["value"]],
                 100 * float(row[report["value"]] or 0) / top,
                 row,

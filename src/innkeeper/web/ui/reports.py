@@ -36,7 +36,7 @@ WINDOWS: Final = (
     *(("14", "14 days"), ("30", "30 days"), ("90", "90 days")),
 )
 BREAKDOWNS: Final = (
-    ("", "All guests together"),
+    ("", "All guests"),
     *((by, f"By {by}") for by in report_parameters.BREAKDOWNS),
 )
 MOST_BARS: Final = 1000
