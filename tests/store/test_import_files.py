@@ -1,5 +1,7 @@
 """`innkeeper import` of files as shops have them: imported right, asked, or refused: I1, I3, I4."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,3 +153,16 @@ def test_i1_the_first_rows_need_only_the_start_of_a_file(
 def bytes_read() -> int:
     """What this process has read from files so far (Linux)."""
     return int(Path("/proc/self/io").read_text().split()[1])
+
+
+def test_i1_the_first_rows_need_no_driver_of_the_database(tmp_path: Path) -> None:
+    """Loading it, and what writes records, takes most of the time before the first row."""
+    file = tmp_path / "people.csv"
+    file.write_text("Email,Name\na@example.com,Ann Lee\n")
+    code = (
+        "import sys; from innkeeper.cli.import_mappings import MappingOptions, show_first_rows; "
+        f"show_first_rows(MappingOptions(None, None, '', None, quiet=True), {str(file)!r}); "
+        "print(sorted({'psycopg', 'innkeeper.store.work', 'innkeeper.actions'} & {*sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["  line 2: a@example.com | Ann Lee", "[]"]

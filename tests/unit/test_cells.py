@@ -15,7 +15,7 @@ from innkeeper.rules.date_formats import DateColumn, NotADate, possible_formats,
 from innkeeper.rules.number_formats import NotANumber, read_number
 from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.cells import Unfit, boolean_in, type_of
-from innkeeper.wire.bulk.mapping import mapping_of
+from innkeeper.wire.bulk.mapping import mapping_of, read_mapping
 
 Read = Callable[..., list[Any]]
 
@@ -346,3 +346,17 @@ def test_i4_dates_that_no_calendar_has_in_utc_are_refused_alone(read: Read) -> N
         ]
     with pytest.raises(NotADate):
         read_date("%d %d", "1 2")
+
+
+def test_a_mapping_whose_targets_only_one_kind_of_records_has_needs_no_entity() -> None:
+    columns = '[columns]\n"Email" = {}\n"Points" = "extensions.ext.points"\n'
+    assert read_mapping(None, columns.format('["email", "identifiers.email"]'), "m")[0] == "guests"
+    assert read_mapping(None, columns.format('"contact.email"'), "m")[0] == "orders"
+    for text in (
+        columns.format('"extensions.ext.email"'),
+        "[columns]\nA = 1\n",
+        "columns = 1\n",
+        "",
+    ):
+        with pytest.raises(OperatorError, match="needs entity"):
+            read_mapping(None, text, "m")

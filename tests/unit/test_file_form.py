@@ -13,6 +13,7 @@ import pytest
 from backports import zstd
 
 from innkeeper.rules.batch import RecordError
+from innkeeper.store.file_form import Choices, form_of_head
 from innkeeper.store.readers import Unreadable
 from innkeeper.store.tables import MOST_COLUMNS, column_names
 from innkeeper.wire.bulk.batch_files import Layout
@@ -331,3 +332,10 @@ def test_i1_a_first_look_ends_after_so_many_rows_or_bytes(tmp_path: Path) -> Non
         assert layout.form.notes[-1].startswith(f"The first {seen} rows were looked at.")
     assert layout.form.encoding == "utf-8"
     assert not Layout("guests", "csv").surveyed(path)[1].is_partial
+
+
+def test_i1_a_line_that_names_the_delimiter_is_no_line_above_the_header() -> None:
+    skipped = "Lines 1 to 3 stand above the header and are skipped."
+    for above, notes in (("", ()), ("People\n\n", (skipped,))):
+        text = f"sep=;\n{above}Email;Name\na;b\n"
+        assert form_of_head(text.encode(), Choices()).notes == notes

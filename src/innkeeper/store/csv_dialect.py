@@ -31,11 +31,13 @@ class CsvDialect:
     """Whether spaces after a delimiter are ignored."""
     has_escapes: bool = False
     r"""Whether a quote inside a quoted cell is written `\"`, not `""`."""
+    has_separator_line: bool = False
+    """Whether the first line is `sep=;`, which is no line above the header."""
 
     def note(self) -> str:
         """A sentence for the person who imports the file; may be empty."""
         above = self.header_line - 1
-        if not above:
+        if above == self.has_separator_line:
             return ""
         lines = "Line 1 stands" if above == 1 else f"Lines 1 to {above} stand"
         return (
@@ -72,6 +74,7 @@ def find_dialect(lines: Sequence[str], delimiter: str = "", header_line: int = 0
         at + 1,
         skips_spaces=_skips_spaces(lines[at], [row for _, row in rows], delimiter),
         has_escapes=_has_escapes(lines[at:], delimiter),
+        has_separator_line=separator is not None,
     )
 
 

@@ -211,10 +211,23 @@ def read_mapping(entity: str | None, text: str, name: str) -> tuple[str, ColumnM
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise OperatorError(f"The mapping {name} is not valid TOML: {error}.") from error
-    entity = str(entity or document.get("entity"))
+    entity = str(entity or document.get("entity") or _only_entity(document))
     if entity not in PLANS:
         raise OperatorError(f'The mapping {name} needs entity = "guests", "orders" or "events".')
     return entity, mapping_of(entity, document)
+
+
+def _only_entity(document: Mapping[str, Any]) -> str:
+    """Return the kind of records, guests or orders, that alone has every target of a mapping."""
+    columns = document.get("columns")
+    every = columns.values() if isinstance(columns, dict) else ()
+    targets = [one for each in every for one in (each if isinstance(each, list) else [each])]
+    of = [
+        entity
+        for entity in ("guests", "orders")
+        if targets and all(isinstance(one, str) and is_target(entity, one) for one in targets)
+    ]
+    return of[0] if len(of) == 1 else ""
 
 
 def named_like_targets(entity: str, columns: Iterable[str]) -> bool:
