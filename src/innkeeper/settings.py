@@ -176,7 +176,7 @@ class Settings:
         "many guests are stored.",
     )
     undo_days: Annotated[int, Meta(ge=0, le=3650)] = _setting(
-        14, "Days for which imports can be undone; 0 records nothing of what they change."
+        14, "Days for which imports can be undone; 0 records no changes."
     )
     batch_tracking: bool = _setting(
         False, "Whether batches accept records of the old schema `tracking`: stream events."

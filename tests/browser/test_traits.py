@@ -130,14 +130,14 @@ def test_a_used_trait_names_its_users_and_stays(page, api) -> None:
     row.get_by_role("link", name="Times Bought").click()
     page.get_by_role("button", name="Delete…").click()
     dialog = page.locator("dialog[open]")
-    assert "Bought often asks for it." in dialog.inner_text()
+    assert "Bought often uses it." in dialog.inner_text()
     assert dialog.get_by_role("button", name="Delete").count() == 0
     page.keyboard.press("Escape")
-    # Who asks all the same is refused, and told why.
+    # A request without the dialog is refused, with the reason.
     csrf = page.locator("[name=csrf]").first.input_value()
     answer = page.request.post(page.url, form={"csrf": csrf, "action": "delete"})
     assert answer.status == 409
-    assert "Segment bought_often asks for trait timesBought." in answer.text()
+    assert "Segment bought_often uses trait timesBought." in answer.text()
     api.delete("/innkeeper/v1/segments/bought_often")
     page.reload()
     page.get_by_role("button", name="Delete…").click()

@@ -83,9 +83,9 @@ def test_f20_a_trait_names_all_of_its_users(api: Api) -> None:
     every = made(api, EVERYBODY, friendlyId="every")
     exported(api, every, friendlyId="priced", columns=["ref", "trait.dearest"])
     assert sorted(refused(api.delete(f"{TRAITS}/dearest"))) == [
-        "Audience export priced asks for trait dearest.",
-        "Segment large asks for trait dearest.",
-        "Segment larger asks for trait dearest.",
+        "Audience export priced uses trait dearest.",
+        "Segment large uses trait dearest.",
+        "Segment larger uses trait dearest.",
     ]
     assert api.delete(f"{TRAITS}/nothing").status_code == 404
 

@@ -324,7 +324,7 @@ def test_a_trait_stays_while_an_export_uses_it(api: Api) -> None:
         refused = api.delete(path)
         assert (refused.status_code, refused.json()["errors"]) == (
             409,
-            ["Audience export dear asks for trait dearest."],
+            ["Audience export dear uses trait dearest."],
         )
         assert api.put(path, json={**definition, "function": "least"}).status_code == 200
         become = api.put(

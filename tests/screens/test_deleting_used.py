@@ -93,7 +93,7 @@ def test_f20_a_trait_that_is_used_is_not_deleted(owner: Person, api: Api) -> Non
     assert "Buyers" in dialog(owner.get("/traits/of/bought").text, "delete")
     answer = owner.post("/traits/of/bought", action="delete")
     assert answer.status_code == 409
-    assert "Segment buyers asks for trait bought." in answer.text
+    assert "Segment buyers uses trait bought." in answer.text
 
 
 def test_f20_deleting_a_point_of_sale_needs_confirmation(

@@ -69,7 +69,7 @@ def test_a_preview_names_who_joins_and_who_parts_and_a_change_is_undone(
     site.run_worker()
     change = applied.headers["location"].removeprefix("/w/live")
     shown = unescape(owner.get(change).text)
-    assert "2 guests part from the guests that stand for them" in shown
+    assert "2 guests part from their survivors, each" in shown
     assert "The rules from before are in force again." in shown
     assert f'/guests/{other["ref"]}">Noola Quirke</a>' in shown
     masked = developer.get(change).text

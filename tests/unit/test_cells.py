@@ -325,8 +325,8 @@ def test_i3_guards_of_spreadsheets_are_taken_off_only_where_chosen(
             "formats.A: is not a format of dates such as DD/MM/YYYY.",
         ),
         ({"formats": {"A": "DD/DD/YYYY"}}, "formats.A: names a part of the date twice."),
-        ({"encoding": "zlib"}, "encoding: is no encoding of files: say utf-8, cp1252 …"),
-        ({"encoding": "punycode"}, "encoding: is no encoding of files: say utf-8, cp1252 …"),
+        ({"encoding": "zlib"}, "encoding: is not an encoding of files; use utf-8, cp1252 …"),
+        ({"encoding": "punycode"}, "encoding: is not an encoding of files; use utf-8, cp1252 …"),
         ({"header": -1}, "header: must be greater than or equal to 0."),
     ],
 )

@@ -98,11 +98,11 @@ CLASSES: dict[str, tuple[bytes, str]] = {
     ),
     "currency.csv": (
         b"Order,Date,Email,Total\n1,2026-03-01,a@x.example,$10\n",
-        "asked: Nothing in the file says the currency: EUR, USD, GBP",
+        "asked: The file does not show the currency: EUR, USD, GBP",
     ),
     "who.csv": (
         b"Order,Date,Total,Currency\n1,2026-03-01,10,EUR\n",
-        "asked: Which column says who ordered?",
+        "asked: Which column identifies the person who ordered?",
     ),
     "quote.csv": (
         b'Email,Name\na@x.example,"Ann\nb@x.example,Bo\n',

@@ -103,7 +103,7 @@ Form = Annotated[
 Sheet = Annotated[str, typer.Option(help="Sheet of a workbook to import; by default its first.")]
 Refuse = Annotated[
     RefuseWhat | None,
-    typer.Option(help="What is refused where a field does not accept a cell; by default its row."),
+    typer.Option(help="What to refuse where a field does not accept a cell; by default its row."),
 ]
 Restart = Annotated[
     bool, typer.Option("--restart", help="Start over with a file whose import was interrupted.")

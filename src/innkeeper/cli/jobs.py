@@ -26,7 +26,7 @@ def jobs_list(
     workspace: Annotated[
         str | None,
         typer.Option(
-            help="Workspace of which to list imports, exports and other long jobs with their "
+            help="Workspace whose imports, exports and other long jobs to list with their "
             "progress, as its pages do, instead of the queue."
         ),
     ] = None,

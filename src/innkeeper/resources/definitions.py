@@ -218,13 +218,13 @@ class ChangeExportRequest(Payload):
         bool | Absent | None, "CSV: mark texts that a spreadsheet would run as formulas."
     ]
     bom: Annotated[
-        bool | Absent | None, "CSV: begin with a byte order mark, by which Excel knows UTF-8."
+        bool | Absent | None, "CSV: begin with a byte order mark, by which Excel recognises UTF-8."
     ]
     filter: _Definition | Absent | None
     consent: Annotated[
         str | Absent | None,
         one_of(*CONSENT_CHOICES),
-        "Whose unsubscribed guests are left out: of the channels of its columns (the default), of "
+        "Unsubscribed guests that are left out: of the channels of its columns (the default), of "
         "one channel, or NONE.",
     ]
     schedule: Annotated[str | Absent | None, "DAILY, WEEKLY or a cron line, UTC."]

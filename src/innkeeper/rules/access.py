@@ -12,7 +12,7 @@ class Right(StrEnum):
     """A permission of a role. Every logged-in user may view pages."""
 
     PERSONAL = "see personal data"
-    ACCESS = "export what is held on a guest"
+    ACCESS = "export all data on a guest"
     EDIT = "edit guests"
     MERGE = "merge and undo merges"
     ERASE = "erase guests"

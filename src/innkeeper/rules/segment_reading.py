@@ -245,7 +245,7 @@ class DefinitionReader:
         is_excluded = values.get("filter_group_type") == EXCLUDE
         group = self._with_numbers(replace(group, exclude=is_excluded, sequence=steps), values, at)
         if steps and (group.rules or group.count or group.total):
-            self.problem(f"{at}sequence", "stands alone: put rules into its steps")
+            self.problem(f"{at}sequence", "takes no other members: put rules into its steps")
         return group
 
     def _with_numbers(self, group: FilterGroup, values: Mapping[str, Any], at: str) -> FilterGroup:

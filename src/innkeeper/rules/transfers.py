@@ -23,7 +23,7 @@ EXTENSIONS: Final = "data extensions"
 POINTS_OF_SALE: Final = "points of sale"
 RULES: Final = "identity rules"
 
-NO_SURVIVOR: Final = "it is retired, and nothing names its survivor"
+NO_SURVIVOR: Final = "it is retired, and its survivor is unknown"
 NO_GUEST: Final = "its guest is missing"
 NO_ORDER: Final = "its order is missing"
 NO_SESSION: Final = "its session is missing"

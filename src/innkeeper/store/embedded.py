@@ -339,7 +339,7 @@ class EmbeddedServer:
             )
         words = ("FATAL:", "PANIC:", "error:", "ERROR:")
         telling = [line for line in said.splitlines() if any(word in line for word in words)]
-        last = (telling or said.splitlines() or ["it said nothing"])[-1]
+        last = (telling or said.splitlines() or ["it printed no message"])[-1]
         for word in words:
             last = last.rpartition(word)[2]
         return OperatorError(

@@ -31,8 +31,7 @@ async def apply_job_schema(connection: psycopg.AsyncConnection[Any]) -> bool:
         return False
     if applied is not None and applied > installed:
         raise OperatorError(
-            "The database was made by a newer Innkeeper, whose job queue this one does not know: "
-            "upgrade Innkeeper."
+            "A newer Innkeeper created the job queue of this database: upgrade Innkeeper."
         )
     async with connection.transaction():
         await connection.execute("CREATE SCHEMA IF NOT EXISTS jobs")

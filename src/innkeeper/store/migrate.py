@@ -212,8 +212,8 @@ async def _state(
         label = f"{number:04}_{row['name']}"
         if number not in by_number:
             raise OperatorError(
-                f"The database was made by a newer Innkeeper ({scope} has migration {label}, "
-                "which this one does not know): upgrade Innkeeper."
+                f"A newer Innkeeper created this database ({scope} has migration {label}, which "
+                "this version lacks): upgrade Innkeeper."
             )
         if by_number[number].sha256 != bytes(row["sha256"]):
             raise OperatorError(

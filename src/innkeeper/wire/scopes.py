@@ -61,7 +61,7 @@ def require_for_definition(definition: Any, scopes: Collection[Scope]) -> None:
     if Scope.PERSONAL_DATA not in scopes:
         fields = personal_fields_in(definition)
         if fields:
-            why = f"The definition asks for {', '.join(fields[:10])}. "
+            why = f"The definition uses {', '.join(fields[:10])}. "
             refuse_lacking({Scope.PERSONAL_DATA}, why)
 
 
@@ -76,7 +76,7 @@ def require_for_query(view: View, query: Mapping[str, str], scopes: Collection[S
     sorts = [part.partition("::")[0] for part in query.get("sort", "").split("|")]
     personal += [name for name in sorts if name in view.sorts and is_personal(view.sorts[name])]
     if personal:
-        refuse_lacking({Scope.PERSONAL_DATA}, f"The query asks for {', '.join(personal[:10])}. ")
+        refuse_lacking({Scope.PERSONAL_DATA}, f"The query uses {', '.join(personal[:10])}. ")
 
 
 def _personal_filter(field: str) -> bool:

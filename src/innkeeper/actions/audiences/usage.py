@@ -76,7 +76,7 @@ async def of_segment(work: Work, segment: Record) -> list[Use]:
 async def of_static_list(work: Work, static_list: Record) -> list[Use]:
     """List the segments and exports whose rules name a list, and the exports that read it."""
     uses = [
-        Use(kind, row["friendly_id"], row["name"], "asks who is on it")
+        Use(kind, row["friendly_id"], row["name"], "uses its guests")
         for kind, row in await _list_definitions(work)
         if static_list["friendly_id"] in _lists_in(_definition_of(kind, row))
     ]
@@ -100,7 +100,7 @@ async def of_traits(work: Work) -> dict[str, list[Use]]:
             else traits_in_definition(row["definition"])
         )
         for name in names:
-            uses[name].append(Use(kind, row["friendly_id"], row["name"], f"asks for trait {name}"))
+            uses[name].append(Use(kind, row["friendly_id"], row["name"], f"uses trait {name}"))
     return uses
 
 

@@ -58,7 +58,11 @@ def questions(
 def _refuse(draft: ImportDraft) -> Iterator[FileQuestion]:
     text = "A cell that its field does not accept"
     choices = [
-        ("row", "Refuse the row", "It is listed with the reason, to be mended and imported again."),
+        (
+            "row",
+            "Refuse the row",
+            "It is listed with the reason, to be corrected and imported again.",
+        ),
         (
             "cell",
             "Leave the cell out",

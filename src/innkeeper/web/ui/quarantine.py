@@ -23,7 +23,7 @@ REMEDIES: Final = {
     UNKNOWN_POINT: "Open an event to create its point of sale and replay all that wait for it.",
     "reserved name": "The name is reserved. Send the event with another name; replay does not "
     "help.",
-    "bad attributes": "Its type requires more. Open the event to correct it; mend the sender.",
+    "bad attributes": "Its type requires more. Open the event to correct it; correct the sender.",
     "guest is not a customer": "The guest needs an IDENTITY event before it can check out.",
     "ext over 50 attributes": "Send at most 50 attributes in ext.",
     "ext attribute unusable": "Names may have letters, digits and _; values are text, numbers or "

@@ -68,7 +68,7 @@ def _comparable(column: str, text: str) -> Decimal | datetime:
     except ValueRefused:
         raise OperatorError(
             f"The column {column} has a value that is neither a number nor a date such as "
-            "2026-01-31 or 2026-01-31T10:00:00Z, so it cannot say what is new."
+            "2026-01-31 or 2026-01-31T10:00:00Z, so it does not show which rows are new."
         ) from None
 
 
@@ -77,4 +77,6 @@ def _compared(column: str, one: Decimal | datetime, other: Decimal | datetime) -
         return (one > other) - (one < other)
     if isinstance(one, datetime) and isinstance(other, datetime):
         return (one > other) - (one < other)
-    raise OperatorError(f"The column {column} has numbers and dates, so it cannot say what is new.")
+    raise OperatorError(
+        f"The column {column} has numbers and dates, so it does not show which rows are new."
+    )

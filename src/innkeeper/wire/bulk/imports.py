@@ -107,7 +107,7 @@ class Import(Payload):
     ]
     log: Uri | Absent
     rejects: Annotated[
-        Uri | Absent, "The rows that were refused, as CSV with the reason, to mend and import."
+        Uri | Absent, "The rows that were refused, as CSV with the reason, to correct and import."
     ]
     fault: ErrorText | Absent
     created_at: datetime | Absent

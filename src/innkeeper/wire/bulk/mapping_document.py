@@ -41,7 +41,7 @@ _Texts = Annotated[dict[str, str], MapOf(_TEXT)]
 _DELIMITER: Final = _must_be(
     "must be one character, such as ; or a tab", lambda text: len(text) == 1 and text not in '\n\r"'
 )
-_ENCODING: Final = _must_be("is no encoding of files: say utf-8, cp1252 …", _is_encoding)
+_ENCODING: Final = _must_be("is not an encoding of files; use utf-8, cp1252 …", _is_encoding)
 _DECIMAL: Final = _must_be('must be "." or ","', (".", ",").__contains__)
 _ZONE: Final = _must_be("must be the name of a time zone, such as Europe/Berlin", is_zone)
 _REGION: Final = _must_be(
@@ -111,7 +111,7 @@ class ImportMapping(Payload, kw_only=True):
     refuse: Annotated[
         str,
         _REFUSE,
-        "What is refused where a field does not accept a cell: row, or cell, without which the row "
+        "What to refuse where a field does not accept a cell: row, or cell, without which the row "
         "is imported. By default row.",
     ] = ""
     guarded: Annotated[bool, "Whether cells are marked as an export with `guarded` marks them."] = (

@@ -34,7 +34,9 @@ def complete_orders(suggestion: Suggestion, table: Table) -> None:
     if not any(target.startswith("contact.") for target in _targets(suggestion)) and not any(
         "customerNumber" in targets for targets in suggestion.columns.values()
     ):
-        suggestion.undecided[("columns", "contact.email")] = "Which column says who ordered?"
+        suggestion.undecided[("columns", "contact.email")] = (
+            "Which column identifies the person who ordered?"
+        )
     constants = {**CONSTANTS, **(_LINE_CONSTANTS if has_items else {})}
     for target, constant in constants.items():
         if _is_incomplete(suggestion, table, target):
@@ -154,7 +156,7 @@ def _choose_currency(suggestion: Suggestion, table: Table, *, has_items: bool) -
             suggestion.constants[target] = currency
         else:
             suggestion.undecided[("constants", target)] = (
-                "Nothing in the file says the currency: EUR, USD, GBP …?"
+                "The file does not show the currency: EUR, USD, GBP …?"
             )
 
 

@@ -228,7 +228,7 @@ def _flows() -> Iterator[StreamRoute]:
         path="/v2/callFlows",
         act="call_flows_by_get",
         name="callFlowsByGet",
-        summary=no_decision + ", asked in the query",
+        summary=no_decision + ", in the query",
         query={**_MESSAGE, **_CALLBACK},
         failures=(400, 401),
         **shared,
