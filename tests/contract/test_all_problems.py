@@ -293,7 +293,9 @@ def test_f15_every_declared_member_is_checked(api: Api, name: str) -> None:
 PAGED = {
     route.name: route
     for route in OURS.endpoints
-    if route.parameters is not None and "limit" in route.query and route.name != "fetchReport"
+    if route.parameters is not None
+    and "limit" in route.query
+    and route.name not in ("fetchReport", "searchGuests")
 }
 
 

@@ -430,6 +430,7 @@ def visit_static_lists(tour: Tour) -> None:
     view = tour("createGuestView", json=body)["ref"]
     tour("changeGuestView", view, json={"sort": None, "shared": True})
     tour("fetchGuestView", view)
+    tour("searchGuests", params={"q": "a"})
     tour("listGuestViewTable", view)
     tour("listGuestViews")
     tour("deleteGuestView", view)

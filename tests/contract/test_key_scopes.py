@@ -36,7 +36,7 @@ PERSONAL = {
     ),
     *("fetchGuestTraits", "createExport", "changeExport", "runExport", "listExportFiles"),
     *("createFileExport", "listFileExports", "fetchFileExport"),
-    *("listGuestTable", "listSegmentTable", "listGuestViewTable"),
+    *("listGuestTable", "listSegmentTable", "listGuestViewTable", "searchGuests"),
 }
 READ_BY_POST = {
     *("previewIdentityRules", "previewSegment", "createFileExport", "listGuestTable"),

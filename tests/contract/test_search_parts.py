@@ -1,13 +1,17 @@
 """Search by the beginning of a ref or an order reference, or by a part of an e-mail address."""
 
+import json
 from typing import Any
 from uuid import UUID
 
 import pytest
 from calling import Api
+from sites import Site
 from test_segments_api import jobs, order
+from typer.testing import CliRunner
 
 from innkeeper.actions.console import search
+from innkeeper.cli.app import app
 from innkeeper.rules.search import read
 
 __all__ = ["jobs"]
@@ -46,6 +50,20 @@ def test_a_suggestion_knows_an_address_by_the_names_in_it(api: Api, jobs: Any) -
     assert suggested("winifred.oxlade1999@par") == [refs[0]]
     assert suggested("Oxlade.Winifred@parts") == [refs[1]]
     assert suggested("winifred.oxlade1998@") == []
+
+
+def test_the_search_is_the_same_over_http_and_by_command(api: Api, site: Site) -> None:
+    ref = api.guest(firstName="Xanthe", lastName="Overhttp", email="x.over@parts.example")["ref"]
+    answer = api.get("/innkeeper/v1/guests", params={"q": "xanthe overhtp"}).json()
+    (item,) = answer["items"]
+    assert (item["ref"], item["matchedBy"], answer["totalCount"]) == (ref, "name", 1)
+    assert item["href"].endswith(f"/v2.1/guests/{ref}")
+    none = api.get("/innkeeper/v1/guests", params={"q": "xanthe overhtp", "type": "traveller"})
+    assert none.json()["items"] == []
+    assert "q" in api.get("/innkeeper/v1/guests").text
+    words = ["guests", "search", "x.over@parts", "--json", "--database", site.dsn]
+    (row,) = json.loads(CliRunner().invoke(app, words).stdout)
+    assert (row["ref"], row["name"]) == (ref, "Xanthe Overhttp")
 
 
 @pytest.mark.parametrize("text", ["4c67e30e", "4C67E30E-e11e", "4c67e30ee11e"])

@@ -7,6 +7,7 @@ from innkeeper.wire.audiences.bulk_actions import BULK_ACTIONS
 from innkeeper.wire.audiences.consent import CONSENT
 from innkeeper.wire.audiences.dashboards import DASHBOARDS
 from innkeeper.wire.audiences.exports import EXPORTS, OWN_EXPORTS
+from innkeeper.wire.audiences.guest_search import GUEST_SEARCH
 from innkeeper.wire.audiences.guest_views import GUEST_VIEWS
 from innkeeper.wire.audiences.reports import REPORTS
 from innkeeper.wire.audiences.segment_fields import SEGMENT_FIELDS
@@ -67,6 +68,7 @@ OURS = Dialect(
             *STATIC_LISTS,
             *SQL,
             *BULK_ACTIONS,
+            *GUEST_SEARCH,
             *GUEST_VIEWS,
             *TRAITS,
             *OWN_EXPORTS,

@@ -1,28 +1,54 @@
-"""`innkeeper guest-views`: shared views of the list of guests."""
+"""`innkeeper guests`: search guests; and `guest-views`: shared views of their list."""
 
 from typing import Annotated, Any, Final
 
 import typer
 
 from innkeeper.actions.audiences import guest_views
-from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.actions.console import search
+from innkeeper.actions.paging import PageRequest
+from innkeeper.cli.options import Act, CommandContext, Json, command
 from innkeeper.cli.segments import TableCsv, TableLimit, TableOffset, print_table
 from innkeeper.errors import OperatorError
 from innkeeper.store.work import Work
 
+views = typer.Typer()
 app = typer.Typer()
 
 WORKSPACE: Final = "Workspace of the views."
 View = Annotated[str, typer.Argument(metavar="VIEW", help="Ref or name.", show_default=False)]
 
 
-@command(app, "list", WORKSPACE, columns="name owner columns sort ref")
+@command(
+    app, "search", "Workspace of the guests.", columns="ref guest_type name email city matched_by"
+)
+def guests_search(
+    text: Annotated[str, typer.Argument(metavar="TEXT", show_default=False)],
+    limit: Annotated[int, typer.Option(help="Maximum number of guests.", min=1)] = 50,
+) -> Act[Any]:
+    """Search guests by ref, e-mail address or a part of it, phone, name, identifier or order."""
+
+    async def act(work: Work) -> Any:
+        hits = await search.find_guests(work, text, PageRequest(limit=limit))
+        return [
+            {
+                **{name: item.get(name) for name in ("ref", "guest_type", "email", "city")},
+                "name": " ".join(filter(None, (item.get("first_name"), item.get("last_name")))),
+                "matched_by": item["found_by"],
+            }
+            for item in hits.items
+        ]
+
+    return act
+
+
+@command(views, "list", WORKSPACE, columns="name owner columns sort ref")
 async def guest_views_list(work: Work) -> Any:
     """List shared views."""
     return await guest_views.list_visible(work)
 
 
-@command(app, "guests")
+@command(views, "guests")
 def guest_views_guests(
     context: CommandContext,
     view: View,
@@ -41,7 +67,7 @@ def guest_views_guests(
     print_table(context, workspace, find, (offset, limit), json=json, csv=csv)
 
 
-@command(app, "delete", WORKSPACE)
+@command(views, "delete", WORKSPACE)
 async def guest_views_delete(work: Work, view: View) -> str:
     """Delete a view; its guests remain."""
     row = await _find(work, view)
