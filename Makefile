@@ -10,7 +10,7 @@ WORKERS_OF_TESTS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve demo test test-long test-spark check bench bench-attacks docs clean
+.PHONY: help setup serve demo test test-long test-spark check bench bench-attacks bench-peers docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -54,11 +54,14 @@ bench: $(VENV)/.dev-ready ## Measure speed against a floor in the same run
 bench-attacks: $(VENV)/.dev-ready ## Measure GET guest while the server is attacked (loopback)
 	@$(BIN)/python -m bench.attacks $(ARGS)
 
+bench-peers: $(VENV)/.dev-ready ## Compare with Directus, Medusa and ClickHouse (npm, PyPI: 2 GB in .peers)
+	@$(BIN)/python -m bench.peers $(ARGS)
+
 docs: $(VENV)/.dev-ready ## Write the generated pages of docs/ again
 	@$(BIN)/python -m docs.generate
 
-clean: ## Remove the virtual environment and the data of `make serve`
-	rm -rf $(VENV) $(DATA)
+clean: ## Remove the virtual environment, the data of `make serve`, systems of `make bench-peers`
+	rm -rf $(VENV) $(DATA) .peers
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -2,20 +2,14 @@
 
 import argparse
 import os
-import platform
-import re
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Iterator
 
 from bench import events, guests, imports, lake, orders, pages, resolution, search
 from bench.idle import resident_megabytes
+from bench.page import machine, publish
 from bench.report import Bench, Section
 from bench.servers import floor, innkeeper
 
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 SECTIONS: dict[str, Section] = {
     "guests": guests.measure,
     "orders": orders.measure,
@@ -43,10 +37,7 @@ command shows the same row of main's last page beside each row.
 def lines(options: argparse.Namespace) -> Iterator[str]:
     """The page, line by line, as it is measured."""
     yield INTRO
-    yield (
-        f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, "
-        f"Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}."
-    )
+    yield f"{machine()}."
     with innkeeper() as ours:
         yield (
             f"\nIdle: {resident_megabytes(ours.pid):.0f} MB of proportional resident memory "
@@ -61,45 +52,6 @@ def lines(options: argparse.Namespace) -> Iterator[str]:
                 yield f"\nLoad average at the end: {os.getloadavg()[0]:.1f}."
 
 
-def _last_page() -> str:
-    """The page on main, or as it is here where there is no such branch."""
-    shown = subprocess.run(
-        ["git", "show", f"main:docs/{PAGE.name}"], cwd=PAGE.parent, capture_output=True, check=False
-    )
-    return PAGE.read_text() if shown.returncode else shown.stdout.decode()
-
-
-def _keyed(text: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Lines with what names them as rows of a table: section, work and connections; or nothing."""
-    section, labels = "", 1
-    for line in text:
-        cells = [cell.strip() for cell in line.split("|")[1:-1]]
-        if line.strip().startswith("## "):
-            section = line.strip()
-        is_row = cells and cells[-1][:1].isdigit()
-        if cells and not is_row and not cells[0].startswith("-"):
-            labels = 1 + ("connections" in cells)
-        yield (" | ".join([section, *cells[:labels]]) if is_row else "", line)
-
-
-def _beside(row: str | None) -> str:
-    """What to print after a row: the same row on main, from its second cell on."""
-    return "" if row is None else "  main: " + row.strip("| ").partition(" |")[2].strip()
-
-
-def _with_others(text: str) -> str:
-    """The page with the sections just measured, and all else as it was."""
-    head, *others = _parts(PAGE.read_text())
-    known = {part.partition("\n")[0]: part for part in [*others, *_parts(text)[1:]]}
-    names = [f"## {name.capitalize()}" for name in SECTIONS]
-    return "\n".join([head, *(known[name] for name in names if name in known)])
-
-
-def _parts(text: str) -> list[str]:
-    """What stands before the first section, then each section."""
-    return [part.rstrip() + "\n" for part in re.split(r"^(?=## )", text, flags=re.MULTILINE)]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="all when none")
@@ -107,15 +59,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="with the large data sets")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
-    written = []
-    before = {key: line for key, line in _keyed(_last_page().splitlines()) if key}
-    for key, line in _keyed(lines(options)):
-        print(line + _beside(before.get(key)), flush=True)
-        written.append(line)
-    if options.write:
-        text = "\n".join([*written, ""])
-        PAGE.write_text(_with_others(text) if options.sections else text)
-        print(f"written to {PAGE.name}", file=sys.stderr)
+    publish(lines(options), write=options.write, whole=not options.sections)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from statistics import median
@@ -11,7 +11,18 @@ from bench.servers import Server
 
 Requests = Callable[[int], bytes]
 """The bytes of the n-th request."""
+FollowUp = Callable[[bytes], bytes]
+"""The bytes of the second request of a pair, from the body of the first response."""
 ROUNDS = 12
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a server gets: requests or, with `follow_up`, pairs of them that count as one."""
+
+    server: Server
+    requests: Requests
+    follow_up: FollowUp | None = None
 
 
 @dataclass(frozen=True)
@@ -28,10 +39,18 @@ class Sample:
 class _Connection(asyncio.Protocol):
     """Sends the next request as soon as the last answer is complete."""
 
-    def __init__(self, requests: Requests, numbers: Iterator[int], end: float) -> None:
+    def __init__(
+        self,
+        requests: Requests,
+        numbers: Iterator[int],
+        end: float,
+        follow_up: FollowUp | None = None,
+    ) -> None:
         self._requests = requests
         self._numbers = numbers
         self._end = end
+        self._follow_up = follow_up
+        self._in_second = False
         self._buffer = b""
         self._started = 0.0
         self.latencies: list[float] = []
@@ -65,15 +84,28 @@ class _Connection(asyncio.Protocol):
         length = int(self._buffer[at + 15 : self._buffer.find(b"\r", at)]) if at >= 0 else 0
         if len(self._buffer) < head + 4 + length:
             return
+        is_success = self._buffer[9:10] == b"2"
+        body, self._buffer = (
+            self._buffer[head + 4 : head + 4 + length],
+            self._buffer[head + 4 + length :],
+        )
+        if self._follow_up and is_success and not self._in_second:
+            self._in_second = True
+            self._transport.write(self._follow_up(body))
+            return
+        self._in_second = False
         self.latencies.append(time.perf_counter() - self._started)
-        if self._buffer[9:10] != b"2":
-            self.failures += 1
-        self._buffer = self._buffer[head + 4 + length :]
+        self.failures += not is_success
         self._next()
 
 
 async def drive(
-    host: str, port: int, requests: Requests, connections: int, seconds: float
+    host: str,
+    port: int,
+    requests: Requests,
+    connections: int,
+    seconds: float,
+    follow_up: FollowUp | None = None,
 ) -> Sample:
     """Load one server for some seconds; `requests` makes the bytes of the n-th request."""
     loop = asyncio.get_running_loop()
@@ -82,7 +114,7 @@ async def drive(
     opened = [
         (
             await loop.create_connection(
-                lambda: _Connection(requests, numbers, started + seconds), host, port
+                lambda: _Connection(requests, numbers, started + seconds, follow_up), host, port
             )
         )[1]
         for _ in range(connections)
@@ -102,17 +134,25 @@ async def drive(
 
 
 def compare(
-    ours: tuple[Server, Requests], floor: tuple[Server, Requests], connections: int, seconds: float
-) -> tuple[Sample, Sample]:
-    """Both loaded in turns, so that a machine that slows down slows both: medians of rounds."""
-    samples: tuple[list[Sample], list[Sample]] = ([], [])
-    pairs = list(zip((ours, floor), samples, strict=True))
-    for number in range(ROUNDS):
-        # Each goes first as often as the other: what comes and goes on the machine meets both.
-        for (server, requests), found in pairs[:: 1 if number % 2 else -1]:
-            one_round = drive(server.host, server.port, requests, connections, seconds / ROUNDS)
+    loads: Sequence[Load], connections: int, seconds: float, rounds: int = ROUNDS
+) -> list[Sample]:
+    """All loaded in turns, so that a machine that slows down slows all: medians of rounds."""
+    samples: list[list[Sample]] = [[] for _ in loads]
+    turns = list(zip(loads, samples, strict=True))
+    for number in range(rounds):
+        # Each goes first as often as last: what comes and goes on the machine meets all.
+        for load, found in turns[:: 1 if number % 2 else -1]:
+            server = load.server
+            one_round = drive(
+                server.host,
+                server.port,
+                load.requests,
+                connections,
+                seconds / rounds,
+                load.follow_up,
+            )
             found.append(asyncio.run(one_round))
-    return _middle(samples[0]), _middle(samples[1])
+    return [_middle(found) for found in samples]
 
 
 def _middle(samples: list[Sample]) -> Sample:

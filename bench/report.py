@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bench.load import Requests, Sample, compare
+from bench.load import Load, Requests, Sample, compare
 from bench.servers import Server
 
 HEAD = "| Work | requests/s | p50 ms | p99 ms | floor requests/s | floor p99 ms | ratio |"
@@ -24,7 +24,8 @@ class Bench:
     def rows(self, what: str, ours: Requests, floor: Requests) -> Iterator[str]:
         """A line for each number of connections."""
         for connections in CONNECTIONS:
-            pair = compare((self.ours, ours), (self.floor, floor), connections, self.seconds)
+            loads = [Load(self.ours, ours), Load(self.floor, floor)]
+            pair = compare(loads, connections, self.seconds)
             yield row(f"{what}, {connections} connection{'s' * (connections > 1)}", *pair)
 
 

@@ -42,8 +42,15 @@ class Server:
 
     def post(self, path: str, body: bytes) -> bytes:
         """The bytes of a POST request with a JSON body."""
+        return self._with_body("POST", path, body)
+
+    def patch(self, path: str, body: bytes) -> bytes:
+        """The bytes of a PATCH request with a JSON body."""
+        return self._with_body("PATCH", path, body)
+
+    def _with_body(self, method: str, path: str, body: bytes) -> bytes:
         about = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        return f"POST {path} HTTP/1.1\r\n{self._headers()}{about}\r\n".encode() + body
+        return f"{method} {path} HTTP/1.1\r\n{self._headers()}{about}\r\n".encode() + body
 
     def _headers(self) -> str:
         return f"Host: {self.host}:{self.port}\r\nAuthorization: {self.authorization}\r\n"
