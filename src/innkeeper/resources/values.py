@@ -150,7 +150,11 @@ def opaque(value: Any, depth: int = DEEPEST) -> Any:
     if not depth and isinstance(value, dict | list):
         raise ValueRefused(f"a maximum of {DEEPEST} levels is allowed")
     if isinstance(value, dict):
-        return {storable(key): opaque(member, depth - 1) for key, member in value.items()}
+        # Most members are text, which needs no further call.
+        return {
+            storable(key): storable(member) if type(member) is str else opaque(member, depth - 1)
+            for key, member in value.items()
+        }
     if isinstance(value, list):
         return [opaque(element, depth - 1) for element in value]
     if isinstance(value, bool) or value is None:

@@ -43,7 +43,9 @@ class AppendStep:
 def plan_step(record: IncomingRecord) -> AppendStep:
     """Compute the step of a plain event that starts or continues a session; writes nothing."""
     state, body = session_records.next_state(record)
-    browser = replace(record.browser, version=record.browser.version + record.starts_session)
+    browser = record.browser
+    if record.starts_session:
+        browser = replace(browser, version=browser.version + 1)
     return AppendStep(record, state, body, _after(record, browser, state, state.version + 1))
 
 
@@ -76,7 +78,8 @@ async def append_all(work: Work, steps: Sequence[AppendStep]) -> list[UUID | Non
         last = chain[-1]
         root = roots.get(last.record.ref)
         if root is not None and last.record.is_latest:
-            browsers.cache_browser(work, replace(last.after, root=root))
+            after = last.after if last.after.root == root else replace(last.after, root=root)
+            browsers.cache_browser(work, after)
         else:
             browsers.drop_cached(work, last.record.browser.ref)
     return [roots.get(step.record.ref) for step in steps]
@@ -191,8 +194,17 @@ def _after(record: IncomingRecord, browser: Browser, state: SessionState, versio
         state.details,
         state.cart,
     )
-    channel, point = record.channel, record.point_of_sale
-    return replace(browser, channel=channel, point_of_sale=point, sessions=[session])
+    return Browser(
+        browser.ref,
+        browser.guest,
+        browser.root,
+        browser.root_type,
+        browser.in_group,
+        browser.version,
+        record.channel,
+        record.point_of_sale,
+        [session],
+    )
 
 
 async def write_locked(work: Work, record: IncomingRecord) -> bool:
