@@ -31,6 +31,7 @@ def test_reports_are_pinned_moved_and_removed(api: Api, owner: Person, analyst: 
     ]
     page = owner.get("/dashboard").text
     assert f"/reports/revenue?currency=GBP&amp;interval=week&amp;from={span['from']}" in page
+    assert "30 days, GBP, week" in page
     assert "Nothing is pinned yet" in analyst.get("/dashboard").text
     owner.post("/dashboard", action="earlier", position="1")
     assert [each["report"] for each in api.get(path).json()["items"]] == ["funnel", "revenue"]

@@ -13,6 +13,7 @@ from innkeeper.rules.report_parameters import ReportParameters
 from innkeeper.web.ui.report_titles import TITLES
 from innkeeper.web.ui.shell import PageRoute, Visit
 
+_DETAILS: Final = {"limit": "{} rows", "window": "within {} days", "by": "by {}"}
 _MOVES: Final = {"earlier": -1, "later": 1}
 
 
@@ -25,7 +26,11 @@ async def show(visit: Visit) -> Response:
         name = item["report"]
         path = f"/reports/{name}"
         detail = [f"{item['days']} days" if item["days"] else query.get("from", "")]
-        detail += [value for key, value in item["parameters"].items() if key not in ("from", "to")]
+        detail += [
+            _DETAILS.get(key, "{}").format(value)
+            for key, value in item["parameters"].items()
+            if key not in ("from", "to")
+        ]
         pinned.append(
             {
                 "title": item["title"] or TITLES.get(name, name),
