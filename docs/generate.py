@@ -99,12 +99,12 @@ def _command(path: str, command: Any) -> Iterator[str]:
 
 
 def _parameter(parameter: Any) -> str:
-    told = getattr(parameter, "help", None) or ""
+    text = getattr(parameter, "help", None) or ""
     if parameter.param_type_name == "argument":
         name = parameter.metavar or parameter.name.upper()
     else:
         name = ", ".join([*parameter.opts, *parameter.secondary_opts])
-    return f"| `{name}` | {told.strip()} |"
+    return f"| `{name}` | {text.strip()} |"
 
 
 def _errors() -> Iterator[str]:
@@ -113,14 +113,14 @@ def _errors() -> Iterator[str]:
     yield ""
     yield "| Status | Error | When |"
     yield "|---:|---|---|"
-    known = [
+    classes = [
         member
         for _, member in inspect.getmembers(errors, inspect.isclass)
         if issubclass(member, errors.ApiError) and member is not errors.ApiError
     ]
-    for error in sorted(known, key=lambda error: (error.status, error.__name__)):
-        told = (inspect.getdoc(error) or "").split("\n\n")[0].replace("\n", " ")
-        yield f"| {error.status} | {error.__name__} | {told} |"
+    for error in sorted(classes, key=lambda error: (error.status, error.__name__)):
+        meaning = (inspect.getdoc(error) or "").split("\n\n")[0].replace("\n", " ")
+        yield f"| {error.status} | {error.__name__} | {meaning} |"
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 import typer
 
@@ -13,7 +12,6 @@ from innkeeper.cli.import_files import local_name
 from innkeeper.cli.imports import What
 from innkeeper.cli.options import Act, command
 from innkeeper.errors import Invalid, OperatorError, Problem
-from innkeeper.resources.values import ref_in
 from innkeeper.store.work import Work
 from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.file_formats import guessed_format
@@ -104,7 +102,7 @@ async def sources_change(
         return changed_values(row, body, problems)
 
     with _operator_errors():
-        row = await import_sources.change(work, _key(source), read, is_free=True)
+        row = await import_sources.change(work, source, read, is_free=True)
     return f"{row['name']} is changed."
 
 
@@ -137,16 +135,12 @@ async def sources_list(work: Work) -> Any:
 @command(app, "run", WORKSPACE)
 async def sources_run(work: Work, source: Source) -> str:
     """Read an import source now; the server does it."""
-    row = await import_sources.start(work, _key(source))
+    row = await import_sources.start(work, source)
     return f"{row['name']} is being read."
 
 
 @command(app, "delete", WORKSPACE)
 async def sources_delete(work: Work, source: Source) -> str:
     """Delete an import source; what it imported stays."""
-    await import_sources.delete(work, _key(source))
+    await import_sources.delete(work, source)
     return f"{source} is deleted."
-
-
-def _key(source: str) -> UUID | str:
-    return ref_in(source) or source

@@ -10,6 +10,7 @@ from typing import Final
 from innkeeper import __version__
 from innkeeper.actions.admin import keys, users
 from innkeeper.actions.admin.security_review import LINK_FILE, LOGIN_FILE
+from innkeeper.actions.admin.stored_secrets import digest_of
 from innkeeper.rules.access import SANDBOX
 from innkeeper.settings import Settings
 from innkeeper.store.data_folder import unusable
@@ -74,7 +75,7 @@ def _content(path: Path) -> str:
 async def _login_works(work: Work, login: str) -> bool:
     client_key, _, token = login.partition(":")
     row = await keys.find(work, client_key)
-    return row is not None and bytes(row["token_sha256"]) == keys.token_digest(token)
+    return row is not None and bytes(row["token_sha256"]) == digest_of(token)
 
 
 def greet(settings: Settings, url: str, access: FirstAccess, *, terminal: bool) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.actions.admin import audit, users
 from innkeeper.actions.admin.log_in import Budget, count_attempt, hash_password, is_password
+from innkeeper.actions.admin.stored_secrets import digest_of
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.values import ValueRefused
@@ -29,7 +30,7 @@ async def change_password(
     """
     if len(new) < users.SHORTEST_PASSWORD:
         raise Invalid(Problem("password", f"at least {users.SHORTEST_PASSWORD} characters"))
-    budget = Budget(users.digest_of(f"password {person.ref}"), 5, timedelta(days=1))
+    budget = Budget(digest_of(f"password {person.ref}"), 5, timedelta(days=1))
     await count_attempt(work, (budget,))
     row = await work.one("users.by_email", email=person.email) or {}
     async with work.released(), limits.account_log_ins:
@@ -50,7 +51,7 @@ async def list_logins(work: Work, user: UUID, token: str) -> list[Record]:
     return await work.all(
         "users.logins",
         user=user,
-        token_sha256=users.digest_of(token),
+        token_sha256=digest_of(token),
         now=clock.now(),
         most=MOST_LOGINS,
     )
@@ -58,7 +59,7 @@ async def list_logins(work: Work, user: UUID, token: str) -> list[Record]:
 
 async def close_other_logins(work: Work, user: UUID, token: str | None) -> int:
     """End every login of a user except that of `token`; returns how many ended."""
-    login = None if token is None else users.digest_of(token)
+    login = None if token is None else digest_of(token)
     async with work.transaction():
         ended = await work.run("users.close_logins", user=user, except_login=login)
         await work.run("users.forget_browsers", user=user)

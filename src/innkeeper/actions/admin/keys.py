@@ -1,6 +1,5 @@
 """API keys: a public client key and a secret token, which is displayed once."""
 
-import hashlib
 import secrets
 import string
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Final, Literal
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit
+from innkeeper.actions.admin.stored_secrets import digest_of
 from innkeeper.errors import Conflict, Forbidden, OperatorError
 from innkeeper.rules.audited import ALIAS, KEY
 from innkeeper.rules.identity_keys import digest
@@ -34,11 +34,6 @@ class NewKey:
     compatibility: Compatibility
     scopes: frozenset[Scope] = DEFAULT_SCOPES
     expires_at: datetime | None = None
-
-
-def token_digest(token: str) -> bytes:
-    """Return the stored hash of a token: 256 random bits need no slow hash."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 async def create(
@@ -73,7 +68,7 @@ async def create(
         await work.run(
             "control.create_key",
             client_key=key.client_key,
-            token_sha256=token_digest(key.api_token),
+            token_sha256=digest_of(key.api_token),
             workspace=workspace,
             compatibility=compatibility,
             name=name,
@@ -187,9 +182,7 @@ async def rotate(
     async with work.transaction():
         stored = await _lock_key(work, client_key, expected)
         _check_scopes(scopes_in(stored), by)
-        await work.run(
-            "control.rotate_key", client_key=client_key, token_sha256=token_digest(token)
-        )
+        await work.run("control.rotate_key", client_key=client_key, token_sha256=digest_of(token))
         # Two different values: of a secret, only the change is recorded.
         await _record(work, "rotate", {**stored, "api_token": "old"}, {"api_token": "new"})
     return NewKey(client_key, token, stored["compatibility"], scopes_in(stored))

@@ -18,6 +18,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit, users
+from innkeeper.actions.admin.stored_secrets import digest_of
 from innkeeper.errors import ApiError, Invalid, Problem
 from innkeeper.rules.access import locked_seconds
 from innkeeper.store.limiter import Limits
@@ -83,10 +84,10 @@ class Attempt:
         day, hour = timedelta(days=1), timedelta(hours=1)
         email = users.normal_email(self.email)
         if is_familiar:
-            return (Budget(users.digest_of(f"browser {self.browser} {email}"), 5, day),)
+            return (Budget(digest_of(f"browser {self.browser} {email}"), 5, day),)
         return (
-            Budget(users.digest_of(f"address {self.address}"), 20, hour, shared=True),
-            Budget(users.digest_of(f"account {email}"), 5, day),
+            Budget(digest_of(f"address {self.address}"), 20, hour, shared=True),
+            Budget(digest_of(f"account {email}"), 5, day),
         )
 
 
@@ -160,7 +161,7 @@ async def _find_browser(work: Work, attempt: Attempt) -> Row | None:
         return None
     return await work.one(
         "users.browser",
-        token_sha256=users.digest_of(attempt.browser),
+        token_sha256=digest_of(attempt.browser),
         email=users.normal_email(attempt.email),
         since=clock.now() - BROWSER_LIFE,
     )
@@ -212,7 +213,7 @@ async def _open_login(work: Work, user: UUID, attempt: Attempt) -> LoggedIn:
     browser = attempt.browser if is_ours else secrets.token_urlsafe(32)
     await work.run(
         "users.note_browser",
-        token_sha256=users.digest_of(browser),
+        token_sha256=digest_of(browser),
         user=user,
         most=MOST_BROWSERS - 1,
         now=clock.now(),

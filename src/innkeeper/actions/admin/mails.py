@@ -7,6 +7,7 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.actions.admin import background, long_jobs, users
 from innkeeper.actions.admin.log_in import Budget, count_attempt
+from innkeeper.actions.admin.stored_secrets import digest_of
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right, Role, is_member, may
 from innkeeper.rules.identity_keys import digest
@@ -44,8 +45,8 @@ async def request_reset(lend: Lend, email: str, address: str, base: str) -> None
     """
     email = users.normal_email(email)
     budgets = (
-        Budget(users.digest_of(f"forgotten from {address}"), 20, timedelta(hours=1), shared=True),
-        Budget(users.digest_of(f"forgotten {email}"), 3, timedelta(days=1)),
+        Budget(digest_of(f"forgotten from {address}"), 20, timedelta(hours=1), shared=True),
+        Budget(digest_of(f"forgotten {email}"), 3, timedelta(days=1)),
     )
     async with lend() as work:
         await count_attempt(work, budgets)

@@ -8,11 +8,11 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any, Final
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit, stored_secrets
+from innkeeper.actions.admin.stored_secrets import digest_of
 from innkeeper.errors import OperatorError, Unauthorized
 from innkeeper.resources.base import Record
 from innkeeper.rules.audited import OAUTH_KEY
@@ -43,7 +43,7 @@ async def create(work: Work, workspace: str, name: str = "") -> NewClient:
         await work.run(
             "oauth.create",
             client_id=client.client_id,
-            secret_sha256=_digest(client.client_secret),
+            secret_sha256=digest_of(client.client_secret),
             workspace=workspace,
             client_key=key["client_key"] if key else "",
             name=name,
@@ -74,7 +74,7 @@ async def issue_token(work: Work, client_id: str, client_secret: str) -> dict[st
     """Issue a token for `LIFE` and return the response body; raises `Unauthorized`."""
     client = await work.one("oauth.find", client_id=client_id)
     stored = bytes(client["secret_sha256"]) if client else bytes(32)
-    if not hmac.compare_digest(_digest(client_secret), stored) or client is None:
+    if not hmac.compare_digest(digest_of(client_secret), stored) or client is None:
         raise Unauthorized
     now = clock.now()
     await work.run("oauth.touch", client_id=client_id, now=now)
@@ -111,7 +111,3 @@ async def client_of(work: Work, bearer: str) -> Record:
     if client is None or SCOPE not in str(claims.get("scope")).split():
         raise Unauthorized
     return client
-
-
-def _digest(secret: str) -> bytes:
-    return sha256(secret.encode("utf-8", "surrogatepass")).digest()

@@ -1,6 +1,5 @@
 """Users of the screens: links, passwords, logins, roles."""
 
-import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit
+from innkeeper.actions.admin.stored_secrets import digest_of
 from innkeeper.errors import ApiError, Conflict, Invalid, Problem, existing
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import SANDBOX, Role, covers, is_member, may_give
@@ -352,8 +352,3 @@ def check_person(email: str, name: str) -> None:
 def normal_email(email: str) -> str:
     """Return an e-mail address in the form in which accounts store it."""
     return email.strip().lower()
-
-
-def digest_of(secret: str) -> bytes:
-    """Return the stored hash of a random secret."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

@@ -77,14 +77,12 @@ async def _lock_source(
     if segment and static_list:
         problems.append(field_problem("static_list", "cannot be set together with segment"))
     elif static_list:
-        name = _ref_or_friendly_id(static_list)
-        refs["static_list"] = await static_lists.lock_against_deletion(work, name)
+        refs["static_list"] = await static_lists.lock_against_deletion(work, static_list)
         if refs["static_list"] is None:
             problems.append(field_problem("static_list", "there is no such list"))
     else:
         if segment:
-            name = _ref_or_friendly_id(segment)
-            refs["segment"] = await segments.lock_against_deletion(work, name)
+            refs["segment"] = await segments.lock_against_deletion(work, segment)
         # Only an export whose segment was deleted may have no source.
         was_deleted = not segment and stored is not None and not has_source(stored)
         if refs["segment"] is None and not was_deleted and {"segment", "static_list"} <= {*values}:
@@ -134,12 +132,3 @@ def _destination_problems(
     if str(shape.get("format")).upper() not in ("NDJSON", "JSON"):
         return [Problem("format", "must be JSON or NDJSON for a webhook")]
     return []
-
-
-def _ref_or_friendly_id(value: Any) -> UUID | str:
-    """Return a UUID if the value is one, else its text."""
-    text = str(value)
-    try:
-        return UUID(text)
-    except ValueError:
-        return text

@@ -43,12 +43,10 @@ async def read_selection(work: Work, selection: GuestSelection) -> SelectedGuest
     if selection.identifiers is not ABSENT:
         return await select_identifiers(work, selection.identifiers)
     if isinstance(selection.segment, str):
-        name = selection.segment
-        row = await segments.fetch(work, ref_in(name) or name)
+        row = await segments.fetch(work, selection.segment)
         return SelectedGuests(definition=row["definition"])
     if isinstance(selection.static_list, str):
-        name = selection.static_list
-        row = await static_lists.fetch_stored(work, ref_in(name) or name)
+        row = await static_lists.fetch_stored(work, selection.static_list)
         return SelectedGuests(definition=definition_of_list(row["friendly_id"]))
     definition: Mapping[str, Any] = selection.definition  # type: ignore[assignment]
     problems: list[Problem] = []
