@@ -80,6 +80,11 @@ def json(value: Any) -> bytes:
     return _size(len(encoded) + 1) + b"\x01" + encoded
 
 
+def whole(value: int) -> bytes:
+    """Encode a `bigint`."""
+    return _BIGINT + value.to_bytes(8, signed=True)
+
+
 def instant(value: datetime) -> bytes:
     """Encode a `timestamptz`."""
     return _instant(8, (value - _EPOCH) // _TICK)

@@ -25,7 +25,7 @@ from innkeeper.store.work import Work
 
 _ROOTS: Final = ("guest_writes.copy_guests", "order_writes.copy_orders")
 _PARTS: Final = (
-    *("guest_writes.copy_keys", "creations.copy_words", "guest_writes.copy_joins"),
+    *("guest_writes.copy_keys", "creations.copy_words", "creations.copy_joins"),
     *("guest_writes.copy_extensions", "order_writes.copy_items"),
     *("order_writes.copy_item_extensions", "order_writes.copy_contacts"),
     "order_writes.copy_extensions",

@@ -30,14 +30,24 @@ from innkeeper.rules.batch import (
     RecordRejected,
     check_groups,
 )
-from innkeeper.rules.guests import guest_fields, present
+from innkeeper.rules.guests import guest_fields
 from innkeeper.rules.identity import Decision, Evidence
 from innkeeper.rules.identity_keys import guest_keys, reference_key
 from innkeeper.rules.identity_rules import IdentityRules, expires
 from innkeeper.rules.orders import COLUMNS, is_identifiable, order_person
 from innkeeper.rules.search_words import search_words
 from innkeeper.store import binary_rows
-from innkeeper.store.binary_rows import NULL, Offsets, encode_word, head, json, ref, ref_bytes, text
+from innkeeper.store.binary_rows import (
+    NULL,
+    Offsets,
+    encode_word,
+    head,
+    json,
+    ref,
+    ref_bytes,
+    text,
+    whole,
+)
 
 _WRITTEN: Final[Offsets] = (0, 0)
 """The columns created_at and modified_at."""
@@ -45,6 +55,8 @@ _NEW_GUEST: Final[Offsets] = (0, 0, *_WRITTEN)
 _JOINED: Final[Offsets] = (0,)
 _PAIR: Final = head((), b"", b"")
 """The start of a row of two columns."""
+_FIRST: Final = whole(0)
+"""Sequence of the join that creates a guest."""
 _CONTACT: Final = text(SOURCES["contact"])
 _SEEN: Final = ("first_seen", "last_seen")
 
@@ -141,6 +153,8 @@ class _Draft(NamedTuple):
     person: _Person
     decision: Decision
     groups: Sequence[ExtensionRecord]
+    contact: Record
+    """The fields of the person as the order stores them; empty for a record of a guest."""
     order: bytes | None
     reference: bytes | None
 
@@ -192,6 +206,7 @@ class _Encoder:
                 person,
                 decide(what.changes, person.evidence, (), GUEST_RECORD, self._book, self._now),
                 what.groups,
+                {},
                 None,
                 None,
             )
@@ -218,7 +233,7 @@ class _Encoder:
             is_plain = not (more_people or what.children or what.is_row)
             if is_alone and is_plain and is_identifiable(body):
                 args = (body, person.evidence, (), self._terms.contact, self._book, self._now)
-                more = (what.contact.groups, self._new_ref(), reference)
+                more = (what.contact.groups, body, self._new_ref(), reference)
                 drafts.append(_Draft(position, what, person, decide(*args), *more))
         return drafts
 
@@ -303,8 +318,8 @@ class _Encoder:
         self._add_row("guest_writes.copy_guests", offsets, own, kind, body, *seen)
         rule = NULL if decision.rule is None else encode_word(decision.rule)
         source = self._source if draft.order is None else (_CONTACT, ref_bytes(draft.order))
-        join = (own, rule, json(decision.evidence), *source, self._actor)
-        self._add_row("guest_writes.copy_joins", _JOINED, *join)
+        join = (own, _FIRST, rule, json(decision.evidence), *source, self._actor)
+        self._add_row("creations.copy_joins", _JOINED, *join)
         number = len(self._each)
         for pairs, firsts in (
             (_KEYS, [ref_bytes(key) for key in person.keys]),
@@ -320,7 +335,11 @@ class _Encoder:
         what: OrderWrite = draft.what
         changes = what.changes
         ordered_at = instant(changes["ordered_at"])
-        body = present({n: value for n, value in changes.items() if n not in COLUMNS})
+        body = {
+            name: value
+            for name, value in changes.items()
+            if value is not None and name not in COLUMNS
+        }
         own = ref_bytes(order)
         key = (text(changes["reference_id"]), ref_bytes(draft.reference or b""))
         columns = (own, *key, binary_rows.instant(ordered_at), json(body))
@@ -328,8 +347,7 @@ class _Encoder:
         for position, item in enumerate(what.items):
             self._add_item(order, ordered_at, position, item)
         contact = (ref_bytes(self._new_ref()), own, ref_bytes(guest))
-        person = json(order_person(what.contact.changes))
-        self._add_row("order_writes.copy_contacts", _WRITTEN, *contact, person)
+        self._add_row("order_writes.copy_contacts", _WRITTEN, *contact, json(draft.contact))
         if what.group is not None:
             group = {(what.group.name, what.group.key): what.group.pairs}
             self._add_extensions("order_writes.copy_extensions", order, group)

@@ -18,6 +18,12 @@ WHERE current_setting('session_replication_role') = 'replica'
 -- Insert the words of new guests.
 COPY {ws}.guest_words (word, guest_ref) FROM STDIN (FORMAT binary)
 
+-- creations.copy_joins
+-- Insert the first joins of new guests: their sequence is given, since the next value of the table's takes longer
+-- than the rest of the row.
+COPY {ws}.guest_joins (guest_ref, sequence, rule, evidence, source, source_ref, actor, joined_at)
+FROM STDIN (FORMAT binary)
+
 -- creations.end
 -- Add new words and providers of the guests.
 SELECT {ws}.add_names(%(words)s::text[]), {ws}.add_providers(to_jsonb(%(providers)s::text[])),
