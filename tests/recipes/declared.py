@@ -247,6 +247,27 @@ def erasure(api: Api, guest: dict[str, Any], note: dict[str, Any]) -> None:
     assert api.get(note["href"]).status_code == 404
 
 
+def import_undo(api: Api, batches: Batches) -> None:
+    """A later note on an order that an imported event created blocks the undo of the import."""
+    line = {"type": "OTHER", "name": "Thing", "productId": "P", "price": 5, "currencyCode": "EUR"}
+    bought = {**ORDER, "referenceId": "R-9", "status": "PURCHASED", "paymentType": "Cash"}
+    event = {
+        **{"type": "ORDER_CHECKOUT", "channel": "WEB", "pos": "default"},
+        **{"identifiers": {"provider": "email", "id": "late@example.com"}},
+        **{"requested_at": "2026-11-20T10:00:00Z", "order": {**bought, "orderItems": [line]}},
+    }
+    body = {"entity": "events", "compressed": False}
+    upload = made(api.post("/innkeeper/v1/imports", json=body))
+    assert batches.upload(upload["location"]["href"], as_json(event) + b"\n").status_code == 200
+    batches.work_at_once()
+    assert made(api.get(f"{upload['href']}/undo"))["blocked"] == {}
+    identifier = {"identifiers.provider": "email", "identifiers.id": "late@example.com"}
+    (guest,) = made(api.get("/v2.1/guests", params=identifier))["items"]
+    (order,) = made(api.get("/v2.1/orders", params={"guestRef": guest["ref"]}))["items"]
+    made(api.post(f"{order['href']}/notes", json={"text": "Late"}))
+    assert made(api.get(f"{upload['href']}/undo"))["blocked"] == {"used later": 1}
+
+
 def main(dsn: str, data: str) -> None:
     """Run every step on a database that an Innkeeper without the field has made."""
     asyncio.run(migrate(dsn))
@@ -271,6 +292,7 @@ def main(dsn: str, data: str) -> None:
             lake(api, batches, guest)
             files(api, batches, note)
             erasure(api, guest, note)
+            import_undo(api, batches)
 
 
 if __name__ == "__main__":
