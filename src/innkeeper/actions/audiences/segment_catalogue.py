@@ -76,10 +76,13 @@ async def list_declared_fields(work: Work) -> dict[str, Any]:
     return _build_catalogue(await traits.list_current(work), empty, lists)
 
 
-async def list_fields(work: Work, of: Collection[str] | None = None) -> dict[str, Any]:
+async def list_fields(
+    work: Work, of: Collection[str] | None = None, *, is_counted: bool = True
+) -> dict[str, Any]:
     """List entities with their subtypes and row counts, their fields, and the comparators.
 
     `of`: the entities whose free fields are read from the data; every entity if None.
+    `is_counted`: whether rows are counted by subtype, which reads every event.
     """
     from innkeeper.lake import catalogue_sql  # noqa: PLC0415 - loads SQLGlot
 
@@ -88,7 +91,7 @@ async def list_fields(work: Work, of: Collection[str] | None = None) -> dict[str
     rows_by_entity: list[_Rows] = []
     async with opened(work) as lake:
         for entity in ENTITIES.values():
-            kinds = dict(await lake.rows(catalogue_sql.subtypes(entity)))
+            kinds = dict(await lake.rows(catalogue_sql.subtypes(entity))) if is_counted else {}
             is_requested = of is None or entity.name in of
             free = await lake.rows(catalogue_sql.free_fields(entity)) if is_requested else []
             if entity.custom and is_requested:
@@ -98,6 +101,13 @@ async def list_fields(work: Work, of: Collection[str] | None = None) -> dict[str
         if of is None or GUEST in of:
             codes = [code for (code,) in await lake.rows(catalogue_sql.currencies())]
     return _build_catalogue(every, rows_by_entity, lists, codes)
+
+
+async def list_guest_fields(work: Work) -> list[dict[str, Any]]:
+    """List the fields, data extensions, traits and static lists of guests, without counts."""
+    catalogue = await list_fields(work, {GUEST}, is_counted=False)
+    fields: list[dict[str, Any]] = catalogue["entities"][0]["fields"]
+    return fields
 
 
 def _build_catalogue(

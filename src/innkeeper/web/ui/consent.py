@@ -19,10 +19,9 @@ async def show(visit: Visit) -> Response:
     fields = await consent.list_fields(visit.work)
     stored = {each.channel: (each.field, ", ".join(each.values)) for each in fields}
     typed = {channel: _typed(visit, channel) for channel in CHANNELS} if visit.fault else stored
-    catalogue = await segment_catalogue.list_fields(visit.work)
     pairs = [
         f"{each['location']}.{each['field']}"
-        for each in catalogue["entities"][0]["fields"]
+        for each in await segment_catalogue.list_guest_fields(visit.work)
         if each["location"] not in ("core", "identifier", "trait")
     ]
     names = list(dict.fromkeys([*pairs, *(name for name, _ in typed.values() if name)]))

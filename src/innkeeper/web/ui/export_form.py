@@ -173,10 +173,7 @@ async def _form(visit: Visit, row: Record | None, stored: dict[str, Any]) -> Res
         boxes = {name: visit.form_text(name) == "yes" for name in ("header", "guarded", "bom")}
         fields |= {"columns": visit.form.getlist("columns"), **boxes}
     is_whole = is_refused or visit.is_part
-    list_fields = (
-        segment_catalogue.list_fields if is_whole else segment_catalogue.list_declared_fields
-    )
-    catalogue = await list_fields(visit.work)
+    free = _free(await segment_catalogue.list_guest_fields(visit.work)) if is_whole else None
     choices = [(each["friendly_id"], each["name"]) for each in await segments.list_all(visit.work)]
     choices += [
         (LIST + each["friendly_id"], f"List: {each['name']}")
@@ -192,7 +189,7 @@ async def _form(visit: Visit, row: Record | None, stored: dict[str, Any]) -> Res
         segments=[("", "Choose one: it was deleted"), *choices] if is_segment_deleted else choices,
         filters=[("", "No filter: all guests"), *unchanged, *choices],
         groups=_columns(),
-        free=_free(catalogue) if is_whole else None,
+        free=free,
         kinds=KINDS,
         formats=[(each, each) for each in FORMATS],
         delimiters=[(each, {",": "comma", "|": "bar"}[each]) for each in DELIMITERS],
@@ -222,11 +219,11 @@ def _columns() -> list[tuple[str, list[str]]]:
     ]
 
 
-def _free(catalogue: dict[str, Any]) -> list[tuple[str, list[str]]]:
+def _free(fields: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
     """Return the columns that depend on the data, computed traits and data extensions: (heading,
     column names)."""
     traits, free = [], []
-    for entry in catalogue["entities"][0]["fields"]:
+    for entry in fields:
         name = f"{entry['location']}.{entry['field']}"
         if entry["location"] == "trait":
             traits.append(name)

@@ -128,10 +128,9 @@ async def download(
 
 async def choose_columns(visit: Visit) -> Response:
     """Show every column that a table of guests may have, in groups, as boxes to check."""
-    catalogue = await segment_catalogue.list_fields(visit.work, {segment_catalogue.GUEST})
     chosen = chosen_columns(visit)
     groups: dict[str, list[tuple[str, str, str]]] = {"Shown now": []}
-    for each in catalogue["entities"][0]["fields"]:
+    for each in await segment_catalogue.list_guest_fields(visit.work):
         location, field = each["location"], each["field"]
         if location in (IDENTIFIER, STATIC_LIST) or field == "ref":
             continue
