@@ -4,6 +4,7 @@ import json
 from uuid import uuid4
 
 import httpx
+from batching import Batches, packed, record, upsert
 from calling import Api
 from sites import Site
 from visiting import Person
@@ -35,6 +36,35 @@ def test_i10_an_import_is_undone_by_its_page(owner: Person, api: Api, site: Site
         bool(api.get("/v2.1/guests", params=_identifier(one)).json()["items"]) for one in people
     ]
     assert left == [True, False, False]
+
+
+def test_i10_a_batch_is_undone_over_http_and_its_page_shows_it(
+    owner: Person, api: Api, site: Site
+) -> None:
+    """By its ref; what it deleted stays, and is counted. The list of jobs has the undo."""
+    batches, ref = Batches(api, site.settings), str(uuid4())
+    gone = record("guest", "delete", {"identifiers": [{"provider": "email", "id": "a@x.com"}]})
+    file = packed([upsert("a@x.com"), upsert("b@x.com"), gone])
+    href = batches.allocate(file, ref).json()["location"]["href"]
+    assert batches.upload(href, file).status_code == 200
+    batches.work_at_once()
+    path = f"/imports/{ref}/undo"
+    page = owner.get(path).text
+    assert "Undo this batch?" in page
+    assert "1 deleted" in " ".join(page.split())
+    preview = api.get(f"/innkeeper/v1{path}").json()
+    assert (preview["removed"], preview["notUndone"]) == ({"guests": 1}, {"deleted": 1})
+    assert owner.post(path).is_redirect
+    assert f"/w/live{path}" in owner.get("/jobs").text
+    site.run_worker()
+    assert api.get(f"/innkeeper/v1{path}").json()["status"] == "done"
+    assert "Undone" in owner.get(path).text
+    assert api.get("/v2.1/guests", params=_identifier(person("b@x.com"))).json()["items"] == []
+    assert owner.get(f"/imports/{ref}").status_code == 404
+
+
+def person(email: str) -> dict:
+    return {"identifiers": [{"provider": "email", "id": email}]}
 
 
 def _identifier(person: dict) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """P4: records that match nobody are written as encoded rows, as if each was decided by itself."""
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from drawn_records import LINE
 from in_process import Site, running
 from undoing import run_import, run_undo
 
+from innkeeper.actions.bulk import creation_writer
 from innkeeper.store import binary_rows
 from innkeeper.store.adapters import EncodedNumbers, EncodedRefs
 
@@ -196,3 +198,19 @@ def test_p4_encoded_arrays_are_those_of_the_database(site: None) -> None:
         )
         expected = [UUID(bytes=ref) for ref in refs[:count]]
         assert row == {"refs": expected, "numbers": whole[:count]}
+
+
+def test_p4_rows_are_encoded_off_the_event_loop(
+    site: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a small file, and of a large one once the identity rules change."""
+    threads, encode = [], creation_writer.encode_creations
+
+    def noted(*args: Any) -> Any:
+        threads.append(threading.current_thread())
+        return encode(*args)
+
+    monkeypatch.setattr(creation_writer, "encode_creations", noted)
+    run_import("guests", GUESTS)
+    assert threads
+    assert threading.main_thread() not in threads

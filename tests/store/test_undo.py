@@ -354,7 +354,10 @@ def test_i10_as_a_command(site: None, dsn: str) -> None:
     def run(*words: object) -> Any:
         return CliRunner().invoke(app, ["undo", *map(str, words), "--database", dsn])
 
-    assert str(ref) in run().output
+    batch = run_import("batch", [enveloped("guest", "upsert", person(3))])
+    listed = run().output
+    assert listed.index(str(batch)) < listed.index(str(ref))
+    assert run(batch).exit_code == 0
     assert "Nothing is changed yet" in run(ref, "--dry-run").output
     assert differences(before)
     done = run(ref)
