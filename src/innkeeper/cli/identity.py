@@ -13,6 +13,7 @@ from innkeeper.actions.paging import PageRequest
 from innkeeper.cli.options import Act, CommandContext, Json, command
 from innkeeper.cli.output import progress_bar, show, table
 from innkeeper.errors import OperatorError
+from innkeeper.resources.base import without_nulls
 from innkeeper.store.work import Work
 from innkeeper.wire.identity.rules import read_guards, read_rule, read_rules, represent_rule
 
@@ -244,7 +245,7 @@ def guards(
         "addNever": add_never or None,
         "removeNever": remove_never or None,
     }
-    changes = read_guards({name: value for name, value in body.items() if value is not None})
+    changes = read_guards(without_nulls(body))
 
     if changes:
         return lambda work: rule_settings.set_guards(work, changes)

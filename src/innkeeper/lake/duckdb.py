@@ -11,6 +11,7 @@ from innkeeper.errors import Unavailable
 from innkeeper.lake.tables import JSON, SEQUENCE, LakeColumn, LakeTable
 from innkeeper.settings import Settings
 from innkeeper.store.files import Files
+from innkeeper.store.parquet_types import literal, quoted
 from innkeeper.store.temp_files import named
 
 if TYPE_CHECKING:
@@ -106,16 +107,6 @@ def limited(connection: "Connection", seconds: float) -> Iterator[None]:
         raise
     finally:
         timer.cancel()
-
-
-def quoted(name: str) -> str:
-    """Quote an identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Quote a string."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def listed(paths: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from innkeeper.lake import duckdb as engine
 from innkeeper.lake.change_feed import MERGED
 from innkeeper.lake.tables import CHANGES, SEQUENCE, LakeTable
 from innkeeper.lake.views import closure, view_sql
+from innkeeper.store.parquet_types import literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -63,10 +64,10 @@ class DuckSession:
         )
 
     def load(self, name: str, column: str, path: Path) -> None:
-        columns = f"{{{engine.literal(column)}: 'VARCHAR'}}"
+        columns = f"{{{literal(column)}: 'VARCHAR'}}"
         self.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM read_csv("  # noqa: S608
-            f"{engine.literal(str(path))}, header = false, auto_detect = false, "
+            f"{literal(str(path))}, header = false, auto_detect = false, "
             f"columns = {columns})"
         )
 
@@ -77,7 +78,7 @@ class DuckSession:
         """Write the rows of a query to a file; return their number."""
         if form.as_text:
             sql = f"SELECT CAST(to_json(r) AS VARCHAR) AS data FROM ({sql}) AS r"  # noqa: S608
-        target = engine.literal(str(path))
+        target = literal(str(path))
         with engine.limited(self.connection, seconds):
             copied = self.connection.execute(
                 f"COPY ({sql}) TO {target} ({form.options})"
@@ -168,9 +169,9 @@ class DuckSession:
             if tail is not None:
                 parts.append(
                     f"SELECT ref, {engine.LATEST} AS sequence "  # noqa: S608
-                    f"FROM read_json({engine.literal(str(tail))}, format = 'newline_delimited', "
+                    f"FROM read_json({literal(str(tail))}, format = 'newline_delimited', "
                     f"columns = {{kind: 'VARCHAR', ref: 'VARCHAR'}}) "
-                    f"WHERE kind = {engine.literal(kind)}"
+                    f"WHERE kind = {literal(kind)}"
                 )
             every = " UNION ALL ".join(parts)
             self._run(

@@ -18,6 +18,7 @@ from innkeeper.resources.exports import CSV, JSON, PARQUET
 from innkeeper.rules.exports import ExportFormat, filled
 from innkeeper.rules.traits import Traits
 from innkeeper.settings import Settings
+from innkeeper.store.parquet_types import literal
 
 _BATCH: Final = 2000
 _GZIPPED_MARK: Final = gzip.compress(BOM_UTF8, mtime=0)
@@ -58,9 +59,9 @@ def write_without(
         with engine.connected(settings, storage(settings), upkeep=True) as connection:
             connection.execute(
                 "COPY (SELECT * EXCLUDE (file_row_number) FROM "  # noqa: S608
-                f"read_parquet({engine.literal(str(source))}, file_row_number = true) "
+                f"read_parquet({literal(str(source))}, file_row_number = true) "
                 f"WHERE NOT list_contains({list(positions)}::BIGINT[], file_row_number) "
-                f"ORDER BY file_row_number) TO {engine.literal(str(target))} ({_PARQUET})"
+                f"ORDER BY file_row_number) TO {literal(str(target))} ({_PARQUET})"
             )
         return
     removed = {place + header for place in positions}
@@ -100,7 +101,7 @@ def _form(shape: ExportFormat) -> Form:
     if shape.format == CSV:
         header = "true" if shape.header else "false"
         quotes = ", FORCE_QUOTE *" if shape.quote else ""
-        delimiter = engine.literal(shape.delimiter)
+        delimiter = literal(shape.delimiter)
         return Form(f"FORMAT csv, COMPRESSION gzip, DELIMITER {delimiter}, HEADER {header}{quotes}")
     return Form("FORMAT json, COMPRESSION gzip", as_text=shape.format == JSON)
 

@@ -17,6 +17,7 @@ from innkeeper.lake.locks import FLUSH, alone
 from innkeeper.lake.tables import BY_NAME, CHANGES, GUESTS, KINDS
 from innkeeper.settings import Settings
 from innkeeper.store.files import Files
+from innkeeper.store.parquet_types import literal, quoted
 from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Work
 
@@ -108,7 +109,7 @@ def write_lines(
             continue
         table = BY_NAME[name]
         rows = engine.typed_rows(table, path, sequence)
-        order = ", ".join(map(engine.quoted, table.sort))
+        order = ", ".join(map(quoted, table.sort))
         written = write_rows(connection, lake_files, target, f"{rows} ORDER BY {order}")
         files.append(Written(target, name, table.kind, *written))
     return files
@@ -120,7 +121,7 @@ def _write_changes(
     """Write a file of outdated refs for each kind that has some."""
     workspace, folder, sequence = prefix
     source = (
-        f"read_json({engine.literal(str(path))}, format = 'newline_delimited', "
+        f"read_json({literal(str(path))}, format = 'newline_delimited', "
         "columns = {kind: 'VARCHAR', ref: 'VARCHAR'})"
     )
     files = []
@@ -128,7 +129,7 @@ def _write_changes(
         target = new_path(workspace, folder, f"{CHANGES}_{kind}", sequence)
         rows = (
             f"SELECT ref, {sequence}::BIGINT AS lake_sequence FROM {source} "  # noqa: S608
-            f"WHERE kind = {engine.literal(kind)} ORDER BY ref"
+            f"WHERE kind = {literal(kind)} ORDER BY ref"
         )
         count = connection.execute(f"SELECT count(*) FROM ({rows})").fetchone()  # noqa: S608
         if count[0]:
@@ -142,6 +143,6 @@ def write_rows(connection: Any, location: Files, path: str, rows: str) -> tuple[
     """Write the rows of a SELECT, in its order, as a Parquet file; return (rows, bytes)."""
     with location.writing(path) as target:
         copied = connection.execute(
-            f"COPY ({rows}) TO {engine.literal(target)} (FORMAT parquet, COMPRESSION zstd)"
+            f"COPY ({rows}) TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)"
         ).fetchone()
     return int(copied[0]), location.size(path)

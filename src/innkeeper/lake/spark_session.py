@@ -19,6 +19,7 @@ from innkeeper.lake.flush import write_lines, write_rows
 from innkeeper.lake.spark_dialect import LakeSpark
 from innkeeper.lake.tables import CHANGES, SEQUENCE, TEXT, LakeColumn, LakeTable
 from innkeeper.lake.views import closure, view_sql
+from innkeeper.store.parquet_types import quoted
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -96,7 +97,7 @@ class SparkQuestions:
             frame.write.parquet(spark.address(self._place.full(path)))
         parts = sorted(part for part, _ in self._place.listed(path) if part.endswith(".parquet"))
         typed = ", ".join(
-            f"CAST(c{number} AS {kind}) AS {engine.quoted(name)}"
+            f"CAST(c{number} AS {kind}) AS {quoted(name)}"
             for number, (name, kind) in enumerate(columns)
         )
         full = [self._place.full(part) for part in parts]

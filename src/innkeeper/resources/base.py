@@ -5,6 +5,7 @@ test strategies) reads `Resource.fields`, in the order of declaration.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -102,3 +103,8 @@ class Resource:
         if cls.parent is None:
             raise TypeError(f"{cls.__name__} has no parent")
         return cls.parent
+
+
+def without_nulls(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members that are not None."""
+    return {name: value for name, value in members.items() if value is not None}

@@ -1,6 +1,6 @@
 """Derive fields of a guest from a change, before it is stored."""
 
-from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.base import Changes, Record, without_nulls
 
 
 def mirror_email(changes: Changes) -> Changes:
@@ -23,11 +23,6 @@ def mirror_email(changes: Changes) -> Changes:
 
 def guest_fields(changes: Changes) -> Record:
     """Return the fields of a complete guest; null counts as absent."""
-    fields = present(changes)
+    fields = without_nulls(changes)
     mirrored = mirror_email(fields)
-    return fields if mirrored is fields else present(mirrored)
-
-
-def present(members: Changes) -> Record:
-    """Return the members that are not None."""
-    return {name: value for name, value in members.items() if value is not None}
+    return fields if mirrored is fields else without_nulls(mirrored)

@@ -11,10 +11,10 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, TypeVar, cast
 
-from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.base import Changes, Record, without_nulls
 from innkeeper.resources.guests import CUSTOMER, VISITOR, Guest, Person
 from innkeeper.resources.values import instant, iso
-from innkeeper.rules.guests import guest_fields, mirror_email, present
+from innkeeper.rules.guests import guest_fields, mirror_email
 from innkeeper.rules.identity_keys import identifier_key
 
 Key = TypeVar("Key", bound=Hashable)
@@ -147,7 +147,7 @@ def _more_identifiers(guest: Record, person: Record) -> Changes:
 
 
 def _changed(guest: Record, changes: Changes, change: Intent) -> Record:
-    return present({**guest, **mirror_email(changes), "modified_at": instant(change["at"])})
+    return without_nulls({**guest, **mirror_email(changes), "modified_at": instant(change["at"])})
 
 
 def repeated(guest: Record, changes: Iterable[Intent]) -> Record:

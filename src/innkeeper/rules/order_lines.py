@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from innkeeper.resources.base import Changes
+from innkeeper.resources.base import Changes, without_nulls
 from innkeeper.resources.values import instant
 
 
@@ -31,7 +31,7 @@ def line_of(
     changes: Changes, ordered_at: datetime, extensions: Mapping[Any, Mapping[str, Any]]
 ) -> Line:
     """Build a line from changes to an item; `ordered_at` of the order is the default."""
-    members = {name: value for name, value in changes.items() if value is not None}
+    members = without_nulls(changes)
     moment = members.get("ordered_at", ordered_at)
     members["ordered_at"] = instant(moment) if isinstance(moment, str) else moment
     return Line(members, {name: pairs for name, pairs in extensions.items() if pairs})

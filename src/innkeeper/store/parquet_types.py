@@ -35,6 +35,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    """Quote a text for SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _instant(value: str) -> str:
     # Milliseconds, as everywhere, where the rest of the microseconds is nothing.
     micro = f"strftime({value}, '%Y-%m-%dT%H:%M:%S.%fZ')"
@@ -46,7 +51,9 @@ def _instant(value: str) -> str:
 
 
 def _struct(kind: Any, value: str, depth: int) -> str:
-    members = [(name, f"struct_extract({value}, {_text(name)})", of) for name, of in kind.children]
+    members = [
+        (name, f"struct_extract({value}, {literal(name)})", of) for name, of in kind.children
+    ]
     converted = [(name, member, json_ready(of, member, depth)) for name, member, of in members]
     if all(member == ready for _, member, ready in converted):
         return value
@@ -68,7 +75,3 @@ def _map(kind: Any, value: str, depth: int) -> str:
         return value
     pair = f"struct_pack(key := {entry}.key, value := {ready})"
     return f"map_from_entries(list_transform(map_entries({value}), lambda {entry}: {pair}))"
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

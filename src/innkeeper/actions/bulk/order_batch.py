@@ -12,11 +12,10 @@ import msgspec
 from innkeeper.actions.bulk.guest_batch import GuestBatch
 from innkeeper.actions.records.extensions import extension_ref
 from innkeeper.refs import new_ref
-from innkeeper.resources.base import Changes, Record, Resource
+from innkeeper.resources.base import Changes, Record, Resource, without_nulls
 from innkeeper.resources.orders import PLAIN_CHILDREN
 from innkeeper.resources.values import instant
 from innkeeper.rules.batch import ExtensionRecord, ItemRecord
-from innkeeper.rules.guests import present
 from innkeeper.rules.identity_keys import in_order, lock_of, reference_key
 from innkeeper.rules.order_lines import line_of, match_lines
 from innkeeper.rules.orders import COLUMNS, one_order
@@ -119,11 +118,11 @@ class OrderBatch:
         fields = {name: value for name, value in changes.items() if name not in COLUMNS}
         if state is None:
             reference_id, moment = changes["reference_id"], instant(changes["ordered_at"])
-            body, now = present(fields), self._guest_batch.now
+            body, now = without_nulls(fields), self._guest_batch.now
             state = OrderState(new_ref(), reference_id, moment, body, now, is_new=True)
             self._orders[reference_id].append(state)
             return state
-        body = present({**state.body, **fields})
+        body = without_nulls({**state.body, **fields})
         if body != state.body:
             state.body, state.changed = body, True
         return state

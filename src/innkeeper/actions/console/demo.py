@@ -17,6 +17,7 @@ from innkeeper.actions.records.extensions import OF_GUESTS, OF_ORDERS
 from innkeeper.actions.records.order_items import ITEMS
 from innkeeper.actions.records.order_people import CONTACTS
 from innkeeper.errors import Conflict, OperatorError
+from innkeeper.resources.base import without_nulls
 from innkeeper.rules.stream import IncomingEvent
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.work import Work
@@ -190,7 +191,7 @@ async def _write_order(work: Work, content: dict[str, Any]) -> None:
 
 async def _write_guest(work: Work, person: dict[str, Any]) -> None:
     """Create a guest as an import would."""
-    changes = {name: value for name, value in person.items() if value is not None}
+    changes = without_nulls(person)
     await guests.create(work, {**changes, "guest_type": "customer"})
 
 

@@ -9,7 +9,7 @@ from innkeeper.actions.paging import flat
 from innkeeper.actions.records import orders
 from innkeeper.actions.records.order_items import ITEMS
 from innkeeper.actions.records.order_people import CONTACTS
-from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.base import Changes, Record, without_nulls
 from innkeeper.resources.events import CHECKOUT
 from innkeeper.resources.guests import Person
 from innkeeper.rules import carts, event_orders
@@ -104,7 +104,7 @@ async def _fill_in(work: Work, order: Record, change: Completion, *, is_complete
         changes = {"price": bought.price, "currency_code": bought.currency}
     if order.get("payment_type") is None:
         changes["payment_type"] = bought.payment
-    changes = purchases.without_nulls(changes)
+    changes = without_nulls(changes)
     if changes:
         await orders.patch(work, order["ref"], changes)
 

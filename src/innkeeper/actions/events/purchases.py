@@ -15,7 +15,7 @@ from innkeeper.actions.records.extensions import OF_ORDER_ITEMS, OF_ORDERS, Exte
 from innkeeper.actions.records.order_items import ITEMS
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS, People
 from innkeeper.resources import events
-from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.base import Changes, Record, without_nulls
 from innkeeper.resources.guests import CUSTOMER, DEFAULT_KEY
 from innkeeper.resources.orders import CHANNELS, EXTENSION_NAME, OrderItem
 from innkeeper.resources.values import iso
@@ -123,11 +123,6 @@ async def _put_order(work: Work, record: IncomingRecord, changes: Changes) -> Re
     order = await orders.create(work, {**origin, **without_nulls(changes)})
     record.additions["order"] = str(order["ref"])
     return order
-
-
-def without_nulls(changes: Changes) -> Changes:
-    """Return the changes whose value is not None."""
-    return {name: value for name, value in changes.items() if value is not None}
 
 
 async def put_items(work: Work, order: Record, lines: Sequence[ItemRecord]) -> list[UUID]:

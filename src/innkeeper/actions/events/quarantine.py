@@ -11,7 +11,7 @@ from innkeeper.actions.admin import audit
 from innkeeper.actions.events.incoming import IncomingRecord
 from innkeeper.actions.paging import Page, PageRequest, read_page
 from innkeeper.errors import Invalid, Problem, Unknown, existing
-from innkeeper.resources.base import Record
+from innkeeper.resources.base import Record, without_nulls
 from innkeeper.rules.missing_events import INCOMPLETE, TYPES, QuarantinedEvent
 from innkeeper.rules.stream import (
     CLOCK_TRUST,
@@ -49,7 +49,7 @@ class Selection:
         """The parameters of the filter queries."""
         refs = None if self.refs is None else list(self.refs)
         params = {"reason": self.reason, "refs": refs, "order": self.order}
-        return {name: value for name, value in params.items() if value is not None}
+        return without_nulls(params)
 
 
 async def store_event(

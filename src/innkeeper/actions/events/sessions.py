@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.resources.base import Record
+from innkeeper.resources.base import Record, without_nulls
 from innkeeper.resources.events import CLOSED, OFFLINE, OPEN
 from innkeeper.rules import carts, sessions
 from innkeeper.rules.sessions import Span
@@ -168,7 +168,7 @@ def _session(row: Row, now: datetime) -> Record:
     if over:
         record["cart_type"] = carts.cart_type(cart)
         record["abandoned_revenue"] = carts.abandoned_revenue(cart)
-    return {name: value for name, value in record.items() if value is not None}
+    return without_nulls(record)
 
 
 def event_of(row: Row) -> Record:
@@ -190,4 +190,4 @@ def event_of(row: Row) -> Record:
         "created_at": row["at"],
         "modified_at": row["received_at"],
     }
-    return {name: value for name, value in record.items() if value is not None}
+    return without_nulls(record)

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from innkeeper import clock
 from innkeeper.actions.paging import Page, PageRequest, flat, read_page
 from innkeeper.errors import Unknown
-from innkeeper.resources.base import Changes, Record, Resource
+from innkeeper.resources.base import Changes, Record, Resource, without_nulls
 from innkeeper.resources.orders import PLAIN_CHILDREN
 from innkeeper.rules.orders import Show, replacement
 from innkeeper.store.work import Json, Work
@@ -107,7 +107,7 @@ class Children:
             changes = await change(stored)
             after = {**stored, **changes, "modified_at": clock.now()}
             after |= await self.write(work, stored, changes, after)
-        return {name: value for name, value in after.items() if value is not None}
+        return without_nulls(after)
 
     def defaults(self, _: Record) -> Changes:
         """Return the values of columns that a replace without them restores."""

@@ -15,7 +15,7 @@ from innkeeper.actions.paging import flat
 from innkeeper.actions.privacy import block_list
 from innkeeper.actions.records.children import Children
 from innkeeper.errors import Invalid, Unknown
-from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.base import Changes, Record, without_nulls
 from innkeeper.resources.naming import field_problem
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact
 from innkeeper.resources.values import NOT_VALID
@@ -209,7 +209,7 @@ def _new(work: Work, order: UUID, person: Changes) -> Record:
     """Return the record of a new person on an order, without its guest."""
     now = work.stamp()
     return {
-        **{name: value for name, value in person.items() if value is not None},
+        **without_nulls(person),
         "ref": uuid4(),
         "order_ref": order,
         "created_at": now,

@@ -9,7 +9,7 @@ from innkeeper.actions.paging import Page, PageRequest, flat, read_page
 from innkeeper.actions.records import child_records, guests
 from innkeeper.actions.records.order_people import CONTACTS
 from innkeeper.errors import Invalid, Problem, Unknown
-from innkeeper.resources.base import Changes, Record, Resource
+from innkeeper.resources.base import Changes, Record, Resource, without_nulls
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.naming import camel, field_problem
 from innkeeper.resources.orders import Order
@@ -58,7 +58,7 @@ async def _create_or_match(work: Work, changes: Changes) -> Record:
         reference_key=key,
         reference_id=reference_id,
         ordered_at=changes["ordered_at"],
-        body=Json({name: value for name, value in fields.items() if value is not None}),
+        body=Json(without_nulls(fields)),
         cleared=[name for name, value in fields.items() if value is None],
         now=clock.now(),
     )
@@ -176,7 +176,7 @@ async def _rewrite(
         expect(expected, stored)
         del stored[ROW_VERSION]
         after = {**stored, **change(stored, without_fixed(stored, changes))}
-        after = {name: value for name, value in after.items() if value is not None}
+        after = without_nulls(after)
         after["modified_at"] = clock.now()
         body = {name: value for name, value in after.items() if name not in COLUMNS}
         now = after["modified_at"]

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from innkeeper.actions.audiences import segments, traits
 from innkeeper.actions.records.guests import fetch as fetch_guest
-from innkeeper.resources.base import Record
+from innkeeper.resources.base import Record, without_nulls
 from innkeeper.resources.definitions import TraitDefinition
 from innkeeper.resources.payload_kinds import Described, MapOf
 from innkeeper.resources.payloads import Absent, Payload
@@ -97,6 +97,6 @@ async def fetch_guest_traits(work: Work, request: EndpointRequest) -> Record:
     await fetch_guest(work, guest)
     computed = await traits.compute_for_guest(work, guest)
     return {
-        "traits": {name: value for name, value in computed.items() if value is not None},
+        "traits": without_nulls(computed),
         "segments": await segments.of_guest(work, guest),
     }

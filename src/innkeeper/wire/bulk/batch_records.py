@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from innkeeper.errors import Invalid, Problem, missing
-from innkeeper.resources.base import Changes, Record, Resource
+from innkeeper.resources.base import Changes, Record, Resource, without_nulls
 from innkeeper.resources.guests import DEFAULT_KEY, GuestExtension
 from innkeeper.resources.naming import camel
 from innkeeper.resources.orders import EXTENSION_NAME
@@ -23,7 +23,6 @@ from innkeeper.rules.batch import (
     PersonRecord,
     RecordError,
 )
-from innkeeper.rules.guests import present
 from innkeeper.wire.bulk.batch_plans import (
     BATCH_ORDER,
     CHILDREN,
@@ -211,7 +210,7 @@ def _item(value: Any, at: str, plans: OrderPlans, problems: list[Problem]) -> It
     if len(groups) > 1:
         item_problems.append(Problem("extensions", "a maximum of 1 data extension is allowed"))
     problems += _within(at, item_problems)
-    return ItemRecord(present(changes), groups[0] if groups else None)
+    return ItemRecord(without_nulls(changes), groups[0] if groups else None)
 
 
 def _child(
@@ -226,7 +225,7 @@ def _child(
     required = (camel(name) for name, field in child.fields.items() if field.required)
     child_problems += [missing(name) for name in required if value.get(name) is None]
     problems += _within(at, child_problems)
-    return present(changes)
+    return without_nulls(changes)
 
 
 def _person_record(
@@ -250,7 +249,7 @@ def _person_record(
         else:
             person_problems.append(missing(f"orderItems[{index}].referenceId"))
     problems += _within(at, person_problems)
-    return PersonRecord(present(changes), groups, items)
+    return PersonRecord(without_nulls(changes), groups, items)
 
 
 def guest_delete(value: dict[str, Any], mode: str) -> Operation:
@@ -259,7 +258,7 @@ def guest_delete(value: dict[str, Any], mode: str) -> Operation:
     changes, _ = _members({**GUEST, **PERSON}, value, ("extensions",), problems)
     if problems:
         raise rules.RecordRejected(rules.invalid_fields(problems))
-    return rules.GuestDelete(mode, present(changes))
+    return rules.GuestDelete(mode, without_nulls(changes))
 
 
 def order_delete(value: dict[str, Any]) -> Operation:
@@ -289,7 +288,7 @@ def migration(value: dict[str, Any]) -> Operation:
         else:
             party_problems.append(missing(name))
         problems += party_problems
-        people.append(present(changes))
+        people.append(without_nulls(changes))
     if problems:
         raise rules.RecordRejected(rules.invalid_fields(problems))
     return rules.GuestMigration(*people)

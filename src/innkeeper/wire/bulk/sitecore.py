@@ -14,7 +14,7 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.errors import Invalid
-from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.base import Changes, Record, without_nulls
 from innkeeper.resources.configuration import DEFAULT_TIMEOUT
 from innkeeper.resources.events import BROWSED, CLOSED, Event, Session
 from innkeeper.resources.guests import CUSTOMER, DEFAULT_KEY, TRAVELLER, VISITOR
@@ -344,7 +344,7 @@ def _listed(text: str) -> Any:
 def _extension(body: dict[str, Any], faults: Counter[str]) -> Record | None:
     """Return a data extension with the pairs of it that can be stored."""
     ref = _ref_of(body.get("ref"))
-    body = {name: value for name, value in body.items() if value is not None}
+    body = without_nulls(body)
     for _ in range(2):
         try:
             read = decode(EXTENSION, Verb.CREATE, body)

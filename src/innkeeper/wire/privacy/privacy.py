@@ -8,7 +8,7 @@ from uuid import UUID
 from innkeeper.actions.privacy import block_list, privacy
 from innkeeper.actions.privacy.erasure import GDPR_DELETE, Receipt
 from innkeeper.errors import Problem, missing
-from innkeeper.resources.base import Record
+from innkeeper.resources.base import Record, without_nulls
 from innkeeper.resources.kinds import EMAIL, IDENTIFIERS, Text
 from innkeeper.resources.naming import camel
 from innkeeper.resources.payload_kinds import Described, one_of
@@ -112,7 +112,7 @@ class PersonRequest(Payload):
     def person(self) -> Record:
         """Return the person in the form of a stored guest."""
         fields = {"identifiers": self.identifiers, "email": self.email}
-        return {name: value for name, value in fields.items() if value is not None}
+        return without_nulls(fields)
 
 
 class _Suppressed(Payload):
