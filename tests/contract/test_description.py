@@ -420,6 +420,8 @@ def visit_static_lists(tour: Tour) -> None:
     action = tour("addStaticListGuests", made, json={**selection, "expected": 1})["ref"]
     assert tour("fetchBulkAction", action)["changed"] == 1
     assert tour("listStaticListGuests", made, params={"limit": 10})["items"] == [guest]
+    table = tour("listStaticListTable", made, params={"columns": "city"})
+    assert [row["ref"] for row in table["rows"]] == [guest]
     tour("removeStaticListGuests", made, json=selection)
     tour("fetchStaticList", made)
     tour("listStaticLists")

@@ -36,7 +36,13 @@ PERSONAL = {
     ),
     *("fetchGuestTraits", "createExport", "changeExport", "runExport", "listExportFiles"),
     *("createFileExport", "listFileExports", "fetchFileExport"),
-    *("listGuestTable", "listSegmentTable", "listGuestViewTable", "searchGuests"),
+    *(
+        "listGuestTable",
+        "listSegmentTable",
+        "listGuestViewTable",
+        "searchGuests",
+        "listStaticListTable",
+    ),
 }
 READ_BY_POST = {
     *("previewIdentityRules", "previewSegment", "createFileExport", "listGuestTable"),

@@ -87,13 +87,9 @@ class SegmentOverlap(Payload):
 )
 async def list_segment_table(work: Work, request: EndpointRequest) -> Record | EndpointResponse:
     """Return a page of the guests in a segment as JSON, or all of them as CSV."""
-    parameters: ListSegmentTableParameters = request.parameters
-    columns = (
-        parameters.columns.split(",") if isinstance(parameters.columns, str) else TABLE_COLUMNS
-    )
-    allow_csv(work, parameters)
+    allow_csv(work, request.parameters)
     row = await segments.fetch(work, request.ref_or_text("segment"))
-    return await respond_with_table(work, row["definition"], columns, parameters.sort, parameters)
+    return await respond_by_parameters(work, row["definition"], request)
 
 
 @SEGMENT_TABLES.endpoint(
@@ -157,6 +153,16 @@ def allow_csv(work: Work, parameters: TableParameters) -> None:
     """Read definitions of any size for CSV: the process for large results sends no streams."""
     if parameters.format == "csv":
         work.json_bytes_max = None
+
+
+async def respond_by_parameters(
+    work: Work, definition: Mapping[str, Any], request: EndpointRequest
+) -> Record | EndpointResponse:
+    """Do what `respond_with_table` does, with the columns and the sort that a caller names."""
+    parameters: ListSegmentTableParameters = request.parameters
+    named = parameters.columns
+    columns = named.split(",") if isinstance(named, str) else TABLE_COLUMNS
+    return await respond_with_table(work, definition, columns, parameters.sort, parameters)
 
 
 async def respond_with_table(

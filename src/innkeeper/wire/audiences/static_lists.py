@@ -15,6 +15,7 @@ from innkeeper.resources.static_lists import (
     CreateStaticListRequest,
     definition_of_list,
 )
+from innkeeper.rules.scopes import READ_PERSONAL
 from innkeeper.store.work import Work
 from innkeeper.wire.audiences.bulk_actions import (
     BulkAction,
@@ -22,8 +23,13 @@ from innkeeper.wire.audiences.bulk_actions import (
     require_for_selection,
 )
 from innkeeper.wire.audiences.early_checks import check_sql
+from innkeeper.wire.audiences.segment_tables import (
+    GuestTablePage,
+    ListSegmentTableParameters,
+    respond_by_parameters,
+)
 from innkeeper.wire.audiences.segments import GuestPaging, GuestRefs
-from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
+from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
 from innkeeper.wire.payloads import Actor, Href, Items, Paging
 
 OWN: Final = "/innkeeper/v1/staticLists"
@@ -104,6 +110,23 @@ async def list_static_list_guests(work: Work, request: EndpointRequest) -> Recor
     definition = definition_of_list(row["friendly_id"])
     size, items = await segment_catalogue.list_guests(work, definition, parameters.page())
     return {"total_count": size, "items": items}
+
+
+@STATIC_LISTS.endpoint(
+    "GET",
+    _ONE + "/table",
+    "Guests on a static list now, with chosen columns",
+    parameters=ListSegmentTableParameters,
+    response=GuestTablePage,
+    scopes=READ_PERSONAL,
+    other_media=("text/csv",),
+    own_transactions=True,
+    is_large=True,
+)
+async def list_static_list_table(work: Work, request: EndpointRequest) -> Record | EndpointResponse:
+    """Return a page of the guests on a list as JSON, or all of them as CSV."""
+    row = await static_lists.fetch_stored(work, request.ref_or_text("static_list"))
+    return await respond_by_parameters(work, definition_of_list(row["friendly_id"]), request)
 
 
 @STATIC_LISTS.endpoint(
