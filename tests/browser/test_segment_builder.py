@@ -240,6 +240,10 @@ def test_values_are_suggested_with_their_shares(page, town) -> None:
 def test_a_problem_of_sql_has_its_reason_and_position(page) -> None:
     page.go("/segments/new?mode=sql")
     page.locator(".count:not(.loading)").wait_for()
+    # An explanation leaves the count, which is of the same text.
+    page.get_by_role("button", name="Explain").click()
+    page.get_by_text("ms of processor time").wait_for()
+    assert page.locator("#live:not(.stale) .count:not(.loading)").is_visible()
     sql = page.get_by_label("SQL", exact=True)
     sql.fill("DELETE FROM guests")
     sql.blur()
