@@ -37,9 +37,9 @@ def link_parts(view: View, path: str) -> tuple[list[str], list[str]]:
 def link_of(view: View, path: str) -> Callable[[Record, str], str]:
     """Return a function that builds the absolute URL of `path` for a record of `view`."""
     literals, members = link_parts(view, path)
-    if members == ["ref"]:
-        before, after = literals
-        return lambda record, base: f"{base}{before}{record['ref']}{after}"
+    if len(members) == 1 and members[0] != "name":
+        (member,), (before, after) = members, literals
+        return lambda record, base: f"{base}{before}{record[member]}{after}"
 
     def link(record: Record, base: str) -> str:
         parts = [base, literals[0]]

@@ -48,7 +48,7 @@ async def attach(
     `coalesce(guests.survivor_ref, guests.ref)`. Call it in the transaction that stores the contact;
     the locks on the person's identity keys are held until that transaction ends.
     """
-    fields = {name: person[name] for name in Person.fields if person.get(name)}
+    fields = _person_fields(person)
     if named_guest is not None:
         row = await work.one("merges.guest", ref=named_guest)
         if row is None or row["survivor_ref"] is not None:
@@ -68,7 +68,7 @@ async def attach_event_consumer(
     stored without emails and identifiers: with them, later records would match the traveller
     instead of the guest who already has them. Call it in the transaction that stores the consumer.
     """
-    fields = {name: person[name] for name in Person.fields if person.get(name)}
+    fields = _person_fields(person)
     book = await rulebook.current(work)
     source = source_params(work, SOURCES["consumer"], order)
     decision = attachment.decide_companion(fields, order_contacts, book, clock.now())
@@ -103,7 +103,7 @@ async def attach_directly(
     `record` are the ref and body of the contact or consumer to store, `now` is its time. Raises
     `Unknown` if the order does not exist.
     """
-    fields = {name: person[name] for name in Person.fields if person.get(name)}
+    fields = _person_fields(person)
     book = await rulebook.current(work)
     evidence = identity.evidence_of(fields, book, clock.now())
     terms = order_terms(work, role)
@@ -136,6 +136,11 @@ async def attach_directly(
         return None
     source = {"source": SOURCES[role], "actor": work.actor}
     return Attached(row["ref"], {**_reason(decision), **source})
+
+
+def _person_fields(record: Record) -> Record:
+    """Return the fields of `Person` that have a value in the record of a contact or consumer."""
+    return {name: value for name, value in record.items() if value and name in Person.fields}
 
 
 def order_terms(work: Work, role: Role, *, is_traveller: bool = False) -> Terms:
