@@ -69,12 +69,12 @@ async def _search(work: Work, files: Files, batch: Row, stays: Stays) -> bool:
             with files.staged() as staged:
                 mapping = Layout.of(batch, tracking=False).mapping
                 arguments = (path, staged, batch["entity"], mapping, stays)
-                kept, removed = await asyncio.to_thread(_rewrite, *arguments)
-                if kept and removed:
+                left, removed = await asyncio.to_thread(_rewrite, *arguments)
+                if left and removed:
                     await asyncio.to_thread(files.put, name, staged)
     except FileNotFoundError:
-        kept, removed = 0, 1
-    if removed and not kept:
+        left, removed = 0, 1
+    if removed and not left:
         await batches.forget_rejects(work, batch["ref"])
         await asyncio.to_thread(files.remove, name)
     return removed > 0
@@ -85,7 +85,7 @@ def _rewrite(
 ) -> tuple[int, int]:
     """Write the rows that stay; returns how many orders or rows stay, and how many do not."""
     csv.field_size_limit(MAX_LINE)
-    kept = removed = 0
+    left = removed = 0
     with (
         path.open(encoding="utf-8", newline="") as source,
         open(staged.fileno(), "w", encoding="utf-8", newline="", closefd=False) as out,
@@ -99,10 +99,10 @@ def _rewrite(
         for rows in _units(reader, mapping):
             if stays(mapping, rows):
                 writer.writerows(rows)
-                kept += 1
+                left += 1
             else:
                 removed += 1
-    return kept, removed
+    return left, removed
 
 
 def _named(entity: str, columns: Iterable[str]) -> ColumnMapping:
