@@ -14,18 +14,24 @@ CHOSEN = "chosen"
 """Name of the table with the guests of one file."""
 
 
-def export_rows(shape: ExportFormat, traits: Traits) -> exp.Select:
+def export_rows(shape: ExportFormat, traits: Traits, *, are_few: bool = False) -> exp.Select:
     """SELECT one row a guest, in order of their refs; a guest that no longer exists has only a
-    ref."""
+    ref. `are_few`: whether traits are computed for these guests alone, not for all."""
     select = exp.select().from_(f"{CHOSEN} AS c")
     select = select.join("guests AS g", on="g.guest_ref = c.guest_ref", join_type="left")
     for index, column in enumerate(shape.columns):
-        select = _add(select, column, f"j{index}", shape, traits)
+        among = CHOSEN if are_few else ""
+        select = _add(select, column, f"j{index}", shape, traits, among)
     return select.order_by("c.guest_ref")
 
 
 def _add(
-    select: exp.Select, column: ExportColumn, alias: str, shape: ExportFormat, traits: Traits
+    select: exp.Select,
+    column: ExportColumn,
+    alias: str,
+    shape: ExportFormat,
+    traits: Traits,
+    among: str,
 ) -> exp.Select:
     value: exp.Expr
     if column.declared is not None:
@@ -41,7 +47,7 @@ def _add(
         return select.select(exp.alias_(_hashed(column.field), column.name, quoted=True))
     if column.location == "trait":
         trait = traits.trait(column.field)
-        rows: exp.Query = trait_values(trait)
+        rows: exp.Query = trait_values(trait, among=among)
         value = exp.column("value", alias)
         if trait.type == TIMESTAMP and shape.format != PARQUET:
             value = _api_time(value)

@@ -1,6 +1,6 @@
 """The rows of one guest, read from the store, for segment decisions in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -9,17 +9,26 @@ from uuid import UUID
 import msgspec
 
 from innkeeper.lake.change_feed import REQUESTED_GUESTS
-from innkeeper.lake.tables import BY_NAME, DAY, INSTANT, JSON, NUMBER, TABLES, LakeColumn
+from innkeeper.lake.tables import BY_NAME, DAY, GUESTS, INSTANT, JSON, NUMBER, TABLES, LakeColumn
 from innkeeper.lake.views import FOLLOWING
 from innkeeper.rules.segment_matching import GuestRows
 from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Work
 
 
-async def guest_rows(work: Work, guest: UUID) -> GuestRows | None:
-    """Return the rows of a guest and of the guests merged into it; None if it does not exist."""
+async def guest_rows(
+    work: Work, guest: UUID, kinds: Collection[str] | None = None
+) -> GuestRows | None:
+    """Return the rows of a guest and of the guests merged into it; None if it does not exist.
+
+    `kinds`: the roots whose rows are read besides the guest's own; all of them if None.
+    """
     parts = {
-        "lines": [f"lake.lines_of_{table.name}" for table in TABLES],
+        "lines": [
+            f"lake.lines_of_{table.name}"
+            for table in TABLES
+            if kinds is None or table.kind == GUESTS.kind or table.kind in kinds
+        ],
         "changes": [REQUESTED_GUESTS],
         "contact": ["lake.contact"],
     }

@@ -12,6 +12,7 @@ from innkeeper.lake.segment_members import Question, count_members, prepare_memb
 from innkeeper.lake.segment_sql import REQUESTED_GUESTS, limit_to_requested
 from innkeeper.lake.session import Form
 from innkeeper.lake.snapshot import Lake
+from innkeeper.resources.exports import PARQUET
 from innkeeper.resources.segments import ENTITIES, STRING
 from innkeeper.rules.exports import ExportColumn, ExportFormat
 
@@ -40,7 +41,7 @@ async def list_page(
         return size, []
     await lake.run(lambda session: session.table(CHOSEN, "guest_ref", refs))
     with_ref = replace(shape, columns=(REF, *(each for each in shape.columns if each != REF)))
-    rows = await lake.rows(export_rows(with_ref, question.traits))
+    rows = await lake.rows(export_rows(with_ref, question.traits, are_few=True))
     by_ref = {str(row[0]): row for row in rows}
     return size, [by_ref[ref] for ref in refs if ref in by_ref]
 
@@ -83,7 +84,9 @@ async def _sorted_page(
     only: Collection[str] | None,
 ) -> tuple[int, list[str]]:
     """Count the guests, and list the refs of one page of them in the order of a column."""
-    table = await _sorted(lake, question, replace(shape, columns=(REF,)), sort, only)
+    # Sorted as they are stored: the form of times in JSON takes longer to make and to compare.
+    unformatted = replace(shape, columns=(REF,), format=PARQUET)
+    table = await _sorted(lake, question, unformatted, sort, only)
     size = exp.select(exp.Count(this=exp.Star())).from_(CHOSEN)
     page = table.select(_REF_OF_ROW, exp.alias_(size.subquery(), "size"))
     rows = await lake.rows(page.limit(limit).offset(offset))
@@ -108,11 +111,12 @@ async def _sorted(
         await lake.run(lambda session: session.table(REQUESTED_GUESTS, "guest_ref", only))
     column, is_descending = sort or (REF, False)
     columns = shape.columns if column in shape.columns else (*shape.columns, column)
-    keyed = export_rows(replace(shape, columns=columns), question.traits).subquery("s")
+    keyed = export_rows(replace(shape, columns=columns), question.traits)
+    keyed.set("order", None)
     keys = [
         exp.Ordered(this=key, desc=is_descending, nulls_first=False) for key in _sort_keys(column)
     ]
-    rows = exp.select().from_(keyed).with_(CHOSEN, as_=tree, materialized=True)
+    rows = exp.select().from_(keyed.subquery("s")).with_(CHOSEN, as_=tree, materialized=True)
     return rows.order_by(*keys, _REF_OF_ROW.copy())
 
 

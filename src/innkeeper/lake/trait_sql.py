@@ -11,13 +11,16 @@ from innkeeper.resources.segments import NUMBER
 from innkeeper.rules.traits import Trait
 
 
-def trait_values(trait: Trait, *, every: bool = True) -> exp.Select:
-    """SELECT a trait of guests. With `every`, counts and sums are 0 for guests without rows."""
+def trait_values(trait: Trait, *, every: bool = True, among: str = "") -> exp.Select:
+    """SELECT a trait of guests. With `every`, counts and sums are 0 for guests without rows.
+
+    `among`: a table of the few guests whose values are needed; a score needs all of them.
+    """
     value = "value"
     if trait.relative:
         return _scored(trait)
     if trait.function in ("latest", "most_common"):
-        return _picked(trait)
+        return _picked(trait, among)
     column: exp.Expr = counted_value("t", trait.column) if trait.column else exp.Star()
     function: dict[str, Any] = {
         "count": exp.Count,
@@ -31,11 +34,12 @@ def trait_values(trait: Trait, *, every: bool = True) -> exp.Select:
     aggregate: exp.Expr = function[trait.function](this=column)
     if trait.function in ("sum", "average"):
         aggregate = exp.func("round", aggregate, exp.Literal.number(6))
-    rows = _rows(trait).select(exp.alias_(aggregate, value)).group_by("t.guest_ref")
+    rows = _rows(trait, among).select(exp.alias_(aggregate, value)).group_by("t.guest_ref")
     if trait.function not in ("count", "sum") or not every:
         return rows
     number = exp.func("coalesce", exp.column(value, "v"), exp.Literal.number(0))
     guests = exp.select("h.guest_ref", exp.alias_(number, value)).from_("guests AS h")
+    guests = _limited(guests, "h", among)
     return guests.join(rows.subquery("v"), on="v.guest_ref = h.guest_ref", join_type="left")
 
 
@@ -49,12 +53,20 @@ def _scored(trait: Trait) -> exp.Select:
     return exp.select("guest_ref", score).from_(scores.subquery("scored"))
 
 
-def _rows(trait: Trait) -> exp.Select:
+def _limited(rows: exp.Select, table: str, among: str) -> exp.Select:
+    """Limit rows to those of the guests in the table `among`, if it is named."""
+    if not among:
+        return rows
+    few = exp.select("guest_ref").from_(among)
+    return rows.where(exp.column("guest_ref", table).isin(query=few))
+
+
+def _rows(trait: Trait, among: str) -> exp.Select:
     """SELECT the rows that count, by guest."""
     entity = trait.entity
     rows = exp.select("t.guest_ref").from_(f"{entity.table} AS t")
     rows = rows.where(exp.column("guest_ref", "t").is_(exp.null()).not_())
-    rows = rows.where(row_condition(trait.group, "t"))
+    rows = _limited(rows, "t", among).where(row_condition(trait.group, "t"))
     if trait.currency is not None:
         rows = rows.where(exp.column("core_currency_code", "t").eq(trait.currency))
     if trait.sales:
@@ -63,9 +75,9 @@ def _rows(trait: Trait) -> exp.Select:
     return rows
 
 
-def _picked(trait: Trait) -> exp.Select:
+def _picked(trait: Trait, among: str) -> exp.Select:
     """Choose one of several values: that of the latest row, or the most frequent one."""
-    rows = _rows(trait).where(exp.column(trait.column, "t").is_(exp.null()).not_())
+    rows = _rows(trait, among).where(exp.column(trait.column, "t").is_(exp.null()).not_())
     value = counted_value("t", trait.column)
     rows = rows.select(exp.alias_(value, "value"))
     if trait.function == "most_common":

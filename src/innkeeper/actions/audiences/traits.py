@@ -133,23 +133,30 @@ async def lock_against_deletion(work: Work) -> None:
 
 
 async def compute_for_guest(
-    work: Work, guest: UUID, every: Traits | None = None, *, include_relative: bool = True
+    work: Work,
+    guest: UUID,
+    every: Traits | None = None,
+    *,
+    include_relative: bool = True,
+    entity: str = "",
 ) -> dict[str, Any]:
     """Compute every trait of a guest as of now, in each currency of its orders; raises `Unknown`.
 
     `every`: the current traits, where the caller has them.
 
     `include_relative`: also compute the traits that depend on all guests, which needs a query of
-    the lake; without it they are None.
+    the lake; without it they are None. `entity`: compute those of this entity alone.
     """
-    rows = await guest_rows(work, guest)
+    rows = await guest_rows(work, guest, {entity} if entity else None)
     if rows is None:
         raise Unknown("Guest", guest)
     if every is None:
         every = await list_current(work)
     codes = sorted({str(row["core_currency_code"]) for row in rows.of("orders")})
     names = [*every, *(f"{name}.{code}" for name in IN_CURRENCY for code in codes)]
-    existing = [name for name in names if name in every]
+    existing = [
+        name for name in names if name in every and entity in ("", every.trait(name).entity.name)
+    ]
     return await compute_from_rows(work, every, existing, rows, include_relative=include_relative)
 
 

@@ -49,7 +49,9 @@ async def list_of_guest(visit: Visit) -> Response:
     )
     page = await orders.list_(visit.work, page_request)
     numbers = await ITEMS.count_of_many(visit.work, [each["ref"] for each in page.items])
-    values = await traits.compute_for_guest(visit.work, guest["ref"], include_relative=False)
+    values = await traits.compute_for_guest(
+        visit.work, guest["ref"], include_relative=False, entity="order"
+    )
     return visit.show(
         "guest_orders.html",
         **frame,
