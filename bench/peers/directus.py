@@ -53,6 +53,8 @@ ITEMS: Final = {
     "status": "string",
     "quantity": "integer",
 }
+FILLED: Final = 50
+"""Guests that one request creates before the measurement."""
 INDEXED: Final = {"email", "crm_id", "reference_id", "order_ref"}
 """By what Innkeeper's tables are looked up as well, besides the primary key."""
 
@@ -66,6 +68,13 @@ class Directus(System):
 
     def create_guest(self) -> Load:
         return self.send(lambda number: self.server.post("/items/guests", _guest(number)))
+
+    def fill(self) -> tuple[Load, int]:
+        def some(number: int) -> bytes:
+            several = [_guest(number * FILLED + each) for each in range(FILLED)]
+            return self.server.post("/items/guests", b"[" + b",".join(several) + b"]")
+
+        return self.send(some), FILLED
 
     def read_guest(self) -> Load:
         return self.of_any(self.guests, lambda ref, _: self.server.get(f"/items/guests/{ref}"))

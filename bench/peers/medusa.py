@@ -40,9 +40,12 @@ class Medusa(System):
     guests = "SELECT id FROM customer"
     orders = 'SELECT id FROM "order"'
 
-    def __init__(self, server: Server, region: str) -> None:
+    def __init__(self, server: Server) -> None:
         super().__init__(server)
-        self._region = region
+        region = {"name": "Europe", "currency_code": "eur"}
+        self._region = call(server, "/admin/regions", region)["region"]["id"]
+        customer = {"email": "customer@example.com"}
+        self._customer = call(server, "/admin/customers", customer)["customer"]["id"]
 
     def create_guest(self) -> Load:
         return self.send(lambda number: self.server.post("/admin/customers", _customer(number)))
@@ -75,7 +78,7 @@ class Medusa(System):
         known = ("currencyCode", "price")
         return json.dumps(
             {
-                "email": EMAIL,
+                "customer_id": self._customer,
                 "region_id": self._region,
                 "currency_code": sent["currencyCode"].lower(),
                 "items": [
@@ -133,5 +136,4 @@ def running(dsn: str) -> Iterator[Medusa]:
         server = Server("127.0.0.1", port, "", address, pid, ready_after)
         known = call(server, "/auth/user/emailpass", {"email": EMAIL, "password": PASSWORD})
         server = replace(server, authorization=f"Bearer {known['token']}")
-        region = {"name": "Europe", "currency_code": "eur"}
-        yield Medusa(server, call(server, "/admin/regions", region)["region"]["id"])
+        yield Medusa(server)

@@ -42,6 +42,10 @@ class System(ABC):
     def create_guest(self) -> Load:
         """Create a guest with an e-mail address, an identifier and seven fields."""
 
+    def fill(self) -> tuple[Load, int]:
+        """Create guests as fast as the system can; with how many a request creates."""
+        return self.create_guest(), 1
+
     @abstractmethod
     def read_guest(self) -> Load:
         """Read one of the guests by its id."""
