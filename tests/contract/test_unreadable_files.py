@@ -108,7 +108,7 @@ def test_f2_instants_with_a_zone_inside_a_struct(batches: Batches, tmp_path: Pat
     ("part", "value", "message"),
     [
         ("delimiter", "::", "delimiter: must be one character"),
-        ("encoding", "klingon", "encoding: is no encoding of files"),
+        ("encoding", "klingon", "encoding: is not an encoding of files"),
         ("formats", {"Mail": 5}, "formats.Mail: must be a string"),
         ("values", {"Mail": 5}, "values.Mail: must be an object"),
         ("columns", {"Mail": 5}, "columns.Mail: must be a string, or an array of such"),

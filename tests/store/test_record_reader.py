@@ -5,10 +5,17 @@ import os
 import subprocess
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from profiles import each_day
 
+from innkeeper.actions.bulk.creations import CreationTerms
+from innkeeper.actions.bulk.packed_records import PackedRecords
 from innkeeper.errors import Unavailable
+from innkeeper.rules.attachment import Terms
+from innkeeper.rules.identity_rules import Condition, IdentityRule, IdentityRules
+from innkeeper.wire.bulk import record_reader
 from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.record_reader import LEAST_BYTES, RecordReader
 
@@ -56,3 +63,37 @@ def test_p4_a_reading_process_outlives_a_stop_signal(
     monkeypatch.setattr(subprocess, "Popen", killed)
     with pytest.raises(Unavailable):
         list(RecordReader(Layout("guests"), path).chunks())
+
+
+TERMS = CreationTerms(
+    IdentityRules(uuid4(), (IdentityRule("e-mail", (Condition(field="email"),)),)),
+    Terms(is_customer=True),
+    *("import", uuid4(), "test"),
+)
+
+
+@pytest.mark.parametrize("form", each_day(("ndjson", "csv"), "csv"))
+def test_p4_records_with_creations_are_read_again_where_they_are_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """A process that needs most records again gets them as they were read, from then on."""
+    path, written = tmp_path / f"guests.{form}", []
+    for number in range(6000):
+        # Some name nobody, and some are the same person as the one before.
+        email = "" if number % 10 == 3 else f"{number - (number % 7 == 1)}@x.example"
+        row = {"email": email or None, "firstName": f"Ann{number}", "city": "Cork"}
+        written.append(f"{email},Ann{number},Cork" if form == "csv" else json.dumps(row))
+    path.write_text("email,firstName,city\n" * (form == "csv") + "\n".join(written))
+    monkeypatch.setattr(record_reader, "LEAST_BYTES", 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    layout = Layout("guests", form).prepared(path)
+    expected = [chunk.items for chunk in RecordReader(layout, path).chunks_here()]
+    again = []
+    for items in (chunk.items for chunk in RecordReader(layout, path, 0, TERMS).chunks()):
+        assert isinstance(items, PackedRecords)
+        assert items.creations is not None
+        assert items[10:20] == expected[len(again)][10:20]
+        assert [*items] == expected[len(again)]
+        again.append(items.read_again)
+    assert again[0] > 500
+    assert again[-1] == 0

@@ -15,7 +15,7 @@ from collections.abc import (
 )
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BufferedReader
 from typing import IO, Any, Final, Generic, TypeVar, cast
 
@@ -49,6 +49,8 @@ class Chunk(Generic[Item]):
 
     items: Sequence[Item]
     line: int
+    raw: Sequence[tuple[int, Any]] = field(default=(), compare=False, repr=False)
+    """The number and the line or row of each record, as it stands in the file."""
 
 
 def compression_of(stream: IO[bytes]) -> str:
@@ -172,18 +174,20 @@ def chunks(
     """Yield chunks of `size` records, fewer if they are long; raises `Unreadable` with the position
     at which `read` failed."""
     items: list[Item] = []
+    raw: list[tuple[int, Raw]] = []
     number = held = 0
     for number, text in records:
         try:
             items.append(read(number, text))
         except Exception as error:
             raise unreadable(error, f"record {number}: ") from error
+        raw.append((number, text))
         held += weigh(text)
         if len(items) == size or held >= MAX_LINE:
-            yield Chunk(items, number)
-            items, held = [], 0
+            yield Chunk(items, number, raw)
+            items, raw, held = [], [], 0
     if items:
-        yield Chunk(items, number)
+        yield Chunk(items, number, raw)
 
 
 async def ahead(every: Iterator[Item]) -> AsyncIterator[Item]:

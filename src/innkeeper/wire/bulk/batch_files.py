@@ -199,14 +199,27 @@ class Layout:
     def chunks(self, source: IO[bytes] | Path, after: int = 0) -> Iterator[Chunk[BatchRecord]]:
         """The records past a line or row, a table's own format from its path; raises `Unreadable`
         while it is read, OperatorError for columns that nothing maps."""
-        if self._format == "ndjson" and not isinstance(source, Path):
-            stream = unzipped(source) if self.entity == "batch" else self._text(source)
-            return chunks(self._newer(lines(stream, after)), self.entry, CHUNK)
-        if self._format == "json":
-            return chunks(self._newer(self._json(source, after)), self._line, CHUNK)
-        if self.mapping is not None and self.mapping.group:
+        if self.is_grouped and self.mapping is not None:
             return self.orders(self._newer(self.rows(source)), self.mapping, after)
-        return chunks(self._newer(self._rows(source, after)), self._row_reader(), CHUNK)
+        return chunks(self._newer(self._raw(source, after)), self.reader(), CHUNK)
+
+    def reader(self) -> Callable[[int, Any], BatchRecord]:
+        """Return the function that reads a line or row, unless rows are grouped."""
+        if self._format == "ndjson":
+            return self.entry
+        return self._line if self._format == "json" else self._row_reader()
+
+    def _raw(self, source: IO[bytes] | Path, after: int) -> Iterator[tuple[int, Any]]:
+        """Yield the lines or rows past a line or row, as `reader` takes them."""
+        if self._format != "ndjson" or isinstance(source, Path):
+            return self._rows(source, after)
+        return lines(unzipped(source) if self.entity == "batch" else self._text(source), after)
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether several rows are one order."""
+        is_table = self._format not in ("ndjson", "json")
+        return is_table and self.mapping is not None and bool(self.mapping.group)
 
     def every_row(self, source: IO[bytes] | Path) -> Iterator[tuple[int, Any]]:
         """Yield the rows, or lines of JSON, as `chunks` reads them; raises `Unreadable`."""

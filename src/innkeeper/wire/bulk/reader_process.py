@@ -5,6 +5,7 @@ position), or the error. All messages are pickled: both processes are one progra
 """
 
 import pickle
+import select
 import signal
 import sys
 from typing import IO
@@ -46,9 +47,17 @@ def _send_all(reader: RecordReader, out: IO[bytes]) -> None:
 def _packed(reader: RecordReader, chunk: Chunk[BatchRecord]) -> Chunk[BatchRecord]:
     """Return a chunk with the rows of its creations, if they are to be encoded."""
     if reader.terms is None:
-        return chunk
+        return Chunk(chunk.items, chunk.line)
     creations = encode_creations(chunk.items, reader.terms)
-    return Chunk(PackedRecords(chunk.items, creations), chunk.line)
+    if creations is None:
+        return Chunk(chunk.items, chunk.line)
+    raw = () if reader.layout.is_grouped or _is_closed(sys.stdin) else chunk.raw
+    return Chunk(PackedRecords(chunk.items, creations, raw), chunk.line)
+
+
+def _is_closed(stdin: IO[str]) -> bool:
+    """Whether the other process needs most records: it closes the input then."""
+    return bool(select.select([stdin], [], [], 0)[0])
 
 
 def _error_message(error: Exception) -> bytes:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from innkeeper.actions.bulk.creations import CreationTerms
+from innkeeper.actions.bulk.packed_records import PackedRecords
 from innkeeper.errors import Unavailable
 from innkeeper.rules.batch import BatchRecord
 from innkeeper.store.processes import stop_signals_held
@@ -68,12 +69,18 @@ class RecordReader:
                 if process.stdin is None or process.stdout is None:
                     raise RuntimeError("a reader process has no pipes")
                 pickle.dump((self, os.getpid()), process.stdin)
-                process.stdin.close()
-                yield from self._received(process.stdout)
+                process.stdin.flush()
+                for chunk in self._received(process.stdout):
+                    yield chunk
+                    items = chunk.items
+                    if isinstance(items, PackedRecords) and items.read_again > len(items) // 2:
+                        # Most guests and orders exist: their records are to be sent as they are.
+                        process.stdin.close()
             finally:
                 process.kill()
 
     def _received(self, stream: IO[bytes]) -> Iterator[Chunk[BatchRecord]]:
+        read = None if self.layout.is_grouped else self.layout.reader()
         while True:
             try:
                 message: Any = pickle.load(stream)  # noqa: S301 - from our own process
@@ -84,6 +91,8 @@ class RecordReader:
             chunk, self.position = message
             if chunk is None:
                 return
+            if isinstance(chunk.items, PackedRecords):
+                chunk.items.read = read
             yield chunk
 
 
