@@ -10,13 +10,15 @@ from psycopg.rows import DictRow
 _COPY: Final = re.compile(r"COPY (\S+)\s+\(([^)]+)\)\s+FROM STDIN \(FORMAT binary\)$")
 _column_types: dict[str, Sequence[int]] = {}
 """Name of a query `COPY … FROM STDIN` -> OIDs of its columns, after its first use."""
+Rows = Iterable[Sequence[Any]]
+"""Rows with a value for each column."""
 
 
 async def copy_in(
     connection: psycopg.AsyncConnection[DictRow],
     query: str,
     text: str,
-    rows: Iterable[Sequence[Any]],
+    rows: Rows,
 ) -> int:
     """Send rows through a `COPY … FROM STDIN (FORMAT binary)`; return their number."""
     async with connection.cursor() as cursor:

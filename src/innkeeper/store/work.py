@@ -1,14 +1,6 @@
 """A connection lent to one caller for one workspace: runs named queries and holds a transaction."""
 
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Hashable,
-    Iterable,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -308,7 +300,7 @@ class Work:
         result = await self._execute(self._queries.text(query, **parts), params)
         return result.command_tuples or 0
 
-    async def copy_in(self, query: str, rows: Iterable[Sequence[Any]]) -> int:
+    async def copy_in(self, query: str, rows: copying.Rows) -> int:
         """Send rows through the `COPY … FROM STDIN (FORMAT binary)` called `query`; return their
         number. Values have the types of the table's columns."""
         async with self._connected() as connection:
