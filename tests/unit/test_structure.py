@@ -73,6 +73,16 @@ def test_names_say_what_a_thing_is() -> None:
     assert used == []
 
 
+def test_names_in_sql_say_what_a_thing_is() -> None:
+    """`sent` and `sent_at` state when a message or a file was sent."""
+    used = set()
+    for path in sorted((ROOT / "store").glob("[fq]*/*.sql")):
+        code = re.sub(r"--.*|'[^']*'", "", path.read_text(encoding="utf-8"))
+        names = {name for name in re.findall(r"[a-z_]+", code) if {*name.split("_")} & REFUSED}
+        used |= {f"{path.name}: {name}" for name in names - {"sent", "sent_at"}}
+    assert used == set()
+
+
 def test_class_names_are_unique() -> None:
     counts = Counter(
         node.name

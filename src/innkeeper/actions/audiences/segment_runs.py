@@ -228,15 +228,15 @@ async def _store_members(
 
     Runs in the transaction of the snapshot. `guests`: the guests that were calculated; None: all.
     """
-    await work.run("segments.create_found_members")
-    await work.copy_in("segments.copy_found_members", ((UUID(ref),) for ref in members))
+    await work.run("segments.create_current_members")
+    await work.copy_in("segments.copy_current_members", ((UUID(ref),) for ref in members))
     refs = None if guests is None else list(guests)
     departed = await work.all("segments.depart", segment=row["ref"], guests=refs)
     entered = await work.all("segments.enter", segment=row["ref"], now=clock.now())
     for change, rows in (("entered", entered), ("departed", departed)):
         await queue_notifications(work, row, change, [each["guest_ref"] for each in rows])
     # The members of the next segment are copied to the same table.
-    await work.run("segments.empty_found_members")
+    await work.run("segments.empty_current_members")
     return entered, departed
 
 

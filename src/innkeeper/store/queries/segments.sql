@@ -126,25 +126,25 @@ UPDATE {ws}.segment_runs SET state = 'FAILED', finished_at = %(now)s,
     error = 'The run was cut off.'
 WHERE state = 'RUNNING' AND started_at < %(before)s
 
--- segments.create_found_members
+-- segments.create_current_members
 -- Create the temporary table for the members that a run finds; emptied at the end of a transaction.
-CREATE TEMPORARY TABLE IF NOT EXISTS found_members (guest_ref uuid PRIMARY KEY) ON COMMIT DELETE ROWS
+CREATE TEMPORARY TABLE IF NOT EXISTS current_members (guest_ref uuid PRIMARY KEY) ON COMMIT DELETE ROWS
 
--- segments.copy_found_members
+-- segments.copy_current_members
 -- Copy the members that a run found.
-COPY pg_temp.found_members (guest_ref) FROM STDIN (FORMAT binary)
+COPY pg_temp.current_members (guest_ref) FROM STDIN (FORMAT binary)
 
 -- segments.depart
 -- Delete members that a run did not find: of the guests that it calculated, or of all guests.
 DELETE FROM {ws}.segment_members AS m
 WHERE segment_ref = %(segment)s AND (%(guests)s::uuid[] IS NULL OR guest_ref = ANY (%(guests)s))
-  AND NOT EXISTS (SELECT FROM pg_temp.found_members AS f WHERE f.guest_ref = m.guest_ref)
+  AND NOT EXISTS (SELECT FROM pg_temp.current_members AS f WHERE f.guest_ref = m.guest_ref)
 RETURNING guest_ref
 
 -- segments.enter
 -- Insert members that a run found and that were not stored.
 INSERT INTO {ws}.segment_members (segment_ref, guest_ref, since)
-SELECT %(segment)s, guest_ref, %(now)s FROM pg_temp.found_members
+SELECT %(segment)s, guest_ref, %(now)s FROM pg_temp.current_members
 ON CONFLICT DO NOTHING
 RETURNING guest_ref
 
@@ -214,6 +214,6 @@ UPDATE {ws}.segments SET sample = ARRAY(
 )
 WHERE sample && %(guests)s::uuid[]
 
--- segments.empty_found_members
+-- segments.empty_current_members
 -- Empty the temporary table for the next segment.
-DELETE FROM pg_temp.found_members
+DELETE FROM pg_temp.current_members
