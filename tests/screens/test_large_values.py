@@ -220,16 +220,16 @@ def test_s1_pages_are_rendered_without_a_connection(
     lent, held = 0, list[int]()
     checkout, put_back, render = Database.checkout, Database.put_back, PageResponse.render_body
 
-    async def counted_checkout(database: Database) -> Any:
+    async def counted_checkout(database: Database, **pool: bool) -> Any:
         nonlocal lent
-        connection = await checkout(database)
+        connection = await checkout(database, **pool)
         lent += 1
         return connection
 
-    async def counted_put_back(database: Database, connection: Any) -> None:
+    async def counted_put_back(database: Database, connection: Any, **pool: bool) -> None:
         nonlocal lent
         lent -= 1
-        await put_back(database, connection)
+        await put_back(database, connection, **pool)
 
     async def counted_render(response: PageResponse) -> None:
         held.append(lent)
