@@ -120,7 +120,7 @@ def _snake(fields: dict[str, Any]) -> dict[str, Any]:
 @contextmanager
 def running(dsn: str) -> Iterator[Directus]:
     """Directus in production mode on a database of the same server, with its collections."""
-    project = node_project("directus", DIRECTUS)
+    project = node_project("directus", DIRECTUS, compiled=["isolated-vm"])
     program = str(project / "node_modules" / "directus" / "cli.js")
     port = free_port()
     database = create_database(dsn, "directus")

@@ -6,6 +6,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,8 +29,11 @@ def node() -> str:
     return str(folder / "node_modules" / package / "bin" / "node")
 
 
-def node_project(name: str, dependencies: dict[str, str]) -> Path:
-    """Install npm packages into a project of their own; return its folder."""
+def node_project(name: str, dependencies: dict[str, str], compiled: Sequence[str] = ()) -> Path:
+    """Install npm packages into a project of their own; return its folder.
+
+    Only the scripts of the `compiled` packages run.
+    """
     program = Path(node())
     variables = {
         **os.environ,
@@ -38,24 +42,32 @@ def node_project(name: str, dependencies: dict[str, str]) -> Path:
         "npm_config_build_from_source": "true",
         "npm_config_nodedir": str(program.parents[1]),
     }
-    return _install(name, dependencies, variables)
+    return _install(name, dependencies, variables, compiled)
 
 
-def _install(name: str, dependencies: dict[str, str], variables: dict[str, str]) -> Path:
+def _install(
+    name: str,
+    dependencies: dict[str, str],
+    variables: dict[str, str],
+    compiled: Sequence[str] = (),
+) -> Path:
     """Install npm packages, unless the folder has them."""
     folder = FOLDER / name
     wanted = {"name": f"peers-{name}", "private": True, "dependencies": dependencies}
-    written, installed = folder / "package.json", folder / "node_modules" / ".package-lock.json"
-    if installed.exists() and json.loads(written.read_text()) == wanted:
+    text, stamp = json.dumps(wanted, indent=2), folder / "installed.json"
+    if stamp.exists() and stamp.read_text() == text:
         return folder
     npm = shutil.which("npm")
     if npm is None:
         raise SystemExit("There is no npm on PATH: install Node.js.")
     print(f"Installing {', '.join(dependencies)} ...", file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
-    written.write_text(json.dumps(wanted, indent=2))
-    command = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run(command, cwd=folder, check=True, env=variables)
+    (folder / "package.json").write_text(text)
+    install = ["install", "--ignore-scripts", "--no-audit", "--no-fund"]
+    for words in (install, ["rebuild", *compiled])[: 1 + bool(compiled)]:
+        command = [npm, *words, "--loglevel=error"]
+        subprocess.run(command, cwd=folder, check=True, env=variables)
+    stamp.write_text(text)
     return folder
 
 
