@@ -13,7 +13,7 @@ import pytest
 from page_checks import fits
 from process import COMMAND
 from receiving import Receiver, receiver
-from waiting import PATIENCE_SECONDS
+from waiting import PATIENCE_SECONDS, until
 
 from innkeeper.actions.admin.users import SHORTEST_PASSWORD
 
@@ -217,3 +217,47 @@ def test_ones_own_account(browser, shop, opened) -> None:
     second.wait_for_url("**/w/live/**")
     context.close()
     other.close()
+
+
+@pytest.mark.long
+def test_guests_are_erased_after_a_page_that_shows_them(page, api) -> None:
+    refs = []
+    for name in ("Era", "Erb"):
+        person = {"guestType": "customer", "firstName": name, "lastName": "Eraseme"}
+        refs.append(api.post("/v2.1/guests", json=person).json()["ref"])
+    page.go("/guests?q=Eraseme&type=all")
+    for box in page.locator("[data-choose]").all():
+        box.check()
+    page.locator("#bulk").get_by_role("button", name="Erase…").click()
+    page.get_by_role("heading", level=1, name="Erase guests").wait_for()
+    assert page.get_by_text("Era Eraseme").first.is_visible()
+    fits(page)
+    button = page.get_by_role("button", name="Erase 2 guests")
+    assert button.is_disabled()
+    page.get_by_label("Type erase 2 to confirm").fill("erase 2")
+    button.click()
+    page.wait_for_url(re.compile(r"/guests(/bulk/[^?]+|\?.*)?$"))
+    for ref in refs:
+        until("the erasure", lambda ref=ref: api.get(f"/v2.1/guests/{ref}").status_code == 404)
+
+
+@pytest.mark.long
+def test_a_point_of_sale_is_changed(page) -> None:
+    page.go("/settings/points-of-sale")
+    page.get_by_role("row", name="harbourandhill.com").get_by_role("button", name="Edit…").click()
+    dialog = page.locator("dialog[open]")
+    dialog.get_by_label("Session timeout in minutes").fill("25")
+    fits(page)
+    dialog.get_by_role("button", name="Save").click()
+    page.get_by_role("row", name="harbourandhill.com").get_by_text("25 min").wait_for()
+    fits(page)
+
+
+def test_the_reference_finds_an_operation(page, shop) -> None:
+    page.goto(f"{shop.url}/docs")
+    page.get_by_label("Find an operation").fill("static list guests")
+    page.get_by_role("status").filter(has_text=re.compile("^[1-9][0-9]? operations$")).wait_for()
+    shown = page.locator("main > section > details:visible > summary").all_inner_texts()
+    assert shown
+    assert all("static list" in each.lower() for each in shown)
+    fits(page)
