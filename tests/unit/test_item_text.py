@@ -9,10 +9,13 @@ import msgspec
 import pytest
 
 from innkeeper.resources.naming import camel
+from innkeeper.wire.dialects.official import ORDER
 from innkeeper.wire.encode import encoder
 from innkeeper.wire.item_text import items_text_encoder
 from innkeeper.wire.json_text import encode
+from innkeeper.wire.pagination import embedded_page
 from innkeeper.wire.registry import DIALECTS
+from innkeeper.wire.routes import OFFICIAL, view_at
 from innkeeper.wire.scopes import without_personal
 from innkeeper.wire.views import View
 
@@ -77,3 +80,23 @@ def test_p3_lists_of_guests_and_children_of_orders_are_written_as_text() -> None
         "v2.1 /v2.1/guests but 0",
         *(f"v2.1 /v2.1/orders/{{order}}/{part} but 0" for part in parts),
     }
+
+
+@pytest.mark.parametrize("number", [0, 1, 100])
+def test_p3_prepared_pages_of_children_are_the_pages(number: int) -> None:
+    """All children are on the first page, whose links all lead to it (L-2)."""
+    (order,) = [each for each in DIALECTS if each.name == "v2.1"]
+    url = BASE + "/v2.1/orders/" + str(uuid4())
+    items = [{"ref": str(uuid4())} for _ in range(number)]
+    for path in ORDER.children.values():
+        view = view_at(order, path, OFFICIAL)
+        page = url + path.removeprefix(ORDER.item)
+        link = f"{page}?offset=0&limit=100"
+        shown = json.loads(bytes(embedded_page(view)(page, items)))
+        assert shown["items"] == items
+        assert shown["first"] == shown["last"] == {"href": link}
+        assert not shown.keys() & {"next", "totalCount"}
+        if "name" in shown:  # data extensions, whose page is that of the one name (E-6)
+            assert (shown["href"], shown["order"]) == (f"{page}/{shown['name']}", {"href": url})
+        else:
+            assert (shown["href"], shown["offset"], shown["limit"]) == (link, 0, 100)
