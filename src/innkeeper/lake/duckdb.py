@@ -76,16 +76,44 @@ def connected(
 def run_maintenance(
     settings: Settings, lake_files: Files, act: "Callable[[Connection], Made]"
 ) -> Made:
-    """Run maintenance with little memory; `act` runs again with the memory of a query if long
-    records need it."""
+    """Run maintenance with little memory, which a flush and a compaction at the same time share;
+    `act` runs again once the others have ended, or with the memory of a query if long records need
+    it."""
     import duckdb  # noqa: PLC0415 - 43 MB that an idle process does not spend
 
+    for _ in range(2):
+        try:
+            with _counted(), connected(settings, lake_files, upkeep=True) as connection:
+                return act(connection)
+        except duckdb.OutOfMemoryException:
+            with _maintenance_ended:
+                if not _running or not _maintenance_ended.wait_for(_is_idle, _WAIT_SECONDS):
+                    break
+    with connected(settings, lake_files) as connection:
+        return act(connection)
+
+
+_running: set[object] = set()
+"""Maintenance of this process that runs now."""
+_maintenance_ended: Final = threading.Condition()
+_WAIT_SECONDS: Final = 60.0
+
+
+@contextmanager
+def _counted() -> Iterator[None]:
+    """Count maintenance as running until the context ends."""
+    turn = object()
+    _running.add(turn)
     try:
-        with connected(settings, lake_files, upkeep=True) as connection:
-            return act(connection)
-    except duckdb.OutOfMemoryException:
-        with connected(settings, lake_files) as connection:
-            return act(connection)
+        yield
+    finally:
+        with _maintenance_ended:
+            _running.remove(turn)
+            _maintenance_ended.notify_all()
+
+
+def _is_idle() -> bool:
+    return not _running
 
 
 @contextmanager
