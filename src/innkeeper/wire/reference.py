@@ -39,6 +39,9 @@ background: var(--accent); color: Canvas; }
 .try pre:empty { display: none; } .try pre { max-height: 30rem;
 white-space: pre-wrap; overflow-wrap: anywhere; }
 [hidden] { display: none; }
+@media (max-width: 63.99rem) {
+  nav ul { display: flex; gap: .2rem .9rem; overflow-x: auto; white-space: nowrap; }
+}
 @media (min-width: 64rem) {
   body { max-width: 80rem; display: grid; gap: 2.5rem;
   grid-template-columns: 15rem minmax(0, 1fr); }
