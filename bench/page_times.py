@@ -26,8 +26,16 @@ SMALL: Final = Size(20_000, 200_000, 20_000)
 FULL: Final = Size(1_000_000, 10_000_000, 1_000_000)
 ROUNDS: Final = 10
 SLOW_MS: Final = 200
-LEFT_OUT: Final = re.compile(r"csv|file|download|rejects|/bulk|/import|/undo|/ui/|rules/|\{other\}")
+LEFT_OUT: Final = re.compile(
+    r"csv|file|download|rejects|/bulk|/imports/|/undo|/ui/|rules/|\{other\}"
+)
 """Files, pages of imports that the shop has not, and pages that read none of its rows."""
+QUERIES: Final = {
+    "/segments/values": "?entity=guest&field=core:city:string",
+    "/segments/fields": "?entity=guest",
+    "/segments/{segment}/compare": "?with=viewed",
+}
+"""What is asked of pages that need a query."""
 ABOUT: Final = """
 ### Server time of pages
 
@@ -80,6 +88,8 @@ def _create_objects(client: httpx.Client, ours: Server) -> None:
     post("segments", name="Viewed", definition={"filterGroups": [viewed]})
     for segment in ("cork", "viewed"):
         post(f"segments/{segment}/run")
+    largest = {"entity": "order", "function": "greatest", "field": "price", "currency": "EUR"}
+    client.put("/innkeeper/v1/traits/largest", json=largest, headers=headers)
     post("staticLists", name="Some")
     guests = [str(ref("g", number)) for number in range(1000)]
     post("staticLists/some/guests", guests=guests)
@@ -103,7 +113,7 @@ def _pages(size: Size) -> Iterator[tuple[str, Callable[[], str]]]:
         "segment": lambda: "cork",
         "static_list": lambda: "some",
         "export": lambda: "all",
-        "trait": lambda: "lifetimeValue.EUR",
+        "trait": lambda: "largest",
         "field": lambda: "city",
     }
 
@@ -117,13 +127,13 @@ def _pages(size: Size) -> Iterator[tuple[str, Callable[[], str]]]:
         if page.path == "/reports/{report}":
             yield from ((f"/reports/{each}", address(f"/reports/{each}")) for each in EVERY)
         elif names <= samples.keys():
-            yield page.path, address(page.path)
+            yield page.path, address(page.path + QUERIES.get(page.path, ""))
     busiest = str(ref("g", 0))
     for more in (
         *("/?period=365", "/guests?type=all", "/guests?type=all&sort=-lastSeen"),
         *("/guests?type=all&columns=orderCount&sort=-orderCount", f"/guests/{busiest}"),
         *(f"/guests/{busiest}/timeline", f"/guests/{busiest}/orders"),
-        *("/segments/viewed", "/segments/viewed/guests", "/segments/cork/compare?with=viewed"),
+        *("/segments/viewed", "/segments/viewed/guests", "/traits/of/rfmValue.EUR"),
     ):
         yield more.replace(busiest, "(the busiest)"), address(more)
 
