@@ -16,6 +16,7 @@ from calling import Api
 from logging_in import invited
 from sites import Site
 from visiting import Person, field
+from waiting import until
 
 from innkeeper.rules.access import Role
 from innkeeper.web.ui.routes import PAGES
@@ -154,6 +155,9 @@ def examples(owner: Person, api: Api, site: Site) -> dict[str, str]:
     line = {"identifiers": [{"provider": "email", "id": f"undo-{one['ref']}@example.com"}]}
     httpx.put(imported["location"]["href"], content=json.dumps(line).encode()).raise_for_status()
     site.run_worker()
+    # A worker of another test may have taken it.
+    at = f"/innkeeper/v1/imports/{imported['ref']}"
+    until("the import", lambda: api.get(at).json()["status"] == "success")
     elsewhere = {"name": "forms", "address": "a.csv", "entity": "guests"}
     assert api.post("/innkeeper/v1/importSources", json=elsewhere).is_success
     invited(site, f"somebody-{one['ref']}@example.com", Role.ANALYST)
@@ -323,7 +327,7 @@ def dialog(page: str, what: str, holds: str) -> dict[str, str]:
 def test_f21_a_role_changed_twice_shows_both_and_can_be_saved_again(
     owner: Person, site: Site
 ) -> None:
-    email = "twice@example.com"
+    email = "saved-twice@example.com"
     invited(site, email, Role.ANALYST)
     path = "/settings/users"
     sent = dialog(owner.get(path).text, "user", email) | {"action": "change", "every": "yes"}
