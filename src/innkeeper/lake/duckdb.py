@@ -82,30 +82,41 @@ def run_maintenance(
     import duckdb  # noqa: PLC0415 - 43 MB that an idle process does not spend
 
     for _ in range(2):
-        try:
-            with _counted(), connected(settings, lake_files, upkeep=True) as connection:
-                return act(connection)
-        except duckdb.OutOfMemoryException:
-            with _maintenance_ended:
-                if not _running or not _maintenance_ended.wait_for(_is_idle, _WAIT_SECONDS):
-                    break
+        with _counted() as turn:
+            try:
+                with connected(settings, lake_files, upkeep=True) as connection:
+                    return act(connection)
+            except duckdb.OutOfMemoryException:
+                pass
+        with _maintenance_ended:
+            if not turn.is_shared or not _maintenance_ended.wait_for(_is_idle, _WAIT_SECONDS):
+                break
     with connected(settings, lake_files) as connection:
         return act(connection)
 
 
-_running: set[object] = set()
-"""Maintenance of this process that runs now."""
+class _Turn:
+    """Maintenance of this process that runs."""
+
+    is_shared = False
+    """Whether other maintenance ran at some time meanwhile."""
+
+
+_running: Final[set[_Turn]] = set()
 _maintenance_ended: Final = threading.Condition()
 _WAIT_SECONDS: Final = 60.0
 
 
 @contextmanager
-def _counted() -> Iterator[None]:
+def _counted() -> Iterator[_Turn]:
     """Count maintenance as running until the context ends."""
-    turn = object()
-    _running.add(turn)
+    turn = _Turn()
+    with _maintenance_ended:
+        _running.add(turn)
+        for each in _running if len(_running) > 1 else ():
+            each.is_shared = True
     try:
-        yield
+        yield turn
     finally:
         with _maintenance_ended:
             _running.remove(turn)
