@@ -23,7 +23,7 @@ from innkeeper.web.ui.routes import PAGES
 MIB = 1 << 20
 URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
 FORMS = sorted(page.path for page in PAGES if page.post is not None)
-WITH_FILE = {"/imports", "/lists/{static_list}"}
+WITH_FILE = {"/imports", "/imports/preview", "/lists/{static_list}"}
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 

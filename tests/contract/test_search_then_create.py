@@ -1,5 +1,6 @@
 """Who searches before they create finds whom identity rules would find (F10; rest-v2.1.md G-9)."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -261,7 +262,7 @@ def test_f10_one_indexed_statement(
         text = work._queries.text(query, **parts)
         await work.connection.execute("SET enable_seqscan = off")
         plan = await work.connection.execute(f"EXPLAIN (FORMAT JSON) {text}", more)
-        return (await plan.fetchone())["QUERY PLAN"]
+        return json.loads((await plan.fetchone())["QUERY PLAN"])
 
     (plan,) = work_on(site.dsn, find)
     scanned = {
