@@ -59,6 +59,16 @@ def test_i11_the_first_rows_of_a_large_file_are_shown_by_its_start(
     lines = preview(owner, b'{"email": "a@example.com"}\n{"city": "Cork"}\n', "a.json").text
     assert "<th>email</th>" in lines
     assert "Cork" in lines
+    for encoding in ("cp1252", "utf-16", "utf-16-le"):
+        western = ("Straße;Ort\n" + "Hauptstraße;Köln\n" * 80_000).encode(encoding)
+        answer = preview(owner, western[:START_BYTES], "a.csv")
+        assert answer.status_code == 200, encoding
+        assert "<th>Straße</th>" in answer.text
+        assert "Köln" in answer.text
+    mixed = "Ort\nKöln\nKöln\n".encode() + "München\n".encode("cp1252")
+    assert "two encodings" in preview(owner, mixed, "a.csv").text
+    cut = preview(owner, ("x" * START_BYTES).encode("utf-16-le")[: START_BYTES - 1], "a.csv")
+    assert cut.status_code == 200, cut.text
     assert "web page" in preview(owner, b"<!doctype html><p>Log in", "a.csv").text
     assert "once it is uploaded" in preview(owner, b"PAR1....", "a.parquet").text
     assert owner.http.post("/w/live/imports/preview", data={"csrf": "x"}).status_code == 403

@@ -15,8 +15,11 @@ from innkeeper.lake.snapshot import Lake
 from innkeeper.resources.exports import PARQUET
 from innkeeper.resources.segments import ENTITIES, STRING
 from innkeeper.rules.exports import ExportColumn, ExportFormat
+from innkeeper.rules.spreadsheets import guarded
 
 REF: Final = ExportColumn("ref", "core", "ref", ENTITIES["guest"].fields["ref"])
+_MOST: Final = 2**31 - 1
+"""Largest limit and offset that every engine reads."""
 _REF_OF_ROW: Final = exp.column("ref", "s", quoted=True)
 
 
@@ -61,15 +64,15 @@ async def write_csv(
     with_ref = (REF, *(each for each in shape.columns if each != REF))
     table = await _sorted(lake, question, replace(shape, columns=with_ref), sort, only)
     cells = (
-        exp.alias_(csv_cell(each, "s", question.traits), each.name, quoted=True)
+        exp.alias_(csv_cell(each, "s", question.traits), guarded(each.name), quoted=True)
         for each in with_ref
     )
-    rows = table.select(*cells).offset(offset)
+    rows = table.select(*cells).offset(min(offset, _MOST))
     seconds = lake.snapshot.settings.lake_query_seconds
     form = Form("FORMAT csv, HEADER true")
     return await lake.run(
         lambda session: session.copy(
-            rows if limit is None else rows.limit(limit), path, form, seconds
+            rows if limit is None else rows.limit(min(limit, _MOST)), path, form, seconds
         )
     )
 

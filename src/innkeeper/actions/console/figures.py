@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from innkeeper import clock
 from innkeeper.actions.console import search
+from innkeeper.errors import Unavailable
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
 from innkeeper.store.work import Work
@@ -31,30 +32,49 @@ class Figures:
     """Currency, amount paid in the period, amount paid in the previous period."""
     minutes: list[int]
     """Number of events of each minute of the last hour, oldest first."""
+    has_lake: bool = True
+    """Whether the lake was read; otherwise the series of guests, orders and sessions are empty."""
 
 
 async def read(work: Work, period: str) -> Figures:
-    """Return the figures of the last `period` days, cached for `CACHE_SECONDS`."""
+    """Return the figures of the last `period` days, cached for `CACHE_SECONDS`.
+
+    While the lake is busy or away they are the cached ones, or have no series of the lake.
+    """
     key = (work.workspace, period)
     cached = _cached.get(key)
     if cached is not None and cached[0] > time.monotonic():
         return cached[1]
-    figures = await _read(work, PERIODS[period])
+    now, days = clock.now(), PERIODS[period]
+    unit = "day" if days <= 30 else "week" if days <= 90 else "month"
+    since = _start(now - timedelta(days=days - 1), unit)
+    try:
+        series = await _read_lake(work, unit, since, now - timedelta(days=2 * days))
+    except Unavailable:
+        return cached[1] if cached else await _read(work, days, unit, now, None)
+    figures = await _read(work, days, unit, now, series)
     _cached[key] = (time.monotonic() + CACHE_SECONDS, figures)
     return figures
 
 
-async def _read(work: Work, days: int) -> Figures:
+async def _read_lake(
+    work: Work, unit: str, since: datetime, before: datetime
+) -> list[list[Record]]:
+    """Return rows of guests and sessions from `since`, and of orders from `before`: guests, orders,
+    sessions. Raises `Unavailable`."""
     from innkeeper.lake import figures  # noqa: PLC0415 - loads SQLGlot
 
-    now = clock.now()
-    unit = "day" if days <= 30 else "week" if days <= 90 else "month"
-    since = _start(now - timedelta(days=days - 1), unit)
-    before = now - timedelta(days=2 * days)
+    starts = ((figures.GUESTS, since), (figures.ORDERS, before), (figures.SESSIONS, since))
     async with opened(work) as lake:
-        guests = await figures.read(lake, figures.GUESTS, unit, since)
-        orders = await figures.read(lake, figures.ORDERS, unit, before)
-        sessions = await figures.read(lake, figures.SESSIONS, unit, since)
+        return [await figures.read(lake, what, unit, start) for what, start in starts]
+
+
+async def _read(
+    work: Work, days: int, unit: str, now: datetime, series: list[list[Record]] | None
+) -> Figures:
+    """Return the figures with the series of the lake, if they were read."""
+    since = _start(now - timedelta(days=days - 1), unit)
+    guests, orders, sessions = series or ([], [], [])
     recent = [row for row in orders if row["at"] >= since.date()]
     hour = now.replace(second=0, microsecond=0) - timedelta(minutes=59)
     events = {row["at"]: row["number"] for row in await work.all("figures.events", since=hour)}
@@ -74,6 +94,7 @@ async def _read(work: Work, days: int) -> Figures:
         },
         paid=_paid(orders, (now - timedelta(days=days)).date()),
         minutes=[events.get(hour + timedelta(minutes=each), 0) for each in range(60)],
+        has_lake=series is not None,
     )
 
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from innkeeper.errors import BadRequest
 from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked
+from innkeeper.store.encodings import decide_encoding
 from innkeeper.store.file_form import form_of_stream
 from innkeeper.store.readers import Unreadable, expanded, readable
 from innkeeper.web.ui.import_dry_run import in_thread
@@ -38,11 +39,16 @@ def first_rows(start: bytes, filename: str) -> tuple[list[str], Rows] | None:
     if start.startswith(_PACKED):
         return None
     try:
-        with io.BytesIO(_whole_lines(start)) as stream:
+        content = _whole_lines(start)
+        with io.BytesIO(content) as stream:
             layout = Layout("", guessed_format(filename)[0] or "csv", compressed=False)
-            layout = replace(layout, form=form_of_stream(stream, layout.choices()))
-            form = layout.form
-            if form is None or form.format != "csv":
+            form = form_of_stream(stream, layout.choices())
+            if form.format != "ndjson":
+                lines = content.splitlines(keepends=True)
+                encoding, _ = decide_encoding(lines, form.encoding, is_chosen=False, is_whole=False)
+                form = replace(form, encoding=encoding)
+            layout = replace(layout, form=form)
+            if form.format != "csv":
                 rows = _read_some(dict(flat_row(value)) for value in layout.values(stream))
                 return [*dict.fromkeys(name for row in rows for name in row)], rows
             columns = layout.columns(stream)
@@ -50,6 +56,9 @@ def first_rows(start: bytes, filename: str) -> tuple[list[str], Rows] | None:
             return columns, _read_some(row for _, row in layout.rows(stream))
     except Unreadable as error:
         raise BadRequest(f"The file cannot be read: {error}.") from error
+    except UnicodeError as error:
+        # The end of the start may be within a character.
+        raise BadRequest("The start of the file cannot be decoded.") from error
 
 
 def _whole_lines(start: bytes) -> bytes:

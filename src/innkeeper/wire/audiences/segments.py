@@ -20,7 +20,7 @@ from innkeeper.rules.scopes import READ_PERSONAL, Scope
 from innkeeper.rules.segment_matching import Decided, Verdict
 from innkeeper.store.work import Work
 from innkeeper.wire.audiences.early_checks import check_sql
-from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
+from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
 from innkeeper.wire.pagination import LIMIT, OFFSET
 from innkeeper.wire.payloads import Actor, DefinitionOf, ErrorText, Href, Items, LinkTo, Paging, Uri
 from innkeeper.wire.scopes import require_for_definition
@@ -161,11 +161,11 @@ async def fetch_segment(work: Work, request: EndpointRequest) -> Record:
     request=CreateSegmentRequest,
     response=Segment,
 )
-async def create_segment(work: Work, request: EndpointRequest) -> Record:
+async def create_segment(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Create a Draft. Only this response contains the secret that signs its webhook's messages."""
     require_for_definition(request.body, request.scopes)
     row = await segments.create(work, request.body or {}, request.problems)
-    return represent_segment(work, row, with_secret=True)
+    return _created(request, represent_segment(work, row, with_secret=True))
 
 
 class PreviewSegmentRequest(Payload):
@@ -297,9 +297,16 @@ async def restore_segment(work: Work, request: EndpointRequest) -> Record:
     response=Segment,
     status=201,
 )
-async def duplicate_segment(work: Work, request: EndpointRequest) -> Record:
+async def duplicate_segment(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Create a copy of a segment."""
-    return represent_segment(work, await segments.duplicate(work, request.ref_or_text("segment")))
+    row = await segments.duplicate(work, request.ref_or_text("segment"))
+    return _created(request, represent_segment(work, row))
+
+
+def _created(request: EndpointRequest, segment: Record) -> EndpointResponse:
+    """Return the response with a new segment; its `href` is of the vendor's API, which only reads
+    segments, so Location is where this API changes it."""
+    return EndpointResponse(segment, location=f"{request.base}{OWN}/{segment['ref']}")
 
 
 class GuestPaging(Paging):
