@@ -13,7 +13,6 @@ from innkeeper.jobs.registry import scheduled
 from innkeeper.lake import compaction
 from innkeeper.store.files import Files
 from innkeeper.store.work import Work
-from innkeeper.wire.privacy.reject_search import search_rejects
 from innkeeper.wire.privacy.upload_search import search_exports, search_uploads
 
 _PAUSE_SECONDS: Final = 1.0
@@ -36,7 +35,6 @@ async def search_files(work: Work) -> dict[str, int]:
     files = Files.of(work.settings)
     searches: dict[str, Callable[[], Awaitable[int]]] = {
         "uploads": partial(_search_uploads, work, files, erased.digests),
-        "rejects": partial(_search_rejects, work, files, erased.digests),
         "exports": partial(search_exports, work),
         "lake": partial(_search_lake, work),
         **{
@@ -60,10 +58,6 @@ async def search_files(work: Work) -> dict[str, int]:
 
 async def _search_uploads(work: Work, files: Files, digests: frozenset[bytes]) -> int:
     return await search_uploads(work, files, await rulebook.read(work), digests)
-
-
-async def _search_rejects(work: Work, files: Files, digests: frozenset[bytes]) -> int:
-    return await search_rejects(work, files, await rulebook.read(work), digests)
 
 
 async def _search_lake(work: Work) -> int:

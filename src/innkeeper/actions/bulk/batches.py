@@ -343,22 +343,12 @@ async def expect_rejects(work: Work, batch: UUID) -> None:
     await work.run("batches.expect_rejects", ref=batch)
 
 
-async def forget_unfinished_rejects(work: Work) -> list[UUID]:
-    """Store that unfinished imports have no file of refused rows; return refs of those with one.
+async def forget_rejects(work: Work) -> list[UUID]:
+    """Store that no import has a file of refused rows any more; return the refs of those that had.
 
     The caller deletes the files. A job that is writing one deletes it when it sees this.
     """
-    return [row["ref"] for row in await work.all("batches.forget_unfinished_rejects")]
-
-
-async def list_with_rejects(work: Work) -> list[UUID]:
-    """List the imports that have a file of refused rows."""
-    return [row["ref"] for row in await work.all("batches.with_rejects")]
-
-
-async def forget_rejects(work: Work, batch: UUID) -> None:
-    """Store that an import has no file of refused rows any more; the caller deletes the file."""
-    await work.run("batches.forget_rejects", ref=batch)
+    return [row["ref"] for row in await work.all("batches.forget_rejects")]
 
 
 async def mark_file_deleted(work: Work, batch: UUID) -> None:

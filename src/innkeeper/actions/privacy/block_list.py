@@ -5,7 +5,7 @@ identifiers. While the list is empty `is_blocked` needs no statement: that state
 """
 
 import hmac
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from hashlib import sha256
 from typing import Final
@@ -120,14 +120,8 @@ async def count_totals(work: Work) -> Row:
 
 async def digests_of(work: Work, keys: Iterable[UUID]) -> list[bytes]:
     """Return the digests of keys, as the list stores them."""
-    digest_of = await digester(work)
-    return [digest_of(key) for key in sorted({*keys})]
-
-
-async def digester(work: Work) -> Callable[[UUID], bytes]:
-    """Return the function from keys to their digests."""
     salt = await stored_secrets.installation_key(work, stored_secrets.SUPPRESSION)
-    return lambda key: hmac.digest(salt, key.bytes, sha256)
+    return [hmac.digest(salt, key.bytes, sha256) for key in sorted({*keys})]
 
 
 async def _keys(work: Work, person: Record) -> list[UUID]:

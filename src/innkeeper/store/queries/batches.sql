@@ -173,17 +173,9 @@ SELECT set_config('synchronous_commit', 'on', false), set_config('innkeeper.impo
 -- Store that the refused rows of a batch are about to be stored as a file.
 UPDATE {ws}.batches SET has_rejects = true WHERE ref = %(ref)s
 
--- batches.forget_unfinished_rejects
--- Store that no batch that is not finished has a file of refused rows; the refs of those that had one.
-UPDATE {ws}.batches SET has_rejects = false WHERE has_rejects AND finished_at IS NULL RETURNING ref
-
--- batches.with_rejects
--- The batches that have a file of refused rows.
-SELECT ref FROM {ws}.batches WHERE has_rejects ORDER BY created_at, ref
-
 -- batches.forget_rejects
--- Store that a batch has no file of refused rows any more.
-UPDATE {ws}.batches SET has_rejects = false WHERE ref = %(ref)s
+-- Store that no batch has a file of refused rows any more; the refs of those that had one.
+UPDATE {ws}.batches SET has_rejects = false WHERE has_rejects RETURNING ref
 
 -- batches.rewritten
 -- Store that the file of a locked batch was rewritten.

@@ -29,7 +29,11 @@ ASK_AGAIN: Final = "somebody in this file was erased: upload it again without th
 
 
 async def search_exports(work: Work) -> int:
-    """Delete every file export, since each may contain an erased guest; returns how many."""
+    """Delete every file export and every file of rows that an import refused, since each may
+    contain an erased guest; returns how many exports."""
+    files = Files.of(work.settings)
+    for ref in await batches.forget_rejects(work):
+        await asyncio.to_thread(files.remove, batches.rejects_name(work.workspace, ref))
     exports = [row["ref"] for row in await file_exports.list_with_files(work)]
     await try_each(exports, partial(file_exports.delete_file, work), "removing an export")
     return len(exports)
