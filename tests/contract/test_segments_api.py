@@ -638,3 +638,15 @@ def test_free_members_of_events_are_offered_with_their_type(api: Api, connection
         ("ext", "score"): "number",
         ("ext", "shop"): "string",
     }
+
+
+def test_the_location_of_a_new_segment_is_where_it_can_be_changed(api: Api) -> None:
+    """Its `href` is of the vendor's API, which only reads segments."""
+    body = {"name": "Located", "definition": {"filterGroups": [{"entity": "guest"}]}}
+    made = api.post("/innkeeper/v1/segments", json=body)
+    copied = api.post(f"/innkeeper/v1/segments/{made.json()['ref']}/duplicate")
+    for answer in (made, copied):
+        assert answer.status_code == 201, answer.text
+        path = f"/innkeeper/v1/segments/{answer.json()['ref']}"
+        assert answer.headers["location"].endswith(path)
+        assert api.delete(path).status_code == 204

@@ -35,3 +35,6 @@ def test_csv_has_every_guest_over_http_on_its_page_and_by_command(
     rows = ["firstName,emails", f"'=Ida,{'; '.join(emails)}", "Jo,", "Kim,"]
     for text in texts:
         assert [line.split(",", 1)[1] for line in text.splitlines()] == rows
+    named = {"columns": "firstName,=A1.b", "format": "csv", "limit": 10**30, "offset": 2**63 - 1}
+    answer = api.get(path, params=named)
+    assert (answer.status_code, answer.text) == (200, "ref,firstName,'=A1.b\n")

@@ -6,8 +6,8 @@ import io
 import json
 import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -16,8 +16,10 @@ from calling import Api, made
 from streams import Page
 from visiting import Person
 
+from innkeeper.actions.console import figures
 from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.records.order_items import OrderItems
+from innkeeper.errors import Unavailable
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 from innkeeper.web.ui import downloads, orders, rendering, shell, timeline
@@ -242,6 +244,29 @@ def test_s1_pages_are_rendered_without_a_connection(
         assert owner.get(path).status_code == 200
     assert held == [0] * 5
     assert lent == 0
+
+
+def test_the_start_page_is_shown_while_the_lake_is_busy(
+    owner: Person, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it reads of the database is there; what it cannot know is not 0."""
+    api.guest(firstName="Busy")
+
+    @asynccontextmanager
+    async def busy(work: Work) -> AsyncIterator[Any]:
+        raise Unavailable
+        yield
+
+    figures._cached.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(figures, "opened", busy)
+        page = owner.get("/")
+    assert page.status_code == 200
+    assert page.text.count("too many queries are running") == 4
+    assert "bought in this period" not in page.text
+    page = owner.get("/")
+    assert "too many queries" not in page.text
+    assert "0 bought in this period" in page.text
 
 
 def test_s1_one_place_cuts_every_value() -> None:
