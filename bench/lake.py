@@ -28,7 +28,7 @@ from innkeeper import clock
 from innkeeper.actions.audiences import audience_exports, export_runs, segments
 from innkeeper.lake.compaction import compact
 from innkeeper.lake.flush import flush_all
-from innkeeper.lake.segment_members import Question as Asked
+from innkeeper.lake.segment_members import Question as GuestQuery
 from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.rules.traits import Traits
 from innkeeper.settings import Settings
@@ -106,10 +106,10 @@ async def _question(question: Question, work: Work) -> str:
 def _beside(lake: Lake, question: Question) -> str:
     """One line: both count the same guests over the same files."""
     now = lake.snapshot.taken_at
-    asked = Asked.of(question.definition, Traits())
+    query = GuestQuery.of(question.definition, Traits())
 
     def ours() -> int:
-        count = exp.select(exp.Count(this=exp.Star())).from_(asked.tree(now).subquery("m"))
+        count = exp.select(exp.Count(this=exp.Star())).from_(query.tree(now).subquery("m"))
         return int(lake.session.rows(count, 300)[0][0])
 
     sql = f"SELECT count(*) FROM ({question.sql.format(day=midnight(now))})"

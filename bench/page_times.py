@@ -35,7 +35,7 @@ QUERIES: Final = {
     "/segments/fields": "?entity=guest",
     "/segments/{segment}/compare": "?with=viewed",
 }
-"""What is asked of pages that need a query."""
+"""Path of a page that needs a query -> the query."""
 ABOUT: Final = """
 ### Server time of pages
 

@@ -16,7 +16,7 @@ from bench.peers.clickhouse import ClickHouse
 from bench.peers.packages import add_chdb
 from bench.segments import TWENTY, Question, generated
 from innkeeper import clock
-from innkeeper.lake.segment_members import Question as Asked
+from innkeeper.lake.segment_members import Question as GuestQuery
 from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.rules.traits import Traits
 from innkeeper.settings import Settings
@@ -75,10 +75,10 @@ def _filled(runner: asyncio.Runner, folder: Path, size: tuple[int, int, int]) ->
 
 
 def _row(lake: Lake, peer: ClickHouse, question: Question) -> str:
-    asked = Asked.of(question.definition, Traits())
+    query = GuestQuery.of(question.definition, Traits())
 
     def ours() -> int:
-        tree = asked.tree(lake.snapshot.taken_at)
+        tree = query.tree(lake.snapshot.taken_at)
         count = exp.select(exp.Count(this=exp.Star())).from_(tree.subquery("m"))
         return int(lake.session.rows(count, 300)[0][0])
 

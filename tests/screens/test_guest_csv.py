@@ -38,3 +38,7 @@ def test_csv_has_every_guest_over_http_on_its_page_and_by_command(
     named = {"columns": "firstName,=A1.b", "format": "csv", "limit": 10**30, "offset": 2**63 - 1}
     answer = api.get(path, params=named)
     assert (answer.status_code, answer.text) == (200, "ref,firstName,'=A1.b\n")
+    for sort in ({}, {"sort": "firstName"}, {"sort": "-lastSeen"}, {"sort": "city"}):
+        beyond = api.get(path, params={"offset": 2**63 - 1, **sort})
+        assert beyond.status_code == 200, beyond.text
+        assert beyond.json()["rows"] == []

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from bench.filling import fill
 from bench.segments import TWENTY, Question, generated, midnight
 from innkeeper import clock
-from innkeeper.lake.segment_members import Question as Asked
+from innkeeper.lake.segment_members import Question as GuestQuery
 from innkeeper.lake.segment_members import find_members
 from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.rules.traits import Traits
@@ -49,7 +49,7 @@ async def test_twenty_segments_contain_the_guests_of_a_query_by_hand(lake: Lake)
     assert len(TWENTY) == 20
     sizes = {}
     for question in TWENTY:
-        found = await find_members(lake, Asked.of(question.definition, Traits()))
+        found = await find_members(lake, GuestQuery.of(question.definition, Traits()))
         assert len(found) == len(set(found))
         assert set(found) == by_hand(lake, question), question.name
         sizes[question.name] = len(found)

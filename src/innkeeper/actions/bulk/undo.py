@@ -236,7 +236,7 @@ async def run(work: Work, ref: UUID) -> Record:
         total = sum(effect.removed.values()) + sum(effect.restored.values())
         undo = {**undo, "state": UNDOING, "rows": total, "phase": 0, "reached": None}
         if row["entity"] == EVENTS:
-            # A chunk of events does not know the guests that it removes before they are gone.
+            # The undo of a chunk of events learns which guests it removes only by removing them.
             undo["lists"] = dict(effect.lists)
         await _store(work, row, undo)
     if undo.get("state") != UNDOING:
