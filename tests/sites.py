@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from calling import Api, Bare, served
 from databases import cloned
+from waiting import until
 
 from innkeeper.actions.admin import keys, workspaces
 from innkeeper.jobs.worker import work_jobs
@@ -75,8 +76,12 @@ class Site:
         return Api(self.url, key.client_key, key.api_token, compatibility=compatibility)
 
     def run_worker(self) -> None:
-        """Run what is due in the background, as `innkeeper jobs run --once` does."""
+        """Run what is due in the background, as `innkeeper jobs run --once` does, and wait for
+        what another worker had taken."""
         asyncio.run(work_jobs(replace(self.settings, log_level="critical"), once=True))
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            running = "SELECT FROM jobs.procrastinate_jobs WHERE status = 'doing' LIMIT 1"
+            until("jobs of other workers", lambda: connection.execute(running).fetchone() is None)
 
     def pass_time(self) -> None:
         """What is put off has come due."""
