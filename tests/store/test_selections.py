@@ -25,3 +25,16 @@ def test_identifiers_are_refused_where_they_may_be_ids_of_too_many_providers(dsn
             selected = Site.do(select_identifiers, some)
             assert [str(one) for one in selected.refs] == [ref]
             assert len(selected.unmatched) == len(some) - 1
+
+
+def test_a_urn_of_a_uuid_is_a_ref_and_the_id_of_any_provider(dsn: str) -> None:
+    """Also where a provider is called `urn`: the text names none."""
+    ref, named = "0b5a7e9c-6d3f-4c1e-9a77-3f2f0c9d1e11", []
+    with running(dsn):
+        for provider, each in (("urn", f"uuid:{ref}"), ("LINK", f"urn:uuid:{ref}")):
+            identifiers = [{"provider": provider, "id": each}]
+            guest = {"guestType": "customer", "identifiers": identifiers}
+            named.append(Site.made("POST", "/v2.1/guests", guest)["ref"])
+        selected = Site.do(select_identifiers, [f"urn:uuid:{ref}", f"URN:UUID:{named[0]}"])
+        assert sorted(str(one) for one in selected.refs) == sorted(named)
+        assert selected.unmatched == ()

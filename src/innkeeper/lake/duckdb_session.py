@@ -104,6 +104,9 @@ class DuckSession:
         rows = self.connection.execute(f"DESCRIBE {self._text(question)}").fetchall()
         return [(name, kind) for name, kind, *_ in rows]
 
+    def interrupt(self) -> None:
+        self.connection.interrupt()
+
     def close(self) -> None:
         self._stack.close()
 

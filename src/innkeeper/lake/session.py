@@ -65,5 +65,8 @@ class LakeSession(Protocol):
     ) -> Iterator[list[tuple[Any, ...]]]:
         """Yield the rows of a query in chunks."""
 
+    def interrupt(self) -> None:
+        """Interrupt a query that another thread runs."""
+
     def close(self) -> None:
         """Release the snapshot."""

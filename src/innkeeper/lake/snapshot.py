@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+_INTERRUPT_SECONDS: Final = 0.2
+"""Seconds after which a query that is still running is interrupted again."""
 LONG_TAIL: Final = 20_000
 """Number of pending changes at which a query flushes first: files are faster than a long tail."""
 
@@ -42,9 +44,19 @@ class Lake:
         return await self.run(lambda session: session.rows(question, limit))
 
     async def run(self, act: Callable[[LakeSession], Result]) -> Result:
-        """Run a function with the session in a thread."""
+        """Run a function with the session in a thread; interrupts its query when cancelled."""
         async with self._turn:
-            return await asyncio.to_thread(act, self.session)
+            running = asyncio.ensure_future(asyncio.to_thread(act, self.session))
+            try:
+                return await asyncio.shield(running)
+            except asyncio.CancelledError:
+                # Between two queries an interruption has no effect.
+                while not running.done():
+                    self.session.interrupt()
+                    await asyncio.wait({running}, timeout=_INTERRUPT_SECONDS)
+                if not running.cancelled():
+                    running.exception()
+                raise
 
 
 @asynccontextmanager

@@ -69,6 +69,9 @@ class SparkQuestions:
     ) -> Iterator[list[tuple[Any, ...]]]:
         return self._duck.fetched_in_batches(self._answer(question, seconds), size, seconds)
 
+    def interrupt(self) -> None:
+        self._duck.interrupt()
+
     def close(self) -> None:
         self._duck.close()
         self._place.remove_folder(self._folder())

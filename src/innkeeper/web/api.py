@@ -20,7 +20,7 @@ from innkeeper.web.auth import Keyring
 from innkeeper.web.base_url import base_url
 from innkeeper.web.large_requests import LARGE_RESULT_BYTES, LargeRequests
 from innkeeper.web.rate_limit import Throttle
-from innkeeper.web.request_body import json_object
+from innkeeper.web.request_body import json_object, while_connected
 from innkeeper.web.request_counters import REPLAYED
 from innkeeper.web.request_shell import RequestShell, ShellRequest, error_as_json, raw_path
 from innkeeper.web.responses import ApiResponse
@@ -94,7 +94,11 @@ class Api(RequestShell[ShellRequest, Route]):
                 work.json_bytes_max = LARGE_RESULT_BYTES
             try:
                 if not key:
-                    return await operation(work)
+                    response = await operation(work)
+                    if response.open_stream is not None:
+                        opening = response.open_stream()
+                        response.stream = await while_connected(request.receive, opening)
+                    return response
                 return await self._run_idempotent(work, request, operation, key)
             finally:
                 await work.end()

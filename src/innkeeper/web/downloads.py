@@ -22,6 +22,7 @@ from innkeeper.store.database import Database
 from innkeeper.store.files import Files
 from innkeeper.store.limiter import Limiter
 from innkeeper.store.queries import WORKSPACE_NAME
+from innkeeper.web.request_body import ClientDisconnected, while_connected
 
 BLOCK_BYTES: Final = 256 * 1024
 
@@ -48,9 +49,14 @@ class Download(Response):
         parameter = f'; filename="{self._filename}"' if self._filename else ""
         headers = {"content-disposition": f"attachment{parameter}", "cache-control": "no-store"}
         # The body is closed even when the client does not read all of it.
-        async with self._slots, aclosing(await self._open_body()) as body:
-            response = StreamingResponse(body, media_type=self.media_type, headers=headers)
-            await response(scope, receive, send)
+        async with self._slots:
+            try:
+                opened = await while_connected(receive, self._open_body())
+            except ClientDisconnected:
+                return
+            async with aclosing(opened) as body:
+                response = StreamingResponse(body, media_type=self.media_type, headers=headers)
+                await response(scope, receive, send)
 
 
 async def open_in_slot(slots: Limiter, open_file: Callable[[], Awaitable[IO[bytes]]]) -> Body:

@@ -1,7 +1,8 @@
 """Request bodies: their size, their content coding and the media types that are read as JSON."""
 
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
 
 from starlette.types import Receive
 
@@ -10,10 +11,11 @@ from innkeeper.web.content_coding import coding_of, decode
 from innkeeper.wire.json_text import decode_object
 
 FORM = "application/x-www-form-urlencoded"
+Result = TypeVar("Result")
 
 
 class ClientDisconnected(Exception):
-    """The client closed the connection before its body had arrived."""
+    """The client closed the connection before its body had arrived, or its response was ready."""
 
 
 async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
@@ -51,6 +53,31 @@ async def _receive_body(receive: Receive, headers: Mapping[bytes, bytes], limit:
         if size > limit:
             raise TooLarge(limit)
     return b"".join(chunks)
+
+
+async def while_connected(receive: Receive, operation: Awaitable[Result]) -> Result:
+    """Run an operation of a request whose body has arrived; cancels it, and raises
+    `ClientDisconnected`, when the client disconnects."""
+    running = asyncio.ensure_future(operation)
+    leaving = asyncio.ensure_future(disconnected(receive))
+    try:
+        await asyncio.wait({running, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            raise ClientDisconnected
+        return running.result()
+    finally:
+        for task in (running, leaving):
+            task.cancel()
+        await asyncio.wait({running, leaving})
+
+
+async def disconnected(receive: Receive) -> None:
+    """Return when the client of a request whose body has arrived disconnects."""
+    # There is one message before that if nothing has read the body, since it has none.
+    for _ in range(2):
+        if (await receive())["type"] == "http.disconnect":
+            return
+    await asyncio.Event().wait()
 
 
 def check_length(declared: bytes | None, limit: int) -> None:

@@ -52,6 +52,8 @@ class ShellRequest:
     path: str
     """Still percent-encoded."""
     body: bytes = b""
+    receive: Receive = field(init=False)
+    """Receives the rest of the request; after its body only that the client disconnects."""
     parameters: Mapping[str, str] = field(init=False)
     """Of the path."""
     route: Any = None
@@ -127,7 +129,7 @@ class RequestShell(Generic[SomeRequest, SomeRoute]):
             *self._always,
             *self._cors.headers(headers.get(b"origin")),
         ]
-        await response.send(send)
+        await response.send(receive, send)
         self._log(request, response, correlation)
         if request.fault is not None:
             clear_frames(request.fault)
@@ -136,6 +138,7 @@ class RequestShell(Generic[SomeRequest, SomeRoute]):
     async def answer(self, scope: Scope, receive: Receive) -> tuple[SomeRequest, ApiResponse]:
         """Answer a request, without the headers of every response; raises `ClientDisconnected`."""
         request = self.open_request(scope, dict(scope["headers"]))
+        request.receive = receive
         try:
             response = await self._respond(request, receive)
         except ClientDisconnected:

@@ -1,12 +1,14 @@
 """Responses of the APIs, and how they are sent over ASGI."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from starlette.types import Send
+from starlette.types import Receive, Send
 
+from innkeeper.web.request_body import disconnected
 from innkeeper.wire.json_text import encode
 
 JSON: Final = b"application/json"
@@ -23,8 +25,10 @@ class ApiResponse:
     content_type: bytes = JSON
     stream: AsyncGenerator[bytes, None] | None = None
     """Blocks in place of `body`, read while they are sent."""
+    open_stream: Callable[[], Awaitable[AsyncGenerator[bytes, None]]] | None = None
+    """Opens `stream`, with the unit of work of the operation."""
 
-    async def send(self, send: Send) -> None:
+    async def send(self, receive: Receive, send: Send) -> None:
         headers = self.headers
         if self.status != 204:
             headers = [(b"content-type", self.content_type), *headers]
@@ -32,9 +36,15 @@ class ApiResponse:
             headers.append((b"content-length", str(len(self.body)).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         if self.stream is not None:
-            async with aclosing(self.stream) as blocks:
-                async for block in blocks:
-                    await send({"type": "http.response.body", "body": block, "more_body": True})
+            leaving = asyncio.ensure_future(disconnected(receive))
+            try:
+                async with aclosing(self.stream) as blocks:
+                    async for block in blocks:
+                        await send({"type": "http.response.body", "body": block, "more_body": True})
+                        if leaving.done():
+                            return
+            finally:
+                leaving.cancel()
         await send({"type": "http.response.body", "body": self.body})
 
 

@@ -101,8 +101,8 @@ async def _call_endpoint(route: Endpoint, request: EndpointRequest, work: Work) 
         request.expected.check(None)
     result = await route.perform(work, request)
     if isinstance(result, EndpointResponse) and result.open_file is not None:
-        stream = await open_in_slot(work.limits.downloads, result.open_file)
-        return ApiResponse(200, content_type=result.content_type.encode(), stream=stream)
+        open_stream = partial(open_in_slot, work.limits.downloads, result.open_file)
+        return ApiResponse(200, content_type=result.content_type.encode(), open_stream=open_stream)
     if route.is_large:
         return await asyncio.to_thread(_encode_endpoint, route, request, result)
     return _encode_endpoint(route, request, result)

@@ -23,6 +23,7 @@ MOST_KEYS: Final = 1_000_000
 _LOOKED_UP: Final = 20_000
 """Identity keys that are looked up by one statement."""
 _SEPARATOR: Final = re.compile("[,;\\t]")
+_URN: Final = "urn:uuid:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,9 @@ def _keys_by_text(texts: Sequence[str], providers: Collection[str]) -> dict[str,
 
 
 def _provider_of(text: str, providers: Collection[str]) -> str | None:
-    """Return the provider that a text names, as in `provider:id`."""
+    """Return the provider that a text names, as in `provider:id`; a URN of a UUID names none."""
+    if text[: len(_URN)].lower() == _URN:
+        return None
     provider, colon, _ = text.partition(":")
     return provider if colon and provider in providers else None
 
@@ -118,9 +121,13 @@ def _keys_of(text: str, providers: Collection[str]) -> list[UUID]:
     """Return the keys of everything that a text may identify; a ref is its own."""
     if (provider := _provider_of(text, providers)) is not None:
         return [identifier_key(provider, text.partition(":")[2].strip())]
-    ref = ref_in(text)
+    is_urn = text[: len(_URN)].lower() == _URN
+    provider, _, rest = text.partition(":")
+    ref = ref_in(text[len(_URN) :] if is_urn else text)
     keys = [] if ref is None else [ref]
-    keys += [identifier_key(provider, text) for provider in providers]
+    keys += [identifier_key(each, text) for each in providers]
+    if is_urn and provider in providers:
+        keys.append(identifier_key(provider, rest))
     if "@" in text:
         keys.append(email_key(text))
     return keys
