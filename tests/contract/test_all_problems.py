@@ -122,6 +122,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "changeGuestView": ({"name": "", "sort": 1}, ["name", "sort"]),
     **dict.fromkeys(("explainSql", "saveQuery"), ({"sql": 1}, ["sql"])),
+    "renameQuery": ({"name": 1}, ["name"]),
     "createStaticList": (
         {"name": "", "friendlyId": "A", "description": 1},
         ["name", "friendlyId", "description"],
@@ -178,6 +179,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "changeGuestView": {"name": "New"},
     "explainSql": {"sql": "SELECT guest_ref FROM guests"},
     "saveQuery": {"sql": "SELECT guest_ref FROM guests"},
+    "renameQuery": {"name": "New"},
     "createStaticList": {"name": "New"},
     "changeStaticList": {"name": "New"},
     "addStaticListGuests": {"selection": {"segment": "old"}},

@@ -155,13 +155,18 @@ HTTP = [
     ),
     Step(
         *("saveQuery", "saved_query.save", "Crew in Cork"),
-        {"sql": [None, "SELECT 1"]},
+        {"name": [None, "Crew in Cork"], "sql": [None, "SELECT 1"]},
         *("PUT", f"{OWN}/sql/queries/Crew%20in%20Cork", {"sql": "SELECT 1"}),
     ),
     Step(
-        *("deleteSavedQuery", "saved_query.delete", "Crew in Cork"),
-        {"sql": ["SELECT 1", None]},
-        *("DELETE", f"{OWN}/sql/queries/Crew%20in%20Cork"),
+        *("renameQuery", "saved_query.rename", "Crew"),
+        {"name": ["Crew in Cork", "Crew"]},
+        *("PATCH", f"{OWN}/sql/queries/Crew%20in%20Cork", {"name": "Crew"}),
+    ),
+    Step(
+        *("deleteSavedQuery", "saved_query.delete", "Crew"),
+        {"name": ["Crew", None], "sql": ["SELECT 1", None]},
+        *("DELETE", f"{OWN}/sql/queries/Crew"),
     ),
     Step(
         *("setSegmentTags", "segment.change", "crew"),
@@ -525,6 +530,7 @@ OTHER_COMMANDS = {
     "segments restore": "covered as the operation",
     "identity undo": "covered as the operation",
     "sql save": "covered as the operation",
+    "sql rename": "covered as the operation",
     "sql delete": "covered as the operation",
     "static-lists create": "covered as the operation",
     "static-lists delete": "covered as the operation",

@@ -368,7 +368,8 @@ def visit_segments(tour: Tour, site: Site) -> None:
     tour("saveQuery", "Tour", json={"sql": "SELECT guest_ref FROM guests"})
     tour("fetchSavedQuery", "Tour")
     assert len(tour("listSavedQueries")["items"]) == 1
-    tour("deleteSavedQuery", "Tour")
+    tour("renameQuery", "Tour", json={"name": "Round"})
+    tour("deleteSavedQuery", "Round")
     views = {view["name"]: view["columns"] for view in tour("listSqlViews")["items"]}
     samples = {each["name"]: each["samples"] for each in views["guests"]}
     assert "Cork" in samples["core_city"]

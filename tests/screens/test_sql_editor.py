@@ -29,9 +29,12 @@ def test_the_page_lists_views_explains_and_saves_queries(owner: Person, api: Api
     assert "By the sea is saved." in saved
     loaded = unescape(owner.get(f"{NEW}?mode=sql&query=By the sea").text)
     assert f">{sql}</textarea>" in loaded
-    deleted = owner.post(NEW, name="", sql=sql, do="delete-query:By the sea").text
-    assert "By the sea is deleted." in deleted
+    again = {"rename:By the sea": "Coast", "do": "rename-query:By the sea"}
+    assert "By the sea is named Coast." in owner.post(NEW, name="", sql=sql, **again).text
     assert owner.get(f"{NEW}?mode=sql&query=By the sea").status_code == 404
+    deleted = owner.post(NEW, name="", sql=sql, do="delete-query:Coast").text
+    assert "Coast is deleted." in deleted
+    assert owner.get(f"{NEW}?mode=sql&query=Coast").status_code == 404
     for name in ("", "a/b", "x" * 101):
         refused = owner.post(NEW, name="", sql=sql, query_name=name, do="save-query")
         assert refused.status_code == 200
@@ -39,6 +42,26 @@ def test_the_page_lists_views_explains_and_saves_queries(owner: Person, api: Api
 
     wrong = unescape(owner.post(NEW, name="", sql=sql.replace("city", "ctiy"), do="explain").text)
     assert "; did you mean core_city" in wrong
+
+
+def test_a_query_is_renamed_and_has_the_owner_who_saved_it_first(owner: Person, api: Api) -> None:
+    queries = "/innkeeper/v1/sql/queries"
+    for name in ("Coast", "Hills"):
+        owner.post(NEW, name="", sql="SELECT 1", query_name=name, do="save-query")
+    before = api.get(f"{queries}/Coast").json()
+    assert before["owner"] == before["modifiedBy"]
+    written = api.put(f"{queries}/Coast", json={"sql": "SELECT 2"}).json()
+    assert written["owner"] == before["owner"] != written["modifiedBy"]
+    renamed = api.patch(f"{queries}/Coast", json={"name": " Shore "}).json()
+    assert (renamed["name"], renamed["sql"]) == ("Shore", "SELECT 2")
+    assert renamed["owner"] == before["owner"]
+    assert renamed["href"].endswith(f"{queries}/Shore")
+    assert api.get(f"{queries}/Coast").status_code == 404
+    # A name that another query has, no name, a path; the query stays as it is.
+    for name, status in (("Hills", 409), ("", 400), ("a/b", 400)):
+        assert api.patch(f"{queries}/Shore", json={"name": name}).status_code == status
+    assert api.patch(f"{queries}/Coast", json={"name": "x"}).status_code == 404
+    assert [each["name"] for each in api.get(queries).json()["items"]] == ["Hills", "Shore"]
 
 
 def test_an_explanation_runs_outside_of_a_transaction(api: Api) -> None:

@@ -52,7 +52,7 @@ def explain(file: File) -> Act[Any]:
     return lambda work: sql_queries.explain(work, sql)
 
 
-@command(app, "list", WORKSPACE, columns="name modified_by modified_at")
+@command(app, "list", WORKSPACE, columns="name owner modified_by modified_at")
 async def saved_list(work: Work) -> Any:
     """List saved queries."""
     return await sql_queries.list_saved(work)
@@ -73,6 +73,14 @@ def saved_save(name: Name, file: File) -> Act[str]:
         return f"{(await sql_queries.save(work, name, sql))['name']} is saved."
 
     return act
+
+
+@command(app, "rename", WORKSPACE)
+async def saved_rename(
+    work: Work, name: Name, new: Annotated[str, typer.Argument(metavar="NEW-NAME")]
+) -> str:
+    """Rename a saved query."""
+    return f"{name} is named {(await sql_queries.rename(work, name, new))['name']}."
 
 
 @command(app, "delete", WORKSPACE)

@@ -72,7 +72,7 @@ EXPORT: Final = AuditedKind(
     secrets=_HOOK,
     addresses=_ADDRESSES,
 )
-SAVED_QUERY: Final = AuditedKind("saved_query", "name", ("sql",))
+SAVED_QUERY: Final = AuditedKind("saved_query", "name", ("name", "sql"))
 STATIC_LIST: Final = AuditedKind("static_list", "friendly_id", ("name", "description"))
 GUEST_VIEW: Final = AuditedKind("guest_view", "name", ("name", "is_shared", "columns", "sort"))
 TRAIT: Final = AuditedKind("trait", "name", ("definition",), inline=frozenset({"definition"}))

@@ -108,9 +108,7 @@ async def save(work: Work, name: str, sql: str) -> Record:
 
     Raises `Invalid`, and `Conflict` if there are too many.
     """
-    name = _read(Label(LONGEST_NAME), "name", name.strip())
-    if "/" in name:
-        raise Invalid(Problem("name", "must not contain a slash"))
+    name = _read_name(name)
     sql = _read(Text(LONGEST), "sql", sql)
     async with work.transaction():
         await work.run("saved_queries.lock")
@@ -123,6 +121,31 @@ async def save(work: Work, name: str, sql: str) -> Record:
         await audit.record(work, SAVED_QUERY, "save", before, row)
         assert row is not None  # noqa: S101 - an INSERT … RETURNING has a row
         return row
+
+
+async def rename(work: Work, name: str, new: str) -> Record:
+    """Rename a saved query; raises `Invalid`, `Unknown`, and `Conflict` if the name is taken."""
+    new = _read_name(new)
+    async with work.transaction():
+        await work.run("saved_queries.lock")
+        before = await fetch_saved(work, name)
+        if new == name:
+            return before
+        if await work.one("saved_queries.fetch", name=new):
+            raise Conflict(f"A query named {new} exists already.")
+        row = await work.one(
+            "saved_queries.rename", name=name, new=new, actor=work.actor, now=clock.now()
+        )
+        await audit.record(work, SAVED_QUERY, "rename", before, row)
+        assert row is not None  # noqa: S101 - the list is locked
+        return row
+
+
+def _read_name(text: str) -> str:
+    name = _read(Label(LONGEST_NAME), "name", text.strip())
+    if "/" in name:
+        raise Invalid(Problem("name", "must not contain a slash"))
+    return name
 
 
 def _read(kind: Text, name: str, text: str) -> str:

@@ -20,7 +20,7 @@ async def show_views(visit: Visit) -> Response:
     return visit.show("sql_views.html", sql_views=views)
 
 
-BUTTONS: Final = ("explain", "save-query", "delete-query")
+BUTTONS: Final = ("explain", "save-query", "rename-query", "delete-query")
 """Buttons that leave the count as it is: an explanation runs the query by itself."""
 
 
@@ -37,6 +37,9 @@ async def read(visit: Visit, sql: str | None) -> Record:
         elif word == "save-query":
             row = await sql_queries.save(visit.work, visit.form_text("query_name"), sql)
             context["sql_note"] = f"{row['name']} is saved."
+        elif word == "rename-query":
+            row = await sql_queries.rename(visit.work, name, visit.form_text(f"rename:{name}"))
+            context["sql_note"] = f"{name} is named {row['name']}."
         elif word == "delete-query":
             await sql_queries.delete(visit.work, name)
             context["sql_note"] = f"{name} is deleted."

@@ -83,6 +83,7 @@ class SavedQuery(Payload):
     name: str
     href: Annotated[str, Href(OWN + _NAME)]
     sql: Annotated[str, Masked(masked_sql)]
+    owner: Annotated[str, "Who saved it first.", Actor()]
     modified_by: Annotated[str, Actor()]
     created_at: datetime
     modified_at: datetime
@@ -100,11 +101,38 @@ async def fetch_saved_query(work: Work, request: EndpointRequest) -> Record:
     return await sql_queries.fetch_saved(work, request.path["name"])
 
 
-@SQL.endpoint("PUT", _NAME, "Save a query", request=SqlText, response=SavedQuery)
+@SQL.endpoint(
+    "PUT",
+    _NAME,
+    "Save a query",
+    request=SqlText,
+    response=SavedQuery,
+    failures=frozenset({409}),
+)
 async def save_query(work: Work, request: EndpointRequest) -> Record:
     """Save a text under a name, also one that is not finished."""
     text: SqlText = request.payload
     return await sql_queries.save(work, request.path["name"], text.sql)
+
+
+class RenameQueryRequest(Payload):
+    """The new name of a saved query."""
+
+    name: str
+
+
+@SQL.endpoint(
+    "PATCH",
+    _NAME,
+    "Rename a saved query",
+    request=RenameQueryRequest,
+    response=SavedQuery,
+    failures=frozenset({409}),
+)
+async def rename_query(work: Work, request: EndpointRequest) -> Record:
+    """Rename a saved query; its owner stays."""
+    change: RenameQueryRequest = request.payload
+    return await sql_queries.rename(work, request.path["name"], change.name)
 
 
 @SQL.endpoint("DELETE", _NAME, "Delete a saved query")
