@@ -302,6 +302,11 @@ async def list_unfinished(work: Work) -> list[UUID]:
     return [row["ref"] for row in await work.all("batches.unfinished")]
 
 
+async def list_stored(work: Work) -> list[UUID]:
+    """List the unfinished batches whose file is stored, also imports that were not started."""
+    return [row["ref"] for row in await work.all("batches.stored")]
+
+
 async def list_expired(work: Work) -> list[Row]:
     """List the batches older than the retention period: `ref`, `is_stored` (its file)."""
     before = clock.now() - timedelta(days=work.settings.batch_days)
@@ -338,13 +343,17 @@ def rejects_name(workspace: str, batch: UUID) -> str:
     return f"{workspace}/rejects/{batch}"
 
 
-async def expect_rejects(work: Work, batch: UUID) -> None:
-    """Store that the refused rows of an import are about to be stored as a file."""
-    await work.run("batches.expect_rejects", ref=batch)
+async def expect_rejects(work: Work, batch: UUID) -> bool:
+    """Store that the refused rows of an import are about to be stored as a file.
+
+    Returns False, and changes nothing, if somebody was erased since the import was created.
+    """
+    return await work.run("batches.expect_rejects", ref=batch) > 0
 
 
 async def forget_rejects(work: Work) -> list[UUID]:
-    """Store that no import has a file of refused rows any more; return the refs of those that had.
+    """Store that no import has a file of refused rows any more, and that unfinished ones get none;
+    return their refs.
 
     The caller deletes the files. A job that is writing one deletes it when it sees this.
     """

@@ -124,6 +124,14 @@ SELECT ref FROM {ws}.batches
 WHERE finished_at IS NULL AND is_stored AND state IN ('file_uploaded', 'processing')
 ORDER BY created_at, ref
 
+-- batches.stored
+-- Batches whose file is stored, also those that were not started.
+SELECT ref FROM {ws}.batches
+WHERE finished_at IS NULL AND (
+    is_stored AND state IN ('file_uploaded', 'processing') OR state = 'uploading' AND file_options ? 'name'
+)
+ORDER BY created_at, ref
+
 -- batches.try_lock
 -- Try to lock a batch for this connection; the lock ends with `batches.unlock` or the connection.
 SELECT pg_try_advisory_lock(%(lock)s) AS is_locked
@@ -170,12 +178,14 @@ SELECT set_config('synchronous_commit', 'off', false), set_config('innkeeper.imp
 SELECT set_config('synchronous_commit', 'on', false), set_config('innkeeper.import', '', false)
 
 -- batches.expect_rejects
--- Store that the refused rows of a batch are about to be stored as a file.
-UPDATE {ws}.batches SET has_rejects = true WHERE ref = %(ref)s
+-- Store that the refused rows of a batch are about to be stored as a file; no row if nobody may store them.
+UPDATE {ws}.batches SET has_rejects = true WHERE ref = %(ref)s AND NOT file_options ? 'erased'
 
 -- batches.forget_rejects
--- Store that no batch has a file of refused rows any more; the refs of those that had one.
-UPDATE {ws}.batches SET has_rejects = false WHERE has_rejects RETURNING ref
+-- Store that no batch has a file of refused rows any more, and that unfinished ones get none; their refs.
+UPDATE {ws}.batches SET has_rejects = false, file_options = file_options || '{"erased": true}'
+WHERE has_rejects OR finished_at IS NULL AND entity <> 'batch'
+RETURNING ref
 
 -- batches.rewritten
 -- Store that the file of a locked batch was rewritten.

@@ -1,6 +1,8 @@
 """Search stored files for erased guests: unfinished uploads, and finished exports."""
 
 import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -24,7 +26,15 @@ from innkeeper.store.readers import Unreadable, ahead, is_gzip, unzipped
 from innkeeper.store.work import Row, Work
 from innkeeper.wire.bulk import batch_records
 from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.file_formats import FIRST_LOOK, TABLES
+from innkeeper.wire.bulk.mapping import mapping_of
+from innkeeper.wire.bulk.presets import find_preset, preset_folders, read_presets
+from innkeeper.wire.bulk.sample import read_json_sample, read_sample
+from innkeeper.wire.bulk.suggestion import suggest
+from innkeeper.wire.bulk.targets import is_target
 
+GUESTS: Final = "guests"
+CONTACT: Final = "contact."
 ASK_AGAIN: Final = "somebody in this file was erased: upload it again without that person"
 
 
@@ -57,7 +67,7 @@ async def search_uploads(
             if batch["finished_at"] is None:
                 changed += await _search(work, files, batch, book, erased)
 
-    refs = await batches.list_unfinished(work) if erased else []
+    refs = await batches.list_stored(work) if erased else []
     await try_each(refs, search, "searching an upload for erased guests")
     return changed
 
@@ -67,7 +77,7 @@ async def find_in_uploads(work: Work, files: Files, guest: UUID) -> list[dict[st
     book = await rulebook.read(work)
     keys = await block_list.digests_of(work, await privacy.keys_of(work, guest))
     records: list[dict[str, Any]] = []
-    for ref in await batches.list_unfinished(work):
+    for ref in await batches.list_stored(work):
         batch = await batches.fetch(work, ref)
         for entry in await _matching(work, files, batch, book, frozenset(keys)):
             record = msgspec.to_builtins(entry.what, builtin_types=(Decimal,))
@@ -84,9 +94,10 @@ async def _search(
     name = batches.upload_name(work.workspace, batch["ref"])
     numbers = frozenset(entry.line for entry in records)
     async with files.fetched(name) as path:
-        layout = await asyncio.to_thread(Layout.of(batch, tracking=True).prepared, path)
+        layout = await _prepared(work, batch, path, book)
         if not layout.is_of_utf8_lines:
             files.remove(name)
+            await batches.mark_rewritten(work, batch["ref"])
             await batches.set_state(work, batch["ref"], batches.ERROR, fault=ASK_AGAIN)
             return True
         with files.staged() as staged:
@@ -103,11 +114,11 @@ async def _matching(
 
     A file that cannot be read is never applied: it is deleted with its batch.
     """
-    layout, records = Layout.of(batch, tracking=True), list[BatchRecord]()
+    records: list[BatchRecord] = []
     name = batches.upload_name(work.workspace, batch["ref"])
     try:
         async with files.fetched(name) as path:
-            layout = await asyncio.to_thread(layout.prepared, path)
+            layout = await _prepared(work, batch, path, book)
             with layout.opened(path) as source:
                 async for chunk in ahead(layout.chunks(source)):
                     for entry in chunk.items:
@@ -117,6 +128,38 @@ async def _matching(
     except (Unreadable, FileNotFoundError, OperatorError):
         return []
     return records
+
+
+async def _prepared(work: Work, batch: Row, path: Path, book: IdentityRules) -> Layout:
+    """Return the layout of an upload's records; raises `Unreadable` and OperatorError."""
+    layout = Layout.of(batch, tracking=True)
+    if batch["state"] != batches.UPLOADING:
+        return await asyncio.to_thread(layout.prepared, path)
+    folders = preset_folders(work.settings.data, work.workspace)
+    return await asyncio.to_thread(_suggested, layout, path, book, folders)
+
+
+def _suggested(layout: Layout, path: Path, book: IdentityRules, folders: Iterable[Path]) -> Layout:
+    """Return the layout of a file whose columns nobody has chosen yet; raises `Unreadable`.
+
+    By the suggested mapping each row or contact is a guest, without cells that a field refuses.
+    """
+    layout, survey = layout.surveyed(path, limit=FIRST_LOOK)
+    is_table = layout.form is not None and layout.form.format in TABLES
+    sample = read_sample(layout, path) if is_table else read_json_sample(layout, path)
+    preset = find_preset(sample.columns, layout.entity, read_presets(folders))
+    if layout.entity == "events" or not (is_table or preset):
+        return layout
+    first = suggest(layout.entity, sample.columns, sample.rows, book, preset, survey)
+    columns = {
+        column: [
+            each for target in targets if is_target(GUESTS, each := target.removeprefix(CONTACT))
+        ]
+        for column, targets in first.columns.items()
+    }
+    named = {column: targets for column, targets in columns.items() if targets}
+    mapping = mapping_of(GUESTS, {"columns": named, "refuse": "cell"})
+    return replace(layout, entity=GUESTS, mapping=mapping)
 
 
 def _write_without(path: Path, numbers: frozenset[int], staged: Any) -> None:
