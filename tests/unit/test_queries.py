@@ -65,6 +65,7 @@ def test_the_schema_and_the_named_parts_are_written_in() -> None:
     assert "ws_live.guests" in text
     assert text.endswith("AND guest_type = %(guest_type)s")
     assert "guest_type" not in queries.text("guests.count")
+    assert queries.text("segments.columns") in queries.text("segments.fetch")
 
 
 def test_what_does_not_exist_is_no_part_of_a_query() -> None:
@@ -94,10 +95,12 @@ def test_statements_of_events_are_ones_that_psycopg_remembers(parts: dict[str, l
 
 
 def test_every_query_has_a_caller() -> None:
-    """By its whole name, or by an f-string that begins with its file or ends with its name."""
+    """By its whole name, by an f-string that begins with its file or ends with its name, or as the
+    marker of another query."""
     package = Path(innkeeper.__file__).parent
     code = "\n".join(file.read_text(encoding="utf-8") for file in package.rglob("*.py"))
     named = {*re.findall(r'"([a-z_]+\.[a-z_0-9]+)"', code)}
+    named |= {*re.findall(r"\{([a-z_]+\.[a-z_0-9]+)\}", "\n".join(catalogue().values()))}
     composed = [
         re.compile("[a-z_0-9]+".join(map(re.escape, re.split(r"\{.*?\}", text))))
         for text in re.findall(r'f"([a-z_]+\.[a-z_]*\{[^"]*|\{[a-z_.]+\}\.[a-z_]+)"', code)

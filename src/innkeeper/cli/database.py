@@ -125,9 +125,9 @@ def run(
     async def act(dsn: str) -> Result:
         await migrate(dsn)
         # A reset may take longer than a request is allowed to.
-        database = Database(dsn, pool_size=1, statement_timeout_ms=0, settings=settings)
-        await database.open()
-        try:
+        async with Database(
+            dsn, pool_size=1, statement_timeout_ms=0, settings=settings
+        ) as database:
             await renew_keys(database)
             async with database.control("operator") as work:
                 if workspace is None:
@@ -136,8 +136,6 @@ def run(
                     raise OperatorError(f"There is no workspace {workspace}.")
             async with database.work(workspace, "operator") as work:
                 return await action(work)
-        finally:
-            await database.close()
 
     with running_database(settings, command) as dsn:
         return asyncio.run(act(dsn))

@@ -58,16 +58,12 @@ def db_restore(
 async def _feed_lakes(dsn: str, chosen: Settings) -> None:
     """Mark every lake for a rebuild: files listed in a restored database may not exist here."""
     await upgrade(dsn)
-    database = Pool(dsn, pool_size=1, statement_timeout_ms=0, settings=chosen)
-    await database.open()
-    try:
+    async with Pool(dsn, pool_size=1, statement_timeout_ms=0, settings=chosen) as database:
         async with database.control("operator") as work:
             names = [row["name"] for row in await list_all(work)]
         for name in names:
             async with database.work(name, "operator") as work:
                 await rebuild(work)
-    finally:
-        await database.close()
 
 
 def _bytes(state: str, follow: Callable[..., None]) -> Callable[[int], None]:

@@ -3,9 +3,8 @@
 import multiprocessing
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, wait
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +17,7 @@ from innkeeper.cli.options import CommandContext, Json, takes_database
 from innkeeper.settings import Settings
 
 if TYPE_CHECKING:
-    from innkeeper.store.database import Database as Opened
+    from innkeeper.store.database import Database
 
 MOST_PROCESSES: Final = 4
 """More processes would only wait for the database."""
@@ -125,7 +124,7 @@ async def _prepared(dsn: str, chosen: Settings, workspace: str) -> datetime:
     from innkeeper.actions.identity.rekeying import upgrade
 
     await upgrade(dsn)
-    async with _opened(dsn, chosen) as database:
+    async with _database(dsn, chosen) as database:
         return await stories.prepare(database, workspace)
 
 
@@ -136,7 +135,7 @@ async def _finished(dsn: str, chosen: Settings, workspace: str) -> str | None:
     from innkeeper.cli.database import find_folder
     from innkeeper.cli.startup_message import saved_link
 
-    async with _opened(dsn, chosen) as database:
+    async with _database(dsn, chosen) as database:
         await stories.finish(database, workspace)
         if chosen.database:
             return None
@@ -188,7 +187,7 @@ def _write_range(plan: DemoPlan, numbers: range, progress: Callable[[int], None]
     from innkeeper.actions.console import demo as stories
 
     async def write() -> dict[str, int]:
-        async with _opened(plan.dsn, plan.settings) as database:
+        async with _database(plan.dsn, plan.settings) as database:
             return await stories.write_stories(
                 database, plan.workspace, numbers, plan.seed, plan.now, progress
             )
@@ -196,13 +195,7 @@ def _write_range(plan: DemoPlan, numbers: range, progress: Callable[[int], None]
     return uvloop.run(write())
 
 
-@asynccontextmanager
-async def _opened(dsn: str, chosen: Settings) -> "AsyncIterator[Opened]":
+def _database(dsn: str, chosen: Settings) -> "Database":
     from innkeeper.store.database import Database
 
-    database = Database(dsn, pool_size=6, statement_timeout_ms=0, settings=chosen)
-    await database.open()
-    try:
-        yield database
-    finally:
-        await database.close()
+    return Database(dsn, pool_size=6, statement_timeout_ms=0, settings=chosen)

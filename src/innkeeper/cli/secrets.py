@@ -54,12 +54,10 @@ def secrets_reset(
 def _run(context: CommandContext, act: Callable[[Database], Awaitable[int]]) -> int:
     async def run(dsn: str) -> int:
         await migrate(dsn)
-        database = Database(dsn, pool_size=1, statement_timeout_ms=0, settings=context.settings)
-        await database.open()
-        try:
+        async with Database(
+            dsn, pool_size=1, statement_timeout_ms=0, settings=context.settings
+        ) as database:
             return await act(database)
-        finally:
-            await database.close()
 
     with context.database() as dsn:
         return asyncio.run(run(dsn))

@@ -123,15 +123,11 @@ def _embedded(settings: Settings, stack: ExitStack, stop_seconds: float) -> str:
 async def _prepare(dsn: str, settings: Settings) -> FirstAccess:
     """Migrate the database, and create the first key and the first link if there are none."""
     await upgrade(dsn)
-    database = Database(dsn, pool_size=1, settings=settings)
-    await database.open()
-    try:
+    async with Database(dsn, pool_size=1, settings=settings) as database:
         await stored_secrets.encrypt_plain(database)
         async with database.control("operator") as work:
             data = settings.data
             return await first_access(work, FIRST_WORKSPACE, saved_login(data), saved_link(data))
-    finally:
-        await database.close()
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -83,14 +83,12 @@ async def work_jobs(
     `lost` is called from another thread when the database has been unreachable for so long that
     another worker may requeue the jobs of this one.
     """
-    database = Database(settings.database, CONCURRENCY + 1 + _CONNECTIONS, 0, settings)
-    await database.open()
-    try:
-        async with queue_of(settings.database).open_async() as queue:
-            with WorkerLock(jobs_path(settings.database), lost) as lock:
-                await _run(queue, database, lock, once=once)
-    finally:
-        await database.close()
+    async with (
+        Database(settings.database, CONCURRENCY + 1 + _CONNECTIONS, 0, settings) as database,
+        queue_of(settings.database).open_async() as queue,
+    ):
+        with WorkerLock(jobs_path(settings.database), lost) as lock:
+            await _run(queue, database, lock, once=once)
 
 
 async def _run(

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -77,6 +77,13 @@ class Database:
         await self._pool.close()
         while self._at_hand:
             await self._pool.putconn(self._at_hand.pop())
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     def work(self, workspace: str, actor: str = "system") -> "Lent":
         """Lend a connection for one workspace; raises Unavailable if none is free in time."""

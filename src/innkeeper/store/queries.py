@@ -14,7 +14,7 @@ WORKSPACE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _HEADER = re.compile(r"^-- (?P<name>[a-z_0-9]+\.[a-z_0-9]+)$", re.MULTILINE)
 _DESCRIPTION = re.compile(r"\n*(?:-- .*\n)+")
 _INDENTATION = re.compile(r"\n +")
-_MARKER = re.compile(r"\{([a-z_]+)\}")
+_MARKER = re.compile(r"\{([a-z_]+(?:\.[a-z_0-9]+)?)\}")
 _PARAMETER = re.compile(r"%\(([a-z_]+)\)s")
 _ARRAYS = {UUID: "uuid[]", str: "text[]", int: "bigint[]"}
 _KEPT_TEXTS = 1000
@@ -148,8 +148,9 @@ class Queries:
     def text(self, name: str, **parts: Sequence[str]) -> str:
         """Return the SQL of a query, its markers replaced with the queries that `parts` names.
 
-        A marker without a part is removed; markers inside parts are replaced in the same way. The
-        text never contains input of a caller: parts are names of queries, and an unknown name
+        A marker that is the name of a query, as `{segments.columns}`, is replaced with that query,
+        another one without a part is removed, and markers inside parts are replaced alike. The text
+        never contains input of a caller: parts are names of queries, and an unknown name
         raises KeyError.
         """
         if not parts:
@@ -177,6 +178,8 @@ class Queries:
                 if self._schema is None:
                     raise KeyError(f"{name} belongs to a workspace")
                 return self._schema
+            if "." in marker[1]:
+                return self._composed(marker[1], parts, used)
             return "\n".join(self._composed(part, parts, used) for part in parts.get(marker[1], ()))
 
         return _MARKER.sub(filled, catalogue()[name])

@@ -16,7 +16,7 @@ from innkeeper.store.work import Work
 @dataclass(frozen=True)
 class NamedRecords:
     """The rows of one table, by the queries `<table>.list`, `fetch`, `lock`, `create`, `rewrite`
-    and `delete`, which share the columns of `<table>.columns`. Each change is in the audit log.
+    and `delete`. Each change is in the audit log.
 
     `create` returns no row if the name exists, and `rewrite` none if the row was deleted.
     """
@@ -26,25 +26,20 @@ class NamedRecords:
     """The name of one in errors."""
     audited: AuditedKind
 
-    @property
-    def columns(self) -> dict[str, tuple[str, ...]]:
-        """The part of each query that names the columns."""
-        return {"columns": (f"{self.table}.columns",)}
-
     async def list_all(self, work: Work) -> list[Record]:
         """List every row, in the order of `list`."""
-        return await work.all(f"{self.table}.list", parts=self.columns)
+        return await work.all(f"{self.table}.list")
 
     async def fetch(self, work: Work, key: UUID | str) -> Record:
         """Fetch a row by ref or name; raises `Unknown`."""
-        row = await work.one(f"{self.table}.fetch", parts=self.columns, **self.keys(key))
+        row = await work.one(f"{self.table}.fetch", **self.keys(key))
         return row or self.unknown(key)
 
     async def fetch_locked(self, work: Work, key: UUID | str, query: str = "") -> Record:
         """Fetch a row and lock it until the transaction ends, with `query` or the table's own;
         raises `Unknown`."""
         ref = (await self.fetch(work, key))["ref"]
-        row = await work.one(query or f"{self.table}.lock", parts=self.columns, ref=ref)
+        row = await work.one(query or f"{self.table}.lock", ref=ref)
         return row or self.unknown(key)
 
     def keys(self, key: UUID | str) -> dict[str, Any]:
@@ -79,7 +74,6 @@ class NamedRecords:
     async def _write(self, work: Work, query: str, **fields: Any) -> Record | None:
         return await work.one(
             f"{self.table}.{query}",
-            parts=self.columns,
             actor=work.actor,
             now=clock.now(),
             **fields,

@@ -121,7 +121,6 @@ async def start(work: Work, export: UUID | str, execution_type: str = INSTANT_RU
             raise Conflict(NO_SOURCE)
         execution = await work.one(
             "exports.begin",
-            parts=_EXECUTION,
             ref=uuid4(),
             export=row["ref"],
             execution_type=execution_type,
@@ -154,7 +153,6 @@ async def start_due(work: Work) -> int:
             async with work.transaction():
                 row = await work.one(
                     "exports.due",
-                    parts=EXPORTS.columns,
                     now=now,
                     after=after[0],
                     after_ref=after[1],
@@ -192,13 +190,13 @@ async def fetch_source(work: Work, export: Record) -> Record | None:
         row = await static_lists.fetch_stored(work, export["static_list_ref"])
         return {**row, "status": "", "definition": definition_of_list(row["friendly_id"])}
     ref = export["segment_ref"]
-    return await work.one("segments.fetch", parts=_SEGMENT, ref=ref, friendly_id=None)
+    return await work.one("segments.fetch", ref=ref, friendly_id=None)
 
 
 async def fetch_latest(work: Work, export: UUID | str) -> Record:
     """A1: fetch the listing of the latest successful execution; 404 if there is none."""
     row = await fetch(work, export)
-    execution = await work.one("exports.latest", parts=_EXECUTION, export=row["ref"])
+    execution = await work.one("exports.latest", export=row["ref"])
     if execution is None:
         raise NotFound
     return await _build_listing(work, row, execution)
@@ -207,24 +205,20 @@ async def fetch_latest(work: Work, export: UUID | str) -> Record:
 async def list_finished(work: Work, export: UUID | str) -> tuple[Record, list[Record]]:
     """A2: fetch an export and its finished executions, newest first."""
     row = await fetch(work, export)
-    rows = await work.all(
-        "exports.executions", parts=_EXECUTION, export=row["ref"], limit=MOST_LISTED
-    )
+    rows = await work.all("exports.executions", export=row["ref"], limit=MOST_LISTED)
     return row, [execution for execution in rows if execution["status"] in FINISHED]
 
 
 async def list_executions(work: Work, export: UUID | str) -> tuple[Record, list[Record]]:
     """Fetch an export and all its executions, newest first."""
     row = await fetch(work, export)
-    rows = await work.all(
-        "exports.executions", parts=_EXECUTION, export=row["ref"], limit=MOST_LISTED
-    )
+    rows = await work.all("exports.executions", export=row["ref"], limit=MOST_LISTED)
     return row, rows
 
 
 async def fetch_listing(work: Work, execution: UUID) -> Record:
     """A3: fetch the listing of one execution; 400 while it has no files (EU-6)."""
-    row = await work.one("exports.find_execution", parts=_EXECUTION, ref=execution)
+    row = await work.one("exports.find_execution", ref=execution)
     if row is None:
         raise Unknown("Audience export execution", execution)
     if row["status"] != SUCCESS:
@@ -255,14 +249,10 @@ async def find_file_name(work: Work, execution: UUID, number: int) -> tuple[str,
             break
     else:
         raise NotFound
-    run = await work.one("exports.find_execution", parts=_EXECUTION, ref=execution) or {}
+    run = await work.one("exports.find_execution", ref=execution) or {}
     export = await fetch(work, run["export_ref"])
     source = await fetch_source(work, export)
     name = source["friendly_id"] if source else export["friendly_id"]
     name = f"{name}-{run['requested_at']:%Y-%m-%d-%H%M}"
     action = f"-{file['delta_action']}" if file["delta_action"] else ""
     return str(file["name"]), f"{name}{action}-{file['name'].rpartition('/')[2]}"
-
-
-_SEGMENT: Final = {"columns": ("segments.columns",)}
-_EXECUTION: Final = {"execution": ("exports.execution",)}

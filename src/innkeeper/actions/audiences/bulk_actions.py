@@ -42,7 +42,7 @@ _STORED: Final = 50_000
 
 async def list_all(work: Work) -> list[Record]:
     """List the newest actions."""
-    return await work.all("bulk_actions.list", parts=_COLUMNS, limit=MOST_LISTED)
+    return await work.all("bulk_actions.list", limit=MOST_LISTED)
 
 
 def lock_of(work: Work, action: UUID) -> str:
@@ -52,7 +52,7 @@ def lock_of(work: Work, action: UUID) -> str:
 
 async def fetch(work: Work, action: UUID) -> Record:
     """Fetch one action; raises `Unknown`."""
-    row = await work.one("bulk_actions.fetch", parts=_COLUMNS, ref=action)
+    row = await work.one("bulk_actions.fetch", ref=action)
     if row is None:
         raise Unknown(SINGULAR, action)
     return row
@@ -109,7 +109,6 @@ async def _start(
     async with work.transaction():
         row = await work.one(
             "bulk_actions.create",
-            parts=_COLUMNS,
             ref=uuid4(),
             action=action,
             list=static_list,
@@ -191,13 +190,9 @@ async def _act(work: Work, row: Record, guests: list[UUID]) -> int:
 async def _finish(work: Work, action: UUID, state: str, error: str | None = None) -> Record:
     row = await work.one(
         "bulk_actions.finish",
-        parts=_COLUMNS,
         ref=action,
         state=state,
         error=error,
         now=clock.now(),
     )
     return row or await fetch(work, action)
-
-
-_COLUMNS: Final = {"columns": ("bulk_actions.columns",)}

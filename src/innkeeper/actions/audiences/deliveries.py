@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from io import BytesIO
 from itertools import islice
-from typing import IO, Any, Final
+from typing import IO, Final
 from uuid import UUID
 
 from innkeeper import clock
@@ -74,7 +74,7 @@ async def deliver(lend: Lend, execution: UUID) -> datetime | None:
     attempts.
     """
     async with lend() as work:
-        stored = await work.one("exports.find_execution", parts=_EXECUTION, ref=execution)
+        stored = await work.one("exports.find_execution", ref=execution)
         if stored is None or stored["delivered_at"] is not None:
             return None
         row = await fetch(work, stored["export_ref"])
@@ -230,6 +230,3 @@ class _TrackedReader:
         """Read up to `size` bytes."""
         self.copy.last_copied = time.monotonic()
         return self.source.read(size)
-
-
-_EXECUTION: Final[dict[str, Any]] = {"execution": ("exports.execution",)}

@@ -70,7 +70,7 @@ async def run(work: Work, execution: UUID, most_rows: int = MOST_ROWS) -> Record
 
     Raises `background.RetryAt` while storage is unavailable; fails after the last attempt.
     """
-    stored = await work.one("exports.find_execution", parts=_EXECUTION, ref=execution)
+    stored = await work.one("exports.find_execution", ref=execution)
     if stored is None or stored["status"] in FINISHED:
         return stored
     await work.run("exports.started", ref=execution, now=clock.now())
@@ -81,7 +81,7 @@ async def run(work: Work, execution: UUID, most_rows: int = MOST_ROWS) -> Record
         async with together(work, EXPORTS):
             return await _run(work, row, stored, most_rows, file_names)
     except Exception as fault:
-        if await work.one("exports.find_execution", parts=_EXECUTION, ref=execution) is None:
+        if await work.one("exports.find_execution", ref=execution) is None:
             # Deleted meanwhile: no row refers to the files that it wrote.
             await _remove_files(work, file_names)
             return None
@@ -272,7 +272,6 @@ async def _finish(work: Work, row: Record, execution: Record, **outcome: Any) ->
     async with work.transaction():
         finished = await work.one(
             "exports.finish",
-            parts=_EXECUTION,
             ref=execution["ref"],
             now=clock.now(),
             **{**counts, **no_snapshot, "errors": [], "left_out": Json([]), **outcome},
@@ -308,6 +307,3 @@ async def remove_expired_files(work: Work) -> int:
     names = [row["name"] for row in rows]
     await background.try_each(names, remove, "deleting a file of an export")
     return len(rows)
-
-
-_EXECUTION: Final = {"execution": ("exports.execution",)}

@@ -30,12 +30,12 @@ MOST: Final = 500
 
 async def list_visible(work: Work) -> list[Record]:
     """List the views that the actor sees, by name."""
-    return await work.all("guest_views.list", parts=_COLUMNS, actor=work.actor, most=MOST)
+    return await work.all("guest_views.list", actor=work.actor, most=MOST)
 
 
 async def fetch(work: Work, view: UUID) -> Record:
     """Fetch a view that the actor sees; raises `Unknown`."""
-    row = await work.one("guest_views.fetch", parts=_COLUMNS, ref=view, actor=work.actor)
+    row = await work.one("guest_views.fetch", ref=view, actor=work.actor)
     return row or _unknown(view)
 
 
@@ -52,7 +52,6 @@ async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem
             raise Conflict(f"There are {MOST} views already. Delete one first.")
         row = await work.one(
             "guest_views.create",
-            parts=_COLUMNS,
             ref=uuid4(),
             actor=work.actor,
             now=clock.now(),
@@ -83,9 +82,7 @@ async def change(
         stored = {**row, "shared": row["is_shared"], "friendly_id": None}
         values = read_changes(ChangeGuestViewRequest, body, stored, problems)
         fields = await _read_columns(work, values, problems)
-        written = await work.one(
-            "guest_views.rewrite", parts=_COLUMNS, ref=row["ref"], now=clock.now(), **fields
-        )
+        written = await work.one("guest_views.rewrite", ref=row["ref"], now=clock.now(), **fields)
         written = written or _unknown(view)
         await audit.record(work, GUEST_VIEW, "change", row, written)
     return written
@@ -137,7 +134,7 @@ async def _read_columns(
 
 
 async def _fetch_locked(work: Work, view: UUID, *, may_manage: bool) -> Record:
-    row = await work.one("guest_views.lock", parts=_COLUMNS, ref=view, actor=work.actor)
+    row = await work.one("guest_views.lock", ref=view, actor=work.actor)
     row = row or _unknown(view)
     if row["owner"] != work.actor and not may_manage:
         raise Forbidden(f"The view {row['name']} belongs to somebody else.")
@@ -146,6 +143,3 @@ async def _fetch_locked(work: Work, view: UUID, *, may_manage: bool) -> Record:
 
 def _unknown(view: UUID) -> Record:
     raise Unknown(SINGULAR, view)
-
-
-_COLUMNS: Final = {"columns": ("guest_views.columns",)}

@@ -68,7 +68,7 @@ async def publish(work: Work, segment: UUID) -> None:
 async def recalculate(work: Work, segment: UUID) -> None:
     """Recalculate a segment for all guests if it is still Live."""
     async with alone(work, REFRESH):
-        rows = await work.all("segments.in_status", parts=_COLUMNS, statuses=[LIVE])
+        rows = await work.all("segments.in_status", statuses=[LIVE])
         for row in rows:
             if row["ref"] == segment:
                 await _record_run(work, row, TRAIT_RUN, store=True)
@@ -78,7 +78,7 @@ async def recalculate_all_live(work: Work) -> None:
     """Recalculate every Live segment for all guests: rules about days match other guests now."""
     async with alone(work, REFRESH):
         statuses = [LIVE, SCHEDULED]
-        rows = await work.all("segments.in_status", parts=_COLUMNS, statuses=statuses)
+        rows = await work.all("segments.in_status", statuses=statuses)
 
         async def calculate(row: Row) -> None:
             await _record_run(work, row, NIGHTLY, store=True)
@@ -94,7 +94,7 @@ async def refresh(work: Work) -> int:
         touched = await work.all("segments.touched", most=MOST_TOUCHED)
         if not touched:
             return 0
-        rows = await work.all("segments.in_status", parts=_COLUMNS, statuses=[LIVE])
+        rows = await work.all("segments.in_status", statuses=[LIVE])
         changed = {str(each["guest_ref"]) for each in touched}
         is_limited = len(touched) == MOST_TOUCHED
 
@@ -261,6 +261,3 @@ async def queue_notifications(
 def _failure_message(fault: Exception) -> str:
     """Return the message of an API error, or the class name of any other exception."""
     return fault.message if isinstance(fault, ApiError) else type(fault).__name__
-
-
-_COLUMNS: Final = {"columns": ("segments.columns",)}

@@ -90,7 +90,6 @@ async def set_tags(
         named = dict.fromkeys(tag.strip() for tag in tags)
         written = await work.one(
             "segments.set_tags",
-            parts=SEGMENTS.columns,
             ref=row["ref"],
             tags=[tag for tag in named if tag],
             actor=work.actor,
@@ -271,7 +270,6 @@ async def _set_status(
         raise Conflict(f"A segment that is {row['status']} cannot become {status}.")
     moved = await work.one(
         "segments.set_status",
-        parts=SEGMENTS.columns,
         ref=row["ref"],
         status=status,
         previous_status=previous_status,

@@ -103,13 +103,13 @@ async def put(
             raise RuntimeError(f"Trait {name} was not stored.")
         await audit.record(work, TRAIT, "change" if stored else "create", stored, row)
         every = await list_current(work)
-        for segment in await work.all("segments.list", parts=_SEGMENTS):
+        for segment in await work.all("segments.list"):
             if name not in usage.traits_in_definition(segment["definition"]):
                 continue
             _check_readable(f"Segment {segment['friendly_id']}", segment["definition"], every)
             if segment["status"] == LIVE:
                 await background.defer(work, RECALCULATE, segment=str(segment["ref"]))
-        for export in await work.all("exports.list", parts=_EXPORTS):
+        for export in await work.all("exports.list"):
             if name in usage.traits_in_definition(export["shape"].get("filter") or {}):
                 _check_readable(
                     f"Audience export {export['friendly_id']}", export["shape"]["filter"], every
@@ -207,7 +207,3 @@ def _check_readable(user: str, definition: Mapping[str, Any], every: Traits) -> 
         segment_reading.read(definition, every)
     except Invalid as invalid:
         raise Conflict(f"{user} would become invalid: {invalid.message}") from None
-
-
-_SEGMENTS: Final = {"columns": ("segments.columns",)}
-_EXPORTS: Final = {"columns": ("exports.columns",)}

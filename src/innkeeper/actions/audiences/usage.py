@@ -172,8 +172,8 @@ def _rules(definition: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 async def _list_definitions(work: Work) -> list[tuple[str, Record]]:
     """List (kind, row) of every segment and every export."""
-    segments = await work.all("segments.list", parts={"columns": ("segments.columns",)})
-    exports = await work.all("exports.list", parts={"columns": ("exports.columns",)})
+    segments = await work.all("segments.list")
+    exports = await work.all("exports.list")
     return [*((SEGMENT, row) for row in segments), *((EXPORT, row) for row in exports)]
 
 

@@ -32,7 +32,6 @@ STATES: Final = (UPLOADING, FILE_UPLOADED, PROCESSING, SUCCESS, CORRUPTED, ERROR
 TASK: Final = "batches.apply"
 """The background task that applies an uploaded file."""
 SINGULAR: Final = "Batch"
-COLUMNS: Final = {"columns": ("batches.columns",)}
 
 
 class FileRewritten(engine.ChunkAborted):
@@ -82,7 +81,6 @@ async def insert(
     """Create a batch or import; None if the ref is in use."""
     return await work.one(
         "batches.allocate",
-        parts=COLUMNS,
         ref=ref,
         entity=entity,
         state=state,
@@ -98,7 +96,7 @@ async def insert(
 
 async def fetch(work: Work, batch: UUID) -> Record:
     """Return one batch or import; raises `Unknown`."""
-    return existing(await work.one("batches.fetch", parts=COLUMNS, ref=batch), SINGULAR, batch)
+    return existing(await work.one("batches.fetch", ref=batch), SINGULAR, batch)
 
 
 async def list_(
@@ -120,7 +118,6 @@ async def list_(
         work,
         "batches.list",
         page_request,
-        parts=COLUMNS,
         envelopes=envelopes,
         states=list(states) or None,
         after=max(oldest, after) if after else oldest,
@@ -157,7 +154,6 @@ async def set_state(
     """
     row = await work.one(
         "batches.set_state",
-        parts=COLUMNS,
         ref=batch,
         state=state,
         has_file=has_file,
@@ -236,7 +232,6 @@ async def record_progress(
     """
     row = await work.one(
         "batches.progress",
-        parts=COLUMNS,
         ref=batch["ref"],
         revision=batch["revision"],
         first=applied[0].line,
@@ -325,7 +320,7 @@ def upload_name(workspace: str, batch: UUID) -> str:
 
 async def lock_batch(work: Work, batch: UUID) -> Record:
     """Lock a batch's row until the transaction ends and return it; raises `Unknown`."""
-    return existing(await work.one("batches.lock", parts=COLUMNS, ref=batch), SINGULAR, batch)
+    return existing(await work.one("batches.lock", ref=batch), SINGULAR, batch)
 
 
 def _lock_id(batch: UUID) -> int:

@@ -34,11 +34,9 @@ async def start(
     async with work.transaction():
         row = None
         if key is not None:
-            row = await work.one("batches.of_source", parts=batches.COLUMNS, source_key=key)
+            row = await work.one("batches.of_source", source_key=key)
         if row is not None and row["finished_at"] is not None:
-            row = await work.one(
-                "batches.reopen", parts=batches.COLUMNS, ref=row["ref"], now=clock.now()
-            )
+            row = await work.one("batches.reopen", ref=row["ref"], now=clock.now())
         row = row or await batches.insert(
             work, ref, entity, batches.PROCESSING, file_options, source_key=key
         )
@@ -50,7 +48,7 @@ async def start(
 async def abandon(work: Work, entity: Holds, source: Any) -> None:
     """Abandon the unfinished import of a file, so that the next one starts at its beginning."""
     key = _source_key(work, entity, source)
-    row = await work.one("batches.of_source", parts=batches.COLUMNS, source_key=key)
+    row = await work.one("batches.of_source", source_key=key)
     if row is not None:
         await work.run("batches.abandon", ref=row["ref"], now=clock.now())
 

@@ -114,7 +114,7 @@ async def change(
         if fields["schedule"] == row["schedule"]:
             fields["next_at"] = row["next_at"]
         names = {"ref": None, "name": fields["name"]}
-        named = await work.one("import_sources.fetch", parts=SOURCES.columns, **names)
+        named = await work.one("import_sources.fetch", **names)
         if named is not None and named["ref"] != row["ref"]:
             raise Conflict(f"Import source {fields['name']} already exists.")
         is_other = is_moved or fields["mark_column"] != row["mark_column"]
@@ -148,7 +148,7 @@ async def start(work: Work, source: UUID | str) -> Record:
 
 async def start_due(work: Work) -> int:
     """Queue the import sources that are due; returns how many."""
-    rows = await work.all("import_sources.due", parts=SOURCES.columns, now=clock.now())
+    rows = await work.all("import_sources.due", now=clock.now())
     for row in rows:
         async with work.transaction():
             next_at = row["next_at"]
@@ -173,13 +173,13 @@ async def _queue(work: Work, source: UUID) -> None:
 async def begin(work: Work, source: UUID) -> Row | None:
     """Return a source that is to be read now; None while its last import runs, or if deleted."""
     async with work.transaction():
-        row = await work.one("import_sources.lock", parts=SOURCES.columns, ref=source)
+        row = await work.one("import_sources.lock", ref=source)
         if row is None or row["is_importing"]:
             return None
         if row["pending_mark"] is not None:
             # The import ended, but its job stopped before that was stored.
             await finish(work, await batches.fetch(work, row["import_ref"]))
-            row = await work.one("import_sources.lock", parts=SOURCES.columns, ref=source)
+            row = await work.one("import_sources.lock", ref=source)
     return row
 
 
@@ -246,7 +246,7 @@ async def succeed(work: Work, source: UUID, mark: Mapping[str, Any]) -> None:
 async def fail(work: Work, source: UUID, reason: str) -> None:
     """Store why a source cannot be read, and when it is tried again."""
     async with work.transaction():
-        row = await work.one("import_sources.lock", parts=SOURCES.columns, ref=source)
+        row = await work.one("import_sources.lock", ref=source)
         if row is None:
             return
         attempts = row["attempts"] + 1
@@ -268,7 +268,7 @@ async def finish(work: Work, batch: Record) -> None:
     if source is None:
         return
     async with work.transaction():
-        row = await work.one("import_sources.lock", parts=SOURCES.columns, ref=UUID(source))
+        row = await work.one("import_sources.lock", ref=UUID(source))
         if row is None or row["import_ref"] != batch["ref"] or row["pending_mark"] is None:
             return
         if batch["state"] == batches.ERROR and batch["fault"]:

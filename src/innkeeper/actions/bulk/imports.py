@@ -194,7 +194,6 @@ async def describe(work: Work, ref: UUID, file_options: dict[str, Any]) -> Recor
     """Store the file layout of an import; raises `Conflict` once it is started."""
     row = await work.one(
         "batches.describe",
-        parts={"columns": ("batches.columns",)},
         ref=ref,
         file_options=Json(file_options),
         now=clock.now(),

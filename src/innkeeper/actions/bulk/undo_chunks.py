@@ -28,10 +28,7 @@ class Phase:
     @property
     def parts(self) -> Mapping[str, Sequence[str]]:
         """The parts of the queries that read the rows that the import wrote."""
-        return {
-            "previous": ["import_undo.previous"],
-            "of_roots": [f"import_undo.of_{self.of}"],
-        }
+        return {"of_roots": [f"import_undo.of_{self.of}"]}
 
     @property
     def rows(self) -> Mapping[str, Sequence[str]]:
@@ -92,7 +89,6 @@ async def find_blocked(
         parts={
             **phase.parts,
             **phase.rows,
-            "times": ["import_undo.times"],
             "roots": [_TABLES[phase.of]],
             "more": _BLOCKING[phase.of],
         },
@@ -198,5 +194,4 @@ async def _restore_guests(
         states = [ledger.visible_record(row), ledger.unmerged_record(row)]
         of_guest = {key for state in states for key in guest_keys(state, book.keys(state))}
         keys.append({"ref": row["ref"], "keys": sorted(of_guest)})
-    parts = {**phase.parts, "times": ["import_undo.times"]}
-    await work.run("import_undo.restore_guests", parts=parts, keys=Json(keys), **params)
+    await work.run("import_undo.restore_guests", parts=phase.parts, keys=Json(keys), **params)

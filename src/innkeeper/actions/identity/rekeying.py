@@ -17,12 +17,8 @@ BATCH: Final = 2000
 async def upgrade(dsn: str) -> None:
     """Upgrade a database to this release: its tables, then the keys of its guests."""
     await migrate(dsn)
-    database = Database(dsn, pool_size=1, statement_timeout_ms=0)
-    await database.open()
-    try:
+    async with Database(dsn, pool_size=1, statement_timeout_ms=0) as database:
         await renew_keys(database)
-    finally:
-        await database.close()
 
 
 async def renew_keys(database: Database) -> None:

@@ -266,10 +266,9 @@ class Extensions:
 
     @cached_property
     def parts(self) -> dict[str, tuple[str, ...]]:
-        """The query parts that select the table and columns of this kind of parent."""
+        """The query parts that select the table and its column of this kind of parent."""
         return {
             "table": (f"extensions.{self.parent}_table",),
-            "columns": ("extensions.columns",),
             "column": (f"extensions.{self.parent}_column",),
         }
 

@@ -11,19 +11,19 @@ INSERT INTO {ws}.batches
 VALUES (%(ref)s, %(entity)s, %(state)s, %(checksum)s, %(size)s, %(file_options)s, %(source_key)s,
     %(undo)s, %(actor)s, %(now)s, %(now)s)
 ON CONFLICT (ref) DO NOTHING
-RETURNING {columns}
+RETURNING {batches.columns}
 
 -- batches.fetch
 -- One batch.
-SELECT {columns} FROM {ws}.batches WHERE ref = %(ref)s
+SELECT {batches.columns} FROM {ws}.batches WHERE ref = %(ref)s
 
 -- batches.lock
 -- Lock one batch until the transaction ends.
-SELECT {columns} FROM {ws}.batches WHERE ref = %(ref)s FOR NO KEY UPDATE
+SELECT {batches.columns} FROM {ws}.batches WHERE ref = %(ref)s FOR NO KEY UPDATE
 
 -- batches.of_source
 -- The newest unfinished or interrupted import of a source.
-SELECT {columns} FROM {ws}.batches
+SELECT {batches.columns} FROM {ws}.batches
 WHERE source_key = %(source_key)s AND (finished_at IS NULL OR file_options ? 'interrupted')
 ORDER BY created_at DESC LIMIT 1
 
@@ -32,7 +32,7 @@ ORDER BY created_at DESC LIMIT 1
 UPDATE {ws}.batches SET state = 'processing', fault = NULL, finished_at = NULL,
     file_options = file_options - 'interrupted', modified_at = %(now)s
 WHERE ref = %(ref)s
-RETURNING {columns}
+RETURNING {batches.columns}
 
 -- batches.abandon
 -- Abandon the unfinished import of a file that is imported again from its start.
@@ -59,7 +59,7 @@ WHERE ref = %(ref)s AND finished_at IS NULL
 
 -- batches.list
 -- A page of batches or imports, newest first, each row with the total.
-SELECT {columns}, count(*) OVER () AS total FROM {ws}.batches
+SELECT {batches.columns}, count(*) OVER () AS total FROM {ws}.batches
 WHERE (entity = 'batch') = %(envelopes)s AND created_at > %(after)s AND created_at < %(before)s
   AND (%(states)s::text[] IS NULL OR state = ANY (%(states)s::text[]))
 ORDER BY created_at DESC, ref LIMIT %(limit)s OFFSET %(offset)s
@@ -71,13 +71,13 @@ SET state = %(state)s, modified_at = %(now)s, is_stored = %(has_file)s,
     fault = %(fault)s::text,
     finished_at = CASE WHEN %(finished)s THEN %(now)s ELSE finished_at END
 WHERE ref = %(ref)s
-RETURNING {columns}
+RETURNING {batches.columns}
 
 -- batches.describe
 -- Store the file layout of an import before it is started; no row once it is started.
 UPDATE {ws}.batches SET file_options = %(file_options)s, modified_at = %(now)s
 WHERE ref = %(ref)s AND entity <> 'batch' AND state = 'uploading'
-RETURNING {columns}
+RETURNING {batches.columns}
 
 -- batches.progress
 -- Store the progress of a chunk, in the transaction that applies it. No row if the file was
@@ -107,7 +107,7 @@ SET line = %(line)s, records = records + %(records)s, failed = failed + %(failed
         ) AS summed
     ) END
 WHERE ref = %(ref)s AND revision = %(revision)s AND line < %(first)s
-RETURNING {columns}
+RETURNING {batches.columns}
 
 -- batches.delete_failures
 -- Delete the failures of a batch.

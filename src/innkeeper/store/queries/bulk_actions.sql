@@ -11,15 +11,15 @@ INSERT INTO {ws}.bulk_actions
     (ref, action, list_ref, options, selection, state, is_queued, total, actor, created_at)
 VALUES (%(ref)s, %(action)s, %(list)s, %(options)s, %(selection)s, 'QUEUED', %(is_queued)s,
     %(total)s, %(actor)s, %(now)s)
-RETURNING {columns}
+RETURNING {bulk_actions.columns}
 
 -- bulk_actions.fetch
 -- One bulk action.
-SELECT {columns} FROM {ws}.bulk_actions WHERE ref = %(ref)s
+SELECT {bulk_actions.columns} FROM {ws}.bulk_actions WHERE ref = %(ref)s
 
 -- bulk_actions.list
 -- The newest bulk actions.
-SELECT {columns} FROM {ws}.bulk_actions ORDER BY created_at DESC, ref LIMIT %(limit)s
+SELECT {bulk_actions.columns} FROM {ws}.bulk_actions ORDER BY created_at DESC, ref LIMIT %(limit)s
 
 -- bulk_actions.unfinished
 -- Queued actions that are not finished, and those that a request did not finish before it ended.
@@ -56,7 +56,7 @@ UPDATE {ws}.bulk_actions SET changed = changed + %(changed)s WHERE ref = %(ref)s
 UPDATE {ws}.bulk_actions SET state = %(state)s, error = %(error)s, selection = NULL,
     finished_at = %(now)s
 WHERE ref = %(ref)s
-RETURNING {columns}
+RETURNING {bulk_actions.columns}
 
 -- bulk_actions.delete_finished
 -- Delete actions that finished before an instant, with the guests that they did not reach.

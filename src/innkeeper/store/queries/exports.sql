@@ -12,7 +12,7 @@ VALUES (%(ref)s, %(friendly_id)s, %(name)s, %(segment)s, %(static_list)s, %(defi
     %(shape)s, %(schedule)s, %(next_at)s, %(destination)s, %(webhook)s, %(webhook_secret)s,
     %(actor)s, %(now)s, %(now)s)
 ON CONFLICT (friendly_id) DO NOTHING
-RETURNING {columns}
+RETURNING {exports.columns}
 
 -- exports.rewrite
 -- Replace the settings of an export.
@@ -23,19 +23,19 @@ SET name = %(name)s, segment_ref = %(segment)s, static_list_ref = %(static_list)
     modified_by = %(actor)s,
     modified_at = greatest(%(now)s, modified_at + interval '1 microsecond')
 WHERE ref = %(ref)s
-RETURNING {columns}
+RETURNING {exports.columns}
 
 -- exports.fetch
 -- One export by ref or friendly id.
-SELECT {columns} FROM {ws}.exports WHERE ref = %(ref)s OR friendly_id = %(friendly_id)s
+SELECT {exports.columns} FROM {ws}.exports WHERE ref = %(ref)s OR friendly_id = %(friendly_id)s
 
 -- exports.lock
 -- One export by ref, locked until the transaction ends.
-SELECT {columns} FROM {ws}.exports WHERE ref = %(ref)s FOR NO KEY UPDATE
+SELECT {exports.columns} FROM {ws}.exports WHERE ref = %(ref)s FOR NO KEY UPDATE
 
 -- exports.list
 -- Every export, newest first.
-SELECT {columns} FROM {ws}.exports ORDER BY created_at DESC, ref
+SELECT {exports.columns} FROM {ws}.exports ORDER BY created_at DESC, ref
 
 -- exports.last_of_segments
 -- The export of each segment that ran last, and how many exports the segment has.
@@ -72,7 +72,7 @@ DELETE FROM {ws}.exports WHERE ref = %(ref)s
 -- exports.due
 -- The export that has been due for the longest time, after a position in the order of due times;
 -- locked until the transaction ends.
-SELECT {columns} FROM {ws}.exports
+SELECT {exports.columns} FROM {ws}.exports
 WHERE next_at <= %(now)s AND (next_at, ref) > (%(after)s::timestamptz, %(after_ref)s::uuid)
 ORDER BY next_at, ref LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 
@@ -94,7 +94,7 @@ INSERT INTO {ws}.export_executions
      requested_at)
 VALUES (%(ref)s, %(export)s, %(execution_type)s, %(definition_type)s, %(segment_execution_type)s,
     'PENDING_SEGMENTATION', %(now)s)
-RETURNING {execution}
+RETURNING {exports.execution}
 
 -- exports.started
 -- Mark an execution as running.
@@ -110,16 +110,16 @@ WHERE ref = %(ref)s
 
 -- exports.find_execution
 -- One execution.
-SELECT {execution} FROM {ws}.export_executions WHERE ref = %(ref)s
+SELECT {exports.execution} FROM {ws}.export_executions WHERE ref = %(ref)s
 
 -- exports.executions
 -- Executions of an export, newest first.
-SELECT {execution} FROM {ws}.export_executions WHERE export_ref = %(export)s
+SELECT {exports.execution} FROM {ws}.export_executions WHERE export_ref = %(export)s
 ORDER BY requested_at DESC, ref LIMIT %(limit)s
 
 -- exports.latest
 -- The latest successful execution of an export.
-SELECT {execution} FROM {ws}.export_executions
+SELECT {exports.execution} FROM {ws}.export_executions
 WHERE export_ref = %(export)s AND status = 'SUCCESS'
 ORDER BY finished_at DESC, ref LIMIT 1
 
@@ -131,7 +131,7 @@ UPDATE {ws}.export_executions SET status = %(status)s, sequence = %(sequence)s,
     dataset_at = %(dataset_at)s, shape = %(shape)s,
     unsubscribed = %(unsubscribed)s, left_out = %(left_out)s, finished_at = %(now)s, error = NULL, next_attempt_at = NULL
 WHERE ref = %(ref)s
-RETURNING {execution}
+RETURNING {exports.execution}
 
 -- exports.add_file
 -- Insert a file of an execution with the refs of its guests, row by row.

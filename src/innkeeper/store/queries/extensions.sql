@@ -52,14 +52,14 @@ SELECT NULL::uuid AS survivor_ref FROM {ws}.order_items WHERE ref = %(parent)s
 
 -- extensions.create
 -- Create a data extension of a locked parent; no row if that name and key exist.
-INSERT INTO {table} ({columns})
+INSERT INTO {table} ({extensions.columns})
 VALUES (%(parent)s, %(name)s, %(key)s, %(ref)s, %(pairs)s, %(single)s, %(now)s, %(now)s)
 ON CONFLICT DO NOTHING
-RETURNING {columns}
+RETURNING {extensions.columns}
 
 -- extensions.of_one
 -- Every data extension of a parent, oldest first.
-SELECT {columns} FROM {table} WHERE {column} = %(parent)s {live}
+SELECT {extensions.columns} FROM {table} WHERE {column} = %(parent)s {live}
 ORDER BY created_at, name, key
 
 -- extensions.of_one_cut
@@ -71,14 +71,14 @@ SELECT e.name, e.key, e.ref, e.single, e.created_at, e.modified_at, e.total,
         FROM jsonb_each(e.pairs)
     ) END AS pairs
 FROM (
-    SELECT {columns}, count(*) OVER () AS total FROM {table} WHERE {column} = %(parent)s {live}
+    SELECT {extensions.columns}, count(*) OVER () AS total FROM {table} WHERE {column} = %(parent)s {live}
     ORDER BY created_at, name, key LIMIT %(limit)s
 ) AS e
 ORDER BY e.created_at, e.name, e.key
 
 -- extensions.by_ref
 -- One data extension of a parent.
-SELECT {columns} FROM {table} WHERE {column} = %(parent)s AND ref = %(ref)s {live}
+SELECT {extensions.columns} FROM {table} WHERE {column} = %(parent)s AND ref = %(ref)s {live}
 
 -- extensions.refs
 -- The data extensions of a parent, oldest first, without their pairs.
@@ -93,21 +93,21 @@ SELECT e.{column}, e.name, e.key, e.ref, e.single, e.created_at, e.modified_at,
         FROM jsonb_each(e.pairs)
     ) END AS pairs
 FROM unnest(%(parents)s::uuid[]) WITH ORDINALITY AS p (ref, place) CROSS JOIN LATERAL (
-    SELECT {columns} FROM {table} WHERE {column} = p.ref
+    SELECT {extensions.columns} FROM {table} WHERE {column} = p.ref
     ORDER BY created_at, name, key LIMIT %(each)s
 ) AS e
 ORDER BY p.place, e.created_at, e.name, e.key LIMIT %(limit)s
 
 -- extensions.of_many
 -- Every data extension of several parents, oldest first.
-SELECT {columns} FROM {table} WHERE {column} = ANY (%(parents)s::uuid[])
+SELECT {extensions.columns} FROM {table} WHERE {column} = ANY (%(parents)s::uuid[])
 ORDER BY created_at, name, key
 
 -- extensions.rewrite
 -- Store new pairs of an extension of a locked parent.
 UPDATE {table} SET pairs = %(pairs)s, single = %(single)s, modified_at = %(now)s
 WHERE {column} = %(parent)s AND name = %(name)s AND key = %(key)s
-RETURNING {columns}
+RETURNING {extensions.columns}
 
 -- extensions.delete
 -- Delete the extensions of a name: all keys, or one.

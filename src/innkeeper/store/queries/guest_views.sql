@@ -4,17 +4,17 @@ ref, name, owner, is_shared, definition, columns, sort, created_at, modified_at
 
 -- guest_views.list
 -- The views that an actor sees, by name: its own, and those that are shared.
-SELECT {columns} FROM {ws}.guest_views WHERE is_shared OR owner = %(actor)s
+SELECT {guest_views.columns} FROM {ws}.guest_views WHERE is_shared OR owner = %(actor)s
 ORDER BY lower(name), ref LIMIT %(most)s
 
 -- guest_views.fetch
 -- One view that an actor sees.
-SELECT {columns} FROM {ws}.guest_views
+SELECT {guest_views.columns} FROM {ws}.guest_views
 WHERE ref = %(ref)s AND (is_shared OR owner = %(actor)s)
 
 -- guest_views.lock
 -- One view that an actor sees, locked until the transaction ends.
-SELECT {columns} FROM {ws}.guest_views
+SELECT {guest_views.columns} FROM {ws}.guest_views
 WHERE ref = %(ref)s AND (is_shared OR owner = %(actor)s) FOR UPDATE
 
 -- guest_views.create
@@ -23,7 +23,7 @@ INSERT INTO {ws}.guest_views
     (ref, name, owner, is_shared, definition, columns, sort, created_at, modified_at)
 VALUES (%(ref)s, %(name)s, %(actor)s, %(is_shared)s, %(definition)s, %(columns)s, %(sort)s, %(now)s,
     %(now)s)
-RETURNING {columns}
+RETURNING {guest_views.columns}
 
 -- guest_views.rewrite
 -- Replace the members of a locked view.
@@ -31,7 +31,7 @@ UPDATE {ws}.guest_views SET name = %(name)s, is_shared = %(is_shared)s, definiti
     columns = %(columns)s, sort = %(sort)s,
     modified_at = greatest(%(now)s, modified_at + interval '1 microsecond')
 WHERE ref = %(ref)s
-RETURNING {columns}
+RETURNING {guest_views.columns}
 
 -- guest_views.delete
 -- Delete a view.

@@ -12,19 +12,19 @@ INSERT INTO {ws}.import_sources AS s
 VALUES (%(ref)s, %(name)s, %(address)s, %(entity)s, %(file_options)s, %(mark_column)s,
     %(schedule)s, %(next_at)s, %(is_free)s, %(actor)s, %(now)s, %(now)s)
 ON CONFLICT (name) DO NOTHING
-RETURNING {columns}
+RETURNING {import_sources.columns}
 
 -- import_sources.list
 -- Every import source, by name.
-SELECT {columns} FROM {ws}.import_sources AS s ORDER BY name
+SELECT {import_sources.columns} FROM {ws}.import_sources AS s ORDER BY name
 
 -- import_sources.fetch
 -- One import source by ref or name.
-SELECT {columns} FROM {ws}.import_sources AS s WHERE ref = %(ref)s OR name = %(name)s
+SELECT {import_sources.columns} FROM {ws}.import_sources AS s WHERE ref = %(ref)s OR name = %(name)s
 
 -- import_sources.lock
 -- One import source, locked until the transaction ends, and whether its last import is unfinished.
-SELECT {columns}, EXISTS (
+SELECT {import_sources.columns}, EXISTS (
     SELECT FROM {ws}.batches AS b WHERE b.ref = s.import_ref AND b.finished_at IS NULL
 ) AS is_importing
 FROM {ws}.import_sources AS s WHERE ref = %(ref)s FOR NO KEY UPDATE OF s
@@ -35,7 +35,7 @@ DELETE FROM {ws}.import_sources WHERE ref = %(ref)s
 
 -- import_sources.due
 -- Import sources whose time or next attempt has come and whose last import has finished.
-SELECT {columns} FROM {ws}.import_sources AS s
+SELECT {import_sources.columns} FROM {ws}.import_sources AS s
 WHERE least(next_at, next_attempt_at) <= %(now)s AND NOT EXISTS (
     SELECT FROM {ws}.batches AS b WHERE b.ref = s.import_ref AND b.finished_at IS NULL
 )
@@ -74,7 +74,7 @@ UPDATE {ws}.import_sources AS s SET name = %(name)s, address = %(address)s,
     attempts = 0, error = NULL,
     next_attempt_at = CASE WHEN error IS NULL THEN next_attempt_at ELSE %(now)s END
 WHERE ref = %(ref)s
-RETURNING {columns}
+RETURNING {import_sources.columns}
 
 -- import_sources.forget_files
 -- Forget which files of a source were imported.

@@ -125,11 +125,11 @@ WHERE guest_ref = ANY (%(roots)s::uuid[])
 
 -- import_undo.blocked
 -- Orders or guests, created or changed by an import, that something later depends on, with the reason.
-WITH times AS MATERIALIZED ({times}), written AS MATERIALIZED (
+WITH times AS MATERIALIZED ({import_undo.times}), written AS MATERIALIZED (
     SELECT table_name, ref, written_at FROM {ws}.import_rows
     WHERE batch_ref = %(batch)s AND {of_roots}
 ), current AS MATERIALIZED ({rows}), previous AS (
-    {previous}
+    {import_undo.previous}
 )
 SELECT root AS ref, 'changed later' AS reason FROM current
 WHERE %(created_at)s::timestamptz IS NOT NULL AND modified_at <> %(created_at)s
@@ -246,7 +246,7 @@ SELECT table_name, count(*) AS removed, 0 AS restored FROM ({rows}) AS current G
 -- import_undo.count_changed
 -- Rows of orders or guests that are removed or restored, by table.
 WITH previous AS (
-    {previous}
+    {import_undo.previous}
 )
 SELECT table_name, count(*) FILTER (WHERE previous IS NULL AND current.ref IS NOT NULL) AS removed,
     count(*) FILTER (WHERE previous IS NOT NULL) AS restored
@@ -290,7 +290,7 @@ WHERE r.batch_ref = %(batch)s AND r.order_ref = ANY (%(roots)s::uuid[])
 -- Restore the fields of locked orders.
 UPDATE {ws}.orders AS o SET body = p.previous -> 'body',
     modified_at = (p.previous ->> 'modified_at')::timestamptz
-FROM ({previous}) AS p
+FROM ({import_undo.previous}) AS p
 WHERE p.table_name = 'orders' AND p.previous IS NOT NULL AND o.ref = p.ref
 
 -- import_undo.restore_items
@@ -299,14 +299,14 @@ UPDATE {ws}.order_items AS i SET body = p.previous -> 'body',
     ordered_at = (p.previous ->> 'ordered_at')::timestamptz,
     import_ref = (p.previous ->> 'import_ref')::uuid,
     modified_at = (p.previous ->> 'modified_at')::timestamptz
-FROM ({previous}) AS p
+FROM ({import_undo.previous}) AS p
 WHERE p.table_name = 'order_items' AND p.previous IS NOT NULL AND i.ref = p.ref
 
 -- import_undo.restore_contacts
 -- Restore the fields of contacts of locked orders.
 UPDATE {ws}.order_contacts AS c SET body = p.previous -> 'body',
     modified_at = (p.previous ->> 'modified_at')::timestamptz
-FROM ({previous}) AS p
+FROM ({import_undo.previous}) AS p
 WHERE p.table_name = 'order_contacts' AND p.previous IS NOT NULL AND c.ref = p.ref
 
 -- import_undo.restore_extensions
@@ -314,38 +314,38 @@ WHERE p.table_name = 'order_contacts' AND p.previous IS NOT NULL AND c.ref = p.r
 UPDATE {table} AS e SET pairs = p.previous -> 'pairs',
     single = (p.previous ->> 'single')::boolean,
     modified_at = (p.previous ->> 'modified_at')::timestamptz
-FROM ({previous}) AS p
+FROM ({import_undo.previous}) AS p
 WHERE p.table_name = %(table_name)s AND p.previous IS NOT NULL
   AND e.{column} = (p.previous ->> '{column}')::uuid AND e.ref = p.ref
 
 -- import_undo.delete_parts
 -- Delete rows of a table that the import added to locked orders.
-DELETE FROM {table} AS t USING ({previous}) AS p
+DELETE FROM {table} AS t USING ({import_undo.previous}) AS p
 WHERE p.table_name = %(table_name)s AND p.previous IS NULL AND t.ref = p.ref
 
 -- import_undo.delete_extensions
 -- Delete data extensions that the import added to locked guests or orders.
-DELETE FROM {table} AS e USING ({previous}) AS p
+DELETE FROM {table} AS e USING ({import_undo.previous}) AS p
 WHERE p.table_name = %(table_name)s AND p.previous IS NULL
   AND e.{column} = p.{column} AND e.ref = p.ref
 
 -- import_undo.delete_item_extensions
 -- Delete data extensions that the import added to items of locked orders.
-DELETE FROM {ws}.order_item_extensions AS e USING ({previous}) AS p, {ws}.order_items AS i
+DELETE FROM {ws}.order_item_extensions AS e USING ({import_undo.previous}) AS p, {ws}.order_items AS i
 WHERE p.table_name = 'order_item_extensions' AND p.previous IS NULL
   AND i.order_ref = p.order_ref AND e.order_item_ref = i.ref AND e.ref = p.ref
 
 -- import_undo.previous_guests
 -- Locked guests as they were before the import, as rows of guests.
 SELECT (jsonb_populate_record(NULL::{ws}.guests, p.previous)).*
-FROM ({previous}) AS p WHERE p.table_name = 'guests'
+FROM ({import_undo.previous}) AS p WHERE p.table_name = 'guests'
 
 -- import_undo.restore_guests
 -- Restore locked guests with their keys, and delete the import's entries in their journals.
 WITH element AS (
     SELECT * FROM jsonb_to_recordset(%(keys)s) AS element (ref uuid, keys uuid[])
 ), previous AS (
-    {previous}
+    {import_undo.previous}
 ), deleted_keys AS (
     DELETE FROM {ws}.guest_keys AS k USING element AS e
     WHERE k.guest_ref = e.ref AND NOT k.key = ANY (e.keys)
@@ -354,7 +354,7 @@ WITH element AS (
     ON CONFLICT DO NOTHING
 ), deleted_journal AS (
     DELETE FROM {ws}.guest_journal WHERE guest_ref IN (SELECT ref FROM element)
-      AND (intent ->> 'at')::timestamptz IN ({times})
+      AND (intent ->> 'at')::timestamptz IN ({import_undo.times})
 )
 UPDATE {ws}.guests AS g SET guest_type = o.guest_type, body = o.body, first_seen = o.first_seen,
     last_seen = greatest(o.last_seen, seen.at), modified_at = o.modified_at, unmerged = o.unmerged

@@ -18,7 +18,7 @@ WITH created AS (
     VALUES (%(ref)s, %(friendly_id)s, %(name)s, %(status)s, %(tags)s, %(definition)s, %(webhook)s,
         %(webhook_secret)s, %(actor)s, %(now)s, %(now)s)
     ON CONFLICT (friendly_id) DO NOTHING
-    RETURNING {columns}
+    RETURNING {segments.columns}
 ), revised AS (
     INSERT INTO {ws}.segment_revisions
         (segment_ref, revision, name, definition, modified_by, modified_at)
@@ -28,15 +28,15 @@ SELECT * FROM created
 
 -- segments.fetch
 -- One segment by ref or friendly id.
-SELECT {columns} FROM {ws}.segments WHERE ref = %(ref)s OR friendly_id = %(friendly_id)s
+SELECT {segments.columns} FROM {ws}.segments WHERE ref = %(ref)s OR friendly_id = %(friendly_id)s
 
 -- segments.lock
 -- One segment by ref, locked until the transaction ends.
-SELECT {columns} FROM {ws}.segments WHERE ref = %(ref)s FOR NO KEY UPDATE
+SELECT {segments.columns} FROM {ws}.segments WHERE ref = %(ref)s FOR NO KEY UPDATE
 
 -- segments.lock_whole
 -- One segment by ref, locked against changes and new references until the transaction ends.
-SELECT {columns} FROM {ws}.segments WHERE ref = %(ref)s FOR UPDATE
+SELECT {segments.columns} FROM {ws}.segments WHERE ref = %(ref)s FOR UPDATE
 
 -- segments.hold
 -- The ref of a segment by ref or friendly id, locked against deletion until the transaction ends.
@@ -44,7 +44,7 @@ SELECT ref FROM {ws}.segments WHERE ref = %(ref)s OR friendly_id = %(friendly_id
 
 -- segments.list
 -- Every segment, newest first.
-SELECT {columns} FROM {ws}.segments ORDER BY created_at DESC, ref
+SELECT {segments.columns} FROM {ws}.segments ORDER BY created_at DESC, ref
 
 -- segments.publishing
 -- Segments that are being published: pending their first run.
@@ -52,7 +52,7 @@ SELECT ref FROM {ws}.segments WHERE status = 'PUBLISHING' ORDER BY created_at, r
 
 -- segments.in_status
 -- Segments in any of some statuses, oldest first.
-SELECT {columns} FROM {ws}.segments WHERE status = ANY (%(statuses)s) ORDER BY created_at, ref
+SELECT {segments.columns} FROM {ws}.segments WHERE status = ANY (%(statuses)s) ORDER BY created_at, ref
 
 -- segments.rewrite
 -- Replace the columns of a locked segment and insert its new revision.
@@ -62,7 +62,7 @@ WITH written AS (
         revision = revision + 1, modified_by = %(actor)s,
         modified_at = greatest(%(now)s, modified_at + interval '1 microsecond')
     WHERE ref = %(ref)s
-    RETURNING {columns}
+    RETURNING {segments.columns}
 ), revised AS (
     INSERT INTO {ws}.segment_revisions
         (segment_ref, revision, name, definition, modified_by, modified_at)
@@ -75,7 +75,7 @@ SELECT * FROM written
 UPDATE {ws}.segments SET tags = %(tags)s, modified_by = %(actor)s,
     modified_at = greatest(%(now)s, modified_at + interval '1 microsecond')
 WHERE ref = %(ref)s
-RETURNING {columns}
+RETURNING {segments.columns}
 
 -- segments.delete
 -- Delete a segment with its runs and members.
@@ -86,7 +86,7 @@ DELETE FROM {ws}.segments WHERE ref = %(ref)s
 UPDATE {ws}.segments SET status = %(status)s, previous_status = %(previous_status)s,
     last_live_at = CASE WHEN %(status)s = 'LIVE' THEN %(now)s ELSE last_live_at END
 WHERE ref = %(ref)s
-RETURNING {columns}
+RETURNING {segments.columns}
 
 -- segments.calculated
 -- Store the result of the last run of a segment.

@@ -8,15 +8,15 @@ INSERT INTO {ws}.static_lists
     (ref, friendly_id, name, description, created_by, created_at, modified_by, modified_at)
 VALUES (%(ref)s, %(friendly_id)s, %(name)s, %(description)s, %(actor)s, %(now)s, %(actor)s, %(now)s)
 ON CONFLICT (friendly_id) DO NOTHING
-RETURNING {columns}
+RETURNING {static_lists.columns}
 
 -- static_lists.fetch
 -- One static list by ref or friendly id.
-SELECT {columns} FROM {ws}.static_lists WHERE ref = %(ref)s OR friendly_id = %(friendly_id)s
+SELECT {static_lists.columns} FROM {ws}.static_lists WHERE ref = %(ref)s OR friendly_id = %(friendly_id)s
 
 -- static_lists.lock
 -- One static list by ref, locked until the transaction ends.
-SELECT {columns} FROM {ws}.static_lists WHERE ref = %(ref)s FOR UPDATE
+SELECT {static_lists.columns} FROM {ws}.static_lists WHERE ref = %(ref)s FOR UPDATE
 
 -- static_lists.hold
 -- The ref of a static list by ref or friendly id, locked against deletion until the transaction ends.
@@ -28,14 +28,14 @@ SELECT friendly_id FROM {ws}.static_lists WHERE friendly_id = ANY (%(names)s) FO
 
 -- static_lists.list
 -- Every static list, newest first.
-SELECT {columns} FROM {ws}.static_lists ORDER BY created_at DESC, ref
+SELECT {static_lists.columns} FROM {ws}.static_lists ORDER BY created_at DESC, ref
 
 -- static_lists.rewrite
 -- Replace the columns of a locked static list.
 UPDATE {ws}.static_lists SET name = %(name)s, description = %(description)s, modified_by = %(actor)s,
     modified_at = greatest(%(now)s, modified_at + interval '1 microsecond')
 WHERE ref = %(ref)s
-RETURNING {columns}
+RETURNING {static_lists.columns}
 
 -- static_lists.delete
 -- Delete a static list with its members.
