@@ -131,7 +131,7 @@ def _decode_pairs(view: PairsView, body: dict[str, Any], path_name: str | None) 
             problems.append(Problem("name", f"must be {path_name}"))
     pairs: dict[str, Any] = {}
     for key, value in members.items():
-        problem = _key_problem(key)
+        problem = key_problem(key)
         if problem is None:
             try:
                 pairs[key] = primitive(value)
@@ -166,7 +166,8 @@ def _single_pair(view: PairsView, body: dict[str, Any], problems: list[Problem])
 
 
 @lru_cache(1024)
-def _key_problem(key: str) -> Problem | None:
+def key_problem(key: str) -> Problem | None:
+    """Return what is wrong with the name of a data extension's pair."""
     if len(key) > MAX_KEY:
         return Problem(key[:MAX_KEY], f"size must be between 1 and {MAX_KEY}")
     if not _PAIR_KEY.fullmatch(key):

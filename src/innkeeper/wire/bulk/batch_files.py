@@ -36,6 +36,7 @@ from innkeeper.wire.bulk.file_formats import PACKED, TABLES, WHOLE_FILE, LookLim
 from innkeeper.wire.bulk.high_water import HighWaterMark
 from innkeeper.wire.bulk.mapping import ColumnMapping, by_name, mapping_of
 from innkeeper.wire.bulk.order_rows import NumberedRow, OrderRows, order_rows
+from innkeeper.wire.bulk.plain_records import PLAIN_READERS
 from innkeeper.wire.bulk.row_records import READERS, order_record, row_record
 from innkeeper.wire.bulk.row_values import RowValues
 from innkeeper.wire.bulk.survey import TableSurvey, guard_notes, resolve
@@ -362,6 +363,10 @@ class Layout:
 
     def _line(self, number: int, text: bytes) -> BatchRecord:
         """Return the record of a line: a value, or a record in a batch's envelope."""
+        if self.mapping is None and self.entity in PLAIN_READERS:
+            record = PLAIN_READERS[self.entity](number, text)
+            if record is not None:
+                return record
         try:
             value = batch_records.json_of(text)
         except RecordRejected as refused:

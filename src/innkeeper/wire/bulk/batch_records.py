@@ -44,7 +44,7 @@ _UNKNOWN: Final = "is not an attribute of this schema"
 EXTENSION: Final = PairsView(
     resource=GuestExtension, path="", item="/{name}", verbs=frozenset(), keyed=True
 )
-_ORDER_EXTENSION: Final = EXTENSION.but(names=(EXTENSION_NAME,))
+ORDER_EXTENSION: Final = EXTENSION.but(names=(EXTENSION_NAME,))
 
 
 def entry(line: int, text: bytes, *, tracking: bool = False, imported: bool = False) -> BatchRecord:
@@ -129,7 +129,7 @@ def guest(value: dict[str, Any], mode: rules.GuestMode = "upsert", plan: Plan = 
     """A guest to create or change (batch-api.md 7); raises `RecordRejected`."""
     problems: list[Problem] = []
     changes, rest = _members(plan, value, ("extensions",), problems)
-    groups = _groups(rest.get("extensions"), EXTENSION, problems)
+    groups = groups_of(rest.get("extensions"), EXTENSION, problems)
     if mode == "merge" and "guest_type" not in changes:
         # A complete guest has the documented members of a create over REST, and no others.
         problems.append(missing("guestType"))
@@ -170,7 +170,7 @@ def order(
     for index, one in enumerate(_listed(rest.get("consumers"), "consumers", problems)):
         consumer = _person_record(one, f"consumers[{index}]", plans, problems, uses_items=True)
         consumers.append(consumer)
-    groups = _groups(rest.get("extensions"), _ORDER_EXTENSION, problems)
+    groups = groups_of(rest.get("extensions"), ORDER_EXTENSION, problems)
     if len(groups) > 1:
         problems.append(Problem("extensions", "a maximum of 1 data extension is allowed"))
     children = {
@@ -206,7 +206,7 @@ def _item(value: Any, at: str, plans: OrderPlans, problems: list[Problem]) -> It
     item_problems: list[Problem] = []
     changes, rest = _members(plans.item, value, ("extensions",), item_problems)
     item_problems += [missing(name) for name in plans.needed_of_items if value.get(name) is None]
-    groups = _groups(rest.get("extensions"), _ORDER_EXTENSION, item_problems)
+    groups = groups_of(rest.get("extensions"), ORDER_EXTENSION, item_problems)
     if len(groups) > 1:
         item_problems.append(Problem("extensions", "a maximum of 1 data extension is allowed"))
     problems += _within(at, item_problems)
@@ -240,7 +240,7 @@ def _person_record(
     person_problems: list[Problem] = []
     nested = ("extensions", "orderItems") if uses_items else ("extensions",)
     changes, rest = _members(plans.person, value, nested, person_problems)
-    groups = _groups(rest.get("extensions"), EXTENSION, person_problems)
+    groups = groups_of(rest.get("extensions"), EXTENSION, person_problems)
     items = []
     for index, one in enumerate(_listed(rest.get("orderItems"), "orderItems", person_problems)):
         item = one.get("referenceId") if isinstance(one, dict) else None
@@ -348,7 +348,7 @@ def _members(
     return changes, rest
 
 
-def _groups(value: Any, view: PairsView, problems: list[Problem]) -> list[ExtensionRecord]:
+def groups_of(value: Any, view: PairsView, problems: list[Problem]) -> list[ExtensionRecord]:
     """Return the data extensions of a record; pairs with null are left out."""
     groups = []
     for index, one in enumerate(_listed(value, "extensions", problems)):
