@@ -68,13 +68,16 @@ def test_page(shared, path: str) -> None:
 
 @WIDE_AND_NARROW
 def test_the_door(browser, shop, shared) -> None:
-    context = browser.new_context(viewport={"width": shared[1], "height": 800})
+    viewport = {"width": shared[1], "height": 800}
+    context = browser.new_context(viewport=viewport, reduced_motion="reduce")
     context.set_default_timeout(PATIENCE_SECONDS * 1000)
     page = context.new_page()
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        page.goto(f"{shop.url}/login")
-        assert findings(page) == []
+    for path in ("/login", "/docs#createGuest"):
+        page.goto(shop.url + path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert findings(page) == []
     context.close()
 
 

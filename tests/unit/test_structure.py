@@ -23,8 +23,8 @@ REFUSED = frozenset(
     }
 )
 """Participles used as nouns, and metaphors: a name says what a thing is."""
-QUERIES_IN_WEB = frozenset({"health.ping", "quarantine.discard"})
-"""The readiness check, and the name of an audit row."""
+QUERIES_IN_WEB = frozenset({"health.ping", "quarantine.correct", "quarantine.discard"})
+"""The readiness check, and names of audit rows."""
 
 
 @cache

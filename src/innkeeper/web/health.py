@@ -17,14 +17,18 @@ from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.web.base_url import base_url
 from innkeeper.web.queue_metrics import queue_metrics
+from innkeeper.web.ui.assets import asset_path
+from innkeeper.web.ui.rendering import theme_of
 from innkeeper.wire.json_text import encode
 from innkeeper.wire.openapi import description
-from innkeeper.wire.reference import SCRIPT, reference_page
-from innkeeper.wire.reference_try import TRY_SCRIPT
+from innkeeper.wire.reference import reference_page
 from innkeeper.wire.routes import OFFICIAL, OPEN
 
 # Headers that proxies add to the requests that they forward.
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_REFERENCE_STYLES: Final = ("app.css", "reference.css")
+REFERENCE_SCRIPTS: Final = ("reference.js", "reference_try.js")
+"""Static files of the API reference."""
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; "
     "connect-src 'self'; frame-ancestors 'none'"
@@ -64,9 +68,6 @@ def routes(database: Database, settings: Settings) -> list[BaseRoute]:
         Route("/metrics", metrics),
         Route("/openapi.json", openapi),
         Route("/docs", _docs),
-        Route("/docs/style.css", _style),
-        Route("/docs/search.js", _search),
-        Route("/docs/try.js", _try),
     ]
 
 
@@ -108,23 +109,16 @@ def _process_metrics() -> bytes:
 
 
 @cache
-def _reference() -> tuple[str, str]:
-    return reference_page(description(OPEN, ""))
+def _reference() -> str:
+    styles, scripts = (
+        [asset_path(name) for name in names] for names in (_REFERENCE_STYLES, REFERENCE_SCRIPTS)
+    )
+    return reference_page(description(OPEN, ""), styles, scripts)
 
 
-async def _docs(_: Request) -> Response:
-    page, _style_sheet = _reference()
+async def _docs(request: Request) -> Response:
+    page, theme = _reference(), theme_of(request)
+    if theme != "system":
+        page = page.replace("<html ", f'<html data-theme="{theme}" ', 1)
     headers = {"content-security-policy": CSP}
     return Response(page, media_type="text/html", headers=headers)
-
-
-async def _search(_: Request) -> Response:
-    return Response(SCRIPT, media_type="text/javascript")
-
-
-async def _try(_: Request) -> Response:
-    return Response(TRY_SCRIPT, media_type="text/javascript")
-
-
-async def _style(_: Request) -> Response:
-    return Response(_reference()[1], media_type="text/css")

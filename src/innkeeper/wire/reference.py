@@ -1,123 +1,98 @@
 """The API reference as one HTML page, generated from the API description; works offline."""
 
 import json
+from collections.abc import Sequence
 from html import escape
 from typing import Final
 
 from innkeeper.resources.kinds import Schema
 from innkeeper.wire.reference_examples import example_request, examples
 
-STYLE: Final = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8882; --accent: #0a6b5c; }
-@media (prefers-color-scheme: dark) { :root { --accent: #5fd0bb; } }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1.5rem; }
-h1 { margin-bottom: 0; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
-a { color: var(--accent); }
-code { font: 0.9em ui-monospace, monospace; }
-details { border: 1px solid var(--line); border-radius: 6px; margin: .5rem 0; }
-summary { padding: .5rem .75rem; cursor: pointer; overflow-wrap: anywhere; }
-summary b { display: inline-block; min-width: 4.5rem; color: var(--accent); }
-.in { padding: 0 .75rem .75rem; overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .25rem .5rem;
-border-top: 1px solid var(--line); vertical-align: top; } th { font-weight: 600; }
-.must { color: var(--accent); font-size: .85em; }
-pre { background: var(--soft); border-radius: 6px; padding: .75rem; overflow-x: auto; }
-input { font: inherit; width: 100%; padding: .4rem .6rem; border: 1px solid #888;
-border-radius: 6px; box-sizing: border-box; background: Canvas; color: CanvasText; }
-nav ul { list-style: none; padding: 0; margin: .5rem 0; }
-nav a { display: block; padding: .2rem 0; }
-.languages summary { font-weight: 600; }
-.try { border: 1px solid var(--line); border-radius: 6px; padding: 0 .75rem .75rem;
-margin: .75rem 0; }
-.try h3 { margin: .6rem 0 0; } .try p { margin: .2rem 0 .5rem; font-size: .9em; }
-.try label { display: block; font-size: .9em; margin-bottom: .5rem; }
-.try input, .try textarea { font: .9em ui-monospace, monospace; width: 100%; }
-textarea { padding: .4rem .6rem; border: 1px solid #888; border-radius: 6px; box-sizing: border-box;
-background: Canvas; color: CanvasText; }
-.try button { font: inherit; padding: .4rem .9rem; border: 0; border-radius: 6px; cursor: pointer;
-background: var(--accent); color: Canvas; }
-.try pre:empty { display: none; } .try pre { max-height: 30rem;
-white-space: pre-wrap; overflow-wrap: anywhere; }
-[hidden] { display: none; }
-@media (max-width: 63.99rem) {
-  nav ul { display: flex; gap: .2rem .9rem; overflow-x: auto; white-space: nowrap; }
+_GROUPS: Final = {
+    "(v2.1)": "REST API v2.1",
+    "(v2)": "REST API v2",
+    "(innkeeper)": "Innkeeper API",
+    "API": "Stream API",
 }
-@media (min-width: 64rem) {
-  body { max-width: 80rem; display: grid; gap: 2.5rem;
-  grid-template-columns: 15rem minmax(0, 1fr); }
-  nav { position: sticky; top: 1.5rem; align-self: start; max-height: calc(100vh - 3rem);
-  overflow-y: auto; }
-}
-"""
-SCRIPT: Final = """
-"use strict";
-const search = document.querySelector("input[type=search]");
-const show = () => {
-  const words = search.value.toLowerCase().split(/\\s+/).filter(Boolean);
-  let count = 0;
-  for (const section of document.querySelectorAll("main > section")) {
-    let shown = 0;
-    for (const each of section.querySelectorAll(":scope > details")) {
-      const text = each.querySelector("summary").textContent.toLowerCase();
-      each.hidden = !words.every((word) => text.includes(word));
-      shown += each.hidden ? 0 : 1;
-    }
-    section.hidden = shown === 0;
-    document.querySelector(`nav a[href="#${section.id}"]`).hidden = shown === 0;
-    count += shown;
-  }
-  document.querySelector("[role=status]").textContent = words.length ? `${count} operations` : "";
-};
-search.addEventListener("input", show);
-const open = () => {
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (target && target.matches("details")) target.open = true;
-};
-addEventListener("hashchange", open);
-open();
+"""Last word of a tag -> the API that it belongs to; other tags are of Innkeeper's own API."""
+_COLOURS: Final = {"get": "info", "post": "good", "put": "warn", "patch": "warn", "delete": "bad"}
+_OWN: Final = "Innkeeper API"
+_INTRODUCTION: Final = """
+<p class="lead">{description}</p>
+<dl class="kv"><dt>Authentication</dt><dd>HTTP Basic: the client key is the user name, the API
+token the password. Both are made in the settings of a workspace, or by
+<code>innkeeper keys create</code>.</dd><dt>Errors</dt><dd>JSON that names every problem of the
+request at once.</dd><dt>Machine-readable</dt><dd><a href="/openapi.json">/openapi.json</a>, or
+<a href="/openapi.json?compatibility=official">as an official key sees it</a>.</dd></dl>
 """
 
 
-def reference_page(document: Schema) -> tuple[str, str]:
-    """Return (HTML, style sheet) of the reference of an OpenAPI document."""
+def reference_page(document: Schema, styles: Sequence[str], scripts: Sequence[str]) -> str:
+    """Return the HTML of the reference of an OpenAPI document."""
     info = document["info"]
+    title = f"{escape(info['title'])} API"
     sections: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             section = _operation(document, method, path, operation)
             sections.setdefault(operation["tags"][0], []).append(section)
     contents = "".join(
-        f'<section id="{_anchor(tag)}"><h2>{escape(tag)}</h2>{"".join(operations)}</section>'
+        f'<section id="{_anchor(tag)}"><p class="soft small">{_group(tag)}</p>'
+        f"<h2>{_words(tag)}</h2>{''.join(operations)}</section>"
         for tag, operations in sections.items()
     )
-    links = "".join(f'<li><a href="#{_anchor(tag)}">{escape(tag)}</a></li>' for tag in sections)
-    page = (
+    words = escape(info["description"]).split("`")
+    description = "".join(f"<code>{each}</code>" if i % 2 else each for i, each in enumerate(words))
+    links = "".join(f'<link rel="stylesheet" href="{each}">' for each in styles)
+    links += "".join(f'<script src="{each}" defer></script>' for each in scripts)
+    return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(info['title'])} API</title>"
-        '<link rel="stylesheet" href="/docs/style.css">'
-        '<script src="/docs/search.js" defer></script>'
-        '<script src="/docs/try.js" defer></script></head><body>'
-        '<nav aria-label="Contents"><label for="search">Find an operation</label>'
+        f'<title>{title}</title>{links}</head><body class="reference">'
+        '<a class="skip" href="#content">Skip to content</a>'
+        f'<nav aria-label="Contents"><p class="brand"><a href="/">{escape(info["title"])}</a>'
+        f'<span class="badge">API {escape(info["version"])}</span></p>'
+        '<label class="sr-only" for="search">Find an operation</label>'
         '<input id="search" type="search" autocomplete="off" '
-        'placeholder="guest, /v2.1/orders, POST">'
-        f'<p role="status"></p><ul>{links}</ul></nav><main>'
-        f"<h1>{escape(info['title'])} API</h1><p>Version {escape(info['version'])}. "
-        f"{escape(info['description'])}</p><p>Machine-readable: "
-        '<a href="/openapi.json">/openapi.json</a>, or '
-        '<a href="/openapi.json?compatibility=official">as an official key sees it</a>.</p>'
-        f"{contents}</main></body></html>"
+        'placeholder="Find an operation">'
+        '<p class="soft small" role="status"></p>'
+        f"<details open><summary>Contents</summary>{_contents(sections)}</details></nav>"
+        f'<main id="content" tabindex="-1"><h1>{title}</h1>'
+        f"{_INTRODUCTION.format(description=description)}{contents}</main></body></html>"
     )
-    return page, STYLE
+
+
+def _contents(sections: dict[str, list[str]]) -> str:
+    """Return the links to the sections, by API, with the number of operations of each."""
+    groups: dict[str, list[str]] = {}
+    for tag, operations in sections.items():
+        link = f'<li><a href="#{_anchor(tag)}">{_words(tag)}<span>{len(operations)}</span></a></li>'
+        groups.setdefault(_group(tag), []).append(link)
+    return "".join(
+        f'<div class="group"><p>{name}</p><ul>{"".join(links)}</ul></div>'
+        for name, links in groups.items()
+    )
+
+
+def _group(tag: str) -> str:
+    return _GROUPS.get(tag.rpartition(" ")[2], _OWN)
+
+
+def _words(tag: str) -> str:
+    """Return a tag as words: `OrderItem (v2.1)` is "Order item"."""
+    name = tag.partition(" (")[0]
+    if " " in name:
+        return escape(name)
+    return escape("".join(f" {c.lower()}" if i and c.isupper() else c for i, c in enumerate(name)))
 
 
 def _operation(document: Schema, method: str, path: str, operation: Schema) -> str:
     parts = [
         f'<details id="{operation["operationId"]}"{_to_try(document, method, path, operation)}>'
-        f"<summary><b>{method.upper()}</b> "
-        f'<code>{escape(path)}</code> {escape(operation["summary"])}</summary><div class="in">'
+        f'<summary><b class="badge {_COLOURS[method]}">{method.upper()}</b> '
+        f"<code>{_breakable(path)}</code> <span>{escape(operation['summary'])}</span></summary>"
+        '<div class="operation"><div class="about">'
     ]
-    parts.append(_examples(document, method, path, operation))
     if operation["parameters"]:
         rows = "".join(
             _row(
@@ -137,8 +112,14 @@ def _operation(document: Schema, method: str, path: str, operation: Schema) -> s
         f"<tr><th>{status}</th><td>{escape(_meaning(document, answer))}</td></tr>"
         for status, answer in operation["responses"].items()
     )
-    parts.append(f"<h3>Answers</h3><table>{rows}</table></div></details>")
-    return "".join(parts)
+    parts.append(f"<h3>Answers</h3><table>{rows}</table></div>")
+    parts.append(_examples(document, method, path, operation))
+    return "".join([*parts, "</div></details>"])
+
+
+def _breakable(path: str) -> str:
+    """Return a path that lines may break before its slashes."""
+    return escape(path).replace("/", "<wbr>/")
 
 
 def _to_try(document: Schema, method: str, path: str, operation: Schema) -> str:
@@ -156,15 +137,12 @@ def _anchor(tag: str) -> str:
 
 
 def _examples(document: Schema, method: str, path: str, operation: Schema) -> str:
-    """The request in each language, of which the first is open."""
+    """The request in each language; a script shows the chosen one."""
     languages = "".join(
-        f"<details{' open' if not position else ''}><summary>{language}</summary>"
-        f'<div class="in"><pre tabindex="0">{escape(text)}</pre></div></details>'
-        for position, (language, text) in enumerate(
-            examples(document, method, path, operation).items()
-        )
+        f'<pre tabindex="0" data-language="{language}" aria-label="{language}">{escape(text)}</pre>'
+        for language, text in examples(document, method, path, operation).items()
     )
-    return f'<h3>Example</h3><div class="languages">{languages}</div>'
+    return f'<div class="samples"><div class="languages">{languages}</div></div>'
 
 
 def _members(document: Schema, heading: str, message: Schema) -> str:
@@ -200,8 +178,8 @@ def _row(name: str, schema: Schema, text: str, required: bool) -> str:
     if schema.get("default", "") != "":
         text = f"{text} By default {schema['default']}.".strip()
     return (
-        f"<tr><th><code>{escape(name)}</code>{must}</th>"
-        f"<td>{escape(_type(schema))}</td><td>{escape(text)}</td></tr>"
+        f"<tr><th><code>{escape(name)}</code>{must}"
+        f'<span class="type">{escape(_type(schema))}</span></th><td>{escape(text)}</td></tr>'
     )
 
 

@@ -14,6 +14,7 @@ from innkeeper import clock
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import COMPARATORS, CORE, STATIC_LIST, TRAIT
 from innkeeper.resources.values import ValueRefused, instant, iso
+from innkeeper.web.ui.audit_words import done_words
 from innkeeper.web.ui.bounded import is_cut, json_html, json_text, plain, rows, whole
 from innkeeper.wire.bulk.cells import unguarded_cell
 
@@ -305,6 +306,7 @@ FILTERS: Final = {
             group_words,
             import_state,
             size,
+            done_words,
         ),
     )
 }

@@ -19,6 +19,7 @@ from innkeeper.resources.guests import Guest
 from innkeeper.resources.values import ValueRefused, whole_in
 from innkeeper.rules.access import ABOUT, Right, Role
 from innkeeper.rules.masking import masked_setting
+from innkeeper.web.ui.audit_words import done_words
 from innkeeper.web.ui.downloads import file, json_file
 from innkeeper.web.ui.formatting import TIME_ZONE, title_words
 from innkeeper.web.ui.shell import PageRoute, Visit
@@ -203,11 +204,17 @@ async def log(visit: Visit) -> Response:
         "settings_audit.html",
         tabs=TABS,
         page=page,
-        words=words,
+        actors=[("", "Anybody"), *((each, each) for each in words["actors"])],
+        actions=[("", "Anything"), *map(_action_option, words["actions"])],
         chosen=filters,
         guests=await _guests(visit, page.items),
         changes=await asyncio.to_thread(lambda: [_changes(visit, row) for row in page.items]),
     )
+
+
+def _action_option(action: str) -> tuple[str, str]:
+    words = done_words(action)
+    return action, words[:1].upper() + words[1:]
 
 
 async def log_file(visit: Visit) -> Response:

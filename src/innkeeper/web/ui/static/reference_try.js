@@ -1,13 +1,8 @@
-"""The script by which the API reference sends requests to a sandbox."""
-
-from typing import Final
-
-TRY_SCRIPT: Final = """
+// Sends the requests of the API reference to a sandbox.
 "use strict";
 const NOTE = "The request goes to your sandbox, with a token that is valid for an hour. " +
   "Words in capitals in the path stand for values.";
 let login = null;
-const make = (tag, members = {}) => Object.assign(document.createElement(tag), members);
 const labelled = (text, field) => {
   const label = make("label");
   label.append(text, field);
@@ -31,7 +26,7 @@ const send = async (method, path, body, output) => {
     const headers = { Authorization: `Basic ${btoa(words)}` };
     if (body !== undefined) headers["Content-Type"] = "application/json";
     const key = words.split(":")[0];
-    const filled = body?.replace(/("client_?key"\\s*:\\s*)"[^"]*"/i, `$1"${key}"`);
+    const filled = body?.replace(/("client_?key"\s*:\s*)"[^"]*"/i, `$1"${key}"`);
     const started = performance.now();
     const response = await fetch(path, { method, headers, body: filled, credentials: "omit" });
     const text = await response.text();
@@ -39,7 +34,7 @@ const send = async (method, path, body, output) => {
     try { shown = JSON.stringify(JSON.parse(text), null, 2); } catch { /* It is no JSON. */ }
     const time = Math.round(performance.now() - started);
     const head = `${response.status} ${response.statusText}, ${time} ms`;
-    output.textContent = `${head}\\n\\n${shown.slice(0, 20000)}`;
+    output.textContent = `${head}\n\n${shown.slice(0, 20000)}`;
   } catch (error) {
     output.textContent = error.message;
   }
@@ -48,7 +43,8 @@ const build = (operation) => {
   const { method, path, body } = operation.dataset;
   const target = make("input", { value: path, spellcheck: false });
   const text = body && make("textarea", { value: body, rows: 8, spellcheck: false });
-  const button = make("button", { type: "button", textContent: `Send ${method}` });
+  const button = make("button", { type: "button", className: "button primary" });
+  button.textContent = `Send ${method}`;
   const output = make("pre", { tabIndex: 0 });
   output.setAttribute("role", "status");
   const note = make("p", { textContent: NOTE });
@@ -57,7 +53,7 @@ const build = (operation) => {
   form.append(make("h3", { textContent: "Try it" }), note, labelled("Path", target));
   if (text) form.append(labelled("Body", text));
   form.append(button, output);
-  operation.querySelector(".languages").after(form);
+  operation.querySelector(".samples").append(form);
 };
 document.addEventListener("toggle", (event) => {
   const operation = event.target;
@@ -65,4 +61,3 @@ document.addEventListener("toggle", (event) => {
   if (!operation.querySelector(".try")) build(operation);
 }, true);
 document.querySelectorAll("details[data-method][open]").forEach(build);
-"""
