@@ -10,11 +10,13 @@ _set_number: Final[Callable[[UUID, int], None]] = UUID.__dict__["int"].__set__
 _set_is_safe: Final[Callable[[UUID, Any], None]] = UUID.__dict__["is_safe"].__set__
 _NO_VERSION: Final = ~(0xF000 << 64 | 0xC000 << 48)
 _BITS_4: Final = 0x4000 << 64 | 0x8000 << 48
-_RANDOM: Final = (1 << 76) - 1 & _NO_VERSION
-_COUNT: Final = 1 << 80
-_COUNTED: Final = 0xFFFF << 80
 _POOLED: Final = 64
 """Refs whose random bits are read from the system at a time."""
+_TAIL: Final = 10
+"""The last bytes of a ref, with its version and variant."""
+_EACH_TAIL: Final = sum(1 << 8 * _TAIL * each for each in range(_POOLED))
+_POOL_RANDOM: Final = _EACH_TAIL * ((1 << 76) - 1 & _NO_VERSION)
+_POOL_BITS: Final = _EACH_TAIL * _BITS_4
 _BITS_5: Final = 0x5000 << 64 | 0x8000 << 48
 
 
@@ -48,11 +50,12 @@ def neighbouring_refs() -> Iterator[bytes]:
     They have their first bits in common, and 74 random bits each: rows that are written together
     are neighbours in indexes, and many of them share a page.
     """
-    first = int.from_bytes(os.urandom(4)) << 96
+    first, count = os.urandom(4), 0
     while True:
-        pool = os.urandom(_POOLED << 4)
-        for at in range(0, len(pool), 16):
-            random = int.from_bytes(pool[at : at + 16]) & _RANDOM
-            yield (first | random | _BITS_4).to_bytes(16)
+        # The bits of version and variant are set in all refs of the pool at once.
+        pool = int.from_bytes(os.urandom(_TAIL * _POOLED)) & _POOL_RANDOM | _POOL_BITS
+        tails = pool.to_bytes(_TAIL * _POOLED)
+        for at in range(0, _TAIL * _POOLED, _TAIL):
+            yield first + count.to_bytes(2) + tails[at : at + _TAIL]
             # Past the last of 65,536 the order starts again.
-            first = first & ~_COUNTED | first + _COUNT & _COUNTED
+            count = count + 1 & 0xFFFF

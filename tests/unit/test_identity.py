@@ -8,6 +8,7 @@ import pytest
 
 from innkeeper.rules import normalize
 from innkeeper.rules.attachment import contradicts, decide_companion, names_match
+from innkeeper.rules.guests import guest_fields
 from innkeeper.rules.identity import (
     NEVER_IDENTIFIES,
     TOO_MANY,
@@ -17,8 +18,10 @@ from innkeeper.rules.identity import (
     resolve,
     resolve_without_rules,
 )
+from innkeeper.rules.identity_keys import guest_keys
 from innkeeper.rules.identity_rules import Condition, IdentityRule, IdentityRules, rule_keys
 from innkeeper.rules.placeholders import PLACEHOLDERS
+from innkeeper.rules.plain_evidence import compile_evidence
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 CRM = IdentityRule("crm", (Condition(provider="CRM"),))
@@ -313,3 +316,59 @@ def test_the_evidence_of_a_companion_is_the_first_value_that_both_have() -> None
         contact = {"identifiers": shared[::-1], "guest_ref": UUID(int=1)}
         decision = decide_companion({"identifiers": shared}, [contact], book(CRM), NOW)
         assert decision.evidence == [{"provider": "CRM", "value": first}]
+
+
+VALUES = (
+    *("a@b.ie", "A@b.IE", " a@b.ie", "a b", "é@b.ie", "007", "42", "4-2", "0", "-", "a.", "1E5"),
+    *(
+        "1.5E+11",
+        "3E+11",
+        "#N/A",
+        "null",
+        "Null",
+        "(null)",
+        "'x'",
+        "\u200bx",
+        "",
+        "Test",
+        "a" * 300,
+    ),
+    *("f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "1" * 300, "C_1", "c_1", "4_2", "0000", "x\n", "x y"),
+)
+
+
+@pytest.mark.parametrize("rules", [(EMAIL,), (MAIL_FIELD,), (CRM, EMAIL), (EMAIL, MAIL_FIELD, CRM)])
+def test_plain_evidence_is_the_evidence_of_usual_values(rules: tuple[IdentityRule, ...]) -> None:
+    those = book(*rules)
+    read = compile_evidence(those)
+    assert read is not None
+    plain = 0
+    expiring = {"provider": "CRM", "id": "x", "expiryDate": "2999-01-01T00:00:00.000Z"}
+    for value in VALUES:
+        for person in (
+            {"email": value},
+            {"emails": ["z@z.ie", value, "Z@z.ie"]},
+            {"email": value, "emails": ["z@z.ie", value]},
+            {"email": "z@z.ie", "identifiers": ids(CRM=value, email="z@z.ie", other=value)},
+            {"identifiers": [*ids(CRM=value), *ids(CRM="C-1"), *ids(email=value), *ids(CRM="c-1")]},
+            {"identifiers": [*ids(email="z@z.ie"), *ids(email=value)]},
+            {"identifiers": [*ids(CRM=value), expiring]},
+            {"first_name": value},
+        ):
+            fields = guest_fields(person)
+            own = read(fields)
+            if own is None:
+                continue
+            plain += 1
+            matches = evidence(person, those, NOW).rule_matches
+            assert not evidence(person, those, NOW).blocked
+            assert {*own.lookup} == {key.bytes for match in matches for key in match.keys}
+            assert own.keys == [key.bytes for key in guest_keys(fields)]
+            first = [(one.rule.name, next(iter(one.keys.values()))) for one in matches[:1]]
+            assert [(own.rule, own.evidence)] == (first or [(None, [])])
+    assert plain > 50
+
+
+def test_rules_of_several_conditions_have_no_plain_evidence() -> None:
+    assert compile_evidence(book()) is None
+    assert compile_evidence(book(EMAIL, BOTH)) is None

@@ -86,11 +86,16 @@ def decide(
         namesake = names_match(person, contacts, book.never)
         if namesake is not None:
             return replace(matched, guest=namesake)
-    customer = terms.is_customer or meets_rule(evidence, book)
-    kind = CUSTOMER if customer else terms.new_type
+    by_rule = meets_rule(evidence, book)
+    kind, customer = created_type(terms, by_rule=by_rule), terms.is_customer or by_rule
     return Decision(
         matched.guest, matched.rule, matched.evidence, matched.blocked, kind, customer=customer
     )
+
+
+def created_type(terms: Terms, *, by_rule: bool) -> str:
+    """Return the type of a new guest; `by_rule`: an identity rule matches."""
+    return CUSTOMER if terms.is_customer or by_rule else terms.new_type
 
 
 def decide_named(guest: UUID, terms: Terms) -> Decision:
@@ -275,7 +280,7 @@ def direct_decisions(
     """Return what `decide` decides in the two most frequent cases."""
     by_rule = meets_rule(evidence, book)
     customer = terms.is_customer or by_rule
-    kind = CUSTOMER if customer else terms.new_type
+    kind = created_type(terms, by_rule=by_rule)
     reasons = identity.reasons(evidence) if by_rule else {}
     types = [CUSTOMER, TRAVELLER, *([] if customer else [VISITOR])]
     # A key of an identifier that expires may no longer identify.

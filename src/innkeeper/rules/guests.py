@@ -16,7 +16,9 @@ def mirror_email(changes: Changes) -> Changes:
         emails = [email] if email is not None else None
     elif "email" not in changes:
         email = emails[0] if emails else None
-    elif email is not None and email not in (emails or ()):
+    elif email is not None and email in (emails or ()):
+        return changes
+    elif email is not None:
         emails = [email, *(emails or ())]
     return {**changes, "email": email, "emails": emails}
 
@@ -24,5 +26,8 @@ def mirror_email(changes: Changes) -> Changes:
 def guest_fields(changes: Changes) -> Record:
     """Return the fields of a complete guest; null counts as absent."""
     fields = without_nulls(changes)
+    if "email" in fields and "emails" not in fields:
+        fields["emails"] = [fields["email"]]
+        return fields
     mirrored = mirror_email(fields)
     return fields if mirrored is fields else without_nulls(mirrored)

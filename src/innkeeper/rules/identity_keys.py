@@ -30,12 +30,17 @@ def digest(kind: str, *parts: str) -> UUID:
 
     Cached, because several rules and the index use the same keys of a record.
     """
+    return ref_of(int.from_bytes(digest_bytes(kind, *parts)))
+
+
+def digest_bytes(kind: str, *parts: str) -> bytes:
+    """Return the 16 bytes of the key of `parts`."""
     text = kind
     for part in parts:
         text += f"\x1f{len(part)}:{part}"
     hashed = _start_hash()
     hashed.update(text.encode())
-    return ref_of(int.from_bytes(hashed.digest()))
+    return hashed.digest()
 
 
 def lock_of(key: UUID) -> int:

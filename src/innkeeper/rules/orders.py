@@ -71,7 +71,9 @@ def order_person(changes: Changes) -> Record:
     """Return the fields of a contact or consumer of a record, as the order stores them."""
     # Parsed by the types of an order's person already: no further validation.
     fields = mirror_email(changes)
-    return {name: fields[name] for name in Person.fields if fields.get(name) is not None}
+    return {
+        name: value for name, value in fields.items() if value is not None and name in Person.fields
+    }
 
 
 IDENTIFIABLE: Final = (

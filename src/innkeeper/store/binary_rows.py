@@ -1,21 +1,16 @@
 """Encode rows for PostgreSQL's `COPY … FROM STDIN (FORMAT binary)`.
 
-A row is encoded in two parts: its head, and the instants in its last columns. So rows can be
-encoded before the instant at which they are written is known.
+A row is a number of columns, then each column with its size.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from struct import Struct
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
-
-Offsets = tuple[int, ...]
-"""Milliseconds after the instant of writing, for each of the last columns of a row."""
-Heads = Mapping[Offsets, Sequence[bytes]]
 
 NULL: Final = b"\xff\xff\xff\xff"
 START: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -85,21 +80,28 @@ def whole(value: int) -> bytes:
     return _BIGINT + value.to_bytes(8, signed=True)
 
 
-def instant(value: datetime) -> bytes:
-    """Encode a `timestamptz`."""
-    return _instant(8, (value - _EPOCH) // _TICK)
+def instant(value: datetime, milliseconds: int = 0) -> bytes:
+    """Encode a `timestamptz`, so many milliseconds after `value`."""
+    return _instant(8, (value - _EPOCH) // _TICK + milliseconds * _MILLISECOND)
 
 
-def head(offsets: Offsets, *columns: bytes) -> bytes:
-    """Encode a row without its last columns, the instants of `offsets`."""
-    return _COUNTS[len(columns) + len(offsets)] + b"".join(columns)
+def row(count: int, *columns: bytes) -> bytes:
+    """Encode a row of `count` columns, of which several may be joined."""
+    return _COUNTS[count] + b"".join(columns)
 
 
-def encode(heads: Heads, now: datetime) -> bytes:
-    """Return the content of a COPY of rows that are written at `now`."""
-    at = (now - _EPOCH) // _TICK
-    parts = [START]
-    for offsets, rows in heads.items():
-        end = b"".join(_instant(8, at + offset * _MILLISECOND) for offset in offsets)
-        parts += (end.join(rows), end)
-    return b"".join([*parts, END])
+def content(rows: bytes) -> bytes:
+    """Return the content of a COPY of rows."""
+    return START + rows + END
+
+
+class EncodedKeys(NamedTuple):
+    """Keys of 16 bytes as parameters: an `uuid[]`, and the `bigint[]` of their locks."""
+
+    refs: bytes
+    locks: bytes
+
+
+def encode_keys(keys: Collection[bytes]) -> EncodedKeys:
+    """Encode keys and their locks, in their order (`identity_keys.lock_of`)."""
+    return EncodedKeys(refs(keys), numbers([key[:8] for key in keys]))

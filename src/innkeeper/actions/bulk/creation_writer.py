@@ -1,26 +1,20 @@
 """Write the creations of a chunk: records whose keys no stored guest or order has."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any, Final
 
-from innkeeper import clock
 from innkeeper.actions.bulk.creations import Creations, CreationTerms, encode_creations
 from innkeeper.actions.bulk.guest_state import RecordSource
-from innkeeper.actions.bulk.import_changes import ImportChanges
 from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.bulk.packed_records import PackedRecords
 from innkeeper.actions.identity import rulebook
 from innkeeper.actions.identity.resolve import order_terms
 from innkeeper.actions.privacy import block_list
-from innkeeper.refs import ref_of
 from innkeeper.rules.batch import BatchRecord
 from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.store import binary_rows
 from innkeeper.store.adapters import EncodedNumbers, EncodedRefs
-from innkeeper.store.binary_rows import Heads, Offsets
 from innkeeper.store.work import Work
 
 _ROOTS: Final = ("guest_writes.copy_guests", "order_writes.copy_orders")
@@ -60,67 +54,61 @@ async def write_creations(
     if creations is None or not await block_list.is_empty(work):
         return records
     creations = await _unmatched(work, creations, book)
-    if creations.each:
+    count = len(creations.positions)
+    if count:
         await _write(work, creations, source)
-        outcomes.outcomes["created"] += len(creations.each)
-    if len(creations.each) == len(records):
+        outcomes.outcomes["created"] += count
+    if count == len(records):
         return ()
-    written = {creation.position for creation in creations.each}
+    written = {*creations.positions}
     return [records[at] for at in range(len(records)) if at not in written]
 
 
 async def _unmatched(work: Work, creations: Creations, book: IdentityRules) -> Creations:
     """Lock the keys of a chunk, and return the creations whose keys no guest or order has."""
     queries: list[tuple[str, dict[str, Any]]] = []
-    for keys, lock, find in (
-        (creations.references, "order_writes.lock_references", "creations.stored_orders"),
-        (creations.keys, "guest_writes.lock_keys", "creations.stored_keys"),
+    for name, lock, find in (
+        ("references", "order_writes.lock_references", "creations.stored_orders"),
+        ("keys", "guest_writes.lock_keys", "creations.stored_keys"),
     ):
-        if keys:
-            locks = EncodedNumbers(binary_rows.numbers([key[:8] for key in keys]))
-            queries.append((lock, {"locks": locks}))
-            queries.append((find, {"keys": EncodedRefs(binary_rows.refs(keys))}))
+        if name in creations.locked:
+            keys = creations.locked[name]
+            queries.append((lock, {"locks": EncodedNumbers(keys.locks)}))
+            queries.append((find, {"keys": EncodedRefs(keys.refs)}))
     results = await work.in_turn(*queries)
     stored = {row["key"].bytes for rows in results for row in rows if "key" in row}
-    matched = {
-        number
-        for number, creation in enumerate(creations.each if stored else ())
-        if creation.reference in stored or not stored.isdisjoint(creation.keys)
-    }
+    matched = creations.having(stored) if stored else set()
     # A stored guest that another record changes may gain the key of a rule with several conditions.
     if (matched or not creations.is_complete) and not book.is_indexed:
-        matched = {*range(len(creations.each))}
+        matched = {*range(len(creations.positions))}
     return creations.without(matched)
 
 
 async def _write(work: Work, creations: Creations, source: RecordSource) -> None:
     """Write the rows of creations."""
-    now = clock.now()
-    heads: dict[str, dict[Offsets, list[bytes]]] = defaultdict(dict)
-    for (query, offsets), owned in creations.rows.items():
-        heads[query][offsets] = owned.heads
-    each = creations.each
     await work.one("creations.begin")
-    await _copy(work, _ROOTS, heads, now)
+    await _copy(work, _ROOTS, creations)
     await work.one("creations.begin_parts")
-    await _copy(work, _PARTS, heads, now)
+    await _copy(work, _PARTS, creations)
     await work.one("creations.end_parts")
     await work.one(
         "creations.end",
-        words=[*{word for creation in each for word in creation.names}],
-        providers=[*{provider for creation in each for provider in creation.providers}],
+        words=[*{word for names in creations.names for word in names.split()}],
+        providers=[*{provider for each in creations.providers for provider in each}],
     )
-    changes = ImportChanges(work, source.ref if source.is_recorded else None, now)
-    guests = (ref_of(int.from_bytes(creation.guest)) for creation in each)
-    orders = (ref_of(int.from_bytes(one.order)) for one in each if one.order is not None)
-    changes.add_created(guests, orders)
-    await changes.flush()
+    if source.is_recorded:
+        await work.run(
+            "import_changes.record_chunk",
+            batch=source.ref,
+            written_at=creations.written_at,
+            guests=EncodedRefs(binary_rows.refs(creations.guests)),
+            orders=EncodedRefs(binary_rows.refs(creations.orders)),
+        )
 
 
-async def _copy(
-    work: Work, queries: Sequence[str], heads: Mapping[str, Heads], now: datetime
-) -> None:
+async def _copy(work: Work, queries: Sequence[str], creations: Creations) -> None:
     """Insert the rows of queries, in their order."""
     for query in queries:
-        if query in heads:
-            await work.copy_encoded(query, binary_rows.encode(heads[query], now))
+        if query in creations.rows:
+            content = binary_rows.content(creations.rows[query].content)
+            await work.copy_encoded(query, content)

@@ -6,11 +6,11 @@ another process can do it while the chunk before is written (`wire/bulk/reader_p
 records are decided one by one (`guest_records`, `order_records`), by the same rules.
 """
 
-from collections import defaultdict
+from array import array
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from innkeeper import clock
@@ -19,7 +19,7 @@ from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import extension_name
 from innkeeper.resources.values import instant
 from innkeeper.rules import identity
-from innkeeper.rules.attachment import GUEST_RECORD, SOURCES, Terms, decide
+from innkeeper.rules.attachment import GUEST_RECORD, SOURCES, Terms, created_type, decide
 from innkeeper.rules.batch import (
     BatchRecord,
     ExtensionRecord,
@@ -31,40 +31,23 @@ from innkeeper.rules.batch import (
     check_groups,
 )
 from innkeeper.rules.guests import guest_fields
-from innkeeper.rules.identity import Decision, Evidence
-from innkeeper.rules.identity_keys import guest_keys, reference_key
-from innkeeper.rules.identity_rules import IdentityRules, expires
+from innkeeper.rules.identity_keys import digest_bytes, guest_keys
+from innkeeper.rules.identity_rules import IdentityRules, MatchedValue, expires
 from innkeeper.rules.orders import COLUMNS, is_identifiable, order_person
+from innkeeper.rules.plain_evidence import compile_evidence
 from innkeeper.rules.search_words import search_words
 from innkeeper.store import binary_rows
-from innkeeper.store.binary_rows import (
-    NULL,
-    Offsets,
-    encode_word,
-    head,
-    json,
-    ref,
-    ref_bytes,
-    text,
-    whole,
-)
+from innkeeper.store.binary_rows import NULL, encode_word, json, ref, ref_bytes, row, text, whole
 
-_WRITTEN: Final[Offsets] = (0, 0)
-"""The columns created_at and modified_at."""
-_NEW_GUEST: Final[Offsets] = (0, 0, *_WRITTEN)
-_JOINED: Final[Offsets] = (0,)
-_PAIR: Final = head((), b"", b"")
+_PAIR: Final = row(2)
 """The start of a row of two columns."""
 _FIRST: Final = whole(0)
 """Sequence of the join that creates a guest."""
 _CONTACT: Final = text(SOURCES["contact"])
 _SEEN: Final = ("first_seen", "last_seen")
+_KEY_BYTES: Final = 16
 
-
-RowsKey = tuple[str, Offsets]
-"""The query that copies rows, and what their last columns are."""
-_KEYS: Final[RowsKey] = ("guest_writes.copy_keys", ())
-_WORDS: Final[RowsKey] = ("creations.copy_words", ())
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,70 +62,110 @@ class CreationTerms:
     actor: str
 
 
-class OwnedRows(NamedTuple):
-    """Rows as `binary_rows.head` encodes them, and the number of the creation of each."""
+class EncodedRows(NamedTuple):
+    """Rows of a table, as `binary_rows` encodes them: those of one creation after the other."""
 
-    owners: list[int]
-    heads: list[bytes]
+    content: bytes
+    sizes: bytes
+    """Bytes of the rows of each creation that has some: an `array("I")`."""
+    owners: bytes
+    """The numbers of these creations; empty if all have rows."""
 
-
-class Creation(NamedTuple):
-    """A record whose guest, or order with its guest, is new; refs and keys are 16 bytes."""
-
-    position: int
-    """Position of the record in its chunk."""
-    keys: Collection[bytes]
-    """Keys of which no guest may have one."""
-    guest: bytes
-    order: bytes | None
-    reference: bytes | None
-    """Key of the referenceId, which no order may have."""
-    names: Sequence[str]
-    """Words of the guest's name."""
-    providers: Sequence[str]
+    def of(self, numbers: Mapping[int, int]) -> "EncodedRows | None":
+        """Return the rows of some creations: number -> new number."""
+        sizes = array("I", self.sizes)
+        owners = array("I", self.owners) if self.owners else range(len(sizes))
+        parts, left, owned, at = list[bytes](), array("I"), array("I"), 0
+        for owner, size in zip(owners, sizes, strict=True):
+            if owner in numbers:
+                parts.append(self.content[at : at + size])
+                left.append(size)
+                owned.append(numbers[owner])
+            at += size
+        return EncodedRows(b"".join(parts), left.tobytes(), owned.tobytes()) if parts else None
 
 
 @dataclass(slots=True)
 class Creations:
-    """The creations of a chunk, and the keys that all of its records lock."""
+    """The creations of a chunk by column: records whose guest, or order with its guest, is new.
+
+    Refs and keys are 16 bytes, so that many are sent to another process in little time.
+    """
 
     version: UUID
     """Version of the identity rules."""
-    each: list[Creation] = field(default_factory=list)
-    rows: dict[RowsKey, OwnedRows] = field(default_factory=dict)
-    keys: list[bytes] = field(default_factory=list)
+    written_at: datetime
+    """The instant in the rows."""
+    positions: list[int] = field(default_factory=list)
+    """Position of each record in its chunk."""
+    lookups: list[bytes] = field(default_factory=list)
+    """Keys of which no guest may have one, one after the other."""
+    guests: list[bytes] = field(default_factory=list)
+    orders: list[bytes] = field(default_factory=list)
+    """Empty for records of guests."""
     references: list[bytes] = field(default_factory=list)
+    """Key of the referenceId, which no order may have; empty for records of guests."""
+    names: list[str] = field(default_factory=list)
+    """Words of the guest's name, separated by spaces."""
+    providers: list[Sequence[str]] = field(default_factory=list)
+    rows: dict[str, EncodedRows] = field(default_factory=dict)
+    """Query that copies rows -> rows."""
+    locked: dict[str, binary_rows.EncodedKeys] = field(default_factory=dict)
+    """The `keys` and `references` that all records of the chunk lock."""
     is_complete: bool = True
     """Whether every valid record of the chunk has a creation."""
+
+    def having(self, stored: Collection[bytes]) -> set[int]:
+        """Return the numbers of the creations that have one of these keys."""
+        return {
+            number
+            for number, keys in enumerate(self.lookups)
+            if any(keys[at : at + _KEY_BYTES] in stored for at in range(0, len(keys), _KEY_BYTES))
+            or (self.references and self.references[number] in stored)
+        }
 
     def without(self, left_out: Collection[int]) -> "Creations":
         """Return the creations without some, which `left_out` numbers."""
         if not left_out:
             return self
-        numbers = {
-            old: new
-            for new, old in enumerate(n for n in range(len(self.each)) if n not in left_out)
-        }
-        rows = dict[RowsKey, OwnedRows]()
-        for key, owned in self.rows.items():
-            rest = [pair for pair in zip(*owned, strict=True) if pair[0] in numbers]
-            if rest:
-                rows[key] = OwnedRows([numbers[one] for one, _ in rest], [row for _, row in rest])
-        each = [self.each[old] for old in numbers]
-        return replace(self, each=each, rows=rows, is_complete=False)
+        left = [number for number in range(len(self.positions)) if number not in left_out]
+        numbers = {old: new for new, old in enumerate(left)}
+
+        def of(column: Sequence[Item]) -> list[Item]:
+            return [column[number] for number in left] if column else []
+
+        rows = {query: each.of(numbers) for query, each in self.rows.items()}
+        return replace(
+            self,
+            positions=of(self.positions),
+            lookups=of(self.lookups),
+            guests=of(self.guests),
+            orders=of(self.orders),
+            references=of(self.references),
+            names=of(self.names),
+            providers=of(self.providers),
+            rows={query: each for query, each in rows.items() if each is not None},
+            is_complete=False,
+        )
 
 
 class _Person(NamedTuple):
-    """A person of a record: the fields of a new guest, and what is looked up."""
+    """A person of a record as a new guest, and what is looked up."""
 
     fields: Record
-    times: dict[str, Any]
-    """When the record says that the guest was seen first and last."""
-    evidence: Evidence
-    rule_keys: set[bytes]
+    times: list[Any]
+    """When the record says that the guest was seen first and last; None if it does not."""
+    lookup: Collection[bytes]
     """Keys to look up."""
-    keys: list[bytes]
+    keys: Sequence[bytes]
     """The keys of the new guest."""
+    kind: str
+    """The type of the new guest."""
+    rule: str | None
+    evidence: list[MatchedValue]
+    """The reason for the new guest."""
+    is_plain: bool
+    """Whether no guard blocked evidence, and no identifier expires, which is decided later."""
 
 
 class _Draft(NamedTuple):
@@ -151,11 +174,9 @@ class _Draft(NamedTuple):
     position: int
     what: Any
     person: _Person
-    decision: Decision
     groups: Sequence[ExtensionRecord]
     contact: Record
     """The fields of the person as the order stores them; empty for a record of a guest."""
-    order: bytes | None
     reference: bytes | None
 
 
@@ -185,90 +206,101 @@ class _Encoder:
     def __init__(self, terms: CreationTerms) -> None:
         self._terms = terms
         self._book = terms.book
+        self._evidence_of = compile_evidence(terms.book)
         self._now: datetime = clock.now()
+        self._at = binary_rows.instant(self._now)
+        self._written = self._at + self._at
         source_ref = NULL if terms.source_ref is None else ref(terms.source_ref)
-        self._source = (text(terms.source), source_ref)
-        self._actor = text(terms.actor)
+        self._source = text(terms.source) + source_ref
+        self._by = text(terms.actor) + self._at
         self._new_ref = neighbouring_refs().__next__
-        self._each: list[Creation] = []
-        self._rows: dict[RowsKey, OwnedRows] = defaultdict(lambda: OwnedRows([], []))
+        self._made = Creations(terms.book.version, self._now)
+        self._rows: dict[str, tuple[list[int], list[bytes]]] = {}
         self._keys: set[bytes] = set()
         self._references: set[bytes] = set()
 
     def guests(self, records: Sequence[tuple[int, GuestWrite]]) -> list[_Draft]:
         """Return the records of guests that share no key with others."""
-        people = [self._person(what.changes) for _, what in records]
-        alone = self._alone([(person,) for person in people], [()] * len(people))
+        people = [self._person(what.changes, GUEST_RECORD) for _, what in records]
+        alone = self._alone([(person,) for person in people])
         return [
-            _Draft(
-                position,
-                what,
-                person,
-                decide(what.changes, person.evidence, (), GUEST_RECORD, self._book, self._now),
-                what.groups,
-                {},
-                None,
-                None,
-            )
+            _Draft(position, what, person, what.groups, {}, None)
             for (position, what), person, is_alone in zip(records, people, alone, strict=True)
-            if is_alone and person.rule_keys
+            if is_alone and person.lookup
         ]
 
     def orders(self, records: Sequence[tuple[int, OrderWrite]]) -> list[_Draft]:
         """Return the records of orders that share no key with others."""
-        contacts = [self._person(what.contact.changes) for _, what in records]
-        references = [reference_key(what.changes["reference_id"]).bytes for _, what in records]
+        terms = self._terms.contact
+        references = [
+            digest_bytes("reference", what.changes["reference_id"]) for _, what in records
+        ]
         self._references.update(references)
         people = [
-            (contact, *(self._person(one.changes) for one in (*what.contacts, *what.consumers)))
-            for (_, what), contact in zip(records, contacts, strict=True)
+            [
+                self._person(each.changes, terms)
+                for each in (what.contact, *what.contacts, *what.consumers)
+            ]
+            for _, what in records
         ]
-        alone = self._alone(people, [(reference,) for reference in references])
         drafts = []
-        for (position, what), person, reference, is_alone in zip(
-            records, contacts, references, alone, strict=True
+        for (position, what), (person, *others), reference, is_alone in zip(
+            records, people, references, self._alone(people, references), strict=True
         ):
-            body = order_person(what.contact.changes)
-            more_people = what.contacts or what.consumers
-            is_plain = not (more_people or what.children or what.is_row)
-            if is_alone and is_plain and is_identifiable(body):
-                args = (body, person.evidence, (), self._terms.contact, self._book, self._now)
-                more = (what.contact.groups, body, self._new_ref(), reference)
-                drafts.append(_Draft(position, what, person, decide(*args), *more))
+            if is_alone and not (others or what.children or what.is_row):
+                contact = order_person(person.fields)
+                if is_identifiable(contact):
+                    groups = what.contact.groups
+                    drafts.append(_Draft(position, what, person, groups, contact, reference))
         return drafts
 
     def creations(self, records: int) -> Creations:
         """Return what so many records create."""
-        return Creations(
-            self._book.version,
-            self._each,
-            {**self._rows},
-            sorted(self._keys),
-            sorted(self._references),
-            is_complete=len(self._each) == records,
+        made = self._made
+        number = len(made.positions)
+        for query, (owners, rows) in self._rows.items():
+            owned = b"" if len(owners) == number else array("I", owners).tobytes()
+            sizes = array("I", map(len, rows)).tobytes()
+            made.rows[query] = EncodedRows(b"".join(rows), sizes, owned)
+        for name, keys in (("keys", self._keys), ("references", self._references)):
+            if keys:
+                made.locked[name] = binary_rows.encode_keys(sorted(keys))
+        made.is_complete = number == records
+        return made
+
+    def _person(self, changes: Changes, terms: Terms) -> _Person:
+        """Return the fields of a person as a new guest, the keys, and the decision to create it."""
+        fields = guest_fields(changes)
+        times = [fields.pop(name, None) for name in _SEEN]
+        plain = self._evidence_of(fields) if self._evidence_of is not None else None
+        if plain is not None:
+            kind = created_type(terms, by_rule=bool(plain.lookup))
+            keys, reason = (plain.lookup, plain.keys), (plain.rule, plain.evidence)
+            return _Person(fields, times, *keys, kind, *reason, is_plain=True)
+        evidence = identity.evidence_of(changes, self._book, self._now)
+        decision = decide(changes, evidence, (), terms, self._book, self._now)
+        more = () if self._book.is_indexed else self._book.keys(fields)
+        return _Person(
+            fields,
+            times,
+            {key.bytes for match in evidence.rule_matches for key in match.keys},
+            [key.bytes for key in guest_keys(fields, more)],
+            decision.guest_type,
+            decision.rule,
+            decision.evidence,
+            not (decision.blocked or any(map(expires, fields.get("identifiers") or ()))),
         )
 
-    def _person(self, changes: Changes) -> _Person:
-        """Return the fields of a person as a new guest, and the keys."""
-        fields, times = guest_fields(changes), dict[str, Any]()
-        for name in _SEEN:
-            if name in fields:
-                times[name] = fields.pop(name)
-        keys = guest_keys(fields, () if self._book.is_indexed else self._book.keys(fields))
-        evidence = identity.evidence_of(changes, self._book, self._now)
-        rule_keys = {key.bytes for match in evidence.rule_matches for key in match.keys}
-        return _Person(fields, times, evidence, rule_keys, [key.bytes for key in keys])
-
     def _alone(
-        self, people: Sequence[Sequence[_Person]], others: Sequence[Collection[bytes]]
+        self, people: Sequence[Sequence[_Person]], references: Sequence[bytes] = ()
     ) -> list[bool]:
-        """Return for each record whether no other has a key of its people, or of its `others`."""
+        """Return for each record whether no other has a key of its people, or its reference."""
         owners, alone = dict[bytes, int](), [True] * len(people)
-        for number, (each, other) in enumerate(zip(people, others, strict=True)):
-            claims = {*other}
+        for number, each in enumerate(people):
+            claims = {references[number]} if references else set()
             for person in each:
-                self._keys |= person.rule_keys
-                claims.update(person.rule_keys, person.keys)
+                self._keys.update(person.lookup)
+                claims.update(person.lookup, person.keys)
             for key in claims:
                 owner = owners.setdefault(key, number)
                 if owner != number:
@@ -276,100 +308,112 @@ class _Encoder:
         return alone
 
     def add_rows(self, drafts: Sequence[_Draft]) -> None:
-        """Add the creations of drafts with their rows, as far as they can be encoded.
-
-        Evidence that a guard blocked, and identifiers that expire, are decided when it is written.
-        """
-        every_words = [search_words(draft.person.fields) for draft in drafts]
-        for draft, words in zip(drafts, every_words, strict=True):
+        """Add the creations of drafts with their rows, as far as they can be encoded."""
+        made = self._made
+        for draft in drafts:
             person = draft.person
-            identifiers = person.fields.get("identifiers") or ()
-            if words is None or draft.decision.blocked or any(map(expires, identifiers)):
-                continue
-            if "last_seen" in person.times and "first_seen" not in person.times:
+            words = search_words(person.fields) if person.is_plain else None
+            first_seen, last_seen = person.times
+            if words is None or (first_seen is None and last_seen is not None):
                 continue
             try:
                 extensions = check_groups({}, draft.groups) if draft.groups else {}
             except RecordRejected:
                 continue
             guest = self._new_ref()
-            self._add_guest(guest, draft, words)
-            self._add_extensions("guest_writes.copy_extensions", guest, extensions)
-            if draft.order is not None:
-                self._add_order(draft.order, guest, draft)
-            names = [word for word in words if word[0] != "#"]
-            providers = [one["provider"] for one in identifiers]
-            refs = (guest, draft.order, draft.reference)
-            creation = Creation(draft.position, person.rule_keys, *refs, names, providers)
-            self._each.append(creation)
+            source = self._source
+            if draft.reference is not None:
+                order = self._new_ref()
+                source = _CONTACT + ref_bytes(order)
+                made.orders.append(order)
+                made.references.append(draft.reference)
+                self._add_order(order, guest, draft, draft.reference)
+            self._add_guest(guest, person, words, source)
+            self._add_extensions("guest_writes.copy_extensions", [(guest, extensions)])
+            made.positions.append(draft.position)
+            made.lookups.append(b"".join(person.lookup))
+            made.guests.append(guest)
+            made.names.append(" ".join([word for word in words if word[0] != "#"]))
+            identifiers = person.fields.get("identifiers") or ()
+            made.providers.append([one["provider"] for one in identifiers])
 
-    def _add_row(self, query: str, offsets: Offsets, *columns: bytes) -> None:
-        """Add a row of the next creation."""
-        owners, heads = self._rows[query, offsets]
-        owners.append(len(self._each))
-        heads.append(head(offsets, *columns))
+    def _add(self, query: str, rows: bytes) -> None:
+        """Add the rows of the next creation in a table."""
+        added = self._rows.get(query)
+        if added is None:
+            added = self._rows[query] = ([], [])
+        added[0].append(len(self._made.positions))
+        added[1].append(rows)
 
-    def _add_guest(self, guest: bytes, draft: _Draft, words: Sequence[str]) -> None:
+    def _add_guest(
+        self, guest: bytes, person: _Person, words: Sequence[str], source: bytes
+    ) -> None:
         """Add the rows of a new guest: itself, its keys, words and join."""
-        person, decision = draft.person, draft.decision
-        seen = [binary_rows.instant(instant(value)) for value in person.times.values()]
-        own, offsets = ref_bytes(guest), _NEW_GUEST[len(seen) :]
-        kind, body = encode_word(decision.guest_type), json(person.fields)
-        self._add_row("guest_writes.copy_guests", offsets, own, kind, body, *seen)
-        rule = NULL if decision.rule is None else encode_word(decision.rule)
-        source = self._source if draft.order is None else (_CONTACT, ref_bytes(draft.order))
-        join = (own, _FIRST, rule, json(decision.evidence), *source, self._actor)
-        self._add_row("creations.copy_joins", _JOINED, *join)
-        number = len(self._each)
-        for pairs, firsts in (
-            (_KEYS, [ref_bytes(key) for key in person.keys]),
-            (_WORDS, [encode_word(word) for word in words]),
-        ):
-            if firsts:
-                owners, heads = self._rows[pairs]
-                owners.append(number)
-                heads.append(_PAIR + (own + _PAIR).join(firsts) + own)
+        own = ref_bytes(guest)
+        seen = [
+            self._at if value is None else binary_rows.instant(instant(value))
+            for value in person.times
+        ]
+        fields = (own, encode_word(person.kind), json(person.fields), *seen, self._written)
+        self._add("guest_writes.copy_guests", row(7, *fields))
+        rule = NULL if person.rule is None else encode_word(person.rule)
+        join = (own, _FIRST, rule, json(person.evidence), source, self._by)
+        self._add("creations.copy_joins", row(8, *join))
+        if person.keys:
+            rows = [_PAIR + ref_bytes(key) + own for key in person.keys]
+            self._add("guest_writes.copy_keys", b"".join(rows))
+        if words:
+            rows = [_PAIR + encode_word(word) + own for word in words]
+            self._add("creations.copy_words", b"".join(rows))
 
-    def _add_order(self, order: bytes, guest: bytes, draft: _Draft) -> None:
+    def _add_order(self, order: bytes, guest: bytes, draft: _Draft, reference: bytes) -> None:
         """Add the rows of an order, its items, contact and data extension."""
         what: OrderWrite = draft.what
         changes = what.changes
-        ordered_at = instant(changes["ordered_at"])
+        own, at = ref_bytes(order), binary_rows.instant(instant(changes["ordered_at"]))
         body = {
             name: value
             for name, value in changes.items()
             if value is not None and name not in COLUMNS
         }
-        own = ref_bytes(order)
-        key = (text(changes["reference_id"]), ref_bytes(draft.reference or b""))
-        columns = (own, *key, binary_rows.instant(ordered_at), json(body))
-        self._add_row("order_writes.copy_orders", _WRITTEN, *columns)
-        for position, item in enumerate(what.items):
-            self._add_item(order, ordered_at, position, item)
-        contact = (ref_bytes(self._new_ref()), own, ref_bytes(guest))
-        self._add_row("order_writes.copy_contacts", _WRITTEN, *contact, json(draft.contact))
+        key = (text(changes["reference_id"]), ref_bytes(reference))
+        self._add("order_writes.copy_orders", row(7, own, *key, at, json(body), self._written))
+        self._add_items(own, at, what.items)
+        people = (ref_bytes(self._new_ref()), own, ref_bytes(guest), json(draft.contact))
+        self._add("order_writes.copy_contacts", row(6, *people, self._written))
         if what.group is not None:
             group = {(what.group.name, what.group.key): what.group.pairs}
-            self._add_extensions("order_writes.copy_extensions", order, group)
+            self._add_extensions("order_writes.copy_extensions", [(order, group)])
 
-    def _add_item(
-        self, order: bytes, ordered_at: datetime, position: int, item: ItemRecord
-    ) -> None:
-        """Add the rows of an item and its data extension (`OrderBatch.put_items`)."""
-        own, moment = self._new_ref(), item.changes.get("ordered_at")
-        body = {name: value for name, value in item.changes.items() if name != "ordered_at"}
-        at = binary_rows.instant(instant(moment) if moment else ordered_at)
-        # Lists are sorted by age (L-10): a millisecond per position preserves the record's order.
-        offsets = (position, 0)
-        columns = (ref_bytes(own), ref_bytes(order), at, json(body), NULL)
-        self._add_row("order_writes.copy_items", offsets, *columns)
-        self._add_extensions("order_writes.copy_item_extensions", own, item.extensions)
+    def _add_items(self, order: bytes, ordered_at: bytes, items: Sequence[ItemRecord]) -> None:
+        """Add the rows of the items of an order (`OrderBatch.put_items`)."""
+        rows, groups = [], []
+        for position, item in enumerate(items):
+            own, body, at = self._new_ref(), item.changes, ordered_at
+            if "ordered_at" in body:
+                body = {name: value for name, value in body.items() if name != "ordered_at"}
+                at = binary_rows.instant(instant(item.changes["ordered_at"]))
+            # Lists are sorted by age (L-10): a millisecond per position preserves the order.
+            written = binary_rows.instant(self._now, position) + self._at
+            rows.append(row(7, ref_bytes(own), order, at, json(body), NULL, written))
+            if item.group is not None:
+                groups.append((own, item.extensions))
+        if rows:
+            self._add("order_writes.copy_items", b"".join(rows))
+        self._add_extensions("order_writes.copy_item_extensions", groups)
 
     def _add_extensions(
-        self, query: str, parent: bytes, extensions: Mapping[tuple[str, str], Record]
+        self, query: str, parents: Sequence[tuple[bytes, Mapping[tuple[str, str], Record]]]
     ) -> None:
-        """Add the rows of the data extensions of a new parent."""
-        for (name, key), pairs in extensions.items():
-            own = ref_bytes(named_bytes(parent, extension_name(name, key)))
-            columns = (ref_bytes(parent), encode_word(name), encode_word(key), own, json(pairs))
-            self._add_row(query, _WRITTEN, *columns)
+        """Add the rows of the data extensions of new parents of a creation."""
+        rows = [
+            row(
+                *(7, ref_bytes(parent), encode_word(name), encode_word(key)),
+                *(ref_bytes(named_bytes(parent, extension_name(name, key))), json(pairs)),
+                self._written,
+            )
+            for parent, extensions in parents
+            for (name, key), pairs in extensions.items()
+        ]
+        if rows:
+            self._add(query, b"".join(rows))

@@ -25,7 +25,7 @@ class PackedRecords(Sequence[BatchRecord]):
         """Reads a line or row; set by the process that receives the records."""
         self.read_again = 0
         """Records that were read from their line or row."""
-        created = {each.position for each in creations.each} if creations and raw else ()
+        created = {*creations.positions} if creations and raw else ()
         self._records = {at: one for at, one in enumerate(records) if at not in created}
         self._records |= {at: records[at] for at in (0, len(records) - 1)}
         self._packed = pickle.dumps(raw if created else (), pickle.HIGHEST_PROTOCOL)
