@@ -273,10 +273,10 @@ def _represent(stored_rules: Any) -> list[dict[str, Any]]:
 
 async def _run(work: Work, job: dict[str, Any], json: bool) -> dict[str, Any]:
     """Run a job, or show the progress of a server that runs it; return the finished job."""
-    with _bar(json) as progress:
+    with progress_bar(silent=json) as progress:
         while not await rule_changes.run_jobs(work, progress):
             progress(await rule_settings.fetch_job(work, job["ref"]))
-            await _pause()
+            await asyncio.sleep(0.5)
     return await rule_settings.fetch_job(work, job["ref"])
 
 
@@ -287,11 +287,3 @@ def _print_job(job: dict[str, Any], text: str, json: bool) -> None:
         raise OperatorError(f"The rule change failed: {job['error']}")
     else:
         print(text)
-
-
-async def _pause() -> None:
-    await asyncio.sleep(0.5)
-
-
-def _bar(json: bool) -> Any:
-    return progress_bar(silent=json)

@@ -7,7 +7,7 @@ import typer
 from innkeeper.actions.admin import keys, sandbox_tokens
 from innkeeper.cli.options import Act, command
 from innkeeper.cli.output import key_row
-from innkeeper.rules.scopes import DEFAULT_SCOPES, EVERY_SCOPE, Scope, read_scopes
+from innkeeper.rules.scopes import DEFAULT_SCOPES, EVERY_SCOPE, read_scopes
 from innkeeper.store.work import Work
 
 app = typer.Typer()
@@ -43,7 +43,7 @@ def keys_create(
 
     Without --scope the key has every scope except administration.
     """
-    scopes = _scopes(scope) if scope else DEFAULT_SCOPES
+    scopes = read_scopes(scope) if scope else DEFAULT_SCOPES
 
     async def act(work: Work) -> dict[str, Any]:
         return key_row(await keys.create(work, workspace, compatibility, name, scopes=scopes))
@@ -75,7 +75,7 @@ async def keys_revoke(work: Work, client_key: ClientKey) -> str:
 @command(app, "scopes")
 def keys_scopes(client_key: ClientKey, scope: Scopes = None) -> Act[str]:
     """Replace the scopes of a key, in every process within moments."""
-    scopes = _scopes(scope or [])
+    scopes = read_scopes(scope or [])
 
     async def act(work: Work) -> str:
         await keys.set_scopes(work, client_key, scopes)
@@ -98,7 +98,3 @@ async def keys_sandbox_token(
     """Create a key of the sandbox for trying requests, valid for an hour."""
     key = await sandbox_tokens.create(work, workspace, EVERY_SCOPE)
     return {**key_row(key), "expires_at": key.expires_at}
-
-
-def _scopes(words: list[str]) -> frozenset[Scope]:
-    return read_scopes(words)

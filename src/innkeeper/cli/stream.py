@@ -1,6 +1,7 @@
 """`innkeeper points-of-sale`, `aliases` and `quarantine`: configuration of events, and invalid
 events."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -169,10 +170,7 @@ async def quarantine_replay(
     reason: Reason = None,
 ) -> dict[str, Any]:
     """Try to attach quarantined events again: all, those with a reason, or the named ones."""
-    done = await replays.replay(work, Selection(reason, refs or None))
-    items = [{"ref": one.ref, "reason": one.reason, "order_ref": one.order} for one in done.items]
-    counts = {"attached": done.attached, "waiting": done.pending, "reasons": done.reasons}
-    return {**counts, "items": items}
+    return asdict(await replays.replay(work, Selection(reason, refs or None)))
 
 
 def _minutes(point: dict[str, Any]) -> str:

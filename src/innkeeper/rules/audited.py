@@ -114,26 +114,7 @@ FILE_EXPORT: Final = AuditedKind(
 )
 WORKSPACE: Final = AuditedKind("workspace", "name", ("name", "sandbox_of"))
 USER: Final = AuditedKind("user", "email", ("role", "workspaces", "disabled"))
-KINDS: Final = {
-    kind.name: kind
-    for kind in (
-        *(
-            SEGMENT,
-            SAVED_QUERY,
-            GUEST_VIEW,
-            STATIC_LIST,
-            EXPORT,
-            TRAIT,
-            POINT_OF_SALE,
-            SITE,
-            KEY,
-            ALIAS,
-            OAUTH_KEY,
-        ),
-        *(IDENTITY_RULES, IDENTITY_GUARDS, IMPORT, IMPORT_SOURCE, FILE_EXPORT, WORKSPACE, USER),
-        CONSENT,
-    )
-}
+KINDS: Final = {each.name: each for each in vars().copy().values() if isinstance(each, AuditedKind)}
 """Every kind, by name."""
 
 

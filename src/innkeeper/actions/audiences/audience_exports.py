@@ -204,8 +204,7 @@ async def fetch_latest(work: Work, export: UUID | str) -> Record:
 
 async def list_finished(work: Work, export: UUID | str) -> tuple[Record, list[Record]]:
     """A2: fetch an export and its finished executions, newest first."""
-    row = await fetch(work, export)
-    rows = await work.all("exports.executions", export=row["ref"], limit=MOST_LISTED)
+    row, rows = await list_executions(work, export)
     return row, [execution for execution in rows if execution["status"] in FINISHED]
 
 

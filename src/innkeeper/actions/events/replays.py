@@ -25,7 +25,8 @@ class Replayed:
     """The outcome of a replay."""
 
     attached: int = 0
-    pending: int = 0
+    waiting: int = 0
+    """Number of events still in quarantine."""
     reasons: dict[str, int] = field(default_factory=dict)
     """Number of events still in quarantine by reason."""
     items: list["ReplayedItem"] = field(default_factory=list)
@@ -39,7 +40,7 @@ class ReplayedItem:
     ref: UUID
     reason: str | None = None
     """Why it is still in quarantine; None if it is attached."""
-    order: UUID | None = None
+    order_ref: UUID | None = None
     """The order that it created or changed, or that lacks it while it is in quarantine."""
 
 
@@ -60,7 +61,7 @@ async def replay(work: Work, selection: Selection) -> Replayed:
         if item.reason is None:
             result.attached += 1
         else:
-            result.pending += 1
+            result.waiting += 1
             result.reasons[item.reason] = result.reasons.get(item.reason, 0) + 1
         if len(result.items) < MOST_ITEMS:
             result.items.append(item)

@@ -17,7 +17,6 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
 from innkeeper.rules.access import Right
 from innkeeper.rules.identity_keys import digest
-from innkeeper.rules.masking import masked
 from innkeeper.web.ui.formatting import display_name, full_name, moment
 from innkeeper.web.ui.guests import load_guest
 from innkeeper.web.ui.shell import PageRoute, Visit
@@ -54,13 +53,15 @@ async def show(visit: Visit) -> Response:
     guest, frame = await load_guest(visit)
     why = await merges.explain(visit.work, guest["ref"])
     why["merges"], all_merges = why["merges"][:MERGES], len(why["merges"])
+    for row in [*why["merges"], *why["joined"]]:
+        row["evidence"] = visit.veil_evidence(row["evidence"])
     refs = why["guests"][: MERGES + 1]
     records = {each["ref"]: each for each in await search.list_rows(visit.work, refs)}
     nodes, edges = _picture(guest["ref"], why["merges"], records)
     return visit.show(
         "guest_identity.html",
         **frame,
-        why=_masked_evidence(visit, why),
+        why=why,
         records={ref: visit.veil(record, Guest) for ref, record in records.items()},
         nodes=[(node, visit.veil(node.guest, Guest)) for node in nodes],
         edges=edges,
@@ -271,17 +272,6 @@ def _visible_change(visit: Visit, name: str, old: Any, new: Any) -> tuple[Any, A
     return tuple(  # type: ignore[return-value]
         None if value is None else visit.veil({name: value}, Guest)[name] for value in (old, new)
     )
-
-
-def _masked_evidence(visit: Visit, why: dict[str, Any]) -> dict[str, Any]:
-    """Mask the values in an explanation for visitors who may not see personal data."""
-    if visit.personal:
-        return why
-    for row in [*why["merges"], *why["joined"]]:
-        row["evidence"] = [
-            {**part, "value": masked(part.get("value", ""))} for part in row["evidence"]
-        ]
-    return why
 
 
 def _form_ref(visit: Visit, name: str) -> UUID:

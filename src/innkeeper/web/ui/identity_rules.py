@@ -14,7 +14,6 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
 from innkeeper.rules.access import Right
 from innkeeper.rules.identity_rules import IdentityRule
-from innkeeper.rules.masking import masked
 from innkeeper.web.ui.guest_form import countries
 from innkeeper.web.ui.identity_rule_form import (
     EXAMPLES,
@@ -192,15 +191,10 @@ def _words(row: IdentityRuleRow) -> str:
 
 def _veiled(visit: Visit, preview: Record) -> Record:
     """Mask the values in a preview for visitors who may not see personal data."""
-    if visit.personal:
-        return preview
     groups = [*preview["largest"], *preview["samples"]]
-    parts = [one["evidence"] for group in groups for one in group["absorbed"]]
-    parts += [each["evidence"] for each in preview["guarded"]]
-    parts += [each["evidence"] for each in preview["unsupported_merges"]]
-    for evidence in parts:
-        for part in evidence:
-            part["value"] = masked(part.get("value", ""))
+    absorbed = [one for group in groups for one in group["absorbed"]]
+    for each in [*absorbed, *preview["guarded"], *preview["unsupported_merges"]]:
+        each["evidence"] = visit.veil_evidence(each["evidence"])
     return preview
 
 
@@ -211,10 +205,7 @@ async def show_change(visit: Visit) -> Response:
     refs = [*undo["changed"]]
     for merge in undo["examples"]:
         refs += [merge["survivor_ref"], merge["absorbed_ref"]]
-        if not visit.personal:
-            merge["evidence"] = [
-                {**part, "value": masked(part.get("value", ""))} for part in merge["evidence"]
-            ]
+        merge["evidence"] = visit.veil_evidence(merge["evidence"])
     before, after = (
         [IdentityRule.of(**row) for row in job[name] or ()]
         for name in ("rules_before", "rules_after")

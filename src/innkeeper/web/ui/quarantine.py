@@ -80,10 +80,10 @@ async def run_action(visit: Visit) -> Response:
     of_order = ref_of(order) if order and not refs else None
     result = await replays.replay(visit.work, Selection(None if refs else reason, refs, of_order))
     await audit.note(visit.work, "quarantine.replay", attached=result.attached)
-    mark = WARNING if result.pending else ""
-    note = f"{mark}{result.attached:,} attached, {result.pending:,} still in quarantine."
+    mark = WARNING if result.waiting else ""
+    note = f"{mark}{result.attached:,} attached, {result.waiting:,} still in quarantine."
     note += "".join(f" {reason.capitalize()}: {n:,}." for reason, n in result.reasons.items())
-    return visit.go("/quarantine", note, reason=reason if result.pending else None, order=order)
+    return visit.go("/quarantine", note, reason=reason if result.waiting else None, order=order)
 
 
 async def _create_point_of_sale(visit: Visit, event: UUID) -> None:

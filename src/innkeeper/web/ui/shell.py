@@ -19,7 +19,13 @@ from innkeeper.actions.paging import PageRequest
 from innkeeper.errors import ApiError, Conflict, NotFound, OperatorError, Outdated
 from innkeeper.resources.base import Record, Resource
 from innkeeper.rules.access import Right, may
-from innkeeper.rules.masking import masked_addresses, masked_free, masked_line, masked_record
+from innkeeper.rules.masking import (
+    masked,
+    masked_addresses,
+    masked_free,
+    masked_line,
+    masked_record,
+)
 from innkeeper.rules.versions import Expected
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
@@ -108,6 +114,12 @@ class Visit:
     def veil_value(self, value: Any) -> Any:
         """Mask JSON without declared fields, for this visitor."""
         return value if self.personal else masked_free(value)
+
+    def veil_evidence(self, evidence: Sequence[Record]) -> Sequence[Record]:
+        """Mask the values that evidence names, if the visitor may not see personal data."""
+        if self.personal:
+            return evidence
+        return [{**part, "value": masked(part.get("value", ""))} for part in evidence]
 
     def staff(self, actor: str) -> str:
         """Mask the actor of an action, unless the visitor may manage users or is the actor."""

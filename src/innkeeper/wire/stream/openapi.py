@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from innkeeper.resources.kinds import Schema
-from innkeeper.wire.openapi_responses import OF_ERRORS, content, headers
+from innkeeper.wire.openapi_responses import ERRORS, OF_ERRORS, content, headers
 from innkeeper.wire.stream.routes import (
     EVENT_ERROR,
     FLOW_ERROR,
@@ -16,26 +16,11 @@ from innkeeper.wire.stream.routes import (
 _REASONS: Final = {
     400: "The message or the callback cannot be read, or a required member is missing.",
     401: "The client key or the context id is missing or unknown.",
-    403: "The API key lacks a scope, or the person is on the block list.",
     404: "No browser has that id.",
-    413: "The body is too large.",
     415: "The content coding of the body is not supported.",
-    431: "The request line and headers are too large.",
-    500: "An error of the server. X-Correlation-Id names its entry in the log.",
-    503: "Temporarily unavailable. Retry the request.",
 }
+"""Meanings of errors that differ from those of the other operations."""
 _OF_ALL: Final = (400, 403, 431, 500, 503)
-_NAMES: Final = {
-    400: "BadRequest",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "NotFound",
-    413: "TooLarge",
-    415: "UnsupportedMediaType",
-    431: "HeadTooLarge",
-    500: "ServerFault",
-    503: "Unavailable",
-}
 
 
 def stream_paths() -> dict[str, Schema]:
@@ -54,12 +39,12 @@ def _error_responses(schema: str) -> Schema:
     # The server itself refuses a head that is too large, in the body of every other API.
     bodies = {431: {"$ref": "#/components/schemas/Error"}}
     return {
-        f"{schema.removesuffix('Error')}{_NAMES[status]}": {
-            "description": meaning,
+        f"{schema.removesuffix('Error')}{ERRORS[status][0]}": {
+            "description": _REASONS.get(status, ERRORS[status][1]),
             "headers": headers(*OF_ERRORS.get(status, ())),
             "content": content(bodies.get(status, body)),
         }
-        for status, meaning in _REASONS.items()
+        for status in sorted({*_OF_ALL, *_REASONS, 413})
     }
 
 
@@ -104,7 +89,7 @@ def _responses(route: StreamRoute) -> Schema:
         responses["200"] = _good(description, both)
     prefix = "Flow" if route.flow else "Stream"
     for status in sorted({*route.failures, *_OF_ALL}):
-        responses[str(status)] = {"$ref": f"#/components/responses/{prefix}{_NAMES[status]}"}
+        responses[str(status)] = {"$ref": f"#/components/responses/{prefix}{ERRORS[status][0]}"}
     return responses
 
 

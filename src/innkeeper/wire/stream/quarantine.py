@@ -1,5 +1,6 @@
 """`/innkeeper/v1/quarantine`: list, replay and delete events that could not be attached."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -103,14 +104,7 @@ async def replay_quarantine(work: Work, request: EndpointRequest) -> Record:
     """Return the number of events that are attached now, the reasons of the others, and the first
     events."""
     payload: ReplayQuarantineRequest = request.payload
-    done = await replays.replay(work, Selection(payload.reason, payload.refs))
-    items = [{"ref": one.ref, "reason": one.reason, "order_ref": one.order} for one in done.items]
-    return {
-        "attached": done.attached,
-        "waiting": done.pending,
-        "reasons": done.reasons,
-        "items": items,
-    }
+    return asdict(await replays.replay(work, Selection(payload.reason, payload.refs)))
 
 
 class CorrectQuarantinedRequest(Payload):
