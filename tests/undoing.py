@@ -27,7 +27,7 @@ COUNTS = {"guest_counts": "guests", "order_counts": "orders"}
 
 
 def records(holds: Any, values: Sequence[dict[str, Any]]) -> list[BatchRecord]:
-    layout = Layout(holds)
+    layout = Layout(holds, tracking=True)
     return [layout.entry(line, json.dumps(value).encode()) for line, value in enumerate(values, 1)]
 
 
@@ -39,6 +39,8 @@ def run_import(holds: Any, values: Sequence[dict[str, Any]], chunk: int = 2) -> 
             batch = await command_imports.start(
                 work, uuid4(), entity=holds, source=None, file_options={}
             )
+            if any(value.get("schema") == "tracking" for value in values):
+                batch = await batches.mark_with_events(work, batch["ref"])
             source, entries = batches.source_of(batch), records(holds, values)
             for start in range(0, len(entries), chunk):
                 part = entries[start : start + chunk]
@@ -117,6 +119,11 @@ def order(number: int, who: int, **fields: Any) -> dict[str, Any]:
         **{"channel": "WEB", "pointOfSale": "shop", "status": "PURCHASED", "price": 10},
         **{"paymentType": "Cash", "contact": person(who), "orderItems": [LINE], **fields},
     }
+
+
+def enveloped(schema: str, mode: str, value: dict[str, Any]) -> dict[str, Any]:
+    """A record of a batch."""
+    return {"ref": str(uuid4()), "schema": schema, "mode": mode, "value": value}
 
 
 def guest_of(number: int) -> Any:

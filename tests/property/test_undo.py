@@ -25,7 +25,7 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 from in_process import Site, running
 from never_merged import GROUP_LIMIT
 from profiles import LONG
-from undoing import call, contents, differences, run_import, run_undo
+from undoing import call, contents, differences, enveloped, run_import, run_undo
 
 from innkeeper.actions.bulk import undo
 from innkeeper.actions.identity import rule_changes, rule_settings, rule_undo
@@ -181,20 +181,52 @@ class Undone(Sources):
     )
     def import_and_undo_events(self, drawn: list[Any]) -> None:
         """Of browsers that are known or new, and of somebody without a browser."""
-        before = contents()
-        rows = Site.rows("SELECT ref FROM ws_live.browsers ORDER BY created_at DESC, ref LIMIT 1")
-        browsers = [rows[0]["ref"] if rows else NEW_BROWSER, NEW_BROWSER]
+        import_and_undo_rows("events", events_of(drawn))
+
+    @rule(
+        guests=st.lists(st.tuples(people, pairs), min_size=1, max_size=3),
+        rows=st.lists(orders, max_size=2),
+        drawn=st.lists(
+            st.tuples(payloads, st.sampled_from([0, 1, None]), st.sampled_from(MOMENTS)),
+            min_size=1,
+            max_size=4,
+        ),
+        shuffled=st.randoms(use_true_random=False),
+    )
+    def import_and_undo_a_batch_with_events(
+        self, guests: list[Any], rows: list[Any], drawn: list[Any], shuffled: Any
+    ) -> None:
+        """Records of every kind in any order, several of which are of the same people."""
         values = [
-            {"channel": "WEB", "pos": "default", "requested_at": at, **payload}
-            | ({"identifiers": SOMEBODY} if who is None else {"browser_id": str(browsers[who])})
-            for payload, who, at in drawn
+            enveloped("guest", "upsert", extended({**wire(person), "guestType": "customer"}, ext))
+            for person, ext in guests
         ]
-        ref = run_import("events", values, chunk=4)
-        assert not Site.rows("SELECT FROM ws_live.batch_failures WHERE message = 'Internal error'")
-        if Site.rows("SELECT FROM ws_live.import_rows WHERE batch_ref = %s LIMIT 1", ref):
-            undone = run_undo(ref)
-            assert (undone["state"], undone["blocked"]) == (undo.DONE, {})
-        assert not differences(before)
+        values += [enveloped("order", "insert", order(*row)) for row in rows]
+        values += [enveloped("tracking", "insert", value) for value in events_of(drawn)]
+        shuffled.shuffle(values)
+        import_and_undo_rows("batch", values)
+
+
+def events_of(drawn: list[Any]) -> list[dict[str, Any]]:
+    """Events of the browser that came last, of a new one, or of somebody without a browser."""
+    rows = Site.rows("SELECT ref FROM ws_live.browsers ORDER BY created_at DESC, ref LIMIT 1")
+    browsers = [rows[0]["ref"] if rows else NEW_BROWSER, NEW_BROWSER]
+    return [
+        {"channel": "WEB", "pos": "default", "requested_at": at, **payload}
+        | ({"identifiers": SOMEBODY} if who is None else {"browser_id": str(browsers[who])})
+        for payload, who, at in drawn
+    ]
+
+
+def import_and_undo_rows(holds: str, values: list[dict[str, Any]]) -> None:
+    """Import what is recorded row by row, and undo it."""
+    before = contents()
+    ref = run_import(holds, values, chunk=4)
+    assert not Site.rows("SELECT FROM ws_live.batch_failures WHERE message = 'Internal error'")
+    if Site.rows("SELECT FROM ws_live.import_rows WHERE batch_ref = %s LIMIT 1", ref):
+        undone = run_undo(ref)
+        assert (undone["state"], undone["blocked"]) == (undo.DONE, {})
+    assert not differences(before)
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
 """I10: the undo of an import of events, what blocks it, and what a browser has after it."""
 
+import gzip
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 from uuid import UUID, uuid4
@@ -14,6 +17,7 @@ from undoing import (
     call,
     contents,
     differences,
+    enveloped,
     event,
     guest_of,
     order,
@@ -26,6 +30,8 @@ from undoing import (
 from innkeeper.actions.bulk import batches, command_imports, undo
 from innkeeper.errors import Conflict
 from innkeeper.store.work import Work
+from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.mixed_files import mark_mixed
 
 
 @pytest.fixture
@@ -140,3 +146,86 @@ def test_i10_an_item_of_an_event_that_a_later_consumer_uses_stays(site: None) ->
     Site.made("POST", f"/v2.1/orders/{item['order_ref']}/consumers", consumer)
     with pytest.raises(Conflict, match="used later"):
         run_undo(ref)
+
+
+MIXED = [
+    enveloped("guest", "upsert", {**person(1), "guestType": "customer", "firstName": "Ann"}),
+    enveloped("tracking", "insert", event(1)),
+    enveloped("guest", "upsert", {**person(1), "guestType": "customer", "lastName": "Lee"}),
+    enveloped("order", "insert", order(1, 2)),
+    enveloped("tracking", "insert", event(2)),
+    enveloped(
+        "guest",
+        "upsert",
+        {**person(3), "guestType": "customer", "extensions": [{"name": "ext", "a": 1}]},
+    ),
+]
+
+
+def test_i10_a_batch_with_events_is_undone_as_a_whole(site: None) -> None:
+    """Hand-counted: guests 1 to 3 and an order with a contact and an item; guests 1 and 2 have a
+    browser, and a session with IDENTITY and VIEW, whose visitors were merged and are not."""
+    run_import("guests", [person(9)])
+    before = contents()
+    ref = run_import("batch", MIXED)
+    found = call(undo.describe, ref)
+    assert (found["blocked"], found["complete"]) == ({}, True)
+    counts = {"guests": 5, "browsers": 2, "sessions": 2, "events": 4, "extensions": 1}
+    assert found["removed"] == {**counts, "orders": 1, "items": 1, "contacts": 1}
+    assert run_undo(ref)["state"] == undo.DONE
+    assert not differences(before)
+
+
+def test_i10_of_a_batch_with_events_only_what_is_used_later_stays(site: None) -> None:
+    """A guest that changed later stays with what its events need; the records of others go."""
+    ref = run_import("batch", MIXED, chunk=6)
+    guest = guest_of(3)
+    Site.made("PATCH", f"/v2.1/guests/{guest}", {"firstName": "Eve"})
+    with pytest.raises(Conflict, match=f"1 changed later.*guest {guest}"):
+        run_undo(ref)
+    undone = run_undo(ref, skip_changed=True)
+    assert undone["blocked"] == {"changed later": 1}
+    left = Site.rows("SELECT ref FROM ws_live.guests")
+    assert [row["ref"] for row in left] == [guest]
+    assert not Site.rows("SELECT FROM ws_live.orders UNION ALL SELECT FROM ws_live.events")
+
+
+def test_i10_what_a_batch_with_events_deleted_is_not_stored(site: None) -> None:
+    """Erased people must not stay in what is recorded for an undo."""
+    run_import("guests", [{**person(4), "firstName": "Secret"}])
+    deleted = enveloped("guest", "gdpr_delete", person(4))
+    ref = run_import("batch", [MIXED[0], deleted, MIXED[1]])
+    assert call(undo.describe, ref)["not_undone"] == {"deleted": 1}
+    recorded = Site.rows("SELECT previous::text AS text FROM ws_live.import_rows")
+    assert not [row for row in recorded if "Secret" in (row["text"] or "")]
+    assert run_undo(ref)["state"] == undo.DONE
+    assert not Site.rows("SELECT FROM ws_live.guests")
+
+
+@pytest.mark.parametrize(
+    ("holds", "tracking", "records", "is_mixed"),
+    [
+        ("batch", True, MIXED, True),
+        ("batch", False, MIXED, False),
+        ("batch", True, MIXED[:1], False),
+        ("guests", False, MIXED, True),
+        ("guests", False, [person(1, firstName='"tracking"')], False),
+        ("events", False, [MIXED[1]], False),
+    ],
+)
+def test_i10_a_file_with_events_is_marked_before_its_first_record(
+    site: None, tmp_path: Path, holds: Any, tracking: bool, records: Any, is_mixed: bool
+) -> None:
+    """Events of a batch are records only where the setting says so; then all is by rows."""
+    path = tmp_path / "records.json.gz"
+    path.write_bytes(gzip.compress(b"".join(json.dumps(one).encode() + b"\n" for one in records)))
+
+    async def run(work: Work) -> Any:
+        batch = await command_imports.start(
+            work, uuid4(), entity=holds, source=None, file_options={}
+        )
+        layout = Layout(holds, tracking=tracking).prepared(path)
+        batch = await mark_mixed(work, batch, layout, path)
+        return batches.is_recorded_by_rows(await batches.fetch(work, batch["ref"]))
+
+    assert call(run) is (is_mixed or holds == "events")

@@ -263,15 +263,17 @@ class _LocalFile:
 
 async def _apply(work: "Work", file: _LocalFile, rejects: Path, total: ImportTotals) -> None:
     from innkeeper.actions.bulk import batches, imports
-    from innkeeper.actions.bulk.creation_writer import creation_terms
+    from innkeeper.actions.bulk.creation_writer import terms_in_advance
     from innkeeper.store.readers import ahead
+    from innkeeper.wire.bulk.mixed_files import mark_mixed
 
     what: Any = file.layout.entity
     file_options = file.layout.file_options() | {"name": Path(file.name).name}
     fingerprint = _fingerprint(file.name, file.layout)
     again = file.options.again
-    async with imports.start_local(work, what, fingerprint, file_options, again=again) as batch:
-        terms = await creation_terms(work, batches.source_of(batch))
+    async with imports.start_local(work, what, fingerprint, file_options, again=again) as row:
+        batch = await mark_mixed(work, row, file.layout, file.path)
+        terms = await terms_in_advance(work, batches.source_of(batch))
         with file.reading(batch["line"], terms) as (reader, bar):
             if batch["line"]:
                 print(f"innkeeper: continuing after line {batch['line']}", file=sys.stderr)

@@ -11,7 +11,7 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.actions.admin.background import operator_message, try_each
 from innkeeper.actions.bulk import batches, file_exports, import_sources, imports, undo
-from innkeeper.actions.bulk.creation_writer import creation_terms
+from innkeeper.actions.bulk.creation_writer import terms_in_advance
 from innkeeper.errors import Unavailable
 from innkeeper.jobs.registry import patient_task, scheduled
 from innkeeper.store.driver_errors import may_pass
@@ -22,6 +22,7 @@ from innkeeper.store.work import Row, Work
 from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.export_files import write
 from innkeeper.wire.bulk.file_formats import MOST_EXPANSION, TABLES
+from innkeeper.wire.bulk.mixed_files import mark_mixed
 from innkeeper.wire.bulk.record_reader import RecordReader
 from innkeeper.wire.bulk.rejected_rows import Refusal, RejectedRowsWriter
 
@@ -173,7 +174,8 @@ async def _apply_file(work: Work, files: Files, batch: Row) -> None:
             reader = RecordReader(layout, path)
             await imports.dry_run_upload(work, batch, ahead(reader.chunks()))
         else:
-            terms = await creation_terms(work, batches.source_of(batch))
+            batch = await mark_mixed(work, batch, layout, path)
+            terms = await terms_in_advance(work, batches.source_of(batch))
             reader = RecordReader(layout, path, batch["line"], terms)
             await batches.apply(work, batch, ahead(reader.chunks()))
         if layout.form is not None and layout.form.format in TABLES:

@@ -19,7 +19,11 @@ from innkeeper.rules.identity_keys import digest, lock_of
 from innkeeper.store.readers import Chunk
 from innkeeper.store.work import Json, Lend, Row, Work
 
-Holds = Literal["batch", "guests", "orders", "events"]
+Holds = Literal["batch", "guests", "orders", "events", "sitecore"]
+
+EVENTS: Final = "events"
+SITECORE: Final = "sitecore"
+"""The data lake export of another installation (`transfers`)."""
 
 UPLOADING: Final = "uploading"
 FILE_UPLOADED: Final = "file_uploaded"
@@ -200,13 +204,24 @@ async def apply(work: Work, batch: Row, chunks: AsyncIterator[Chunk[BatchRecord]
 def source_of(batch: Row) -> RecordSource:
     """Return the source of the records of a batch or import."""
     name = "batch" if batch["entity"] == "batch" else "import"
-    of_events, is_recorded = batch["entity"] == "events", batch["undo"] is not None
+    by_rows, is_recorded = is_recorded_by_rows(batch), batch["undo"] is not None
     return RecordSource(
         name,
         batch["ref"],
-        is_recorded=is_recorded and not of_events,
-        records_events=is_recorded and of_events,
+        is_recorded=is_recorded and not by_rows,
+        records_rows=is_recorded and by_rows,
     )
+
+
+def is_recorded_by_rows(batch: Row) -> bool:
+    """Return whether what a batch or import changes is recorded row by row (`event_undo`)."""
+    return batch["entity"] in (EVENTS, SITECORE) or bool(batch["file_options"].get(EVENTS))
+
+
+async def mark_with_events(work: Work, batch: UUID) -> Record:
+    """Store, before the first record of a batch or import, that it has events among others."""
+    row = await work.one("batches.mark_with_events", ref=batch)
+    return existing(row, SINGULAR, batch)
 
 
 async def apply_chunk(

@@ -36,6 +36,11 @@ async def creation_terms(
     return CreationTerms(book, contact, source.name, source.ref, work.actor)
 
 
+async def terms_in_advance(work: Work, source: RecordSource) -> CreationTerms | None:
+    """Return the terms under which a reader encodes creations; None where none are written."""
+    return None if source.recording is not None else await creation_terms(work, source)
+
+
 async def write_creations(
     work: Work,
     records: Sequence[BatchRecord],

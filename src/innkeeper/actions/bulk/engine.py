@@ -17,6 +17,7 @@ from innkeeper.actions.bulk import event_batch, guest_records, order_records, re
 from innkeeper.actions.bulk.creation_writer import write_creations
 from innkeeper.actions.bulk.guest_batch import GuestBatch
 from innkeeper.actions.bulk.guest_state import RecordSource
+from innkeeper.actions.bulk.import_changes import recorded, unrecorded
 from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.bulk.packed_records import PackedRecords
 from innkeeper.actions.identity import rulebook
@@ -94,7 +95,8 @@ async def _apply(
             settings = await work.one("batches.start_chunk")
             assert settings is not None  # noqa: S101 - a workspace has identity settings
             outcomes = Outcomes()
-            await _apply_runs(work, entries, source, outcomes, settings["version"])
+            async with recorded(work, source.recording):
+                await _apply_runs(work, entries, source, outcomes, settings["version"])
             await record_progress(outcomes, entries)
 
     try:
@@ -145,17 +147,20 @@ async def _apply_runs(
 ) -> None:
     """Apply records: those that create first, others by runs of one kind with a guest batch."""
     book = await rulebook.of_version(work, version)
-    if not source.dry_run:
+    if not source.dry_run and source.recording is None:
         entries = await write_creations(work, entries, source, book, outcomes)
     for kind, run in _runs(entries):
         if kind is RecordError:
             for entry, fault in run:
                 outcomes.fail(entry, fault)
         elif kind is OrderDelete:
-            await removals.delete_orders(work, outcomes, run)
+            async with unrecorded(work, source.recording):
+                await removals.delete_orders(work, outcomes, run)
         else:
             guest_batch = GuestBatch(work, book, source)
-            await GUEST_WRITERS[kind](guest_batch, outcomes, run)
+            is_write = kind in (GuestWrite, OrderWrite)
+            async with unrecorded(work, None if is_write else source.recording):
+                await GUEST_WRITERS[kind](guest_batch, outcomes, run)
             await guest_batch.changes.flush()
 
 

@@ -54,8 +54,8 @@ async def write(
         return
     people = [{"identifiers": _identifiers(operation.message)} for _, operation in entries]
     blocked = await block_list.find_blocked(work, people)
-    async with _ingesting(work, source.ref if source.records_events else None):
-        if source.records_events:
+    async with _ingesting(work, source.recording):
+        if source.recording is not None:
             messages = [operation.message for _, operation in entries]
             refs = [ref for each in messages if (ref := _browser_ref(each, never)) is not None]
             await work.run("import_changes.record_browsers", batch=source.ref, browsers=refs)

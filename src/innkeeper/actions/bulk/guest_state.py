@@ -47,5 +47,10 @@ class RecordSource:
     """Write only to temporary tables of this connection, to report what would happen."""
     is_recorded: bool = False
     """Whether what its guests and orders change is recorded, so that it can be undone."""
-    records_events: bool = False
-    """Whether the same holds for its events: an undo is of one kind or of the other."""
+    records_rows: bool = False
+    """Whether everything is recorded row by row instead, since there are events (`event_undo`)."""
+
+    @property
+    def recording(self) -> UUID | None:
+        """The import whose changes are recorded row by row; None for any other."""
+        return self.ref if self.records_rows else None

@@ -1,10 +1,12 @@
 """Record the changes of an import, in the transaction that makes them, so that they can be undone.
 
 Of a new guest or order its ref is recorded, a chunk's in one row; of a row that changes, the row
-before. Everything is recorded for whole chunks, before it is written.
+before. Everything is recorded for whole chunks, before it is written. What an import with events
+or of another installation changes is recorded by triggers, row by row (`recorded`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import UUID
@@ -20,6 +22,32 @@ PartRow = tuple[UUID, UUID, UUID | None]
 ExtensionKey = tuple[UUID, str, str]
 """Parent, name and key of a data extension."""
 _PARTS: Final = {"items": None, "contacts": "guest", "consumers": "guest"}
+
+
+@asynccontextmanager
+async def recorded(work: Work, batch: UUID | None) -> AsyncIterator[None]:
+    """Record each row that the block writes for the undo of an import, in the caller's transaction;
+    nothing if `batch` is None. Each guest and each order can be undone by itself."""
+    if batch is None:
+        yield
+        return
+    begun = await work.one("import_changes.start_rows", batch=batch)
+    assert begun is not None  # noqa: S101 - a SELECT without a table
+    yield
+    await work.run("import_changes.group_rows", batch=batch, last=begun["last"])
+    await work.one("import_changes.set_rows", batch="")
+
+
+@asynccontextmanager
+async def unrecorded(work: Work, batch: UUID | None) -> AsyncIterator[None]:
+    """Pause `recorded`: what is deleted must not stay stored, and merges have an undo of their
+    own."""
+    if batch is None:
+        yield
+        return
+    await work.one("import_changes.set_rows", batch="")
+    yield
+    await work.one("import_changes.set_rows", batch=str(batch))
 
 
 class ImportChanges:

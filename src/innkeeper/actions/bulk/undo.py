@@ -29,7 +29,6 @@ from innkeeper.rules.audited import IMPORT
 from innkeeper.store.database import retrying
 from innkeeper.store.work import Json, Row, Work
 
-EVENTS: Final = "events"
 TASK: Final = "imports.undo"
 """The background task that undoes an import."""
 WAITING: Final = "waiting"
@@ -150,7 +149,7 @@ async def preview(work: Work, ref: UUID, chunks_max: int = PREVIEW_CHUNKS) -> Pr
 
 async def _preview(work: Work, row: Row, chunks_max: int | None) -> Preview:
     effect, number, ref = Effect(), 0, row["ref"]
-    if row["entity"] == EVENTS:
+    if batches.is_recorded_by_rows(row):
         most = None if chunks_max is None else event_undo.PREVIEW_ROWS
         check = await event_undo.check(work, ref, most)
         effect.count(check.counts)
@@ -235,13 +234,13 @@ async def run(work: Work, ref: UUID) -> Record:
             return await _finish(work, row, {**undo, **effect.members()}, REFUSED)
         total = sum(effect.removed.values()) + sum(effect.restored.values())
         undo = {**undo, "state": UNDOING, "rows": total, "phase": 0, "reached": None}
-        if row["entity"] == EVENTS:
+        if batches.is_recorded_by_rows(row):
             # The undo of a chunk of events learns which guests it removes only by removing them.
             undo["lists"] = dict(effect.lists)
         await _store(work, row, undo)
     if undo.get("state") != UNDOING:
         return row
-    if row["entity"] == EVENTS:
+    if batches.is_recorded_by_rows(row):
         return await _undo_events(work, row, undo)
     async for chunk in _chunks(work, ref, undo["phase"], undo["reached"]):
         undo = await retrying(partial(_undo_chunk, work, row, undo, chunk))

@@ -86,7 +86,7 @@ DECLARE
 BEGIN
     FOR recorded IN SELECT * FROM unnest(ARRAY[
         'guest_journal', 'merges', 'guarded_evidence', 'quarantine', 'event_attributes',
-        'order_consumer_items'
+        'order_consumer_items', 'order_consumers'
     ]) AS recorded (on_table), (VALUES
         ('record_insert', 'INSERT', 'NEW'),
         ('record_update', 'UPDATE', 'OLD TABLE AS before NEW'),
@@ -158,7 +158,7 @@ CREATE FUNCTION {ws}.is_matched_later(guest uuid, since timestamptz, batch uuid)
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT FROM {ws}.guest_joins AS j WHERE j.guest_ref = guest AND j.joined_at >= since
-          AND NOT EXISTS (
+          AND j.source_ref IS DISTINCT FROM batch AND NOT EXISTS (
             SELECT FROM {ws}.import_rows AS r WHERE r.batch_ref = batch
               AND (r.guest_ref = guest AND r.ref = j.source_ref OR r.order_ref = j.source_ref)
         )
@@ -287,7 +287,7 @@ BEGIN
     WHERE g.batch_ref = batch AND g.sequence BETWEEN first AND last
       AND s.batch_ref = batch AND s.sequence BETWEEN first AND last
       AND j.guest_ref = g.guest_ref AND j.joined_at >= since
-      AND (j.source_ref = s.ref OR j.source_ref = s.order_ref);
+      AND j.source_ref IN (s.ref, s.order_ref, batch);
     FOR image IN SELECT * FROM {ws}.import_rows WHERE batch_ref = batch
         AND sequence BETWEEN first AND last AND table_name <> 'event_attributes'
         ORDER BY sequence DESC
@@ -323,8 +323,15 @@ BEGIN
         ), whole AS (
             SELECT unit, sequence FROM latest
             UNION
-            SELECT unit, sequence FROM {ws}.import_rows
-            WHERE batch_ref = batch AND unit = (SELECT unit FROM latest ORDER BY sequence LIMIT 1)
+            -- The rows of a transaction, or of a guest or order in it, follow each other.
+            SELECT r.unit, r.sequence FROM {ws}.import_rows AS r
+            CROSS JOIN (SELECT unit, sequence FROM latest ORDER BY sequence LIMIT 1) AS edge
+            WHERE r.batch_ref = batch AND r.unit = edge.unit AND r.sequence < edge.sequence
+              AND r.sequence > coalesce((
+                SELECT o.sequence FROM {ws}.import_rows AS o WHERE o.batch_ref = batch
+                  AND o.sequence < edge.sequence AND o.unit IS DISTINCT FROM edge.unit
+                ORDER BY o.sequence DESC LIMIT 1
+              ), 0)
         )
         SELECT min(sequence) AS first, max(sequence) AS last FROM whole
         GROUP BY coalesce(unit, -sequence) ORDER BY 2 DESC

@@ -155,6 +155,11 @@ COPY {ws}.batch_failures (batch_ref, line, ref, code, message, errors) FROM STDI
 SELECT line, ref, code, message, errors FROM {ws}.batch_failures
 WHERE batch_ref = %(ref)s AND line > %(after)s ORDER BY line LIMIT %(limit)s
 
+-- batches.mark_with_events
+-- Store that a batch or import has events among other records.
+UPDATE {ws}.batches SET file_options = file_options || '{"events": true}' WHERE ref = %(ref)s
+RETURNING {batches.columns}
+
 -- batches.expired
 -- Finished batches older than the retention period, and allocated ones without an upload.
 SELECT ref, is_stored FROM {ws}.batches

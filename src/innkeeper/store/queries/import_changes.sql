@@ -76,3 +76,32 @@ WITH expired AS (
     DELETE FROM {ws}.import_chunks WHERE batch_ref IN (SELECT ref FROM expired)
 )
 DELETE FROM {ws}.import_rows WHERE batch_ref IN (SELECT ref FROM expired)
+
+-- import_changes.start_rows
+-- Until the transaction ends, triggers record what it writes for the undo of an import. The last row that is
+-- recorded of it.
+SELECT set_config('innkeeper.import', %(batch)s::uuid::text, true), coalesce((
+    SELECT max(sequence) FROM {ws}.import_rows WHERE batch_ref = %(batch)s
+), 0) AS last
+
+-- import_changes.set_rows
+-- Let triggers record what the transaction writes from now on, or with an empty ref not.
+SELECT set_config('innkeeper.import', %(batch)s, true)
+
+-- import_changes.group_rows
+-- Order what a transaction recorded by the guest, merged group or order that it belongs to: each is undone by
+-- itself. Guests come before the orders that refer to them.
+WITH moved AS (
+    DELETE FROM {ws}.import_rows WHERE batch_ref = %(batch)s AND sequence > %(last)s RETURNING *
+), owned AS (
+    SELECT m.*, coalesce(m.order_ref, c.order_ref) AS of_order,
+        coalesce(m.order_ref, c.order_ref, g.survivor_ref, m.guest_ref) AS root
+    FROM moved AS m LEFT JOIN {ws}.guests AS g ON g.ref = m.guest_ref
+    LEFT JOIN {ws}.order_consumers AS c ON m.table_name = 'order_consumer_items'
+        AND c.ref = (m.key ->> 'order_consumer_ref')::uuid
+)
+INSERT INTO {ws}.import_rows (batch_ref, unit, table_name, ref, guest_ref, order_ref, written_at, key,
+    previous, digest)
+SELECT batch_ref, -min(sequence) OVER (PARTITION BY root), table_name, ref, guest_ref, order_ref,
+    written_at, key, previous, digest
+FROM owned ORDER BY of_order IS NOT NULL, root, sequence
