@@ -295,12 +295,13 @@ def creating_contact(order: Record, **person: Any) -> Act:
 async def test_contacts_created_in_one_batch(database: Database) -> None:
     """P1: new people and known ones together; equal people are one guest; whose guest learns
     something, or whose order does not exist, gets what it would get alone."""
-    ids = {name: [{"provider": "email", "id": f"{name}@x.com"}] for name in ("ann", "bob", "cy")}
+    names = ("ann", "bob", "cy", "dee")
+    ids = {name: [{"provider": "email", "id": f"{name}@x.com"}] for name in names}
     known = await new_guest(database, identifiers=ids["bob"], emails=["bob@x.com"])
     order = await new_order(database, "R-1")
     await run_alone(database, creating_contact(order, identifiers=ids["cy"]))
     gone = {"ref": uuid4()}
-    ann, twin, bob, missing, taught, cy = await run_batched(
+    ann, twin, bob, missing, taught, cy, dee, user = await run_batched(
         database,
         creating_contact(order, identifiers=ids["ann"], first_name="Ann"),
         creating_contact(order, identifiers=ids["ann"], first_name="Ann"),
@@ -308,15 +309,29 @@ async def test_contacts_created_in_one_batch(database: Database) -> None:
         creating_contact(gone, identifiers=ids["ann"]),
         creating_contact(order, identifiers=ids["bob"], city="Cork"),
         creating_contact(order, identifiers=ids["cy"]),
+        creating_contact(order, identifiers=ids["dee"]),
+        lambda work: CONSUMERS.create(work, {"identifiers": ids["cy"]}, order=order["ref"]),
     )
     assert isinstance(missing, Unknown)
+    assert user["guest_ref"] == cy["guest_ref"]
     assert ann["guest_ref"] == twin["guest_ref"] != cy["guest_ref"]
     assert bob["guest_ref"] == taught["guest_ref"] == known["ref"]
     async with database.work("live") as work:
-        assert (await guests.list_(work, PageRequest())).total == 3
+        assert (await guests.list_(work, PageRequest())).total == 4
         assert (await guests.fetch(work, known["ref"]))["city"] == "Cork"
         contacts = await CONTACTS.list_(work, PageRequest(), order=order["ref"])
-    assert contacts.total == 6
+        cursor = await work.connection.execute(
+            "SELECT source || ' ' || rule || ' ' || (evidence -> 0 ->> 'value') AS note "
+            "FROM ws_live.guest_joins WHERE guest_ref = ANY (%s)",
+            [[cy["guest_ref"], dee["guest_ref"]]],
+        )
+        notes = sorted(row["note"] for row in await cursor.fetchall())
+    assert contacts.total == 7
+    assert notes == [
+        *["order consumer email cy@x.com"],
+        *["order contact email cy@x.com"] * 2,
+        *["order contact email dee@x.com"],
+    ]
 
 
 async def test_keyed_requests_in_one_batch(database: Database) -> None:

@@ -115,3 +115,127 @@ BEGIN
     ref := guest;
     RETURN NEXT;
 END $$;
+
+-- Attach several people, of requests that arrived together. First, together, those whose decision
+-- depends on no other of them: they match a guest that gains no data, or nobody and share no key with
+-- another. Then each of the others, by `attach_person`. The keys of all are locked in order before.
+-- Rows are looked up by their ref or key alone (OFFSET 0), whatever PostgreSQL knows of the
+-- size of the tables, and a table with triggers is written only if it gets a row.
+CREATE FUNCTION {ws}.attach_people(elements jsonb) RETURNS TABLE (
+    batch_position integer, attached boolean, version uuid, key uuid, ref uuid, guest_type text,
+    body jsonb, first_seen timestamptz, last_seen timestamptz, created_at timestamptz,
+    modified_at timestamptz, survivor_ref uuid, unmerged jsonb
+) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+    -- Of the people who are attached at once.
+    positions integer[];
+    guests uuid[];
+    notes jsonb[];
+    creates boolean;
+    has_contacts boolean;
+    has_consumers boolean;
+BEGIN
+    PERFORM pg_advisory_xact_lock(ordered.lock) FROM (
+        SELECT DISTINCT lock
+        FROM jsonb_to_recordset(elements) AS each (locks bigint[]) CROSS JOIN unnest(locks) AS lock
+        ORDER BY lock OFFSET 0
+    ) AS ordered;
+    WITH element AS MATERIALIZED (
+        SELECT each.* FROM jsonb_to_recordset(elements) AS each (
+            batch_position integer, ordered_keys uuid[], version uuid, "order" uuid,
+            is_contact boolean, ref uuid, guest_keys uuid[], creation jsonb, reasons jsonb,
+            settled jsonpath, settled_types text[]
+        )
+        WHERE version = (SELECT version FROM {ws}.identity_settings)
+          AND EXISTS (SELECT FROM {ws}.orders AS o WHERE o.ref = "order" OFFSET 0)
+    ), owned AS MATERIALIZED (
+        SELECT batch_position, count(DISTINCT guest_ref) AS owners,
+            (array_agg(guest_ref))[1] AS guest,
+            min(at) AS at
+        FROM element CROSS JOIN LATERAL (
+            SELECT each.at, owner.guest_ref
+            FROM unnest(ordered_keys) WITH ORDINALITY AS each (key, at) CROSS JOIN LATERAL (
+                SELECT k.guest_ref FROM {ws}.guest_keys AS k WHERE k.key = each.key LIMIT 2
+            ) AS owner OFFSET 0
+        ) AS each GROUP BY batch_position
+    ), settled AS (
+        SELECT e.batch_position, e.is_contact, g.ref AS guest, reason, false AS is_new
+        FROM element AS e JOIN owned USING (batch_position)
+        CROSS JOIN LATERAL (SELECT e.reasons -> (owned.at - 1)::integer AS reason) AS first
+        CROSS JOIN LATERAL (
+            SELECT * FROM {ws}.guests WHERE guests.ref = owned.guest OFFSET 0
+        ) AS g
+        WHERE owners = 1 AND reason <> 'null' AND g.survivor_ref IS NULL AND g.unmerged IS NULL
+          AND g.guest_type = ANY (e.settled_types) AND jsonb_path_match(g.body, e.settled)
+    ), fresh AS (
+        SELECT batch_position, is_contact, ref, creation, true
+        FROM element WHERE batch_position NOT IN (SELECT batch_position FROM owned)
+          AND NOT EXISTS (
+              SELECT FROM element AS other
+              WHERE other.batch_position <> element.batch_position
+                AND (other.ordered_keys || other.guest_keys)
+                    && (element.ordered_keys || element.guest_keys)
+          )
+    )
+    SELECT coalesce(array_agg(batch_position), '{}'), array_agg(guest), array_agg(reason),
+        bool_or(is_new), bool_or(is_contact), bool_or(NOT is_contact)
+    INTO positions, guests, notes, creates, has_contacts, has_consumers
+    FROM (SELECT * FROM settled UNION ALL SELECT * FROM fresh) AS attached;
+    IF creates THEN
+        WITH created AS (
+            INSERT INTO {ws}.guests
+                (ref, guest_type, body, first_seen, last_seen, created_at, modified_at)
+            SELECT ref, guest_type, body, now, now, now, now
+            FROM jsonb_to_recordset(elements) AS each (
+                ref uuid, guest_type text, body jsonb, now timestamptz
+            ) WHERE ref = ANY (guests)
+        )
+        INSERT INTO {ws}.guest_keys (key, guest_ref)
+        SELECT unnest(guest_keys), ref
+        FROM jsonb_to_recordset(elements) AS each (ref uuid, guest_keys uuid[])
+        WHERE ref = ANY (guests);
+    END IF;
+    INSERT INTO {ws}.guest_joins (guest_ref, rule, evidence, source, source_ref, actor, joined_at)
+    SELECT done.guest, done.note ->> 'rule', done.note -> 'evidence', source, "order", actor, now
+    FROM unnest(positions, guests, notes) AS done (batch_position, guest, note)
+    JOIN jsonb_to_recordset(elements) AS each (
+        batch_position integer, "order" uuid, source text, actor text, now timestamptz
+    ) USING (batch_position);
+    IF has_contacts THEN
+        INSERT INTO {ws}.order_contacts (ref, order_ref, guest_ref, body, created_at, modified_at)
+        SELECT person, "order", done.guest, record, now, now
+        FROM unnest(positions, guests) AS done (batch_position, guest)
+        JOIN jsonb_to_recordset(elements) AS each (
+            batch_position integer, "order" uuid, is_contact boolean, person uuid, record jsonb,
+            now timestamptz
+        ) USING (batch_position) WHERE is_contact;
+    END IF;
+    IF has_consumers THEN
+        INSERT INTO {ws}.order_consumers (ref, order_ref, guest_ref, body, created_at, modified_at)
+        SELECT person, "order", done.guest, record, now, now
+        FROM unnest(positions, guests) AS done (batch_position, guest)
+        JOIN jsonb_to_recordset(elements) AS each (
+            batch_position integer, "order" uuid, is_contact boolean, person uuid, record jsonb,
+            now timestamptz
+        ) USING (batch_position) WHERE NOT is_contact;
+    END IF;
+    RETURN QUERY SELECT done.batch_position, true, NULL::uuid, NULL::uuid, done.guest, NULL,
+        NULL::jsonb, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz,
+        NULL::uuid, NULL::jsonb
+    FROM unnest(positions, guests) AS done (batch_position, guest);
+    IF cardinality(positions) < jsonb_array_length(elements) THEN
+        RETURN QUERY SELECT e.batch_position, one.*
+        FROM jsonb_to_recordset(elements) AS e (
+            batch_position integer, locks bigint[], ordered_keys uuid[], most integer, version uuid,
+            "order" uuid, is_contact boolean, person uuid, record jsonb, ref uuid, guest_type text,
+            body jsonb, guest_keys uuid[], creation jsonb, reasons jsonb, settled jsonpath,
+            settled_types text[], source text, actor text, now timestamptz
+        ) CROSS JOIN LATERAL {ws}.attach_person(
+            e.locks, e.ordered_keys, e.most, e.version, e."order", e.is_contact, e.person, e.record,
+            e.ref, e.guest_type, e.body, e.guest_keys, e.creation, e.reasons, e.settled,
+            e.settled_types, e.source, e.actor, e.now
+        ) AS one
+        WHERE e.batch_position <> ALL (positions);
+    END IF;
+END $$;

@@ -32,25 +32,8 @@ SELECT * FROM {ws}.attach_person(
 )
 
 -- identity.attach_people
--- The same for several people, one after the other, once the keys of all are locked in order.
-WITH element AS MATERIALIZED (
-    SELECT * FROM jsonb_to_recordset(%(elements)s) AS element (
-        batch_position integer, locks bigint[], ordered_keys uuid[], most integer, version uuid,
-        "order" uuid, is_contact boolean, person uuid, record jsonb, ref uuid, guest_type text,
-        body jsonb, guest_keys uuid[], creation jsonb, reasons jsonb, settled jsonpath,
-        settled_types text[], source text, actor text, now timestamptz
-    )
-), locked AS MATERIALIZED (
-    SELECT count(pg_advisory_xact_lock(lock)) AS number FROM (
-        SELECT DISTINCT lock FROM element CROSS JOIN unnest(locks) AS lock ORDER BY lock OFFSET 0
-    ) AS ordered
-)
-SELECT batch_position, attached.*
-FROM element AS e CROSS JOIN LATERAL {ws}.attach_person(
-    CASE WHEN (SELECT number FROM locked) >= 0 THEN e.locks END, e.ordered_keys, e.most, e.version,
-    e."order", e.is_contact, e.person, e.record, e.ref, e.guest_type, e.body, e.guest_keys,
-    e.creation, e.reasons, e.settled, e.settled_types, e.source, e.actor, e.now
-) AS attached
+-- The same for several people, once the keys of all are locked in order.
+SELECT * FROM {ws}.attach_people(%(elements)s)
 
 -- identity.insert_join
 -- Store that a record joined a guest, with the reason.
