@@ -52,6 +52,23 @@ def test_a_suggestion_knows_an_address_by_the_names_in_it(api: Api, jobs: Any) -
     assert suggested("winifred.oxlade1998@") == []
 
 
+def test_a_guest_is_suggested_by_the_beginning_of_an_order_reference(api: Api, jobs: Any) -> None:
+    identifiers = [{"provider": "email", "id": "beginning@parts.example"}]
+    guest = api.guest(email="beginning@parts.example", identifiers=identifiers)
+    order(api, guest, referenceId="Begin-77-0042")
+    ref = guest["ref"]
+
+    def found(text: str, **more: bool) -> list[tuple[str, str]]:
+        hits = jobs(lambda work: search.find_guests(work, text, **more))
+        return [(str(item["ref"]), item["found_by"]) for item in hits.items]
+
+    for personal in (True, False):
+        assert found("begin-77-00", is_quick=True, personal=personal) == [(ref, "order reference")]
+    assert found("begin-77-00", personal=False) == [(ref, "order reference")]
+    # No address is searched for a part of it, nor what no reference begins with.
+    assert found("inning@", is_quick=True) == found("egin-77", is_quick=True) == []
+
+
 def test_the_search_is_the_same_over_http_and_by_command(api: Api, site: Site) -> None:
     ref = api.guest(firstName="Xanthe", lastName="Overhttp", email="x.over@parts.example")["ref"]
     answer = api.get("/innkeeper/v1/guests", params={"q": "xanthe overhtp"}).json()

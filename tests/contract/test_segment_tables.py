@@ -6,6 +6,8 @@ import pytest
 from calling import Api
 from test_segments_api import OWN, guests_where, made, order, rule
 
+from innkeeper.lake import snapshot
+
 
 def guest(api: Api, name: str, city: str | None, **more: Any) -> dict[str, Any]:
     identifiers = [{"provider": "email", "id": f"{name}@table.example"}]
@@ -55,6 +57,41 @@ def test_a_segment_is_listed_with_columns_sorted_and_paged(api: Api) -> None:
     assert answer.json()["errors"] == ["columns[0]: there is no column nope"]
     answer = api.get(path, params={"sort": "-trait.nope"})
     assert answer.json()["errors"] == ["sort: there is no column trait.nope"]
+
+
+def test_rows_are_the_same_from_the_store_and_from_files(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand: Hob has its two orders and one of the guest merged into it, and its own extension;
+    Ivy has neither."""
+    hob, _, gone = (guest(api, name, "Routes") for name in ("Hob", "Ivy", "Gone"))
+    for who, price in ((hob, 10), (hob, 20.5), (gone, 30)):
+        order(api, who, price=price)
+    for who, points in ((hob, 7), (gone, 99)):
+        pairs = {"name": "ext", "points": points}
+        assert api.post(f"/v2.1/guests/{who['ref']}/extensions", json=pairs).is_success
+    merge = {"survivor": hob["ref"], "absorbed": gone["ref"]}
+    assert api.post("/innkeeper/v1/merges", json=merge).is_success
+    segment = made(api, guests_where(rule("city", "is equal to", "Routes")))
+    columns = (
+        "firstName,emails,lastSeen,ext.points,trait.orderCount,trait.lifetimeValue.EUR,"
+        "trait.lastOrderAt,identifiers"
+    )
+    params = {"columns": columns, "sort": "firstName"}
+
+    def rows() -> Any:
+        return api.get(f"{OWN}/{segment['ref']}/table", params=params).json()["rows"]
+
+    of_store = rows()
+    names = ("firstName", "ext.points", "trait.orderCount", "trait.lifetimeValue.EUR")
+    assert [[row[name] for name in names] for row in of_store] == [
+        ["Hob", "7", 3, 60.5],
+        ["Ivy", None, 0, 0],
+    ]
+    monkeypatch.setattr(snapshot, "MOST_ORDERS", 0)
+    assert rows() == of_store
+    monkeypatch.setattr(snapshot, "MOST_GUESTS", 0)
+    assert rows() == of_store
 
 
 def test_a_definition_is_listed_without_being_stored(api: Api) -> None:

@@ -15,9 +15,9 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     texts: list[str] = []
     find = guest_search.find_by_part
 
-    async def counted(lake: Any, text: str, most: int) -> list[str]:
+    async def counted(lake: Any, text: str, most: int, *, emails: bool) -> list[str]:
         texts.append(text)
-        return await find(lake, text, most)
+        return await find(lake, text, most, emails=emails)
 
     monkeypatch.setattr(guest_search, "find_by_part", counted)
     return texts

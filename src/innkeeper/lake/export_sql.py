@@ -21,23 +21,29 @@ def export_rows(shape: ExportFormat, traits: Traits, *, are_few: bool = False) -
     select = select.join("guests AS g", on="g.guest_ref = c.guest_ref", join_type="left")
     for index, column in enumerate(shape.columns):
         among = CHOSEN if are_few else ""
-        select = _add(select, column, f"j{index}", shape, traits, among)
+        select = add_column(select, column, shape, traits, alias=f"j{index}", among=among)
     return select.order_by("c.guest_ref")
 
 
-def _add(
+def add_column(
     select: exp.Select,
     column: ExportColumn,
-    alias: str,
     shape: ExportFormat,
     traits: Traits,
-    among: str,
+    *,
+    guest: str = "c",
+    alias: str = "j",
+    among: str = "",
 ) -> exp.Select:
+    """Add a column to a query of guests `g`.
+
+    `guest`: the table whose `guest_ref` every row has; `alias`: a name for the table of the values.
+    """
     value: exp.Expr
     if column.declared is not None:
         value = exp.column(column.declared.column, "g")
         if column.field == "ref":
-            value = exp.column("guest_ref", "c")
+            value = exp.column("guest_ref", guest)
         elif column.declared.type == TIMESTAMP and shape.format != PARQUET:
             value = _api_time(value, day=column.field == "date_of_birth")
         elif shape.guarded and column.declared.type == STRING:
@@ -47,8 +53,13 @@ def _add(
         return select.select(exp.alias_(_hashed(column.field), column.name, quoted=True))
     if column.location == "trait":
         trait = traits.trait(column.field)
-        rows: exp.Query = trait_values(trait, among=among)
+        rows: exp.Query = trait_values(trait, every=False, among=among)
         value = exp.column("value", alias)
+        if trait.function in ("count", "sum"):
+            # A guest without rows has 0, one that no longer exists nothing.
+            number = exp.func("coalesce", value, exp.Literal.number(0))
+            exists = exp.column("guest_ref", "g").is_(exp.null()).not_()
+            value = exp.case().when(exists, number)
         if trait.type == TIMESTAMP and shape.format != PARQUET:
             value = _api_time(value)
         elif shape.guarded and trait.type == STRING:
@@ -67,7 +78,7 @@ def _add(
         value = exp.column("value", alias)
         value = _marked(value) if shape.guarded else value
     select = select.join(
-        rows.subquery(alias), on=f"{alias}.guest_ref = c.guest_ref", join_type="left"
+        rows.subquery(alias), on=f"{alias}.guest_ref = {guest}.guest_ref", join_type="left"
     )
     return select.select(exp.alias_(value, column.name, quoted=True))
 

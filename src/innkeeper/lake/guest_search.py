@@ -6,12 +6,27 @@ from sqlglot import exp
 from innkeeper.lake.snapshot import Lake
 
 
-async def find_by_part(lake: Lake, text: str, most: int) -> list[str]:
-    """Return refs of guests with an e-mail address that contains a text, or with an order whose
-    reference begins with it, in any case."""
+async def find_by_part(lake: Lake, text: str, most: int, *, emails: bool) -> list[str]:
+    """Return refs of guests with an order whose reference begins with a text, or, with `emails`,
+    with an e-mail address that contains it, in any case."""
     part = exp.Literal.string(text.lower())
+    begins = exp.StartsWith(
+        this=exp.Lower(this=exp.column("core_reference_id")), expression=part.copy()
+    )
+    matching: exp.Query = exp.select("guest_ref").from_("orders").where(begins)
+    if emails:
+        matching = exp.union(
+            matching, exp.select("guest_ref").from_("guests").where(_has_email(part))
+        )
+    rows = await lake.rows(
+        exp.select("guest_ref").distinct().from_(matching.subquery("u")).limit(most)
+    )
+    return [str(ref) for (ref,) in rows if ref is not None]
+
+
+def _has_email(part: exp.Expr) -> exp.Expr:
     emails = exp.ArrayToString(this=exp.column("core_emails"), expression=exp.Literal.string(" "))
-    has_email = exp.or_(
+    return exp.or_(
         *(
             exp.GT(
                 this=exp.StrPosition(this=exp.Lower(this=each), substr=part.copy()),
@@ -20,15 +35,3 @@ async def find_by_part(lake: Lake, text: str, most: int) -> list[str]:
             for each in (exp.column("core_email"), emails)
         )
     )
-    begins = exp.StartsWith(
-        this=exp.Lower(this=exp.column("core_reference_id")), expression=part.copy()
-    )
-    guests = exp.select("guest_ref").from_("guests").where(has_email)
-    orders = exp.select("guest_ref").from_("orders").where(begins)
-    rows = await lake.rows(
-        exp.select("guest_ref")
-        .distinct()
-        .from_(exp.union(guests, orders).subquery("u"))
-        .limit(most)
-    )
-    return [str(ref) for (ref,) in rows if ref is not None]

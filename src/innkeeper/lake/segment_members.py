@@ -1,6 +1,6 @@
 """Find the members of a segment, whose definition is basic or SQL."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -74,19 +74,41 @@ async def count_members(
 ) -> tuple[int, list[str]]:
     """Return the number of members and the refs of some of them, in order. The engine counts, and
     returns no more refs than these."""
-    tree = await prepare_members(lake, question)
-    size = exp.select(exp.Count(this=exp.Star())).from_("m")
-    some = exp.select("m.guest_ref", exp.alias_(size.subquery(), "size")).from_("m")
-    rows = await lake.rows(
-        # The query that returns the guests also counts them.
-        some.with_("m", as_=tree, materialized=True)
-        .order_by("m.guest_ref")
-        .limit(limit)
-        .offset(offset)
-    )
-    if rows or not (offset or not limit):
-        return (int(rows[0][1]) if rows else 0), [str(ref) for ref, _ in rows]
-    return int((await lake.rows(size.with_("m", as_=tree)))[0][0]), []
+    return await count_page(lake, await prepare_members(lake, question), limit, offset)
+
+
+async def count_page(
+    lake: Lake,
+    tree: exp.Select,
+    limit: int,
+    offset: int,
+    keyed: exp.Select | None = None,
+    keys: Sequence[exp.Expr] = (),
+) -> tuple[int, list[str]]:
+    """Return the number of rows of a query of guests, and the refs of one page of them, in order.
+
+    `keyed`: the same query with columns that `keys` sort the table `m` by, before the refs.
+    """
+    rows = (keyed or tree).copy()
+    members = exp.to_table("m")
+    is_quick = {table.name for table in tree.find_all(exp.Table)} == {"guests"}
+    # What takes long to find is found once, for both the number and the page.
+    counted = tree.subquery("m") if is_quick else members
+    size = exp.select(exp.Count(this=exp.Star())).from_(counted)
+    listed = exp.select("m.guest_ref").from_(rows.subquery("m") if is_quick else members)
+    # Nulls last, which there are none of: DuckDB skips what cannot be on the page.
+    by_ref = exp.Ordered(this=exp.column("guest_ref", "m"), desc=False, nulls_first=False)
+    listed = listed.order_by(*keys, by_ref).limit(limit).offset(offset)
+    if not is_quick:
+        both = listed.select(exp.alias_(size.subquery(), "size"))
+        page = await lake.rows(both.with_("m", as_=rows, materialized=True))
+        if page or not (offset or not limit):
+            return (int(page[0][1]) if page else 0), [str(ref) for ref, _ in page]
+        size = size.with_("m", as_=tree)
+    ((total,),) = await lake.rows(size)
+    if not is_quick or not total or not limit:
+        return int(total), []
+    return int(total), [str(ref) for (ref,) in await lake.rows(listed)]
 
 
 async def count_overlap(lake: Lake, one: Question, other: Question) -> tuple[int, int, int]:

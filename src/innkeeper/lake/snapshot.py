@@ -1,19 +1,20 @@
 """Open the lake: files, tail and merges of one moment, held until the query ends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from innkeeper.lake import engines
-from innkeeper.lake.change_feed import FEED, MERGED, Lines, copy_lines
+from innkeeper.lake.change_feed import FEED, MERGED, REQUESTED_GUESTS, Lines, copy_lines
 from innkeeper.lake.files import storage
 from innkeeper.lake.flush import flush_all
 from innkeeper.lake.locks import FLUSH, lock_number, readers_lock
 from innkeeper.lake.session import LakeSession, Snapshot
-from innkeeper.lake.tables import CHANGES, TABLES
+from innkeeper.lake.tables import BY_NAME, CHANGES, GUESTS, ORDERS, TABLES
+from innkeeper.settings import DUCKDB
 from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Row, Work
 
@@ -24,6 +25,9 @@ Result = TypeVar("Result")
 
 _INTERRUPT_SECONDS: Final = 0.2
 """Seconds after which a query that is still running is interrupted again."""
+MOST_GUESTS: Final = 200
+MOST_ORDERS: Final = 10_000
+"""Number of guests, and of their orders, above which a query reads files rather than the store."""
 LONG_TAIL: Final = 20_000
 """Number of pending changes at which a query flushes first: files are faster than a long tail."""
 
@@ -74,12 +78,45 @@ async def opened(work: Work, engine: str | None = None) -> AsyncIterator[Lake]:
                     await work.one("lake.hold", lock=lock_number(work, FLUSH))
                 else:
                     await work.run("lake.repeatable_read")
-                snapshot = await _snapshot(work, folder)
-                session = await asyncio.to_thread(engines.session, snapshot, engine)
-                try:
-                    yield Lake(snapshot, session)
-                finally:
-                    await asyncio.to_thread(session.close)
+                async with _session(await _snapshot(work, folder), engine) as lake:
+                    yield lake
+
+
+@asynccontextmanager
+async def opened_for(
+    work: Work, lake: Lake, guests: Sequence[str], names: Collection[str]
+) -> AsyncIterator[Lake]:
+    """Open the same moment with the rows of some guests alone, which the store has by index, for a
+    query of the tables `names`; `lake` itself where these rows are many or long to find."""
+    tables = tuple(name for name in names if name in BY_NAME)
+    kinds = {BY_NAME[name].kind for name in tables}
+    params = {"guests": list(guests)}
+    if len(guests) > MOST_GUESTS or kinds - {GUESTS.kind, ORDERS.kind}:
+        yield lake
+        return
+    if ORDERS.kind in kinds:
+        parts = {"changes": [REQUESTED_GUESTS]}
+        row = await work.one("lake.count_orders", parts=parts, most=MOST_ORDERS, **params) or {}
+        if row["orders"] == MOST_ORDERS:
+            yield lake
+            return
+    with temporary(work.settings, "guests") as folder:
+        tail = await copy_lines(work, REQUESTED_GUESTS, folder, tables, **params)
+        merged = lake.snapshot.tail.paths.get(MERGED)
+        if merged is not None:
+            tail.paths[MERGED] = merged
+        snapshot = replace(lake.snapshot, files={}, old={}, tail=tail)
+        async with _session(snapshot, DUCKDB) as few:
+            yield few
+
+
+@asynccontextmanager
+async def _session(snapshot: Snapshot, engine: str | None) -> AsyncIterator[Lake]:
+    session = await asyncio.to_thread(engines.session, snapshot, engine)
+    try:
+        yield Lake(snapshot, session)
+    finally:
+        await asyncio.to_thread(session.close)
 
 
 async def _snapshot(work: Work, folder: Path) -> Snapshot:

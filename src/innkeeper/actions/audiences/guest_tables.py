@@ -59,6 +59,7 @@ async def of_definition(
     question, shape, sort = await _read(work, definition, columns, page_request, problems, stored)
     async with opened(work, engines.answering(work.settings, definition)) as lake:
         size, rows = await list_page(
+            work,
             lake,
             question,
             shape,

@@ -46,8 +46,8 @@ async def find_guests(
     """Find the guests that match a text: the closest match first, then the last seen.
 
     A merged guest is returned as its survivor. `personal`: whether personal data is searched;
-    without it, only refs, browser ids and order references are. `is_quick`: whether only indexes
-    are read, as for suggestions.
+    without it, only refs, browser ids and order references are. `is_quick`: whether only what takes
+    milliseconds is searched, as for suggestions.
     """
     query = read(text)
     if not query.text:
@@ -125,8 +125,15 @@ async def _results(
         results.append(("order reference", await _by_order(work, query)))
     if query.browser is not None:
         results.append(("browser", await work.all("search.by_browser", browser=query.browser)))
-    if not personal:
-        return results
+    if personal:
+        results += await _personal_results(work, query)
+    if not any(rows for _, rows in results):
+        results.append(await _without_index(work, query.text, personal, is_quick=is_quick))
+    return results
+
+
+async def _personal_results(work: Work, query: Query) -> list[tuple[str, list[Record]]]:
+    results: list[tuple[str, list[Record]]] = []
     if query.email is not None:
         results.append(("e-mail", await _by_keys(work, [email_key(query.email)])))
     if query.identifier is not None:
@@ -136,16 +143,23 @@ async def _results(
         results.append(("phone", rows))
     if query.name is not None:
         results.append(("name", await _by_name(work, query.name)))
-    if not any(rows for _, rows in results):
-        if is_quick:
-            results.append(("e-mail", await _by_names_in_email(work, query.text)))
-        else:
-            results.append(("part of an e-mail or order", await _by_part(work, query.text)))
     return results
 
 
-async def _by_part(work: Work, text: str) -> list[Record]:
-    """Find guests by a part of an e-mail address or the beginning of an order reference.
+async def _without_index(
+    work: Work, text: str, personal: bool, *, is_quick: bool
+) -> tuple[str, list[Record]]:
+    if personal and not is_quick:
+        return "part of an e-mail or order", await _by_part(work, text, emails=True)
+    if personal and (rows := await _by_names_in_email(work, text)):
+        return "e-mail", rows
+    may_be_reference = any(map(str.isdigit, text)) and "@" not in text
+    return "order reference", await _by_part(work, text, emails=False) if may_be_reference else []
+
+
+async def _by_part(work: Work, text: str, *, emails: bool) -> list[Record]:
+    """Find guests by the beginning of an order reference, and with `emails` by a part of an e-mail
+    address.
 
     No index has these, so the lake is searched, and only where nothing else is found.
     """
@@ -154,7 +168,7 @@ async def _by_part(work: Work, text: str) -> list[Record]:
     if len(text) < LEAST_PART:
         return []
     async with opened(work) as lake:
-        refs = await find_by_part(lake, text, MOST)
+        refs = await find_by_part(lake, text, MOST, emails=emails)
     return [{"guest_ref": UUID(ref), "cost": 0} for ref in refs]
 
 

@@ -88,6 +88,11 @@ pg_temp.lake_taken
     WHERE guest_ref IN (SELECT ref FROM merged)
 )
 
+-- lake.count_orders
+-- Count the orders in a table of roots, up to a limit.
+SELECT count(*) AS orders
+FROM (SELECT FROM {changes} AS changes WHERE kind = 'order' LIMIT %(most)s) AS counted
+
 -- lake.rows
 -- Rows as lines of JSON; the quote is a character that JSON never holds unescaped.
 COPY (SELECT row_to_json(line)::text FROM ({of}) AS line) TO STDOUT
