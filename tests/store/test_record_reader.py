@@ -17,6 +17,7 @@ from innkeeper.rules.attachment import Terms
 from innkeeper.rules.identity_rules import Condition, IdentityRule, IdentityRules
 from innkeeper.wire.bulk import record_reader
 from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.reader_start import started_readers
 from innkeeper.wire.bulk.record_reader import LEAST_BYTES, RecordReader
 
 
@@ -63,6 +64,26 @@ def test_p4_a_reading_process_outlives_a_stop_signal(
     monkeypatch.setattr(subprocess, "Popen", killed)
     with pytest.raises(Unavailable):
         list(RecordReader(Layout("guests"), path).chunks())
+
+
+def test_p4_a_process_that_is_started_early_reads_the_file_or_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "guests.ndjson"
+    path.write_text('{"email": "ann@x.example"}\n' * 200_000)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    with started_readers([str(path), str(path)]) as started:
+        (unused,) = started
+        assert unused.poll() is None
+    assert unused.returncode == -9
+    with started_readers([str(path)]) as started:
+        used = started.pop()
+        reader = RecordReader(Layout("guests"), path, 199_000, process=used)
+        assert [len(chunk.items) for chunk in reader.chunks()] == [1000]
+    assert used.returncode is not None
+    for name in (str(tmp_path), str(tmp_path / "none"), "https://host.example/guests.ndjson", "-"):
+        with started_readers([name]) as started:
+            assert started == []
 
 
 TERMS = CreationTerms(

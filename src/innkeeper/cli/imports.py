@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from innkeeper.rules.batch import BatchRecord
     from innkeeper.store.work import Row, Work
     from innkeeper.wire.bulk.batch_files import Layout
+    from innkeeper.wire.bulk.reader_start import Process
     from innkeeper.wire.bulk.record_reader import RecordReader
 
 SITECORE = "sitecore"
@@ -65,6 +66,8 @@ class ImportOptions:
     again: bool
     is_dry_run: bool
     quiet: bool
+    readers: "list[Process]" = field(default_factory=list)
+    """Processes that read files, started before it is known how."""
 
 
 Paths = Annotated[
@@ -200,16 +203,18 @@ def _import_folder(options: ImportOptions, files: Sequence[str]) -> None:
 def _run(
     options: ImportOptions, files: Sequence[str], suggest: SuggestionWriter | None
 ) -> ImportTotals:
-    from innkeeper.store.memory import collect_seldom
+    from innkeeper.wire.bulk.reader_start import started_readers
 
     total = ImportTotals()
 
     async def act(work: "Work") -> None:
+        from innkeeper.store.memory import collect_seldom
+
         collect_seldom()
         for name in files:
             try:
                 if suggest is None:
-                    await import_file(work, options, name, total)
+                    await import_file(work, replace(options, readers=readers), name, total)
                 else:
                     await suggest(work, options.reading, name)
             except OperatorError as error:
@@ -217,7 +222,8 @@ def _run(
                 print(f"innkeeper: {error}", file=sys.stderr)
                 total.unreadable.append(name)
 
-    options.context.run(options.workspace, act)
+    with started_readers(files if suggest is None else []) as readers:
+        options.context.run(options.workspace, act)
     return total
 
 
@@ -256,7 +262,9 @@ class _LocalFile:
         """Yield the reader of the records after a line, and what shows the progress."""
         from innkeeper.wire.bulk.record_reader import RecordReader
 
-        reader = RecordReader(self.layout, self.path, after, terms)
+        readers = self.options.readers
+        process = readers.pop() if readers else None
+        reader = RecordReader(self.layout, self.path, after, terms, process=process)
         with show_progress(self.name, reader, quiet=self.options.quiet) as bar:
             yield reader, bar
 

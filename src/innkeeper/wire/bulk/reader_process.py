@@ -21,7 +21,10 @@ from innkeeper.wire.bulk.record_reader import RecordReader
 
 def main() -> None:
     ignore_stop_signals()
-    reader, parent = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own process
+    try:
+        reader, parent = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own process
+    except EOFError:
+        return
     follow = follow_parent(signal.SIGKILL, parent)
     if follow is not None:
         follow()

@@ -2,10 +2,8 @@
 
 import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -13,20 +11,12 @@ from innkeeper.actions.bulk.creations import CreationTerms
 from innkeeper.actions.bulk.packed_records import PackedRecords
 from innkeeper.errors import Unavailable
 from innkeeper.rules.batch import BatchRecord
-from innkeeper.store.processes import stop_signals_held
 from innkeeper.store.readers import Chunk
 from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.reader_start import LEAST_BYTES, Process, has_reader, start_reader
 
-LEAST_BYTES: Final = 4 << 20
-"""Size from which files are read in a process, which takes about a second to start."""
-_PIPE_BYTES: Final = 1 << 20
-"""Size of the pipe in bytes: most of a chunk, so that the process seldom waits in the middle of
-one."""
-_MOST_PIPE_BYTES: Final = Path("/proc/sys/fs/pipe-max-size")
-"""File with the largest size of a pipe that the system allows users other than root."""
 _KILLED: Final = "The process that read the file was killed."
 """E.g. for lack of memory: the file has no fault."""
-_CHILD: Final = (sys.executable, "-P", "-m", "innkeeper.wire.bulk.reader_process")
 
 
 @dataclass(slots=True)
@@ -41,11 +31,13 @@ class RecordReader:
     """The terms under which rows are encoded in advance; None to encode none."""
     position: int = 0
     """Bytes of the file that were read; 0 for formats that are not read in order."""
+    process: Process | None = None
+    """A process that was started for this file; by default it starts one if the file is large."""
 
     def chunks(self) -> Iterator[Chunk[BatchRecord]]:
         """Yield the chunks; raises `Unreadable` and OperatorError while they are read, and
         `Unavailable` if the process that reads them is killed."""
-        if (os.cpu_count() or 1) > 1 and self.path.stat().st_size >= LEAST_BYTES:
+        if has_reader(self.path, LEAST_BYTES):
             try:
                 yield from self._chunks_of_process()
             except BrokenPipeError:
@@ -61,14 +53,11 @@ class RecordReader:
                 yield chunk
 
     def _chunks_of_process(self) -> Iterator[Chunk[BatchRecord]]:
-        pipe, size = subprocess.PIPE, _pipe_bytes()
-        with stop_signals_held():
-            started = subprocess.Popen(_CHILD, stdin=pipe, stdout=pipe, pipesize=size)  # noqa: S603
-        with started as process:
+        with self.process or start_reader() as process:
             try:
                 if process.stdin is None or process.stdout is None:
                     raise RuntimeError("a reader process has no pipes")
-                pickle.dump((self, os.getpid()), process.stdin)
+                pickle.dump((replace(self, process=None), os.getpid()), process.stdin)
                 process.stdin.flush()
                 for chunk in self._received(process.stdout):
                     yield chunk
@@ -94,11 +83,3 @@ class RecordReader:
             if isinstance(chunk.items, PackedRecords):
                 chunk.items.read = read
             yield chunk
-
-
-def _pipe_bytes() -> int:
-    """Return the size of the pipe in bytes: -1, the system's default, if the limit is unknown."""
-    try:
-        return min(_PIPE_BYTES, int(_MOST_PIPE_BYTES.read_text()))
-    except (OSError, ValueError):
-        return -1
