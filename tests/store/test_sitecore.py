@@ -1,6 +1,7 @@
 """I13: what a tenant takes along from the vendor comes over with its refs (identity.md 4, 8)."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,60 @@ def test_i13_everything_comes_over_with_its_refs(
     again = run(folder, target)
     assert again.exit_code == 0, again.output
     assert everything(target) == found
+
+
+def undo(dsn: str, done: Result, *words: str) -> Result:
+    """Run the undo that an import named."""
+    (ref,) = re.findall("innkeeper import undo (\\S+)", done.stderr)
+    app = typer.Typer()
+    app.command()(import_)
+    return CliRunner().invoke(app, ["undo", ref, "--database", dsn, *words])
+
+
+def test_i10_the_import_of_an_export_is_undone(
+    vendor: None, dsn: str, target: str, tmp_path: Path
+) -> None:
+    """All records that it created go; rules and points of sale stay, and are named. Hand-counted:
+    in `fill` the vendor has 7 guests, 4 of them live, and the consumer's is one of these."""
+    refs = fill()
+    folder = tmp_path / "tenant"
+    write_export(Site.rows, folder, migrated=[refs["old"]])
+    before = everything(target, "points of sale", "rules")
+    done = run(folder, target)
+    found = undo(target, done, "--dry-run").stdout
+    counts = dict(re.findall(r"^(\w+) +(\d+) +0 *$", found, re.MULTILINE))
+    assert counts == {
+        **{"guests": "7", "orders": "1", "items": "1", "contacts": "1", "consumers": "1"},
+        **{"extensions": "4", "browsers": "2", "sessions": "2", "events": "5"},
+    }
+    assert "Not undone: identity rules (1), points of sale (1)." in found
+    undone = undo(target, done)
+    assert undone.exit_code == 0, undone.output
+    assert everything(target, "points of sale", "rules") == before
+    # It can be imported again.
+    assert run(folder, target).exit_code == 0
+    assert everything(target) == everything(dsn)
+
+
+def test_i10_of_a_newer_export_what_it_changed_goes_back(target: str, tmp_path: Path) -> None:
+    """The guest of the older one has its fields and keys again; a later change blocks, by name."""
+    bxt = {"identifiers": '[{"provider": "email", "id": "ada@example.com"}]'}
+    newer = {"identifiers": '[{"provider": "email", "id": "augusta@example.com"}]'}
+    one = documented("Ada", "2026-02-01T00:00:00.000Z", **bxt)
+    write(tmp_path / "2026-03-01" / "guests" / "part-0.parquet", [one])
+    first = run(tmp_path, target)
+    before = everything(target)
+    changed = documented("Augusta", "2026-03-02T00:00:00.000Z", **newer)
+    write(tmp_path / "2026-03-02" / "guests" / "part-0.parquet", [changed])
+    second = run(tmp_path, target)
+    assert everything(target)["keys"] != before["keys"]
+    refused = undo(target, first)
+    assert refused.exit_code == 1
+    assert f"guest {ADA}" in str(refused.exception)
+    assert undo(target, second).exit_code == 0
+    assert everything(target) == before
+    assert undo(target, first).exit_code == 0
+    assert guests(target) == {}
 
 
 ADA, GONE = str(uuid4()), str(uuid4())

@@ -93,6 +93,7 @@ async def _list(work: "Work") -> list[dict[str, Any]]:
 
 
 def _print(undone: dict[str, Any]) -> None:
+    from innkeeper.actions.bulk.undo import NOT_UNDONE
     from innkeeper.cli.output import table
 
     done = undone["state"] == "done"
@@ -109,8 +110,9 @@ def _print(undone: dict[str, Any]) -> None:
     for name, many in undone["lists"].items():
         print(f"Static list {name}: {many} of these guests {'were' if done else 'are'} on it.")
     if undone["not_undone"]:
-        kinds = " and ".join(f"{many} {name}" for name, many in undone["not_undone"].items())
-        print(f"Not undone: records that deleted or merged guests or orders ({kinds}).")
+        counts = undone["not_undone"].items()
+        kinds = ", ".join(f"{NOT_UNDONE.get(name, name)} ({many})" for name, many in counts)
+        print(f"Not undone: {kinds}.")
     if undone["blocked"]:
         reasons = ", ".join(f"{many} {reason}" for reason, many in undone["blocked"].items())
         print(f"{'Left as they are' if done else 'Blocked'}: {reasons}")

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from innkeeper.cli.options import CommandContext
     from innkeeper.rules.transfers import MissingRecord, TransferCounts, TransferredRecord
     from innkeeper.store.work import Row, Work
     from innkeeper.wire.bulk.sitecore_folder import SitecoreFolder
 
-    Transfer = Callable[[Work, Sequence[TransferredRecord]], Awaitable[TransferCounts]]
+    Transfer = Callable[[Work, Sequence[TransferredRecord], UUID | None], Awaitable[TransferCounts]]
 
 MISSING_SUFFIX: Final = ".missing.ndjson"
 _CHUNK: Final = 1000
 _SHOWN: Final = 10
+_MISSING: Final = "Records of the export are missing: the command has written a list of them."
 
 
 def import_sitecore(
@@ -38,7 +41,7 @@ def import_sitecore(
     source = read_folder(folder)
     for path in source.ignored[:_SHOWN]:
         print(f"innkeeper: {path} is not imported.", file=sys.stderr)
-    transfer = _FolderTransfer(source, quiet=quiet)
+    transfer = _FolderTransfer(folder.resolve().name, source, quiet=quiet)
     missing_path = folder.resolve().with_name(folder.resolve().name + MISSING_SUFFIX)
     with transfer.report(missing_path):
         context.run(workspace, transfer.run)
@@ -52,12 +55,16 @@ def import_sitecore(
 class _FolderTransfer:
     """The transfer of one folder, with its counts."""
 
-    def __init__(self, source: "SitecoreFolder", *, quiet: bool) -> None:
+    def __init__(self, name: str, source: "SitecoreFolder", *, quiet: bool) -> None:
         from innkeeper.rules.transfers import TransferCounts
 
+        self.name = name
         self.source = source
+        self.batch: Row | None = None
+        """The import that it is stored as; None for a folder without a data lake export."""
         self.counts = TransferCounts()
         self._quiet = quiet
+        self._missing = 0
         self._write_missing: Callable[[MissingRecord], object] = self.counts.missing.append
 
     @contextmanager
@@ -67,6 +74,7 @@ class _FolderTransfer:
 
             def write(missing: "MissingRecord") -> None:
                 file.write(json.dumps(missing.line()) + "\n")
+                self._missing += 1
                 if len(self.counts.missing) < _SHOWN:
                     self.counts.missing.append(missing)
 
@@ -76,14 +84,41 @@ class _FolderTransfer:
             path.unlink()
 
     async def run(self, work: "Work") -> None:
-        """Transfer everything, parents before the records that belong to them."""
-        from innkeeper.actions.bulk import transfers
+        """Transfer everything, as an import that can be undone."""
+        from innkeeper.actions.bulk import batches, imports
+        from innkeeper.rules.transfers import RECORDS
         from innkeeper.store.memory import collect_seldom
+
+        collect_seldom()
+        if not self.source.entities:
+            await self._configure(work)
+            return
+        options = {"name": self.name, "format": "parquet", "compressed": False, "mapping": None}
+        async with imports.start_local(work, batches.SITECORE, None, options) as row:
+            self.batch = row
+            before = await _settings(work)
+            await self._configure(work)
+            await self._transfer(work)
+            changed = {
+                name: len(set(each) ^ set(before[name]))
+                for name, each in (await _settings(work)).items()
+                if each != before[name]
+            }
+            await batches.mark_not_undone(work, row["ref"], changed)
+            left_out = {f"{of}: {fault}": many for (of, fault), many in self.counts.faults.items()}
+            here = {name: many for name, many in self.counts.here.items() if name in RECORDS}
+            await batches.record_counts(work, row, here, self._missing, left_out)
+            if self._missing:
+                await batches.set_state(work, row["ref"], batches.ERROR, fault=_MISSING)
+            else:
+                await batches.finish(work, row["ref"])
+
+    async def _transfer(self, work: "Work") -> None:
+        """Transfer all records, parents before those that belong to them."""
+        from innkeeper.actions.bulk import transfers
         from innkeeper.wire.bulk.sitecore import is_retired
         from innkeeper.wire.bulk.sitecore_folder import migrations_of
 
-        collect_seldom()
-        await self._configure(work)
         await self._all(work, "guests", transfers.transfer_guests, lambda row: not is_retired(row))
         await transfers.add_targets(work, migrations_of(self.source.batches))
         await self._all_retired(work)
@@ -147,6 +182,7 @@ class _FolderTransfer:
         write_missing: "Callable[[MissingRecord], object]",
     ) -> "TransferCounts":
         """Transfer the rows of an entity, chunk by chunk, each read while the last is written."""
+        from innkeeper.actions.bulk import batches
         from innkeeper.cli.output import progress_bar
         from innkeeper.rules.transfers import TransferCounts
         from innkeeper.store.parquet_rows import parquet_count
@@ -156,11 +192,13 @@ class _FolderTransfer:
 
         paths, read = self.source.entities.get(entity, []), READERS[entity]
         rows = ((number, row) for number, row in rows_of(paths) if wanted(row))
+        recording = batches.source_of(self.batch).recording if self.batch else None
         state = {"state": called, "total": sum(map(parquet_count, paths))}
         total = TransferCounts()
         with progress_bar(silent=self._quiet) as update:
             async for chunk in ahead(chunks(rows, lambda _, row: read(row), _CHUNK)):
-                counts = await transfer(work, list({one.ref: one for one in chunk.items}.values()))
+                records = list({one.ref: one for one in chunk.items}.values())
+                counts = await transfer(work, records, recording)
                 for one in counts.missing:
                     write_missing(one)
                 total.add(counts)
@@ -182,5 +220,19 @@ class _FolderTransfer:
             print(f"innkeeper: not imported from {entity}: {fault} ({number:,})", file=sys.stderr)
         for one in counts.missing:
             print(f"innkeeper: {one.entity} {one.ref} is missing: {one.reason}", file=sys.stderr)
+        if self.batch is not None and self.batch["undo"] is not None and not as_json:
+            print(f"To undo this: innkeeper import undo {self.batch['ref']}", file=sys.stderr)
         if counts.missing:
             print(f"innkeeper: the list of missing records is in {missing_path}", file=sys.stderr)
+
+
+async def _settings(work: "Work") -> dict[str, list[str]]:
+    """Return the settings that an import changes, and its undo leaves: kind -> names."""
+    from innkeeper.actions.admin import configuration
+    from innkeeper.actions.identity import rule_settings
+    from innkeeper.rules import transfers as rules
+
+    return {
+        rules.RULES: [repr(rule) for rule in await rule_settings.list_rules(work)],
+        rules.POINTS_OF_SALE: [row["name"] for row in await configuration.points_of_sale(work)],
+    }

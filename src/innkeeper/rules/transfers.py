@@ -23,10 +23,16 @@ EXTENSIONS: Final = "data extensions"
 POINTS_OF_SALE: Final = "points of sale"
 RULES: Final = "identity rules"
 
+RECORDS: Final = {GUESTS, RETIRED_GUESTS, ORDERS, ITEMS, CONTACTS, CONSUMERS, SESSIONS, EVENTS}
+"""Kinds of records; the others are parts of them, or settings."""
+
 NO_SURVIVOR: Final = "it is retired, and its survivor is unknown"
 NO_GUEST: Final = "its guest is missing"
 NO_ORDER: Final = "its order is missing"
 NO_SESSION: Final = "its session is missing"
+MOST_FAULTS: Final = 1000
+"""Reasons that are counted one by one; of more the rarer ones are counted together."""
+OTHER_FAULTS: Final = "other reasons"
 BLOCKED: Final = "an identifier of it is on the block list"
 
 
@@ -76,6 +82,8 @@ class TransferCounts:
         self.source += other.source
         self.here += other.here
         self.faults += other.faults
+        for name, _ in self.faults.most_common()[MOST_FAULTS:]:
+            self.faults[name[0], OTHER_FAULTS] += self.faults.pop(name)
 
     @property
     def agree(self) -> bool:

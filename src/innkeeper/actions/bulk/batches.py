@@ -1,6 +1,6 @@
 """Batches and imports: allocate, receive the file, apply, list, report failures (batch-api.md)."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -24,6 +24,7 @@ Holds = Literal["batch", "guests", "orders", "events", "sitecore"]
 EVENTS: Final = "events"
 SITECORE: Final = "sitecore"
 """The data lake export of another installation (`transfers`)."""
+NOT_UNDONE: Final = "not_undone"
 
 UPLOADING: Final = "uploading"
 FILE_UPLOADED: Final = "file_uploaded"
@@ -220,8 +221,41 @@ def is_recorded_by_rows(batch: Row) -> bool:
 
 async def mark_with_events(work: Work, batch: UUID) -> Record:
     """Store, before the first record of a batch or import, that it has events among others."""
-    row = await work.one("batches.mark_with_events", ref=batch)
+    return await _add_options(work, batch, {EVENTS: True})
+
+
+async def mark_not_undone(work: Work, batch: UUID, counts: Mapping[str, int]) -> Record:
+    """Store what an import changes besides records, which its undo leaves: kind -> number."""
+    return await _add_options(work, batch, {NOT_UNDONE: dict(counts)})
+
+
+async def _add_options(work: Work, batch: UUID, options: dict[str, Any]) -> Record:
+    row = await work.one("batches.add_options", ref=batch, options=Json(options))
     return existing(row, SINGULAR, batch)
+
+
+async def record_counts(
+    work: Work,
+    batch: Row,
+    outcomes: Mapping[str, int],
+    failed: int,
+    left_out: Mapping[str, int],
+) -> Row:
+    """Add counts to a locked import whose records have no outcomes of their own; return it."""
+    records = sum(outcomes.values()) + failed
+    row = await work.one(
+        "batches.progress",
+        ref=batch["ref"],
+        revision=batch["revision"],
+        first=batch["line"] + 1,
+        line=batch["line"] + max(records, 1),
+        records=records,
+        failed=failed,
+        outcomes=Json(dict(outcomes)),
+        left_out=Json(dict(left_out)),
+        now=clock.now(),
+    )
+    return existing(row, SINGULAR, batch["ref"])
 
 
 async def apply_chunk(

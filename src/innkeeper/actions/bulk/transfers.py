@@ -3,10 +3,11 @@
 Each function writes one chunk of records in one transaction, set by set, and returns the counts of
 what the chunk has and of what is stored afterwards. Transferring a record again writes nothing,
 unless the source changed it later than this installation did. So an interrupted transfer can be
-repeated.
+repeated. `batch` is the import for whose undo the changes are recorded.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -14,6 +15,7 @@ from uuid import UUID, uuid4
 from innkeeper.actions.admin import configuration
 from innkeeper.actions.bulk.guest_batch import GuestBatch
 from innkeeper.actions.bulk.guest_state import RecordSource
+from innkeeper.actions.bulk.import_changes import recorded
 from innkeeper.actions.events import stream_settings
 from innkeeper.actions.events.partitions import ensure_partition
 from innkeeper.actions.identity import ledger, merges, rule_settings, rulebook
@@ -64,22 +66,26 @@ async def transfer_points_of_sale(work: Work, requested: Sequence[Changes]) -> i
     return len(requested)
 
 
-async def transfer_guests(work: Work, records: Records) -> TransferCounts:
+async def transfer_guests(
+    work: Work, records: Records, batch: UUID | None = None
+) -> TransferCounts:
     """Write live guests with their keys and data extensions."""
     people = [{**one.row["body"], **_columns(one.row)} for one in records]
     blocked = await block_list.find_blocked(work, people)
     allowed = [one for at, one in enumerate(records) if at not in blocked]
-    async with work.transaction():
-        batch = await _batch(work)
+    async with _transaction(work, batch):
+        guest_batch = await _batch(work)
         rows = await work.all("transfers.guests", records=Json([one.row for one in allowed]))
-        await _write_parts(work, batch, allowed, {row["ref"] for row in rows}, are_new=False)
+        await _write_parts(work, guest_batch, allowed, {row["ref"] for row in rows}, are_new=False)
     refused = {one.ref for at, one in enumerate(records) if at in blocked}
     counts = await _counted(work, rules.GUESTS, "guests", records, "", refused)
     await _count_guest_parts(work, counts, records)
     return counts
 
 
-async def transfer_retired(work: Work, records: Records) -> TransferCounts:
+async def transfer_retired(
+    work: Work, records: Records, batch: UUID | None = None
+) -> TransferCounts:
     """Write retired guests as guests that are merged into their survivors, where those are known.
 
     The survivor is the guest that the source names, or that a migration (`add_targets`) names, or
@@ -88,9 +94,9 @@ async def transfer_retired(work: Work, records: Records) -> TransferCounts:
     stored = await work.all("merges.survivors", refs=[one.ref for one in records])
     survivors = {row["ref"]: row["survivor_ref"] for row in stored}
     pending = [one for one in records if survivors.get(one.ref) is None]
-    async with work.transaction():
-        batch = await _batch(work)
-        resolved = await _survivors(work, batch, pending)
+    async with _transaction(work, batch):
+        guest_batch = await _batch(work)
+        resolved = await _survivors(work, guest_batch, pending)
         rows = [
             {**one.row, "survivor_ref": resolved[one.ref]["survivor"], "guest_type": kind}
             for one in pending
@@ -99,14 +105,15 @@ async def transfer_retired(work: Work, records: Records) -> TransferCounts:
         ]
         inserted = await work.all("transfers.retired_guests", records=Json(rows))
         new = {row["ref"] for row in inserted}
-        await _write_parts(work, batch, pending, new, are_new=True)
-        await _write_merges(work, batch, [one for one in pending if one.ref in new], resolved)
+        await _write_parts(work, guest_batch, pending, new, are_new=True)
+        await _write_merges(work, guest_batch, [one for one in pending if one.ref in new], resolved)
     for one in pending:
         if one.ref in survivors and one.ref in resolved:
             # They were live in an earlier transfer, and the source has retired them since.
             way = {name: resolved[one.ref][name] for name in ("rule", "evidence")}
             survivor = resolved[one.ref]["survivor"]
-            await merges.absorb(work, survivor, one.ref, source=SOURCE, **way)
+            async with _transaction(work, batch):
+                await merges.absorb(work, survivor, one.ref, source=SOURCE, **way)
     counts = TransferCounts()
     counts.source[rules.RETIRED_GUESTS] = len(records)
     stored = await work.all("merges.survivors", refs=[one.ref for one in records])
@@ -131,10 +138,12 @@ async def add_targets(work: Work, migrations: Iterable[tuple[Record, Record]]) -
         await work.run("transfers.add_targets", records=Json(chunk))
 
 
-async def transfer_orders(work: Work, records: Records) -> TransferCounts:
+async def transfer_orders(
+    work: Work, records: Records, batch: UUID | None = None
+) -> TransferCounts:
     """Write orders with their contacts and data extensions; consumers follow the items."""
     contacts = [person for one in records for person in one.people if person["guest_ref"]]
-    async with work.transaction():
+    async with _transaction(work, batch):
         written = await work.all("transfers.orders", records=Json([one.row for one in records]))
         refs = {row["ref"] for row in written}
         if contacts:
@@ -145,16 +154,18 @@ async def transfer_orders(work: Work, records: Records) -> TransferCounts:
     return counts
 
 
-async def transfer_items(work: Work, records: Records) -> TransferCounts:
+async def transfer_items(work: Work, records: Records, batch: UUID | None = None) -> TransferCounts:
     """Write the items of stored orders, with their data extensions."""
-    async with work.transaction():
+    async with _transaction(work, batch):
         written = await work.all("transfers.items", records=Json([one.row for one in records]))
         refs = {row["ref"] for row in written}
         await _write_extensions(work, "item", records, refs)
     return await _counted(work, rules.ITEMS, "items", records, rules.NO_ORDER)
 
 
-async def transfer_consumers(work: Work, records: Records) -> TransferCounts:
+async def transfer_consumers(
+    work: Work, records: Records, batch: UUID | None = None
+) -> TransferCounts:
     """Write the consumers of orders, with the items that they use, which must be stored."""
     consumers = [person for one in records for person, _ in one.consumers]
     counts = TransferCounts()
@@ -166,7 +177,7 @@ async def transfer_consumers(work: Work, records: Records) -> TransferCounts:
         for person, items in one.consumers
         for position, item in enumerate(items, start=1)
     ]
-    async with work.transaction():
+    async with _transaction(work, batch):
         await work.run("transfers.consumers", records=Json(consumers))
         if uses:
             await work.run("transfers.uses", records=Json(uses))
@@ -174,12 +185,14 @@ async def transfer_consumers(work: Work, records: Records) -> TransferCounts:
     return counts
 
 
-async def transfer_sessions(work: Work, records: Records) -> TransferCounts:
+async def transfer_sessions(
+    work: Work, records: Records, batch: UUID | None = None
+) -> TransferCounts:
     """Write sessions of stored guests, with their browsers and their points of sale."""
     browsers = list({one.row["browser_ref"] for one in records} - {None})
     names = {one.row["details"].get("point_of_sale") for one in records} - {None}
     await transfer_points_of_sale(work, [{"name": name} for name in sorted(names)])
-    async with work.transaction():
+    async with _transaction(work, batch):
         await work.run("transfers.sessions", records=Json([one.row for one in records]))
         await work.run("transfers.browsers", refs=browsers)
     counts = await _counted(work, rules.SESSIONS, "sessions", records, rules.NO_GUEST)
@@ -190,7 +203,9 @@ async def transfer_sessions(work: Work, records: Records) -> TransferCounts:
     return counts
 
 
-async def transfer_events(work: Work, records: Records) -> TransferCounts:
+async def transfer_events(
+    work: Work, records: Records, batch: UUID | None = None
+) -> TransferCounts:
     """Write events of stored sessions."""
     times = {one.ref: instant(one.row["at"]) for one in records}
     config = await stream_settings.read(work)
@@ -199,7 +214,7 @@ async def transfer_events(work: Work, records: Records) -> TransferCounts:
     names = {one.row["point_of_sale"] for one in records} - {None}
     await transfer_points_of_sale(work, [{"name": name} for name in sorted(names)])
     rows = [one.row for one in records]
-    async with work.transaction():
+    async with _transaction(work, batch):
         await work.run("transfers.events", records=Json(rows), point_of_sale=UNKNOWN)
         sessions = list({row["session_ref"] for row in rows} - {None})
         await work.run("transfers.count_events", refs=sessions)
@@ -208,6 +223,13 @@ async def transfer_events(work: Work, records: Records) -> TransferCounts:
     )
     absent = {row["ref"] for row in resolved}
     return _count(rules.EVENTS, records, absent, rules.NO_SESSION)
+
+
+@asynccontextmanager
+async def _transaction(work: Work, batch: UUID | None) -> AsyncIterator[None]:
+    """Open a transaction whose changes are recorded for the undo of an import."""
+    async with work.transaction(), recorded(work, batch):
+        yield
 
 
 async def _batch(work: Work) -> GuestBatch:

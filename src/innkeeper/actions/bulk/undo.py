@@ -41,6 +41,11 @@ STATES: Final = (*RUNNING, DONE, REFUSED)
 PREVIEW_CHUNKS: Final = 50
 """Most chunks of guests or orders that a preview checks; the job checks all."""
 MOST_EXAMPLES: Final = 10
+NOT_UNDONE: Final = {
+    "deleted": "records that deleted guests or orders",
+    "merged": "records that merged guests",
+}
+"""What an undo leaves, in words."""
 COUNTS: Final = ("removed", "restored", "blocked", "lists")
 """Counters of a stored undo: rows by kind, remaining guests and orders by reason, and removed
 guests by the static list that loses them."""
@@ -130,10 +135,11 @@ async def describe(work: Work, ref: UUID) -> Record:
 
 
 def _not_undone(row: Row) -> dict[str, int]:
-    """Return how many records deleted or merged guests or orders: what was deleted is not stored,
-    and each merge has an undo of its own."""
+    """Return how many records deleted or merged guests or orders (what was deleted is not stored,
+    and each merge has an undo of its own), and how many settings the import changed."""
     outcomes = row["outcomes"]
-    return {name: outcomes[name] for name in ("deleted", "merged") if outcomes.get(name)}
+    counts = {name: outcomes[name] for name in ("deleted", "merged") if outcomes.get(name)}
+    return {**counts, **row["file_options"].get(batches.NOT_UNDONE, {})}
 
 
 async def preview(work: Work, ref: UUID, chunks_max: int = PREVIEW_CHUNKS) -> Preview:

@@ -155,9 +155,9 @@ COPY {ws}.batch_failures (batch_ref, line, ref, code, message, errors) FROM STDI
 SELECT line, ref, code, message, errors FROM {ws}.batch_failures
 WHERE batch_ref = %(ref)s AND line > %(after)s ORDER BY line LIMIT %(limit)s
 
--- batches.mark_with_events
--- Store that a batch or import has events among other records.
-UPDATE {ws}.batches SET file_options = file_options || '{"events": true}' WHERE ref = %(ref)s
+-- batches.add_options
+-- Add members to what is stored of the file of a batch or import.
+UPDATE {ws}.batches SET file_options = file_options || %(options)s WHERE ref = %(ref)s
 RETURNING {batches.columns}
 
 -- batches.expired

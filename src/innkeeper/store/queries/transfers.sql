@@ -159,7 +159,9 @@ ON CONFLICT (ref) DO UPDATE SET guest_ref = excluded.guest_ref, version = s.vers
 WHERE s.modified_at < excluded.modified_at
 
 -- transfers.browsers
--- Store the browsers of sessions: of the guest of their latest session, unless they were used here.
+-- Store the browsers of sessions: of the guest of their latest session, unless they were used here. New ones
+-- are recorded for the undo of an import.
+WITH written AS (
 INSERT INTO {ws}.browsers AS b (ref, guest_ref, channel, point_of_sale, created_at)
 SELECT DISTINCT ON (browser_ref) browser_ref, guest_ref, channel, details ->> 'point_of_sale',
     min(created_at) OVER (PARTITION BY browser_ref)
@@ -168,6 +170,11 @@ ORDER BY browser_ref, started_at DESC, ref
 ON CONFLICT (ref) DO UPDATE SET guest_ref = excluded.guest_ref, channel = excluded.channel,
     point_of_sale = excluded.point_of_sale
 WHERE b.version = 0 AND b.guest_ref <> excluded.guest_ref
+RETURNING *, xmax = 0 AS is_new
+)
+SELECT {ws}.record_import_rows('browsers', 'INSERT', NULL, jsonb_agg(to_jsonb(w) - 'is_new'))
+FROM written AS w WHERE is_new
+HAVING current_setting('innkeeper.import', true) <> '' AND count(*) > 0
 
 -- transfers.events
 -- Insert events of stored sessions; members that an event lacks come from its session.

@@ -23,6 +23,7 @@ async def confirm_undo(visit: Visit) -> Response:
         "import_undo.html",
         row=row,
         undone=undone,
+        not_undone=undo.NOT_UNDONE,
         counts=[one for one in counts if any(one[1:])],
         running=undone["state"] in undo.RUNNING,
     )

@@ -93,7 +93,7 @@ class Import(Payload):
 
     href: Annotated[str, Href(IMPORTS + "/{ref}")]
     ref: UUID
-    entity: Entity
+    entity: Annotated[str, one_of("guests", "orders", "events", batches.SITECORE)]
     format: ImportFormat
     compressed: bool | Absent
     dry_run: bool | Absent
@@ -138,7 +138,9 @@ class ImportUndo(Payload):
     blocked: dict[str, int]
     examples: list[BlockedRecord]
     lists: Annotated[dict[str, int], "Static lists, and how many removed guests are on each."]
-    not_undone: Annotated[dict[str, int], "Records that deleted or merged: these stay."]
+    not_undone: Annotated[
+        dict[str, int], "What stays: records that deleted or merged, and settings."
+    ]
     complete: bool
     skip_changed: bool | Absent
     requested_at: str | Absent

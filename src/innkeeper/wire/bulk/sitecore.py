@@ -123,14 +123,15 @@ def _is_raw(column: str) -> bool:
 def guest(row: Mapping[str, Any]) -> TransferredRecord:
     """Read a row of `guests`; raises `ValueRefused` without a ref."""
     source = _Row(row)
+    given = str(row.get("type") or source.members.get("guestType") or VISITOR)
+    # RETIRED is no type of a guest; its survivor says the same.
+    source.members.pop("guestType", None)
     fields = source.fields(OWN_GUEST)
     times = source.times()
     seen = {
         "first_seen": fields.pop("first_seen", times["created_at"]),
         "last_seen": fields.pop("last_seen", times["modified_at"]),
     }
-    fields.pop("guest_type", None)
-    given = str(row.get("type") or source.members.get("guestType") or VISITOR)
     kind = given.lower() if given.lower() in (VISITOR, CUSTOMER, TRAVELLER) else VISITOR
     record = {
         **{"ref": source.own_ref, "guest_type": kind, "body": guest_fields(fields)},
