@@ -52,7 +52,7 @@ def test_i10_a_batch_is_undone_over_http_and_its_page_shows_it(
     path = f"/imports/{ref}/undo"
     page = owner.get(path).text
     assert "Undo this batch?" in page
-    assert "1 deleted" in " ".join(page.split())
+    assert "records that deleted guests or orders (1)" in " ".join(page.split())
     preview = api.get(f"/innkeeper/v1{path}").json()
     assert (preview["removed"], preview["notUndone"]) == ({"guests": 1}, {"deleted": 1})
     assert owner.post(path).is_redirect
