@@ -8,7 +8,10 @@ from uuid import uuid4
 import pytest
 from logging_in import Visitor, invited
 from sites import Site
+from typer.testing import CliRunner
 
+from innkeeper.actions.admin import audit
+from innkeeper.cli.app import app
 from innkeeper.rules.access import Role
 
 NEW = "another long password"
@@ -124,3 +127,21 @@ def test_the_audit_log_is_filtered_by_day_and_read_as_csv(
     assert lines[0] == "at,actor,action,about,field,before,after"
     assert any(f"till-{email[:8]}" in line and "point_of_sale" in line for line in lines)
     assert owner.get(log, params={"from": "soon"}).status_code == 400
+
+
+def test_a_file_of_the_log_has_all_rows_newest_first(
+    user: Any, site: Site, email: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = user(Role.OWNER)
+    names = [f"{number}-{email[:8]}" for number in range(5)]
+    for name in names:
+        post(owner, "/settings/points-of-sale", name=name)
+    monkeypatch.setattr(audit, "READ_AT_ONCE", 2)
+    log = owner.get("/w/live/settings/audit-log/csv", params={"actor": email}).text
+    made = [line.split(",")[6] for line in log.splitlines() if ",name," in line]
+    assert made == names[::-1]
+    words = ["audit-log", "list", "--csv", "--actor", email, "--database", site.dsn]
+    assert CliRunner().invoke(app, words).stdout.splitlines() == log.splitlines()
+    few = CliRunner().invoke(app, [*words, "--limit", "3"]).stdout.splitlines()
+    assert few == log.splitlines()[: len(few)]
+    assert 4 <= len(few) < len(log.splitlines())

@@ -1,5 +1,7 @@
 """`innkeeper audit-log`: who changed what."""
 
+import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -9,8 +11,8 @@ from innkeeper.actions.admin import audit
 from innkeeper.actions.paging import PageRequest
 from innkeeper.cli.options import CommandContext, Json, command
 from innkeeper.cli.output import print_rows
-from innkeeper.wire.administration.audit_log import as_table
-from innkeeper.wire.audiences.reports import as_csv
+from innkeeper.store.work import Work
+from innkeeper.wire.administration.audit_log import read_csv
 
 app = typer.Typer()
 Time = Annotated[
@@ -29,7 +31,9 @@ def audit_log_list(
     subject: Annotated[str, typer.Option(help="Ref of a guest.")] = "",
     since: Time = None,
     until: Time = None,
-    limit: Annotated[int, typer.Option(help="Maximum number of rows.", min=1)] = 100,
+    limit: Annotated[
+        int | None, typer.Option(help="Maximum number of rows; by default 100, in CSV all.", min=1)
+    ] = None,
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, a line for each change.")] = False,
 ) -> None:
@@ -39,11 +43,15 @@ def audit_log_list(
         **{name: at and at.replace(tzinfo=UTC) for name, at in times.items()},
         **{"actor": actor or None, "action": action or None, "subject": subject or None},
     }
-    page = PageRequest(limit=limit)
-    rows = context.run(
-        workspace, lambda work: audit.list_(work, page, workspace=workspace, **filters)
-    ).items
+    selected = audit.AuditFilter(workspace, **filters)
+
+    async def print_csv(work: Work) -> None:
+        async for block in read_csv(audit.read_all(lambda: nullcontext(work), selected, limit)):
+            sys.stdout.buffer.write(block)
+
     if csv:
-        print(as_csv(as_table(rows)).decode(), end="")
-    else:
-        print_rows([{name: row[name] for name in _COLUMNS} for row in rows], json, *_COLUMNS)
+        context.run(workspace, print_csv)
+        return
+    page = PageRequest(limit=limit or 100)
+    rows = context.run(workspace, lambda work: audit.list_(work, page, selected)).items
+    print_rows([{name: row[name] for name in _COLUMNS} for row in rows], json, *_COLUMNS)

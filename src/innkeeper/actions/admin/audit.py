@@ -1,7 +1,7 @@
 """The audit log: rows are written in the transaction of the change and listed by filters."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -12,7 +12,10 @@ from innkeeper.actions.paging import Page, PageRequest, read_page
 from innkeeper.resources.base import Record
 from innkeeper.rules.audited import AuditedKind, differences
 from innkeeper.rules.identity_keys import digest
-from innkeeper.store.work import Json, Work
+from innkeeper.store.work import Json, Lend, Work
+
+READ_AT_ONCE: Final = 100
+"""Rows that a file of the log reads at a time: each may hold a whole definition."""
 
 
 def subject_hash(subject: object) -> bytes:
@@ -150,32 +153,54 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float | Decimal) else str(value)
 
 
-async def list_(
-    work: Work,
-    page_request: PageRequest,
-    *,
-    workspace: str,
-    actor: str | None = None,
-    action: str | None = None,
-    subject: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> Page:
-    """List a page of the log of a workspace, newest first; `until` is excluded."""
-    return await read_page(
-        work,
-        "audit.list",
-        page_request,
-        workspace=workspace,
-        actor=actor,
-        action=action,
-        subject_hash=None if subject is None else subject_hash(subject),
-        since=since,
-        until=until,
-    )
+@dataclass(frozen=True)
+class AuditFilter:
+    """Which rows of the log of a workspace are selected; `until` is excluded."""
+
+    workspace: str
+    actor: str | None = None
+    action: str | None = None
+    subject: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def params(self) -> Record:
+        """The parameters of the queries."""
+        members = asdict(self)
+        subject = members.pop("subject")
+        return members | {"subject_hash": None if subject is None else subject_hash(subject)}
+
+
+async def list_(work: Work, page_request: PageRequest, selected: AuditFilter) -> Page:
+    """List a page of the log, newest first."""
+    return await read_page(work, "audit.list", page_request, parts=_SELECTED, **selected.params)
+
+
+async def read_all(
+    lend: Lend, selected: AuditFilter, limit: int | None = None
+) -> AsyncIterator[list[Record]]:
+    """Yield the rows that are selected, newest first, some at a time; each read has a connection of
+    its own, so that none is held meanwhile."""
+    last: Record = {"at": None, "sequence": None}
+    number = 0
+    while limit is None or number < limit:
+        most = READ_AT_ONCE if limit is None else min(READ_AT_ONCE, limit - number)
+        params = {**selected.params, "at": last["at"], "sequence": last["sequence"]}
+        async with lend() as work:
+            rows = await work.all("audit.list_before", parts=_SELECTED, most=most, **params)
+        if rows:
+            yield rows
+            last = rows[-1]
+        if len(rows) < most:
+            return
+        number += most
 
 
 async def list_filter_values(work: Work, workspace: str) -> Record:
     """List the `actors` and `actions` that occur in the log of a workspace."""
     row = await work.one("audit.words", workspace=workspace) or {}
     return {name: row.get(name) or [] for name in ("actors", "actions")}
+
+
+_SELECTED: Final = {"selected": ("audit.selected",)}

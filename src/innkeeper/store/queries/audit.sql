@@ -52,17 +52,28 @@ WHERE a.workspace = %(workspace)s AND a.changes IS NOT NULL
 SELECT at, actor, action, changes FROM innkeeper.audit_log
 WHERE subject_hash = ANY (%(subjects)s::bytea[]) AND changes IS NOT NULL ORDER BY sequence
 
--- audit.list
--- A page of the audit log, newest first; each row has the total.
-SELECT at, actor, workspace, action, subject_hash, subject_kind, subject, changes, details, count(*) OVER () AS total
-FROM innkeeper.audit_log
-WHERE (workspace IS NULL OR workspace = %(workspace)s)
+-- audit.selected
+-- Condition: the rows that the filters select.
+(workspace IS NULL OR workspace = %(workspace)s)
   AND (%(actor)s::text IS NULL OR actor = %(actor)s)
   AND (%(action)s::text IS NULL OR action = %(action)s)
   AND (%(subject_hash)s::bytea IS NULL OR subject_hash = %(subject_hash)s)
   AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR at < %(until)s)
+
+-- audit.list
+-- A page of the audit log, newest first; each row has the total.
+SELECT at, actor, workspace, action, subject_hash, subject_kind, subject, changes, details, count(*) OVER () AS total
+FROM innkeeper.audit_log
+WHERE {selected}
 ORDER BY at DESC, sequence DESC LIMIT %(limit)s OFFSET %(offset)s
+
+-- audit.list_before
+-- Rows that are older than a row, newest first.
+SELECT at, sequence, actor, action, subject_kind, subject, changes
+FROM innkeeper.audit_log
+WHERE {selected} AND (%(at)s::timestamptz IS NULL OR (at, sequence) < (%(at)s, %(sequence)s::bigint))
+ORDER BY at DESC, sequence DESC LIMIT %(most)s
 
 -- audit.words
 -- The actors and actions that occur in the log, for its filters.

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from innkeeper.actions.admin import audit, configuration, users, workspaces
 from innkeeper.actions.audiences import export_runs, usage, webhooks
 from innkeeper.actions.console import demo_loads, figures, search
-from innkeeper.actions.paging import Page, PageRequest
+from innkeeper.actions.paging import Page
 from innkeeper.errors import BadRequest, Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.configuration import PointOfSale
@@ -19,12 +19,12 @@ from innkeeper.resources.guests import Guest
 from innkeeper.resources.values import ValueRefused, whole_in
 from innkeeper.rules.access import ABOUT, Right, Role
 from innkeeper.rules.masking import masked_setting
+from innkeeper.web.downloads import Body, Download
 from innkeeper.web.ui.audit_words import done_words
-from innkeeper.web.ui.downloads import file, json_file
+from innkeeper.web.ui.downloads import json_file
 from innkeeper.web.ui.formatting import TIME_ZONE, title_words
 from innkeeper.web.ui.shell import PageRoute, Visit
-from innkeeper.wire.administration.audit_log import as_table
-from innkeeper.wire.audiences.reports import as_csv
+from innkeeper.wire.administration.audit_log import read_csv
 
 TABS: Final = (
     ("/settings", "API access"),
@@ -35,8 +35,6 @@ TABS: Final = (
     ("/settings/workspace", "Workspace"),
     ("/settings/audit-log", "Audit log"),
 )
-
-MOST_CSV_ROWS: Final = 10_000
 
 
 async def points_of_sale(visit: Visit) -> Response:
@@ -225,11 +223,15 @@ async def log_file(visit: Visit) -> Response:
 
 
 async def log_csv(visit: Visit) -> Response:
-    """Return the newest rows of the log that the filters select as CSV, a line for each change."""
-    _, page = await _audit_page(visit, PageRequest(0, MOST_CSV_ROWS))
+    """Return the rows of the log that the filters select as CSV, a line for each change."""
+    _, selected = _audit_filters(visit)
     changes = partial(_changes, visit)
-    content = await asyncio.to_thread(lambda: as_csv(as_table(page.items, changes)))
-    return file("audit-log.csv", content, "text/csv")
+
+    async def open_body() -> Body:
+        return read_csv(audit.read_all(visit.lend, selected), changes)
+
+    slots = visit.database.limits.downloads
+    return Download(slots, open_body, "text/csv; charset=utf-8", "audit-log.csv")
 
 
 def _as_json(visit: Visit, row: Record) -> Record:
@@ -252,23 +254,24 @@ def _midnight(day: str, days_later: int) -> datetime | None:
     return at.replace(tzinfo=TIME_ZONE.get())
 
 
-async def _audit_page(
-    visit: Visit, page_request: PageRequest | None = None
-) -> tuple[dict[str, str], Page]:
-    """Return the filters of the request, and the page of the log that it selects."""
+def _audit_filters(visit: Visit) -> tuple[dict[str, str], audit.AuditFilter]:
+    """Return the filters of the request, as they are shown and as they select."""
     names = ("actor", "action", "subject", "from", "to")
     filters = {name: visit.query_text(name) for name in names}
-    page = await audit.list_(
-        visit.work,
-        page_request or visit.page_request,
-        workspace=visit.workspace,
+    return filters, audit.AuditFilter(
+        visit.workspace,
         actor=filters["actor"] or None,
         action=filters["action"] or None,
         subject=filters["subject"].strip() or None,
         since=_midnight(filters["from"], 0),
         until=_midnight(filters["to"], 1),
     )
-    return filters, page
+
+
+async def _audit_page(visit: Visit) -> tuple[dict[str, str], Page]:
+    """Return the filters of the request, and the page of the log that it selects."""
+    filters, selected = _audit_filters(visit)
+    return filters, await audit.list_(visit.work, visit.page_request, selected)
 
 
 async def _guests(visit: Visit, rows: list[Record]) -> dict[str, Record]:

@@ -1,6 +1,7 @@
 """`/innkeeper/v1/auditLog`: who changed what, newest first."""
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -12,6 +13,7 @@ from innkeeper.resources.payload_kinds import Described, MapOf
 from innkeeper.resources.payloads import ABSENT, Absent, Payload
 from innkeeper.rules.scopes import READ_PERSONAL, Scope
 from innkeeper.store.work import Work
+from innkeeper.wire.audiences.reports import as_csv
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
 from innkeeper.wire.payloads import FilterText, PageOf, Paging
 
@@ -64,7 +66,8 @@ async def list_audit_log(work: Work, request: EndpointRequest) -> Page:
     names = ("actor", "action", "subject", "since", "until")
     given = {name: getattr(parameters, name) for name in names}
     filters = {name: None if value is ABSENT else value for name, value in given.items()}
-    page = await audit.list_(work, parameters.page(), workspace=work.workspace, **filters)
+    selected = audit.AuditFilter(work.workspace, **filters)
+    page = await audit.list_(work, parameters.page(), selected)
     for row in page.items:
         row["changes"] = row["changes"] or {}
     return page
@@ -75,13 +78,24 @@ def changes_of(row: Record) -> list[Change]:
     return [(name, *values) for name, values in (row["changes"] or {}).items()]
 
 
-def as_table(
-    rows: Iterable[Record], changes: Callable[[Record], list[Change]] = changes_of
-) -> Record:
-    """Return rows of the log as `as_csv` takes them: a line for each change."""
+async def read_csv(
+    parts: AsyncIterator[list[Record]], changes: Callable[[Record], list[Change]] = changes_of
+) -> AsyncGenerator[bytes, None]:
+    """Yield rows of the log as CSV, a line for each change, each part encoded in a thread."""
+    has_header = True
+    async for rows in parts:
+        yield await asyncio.to_thread(_as_csv, rows, changes, has_header)
+        has_header = False
+    if has_header:
+        yield _as_csv((), changes, has_header)
+
+
+def _as_csv(
+    rows: Iterable[Record], changes: Callable[[Record], list[Change]], has_header: bool
+) -> bytes:
     lines = []
     for row in rows:
         head = [row["at"], row["actor"], row["action"], row["subject"]]
         lines += [[*head, *change] for change in changes(row) or [("", "", "")]]
     columns = ["at", "actor", "action", "about", "field", "before", "after"]
-    return {"columns": columns, "rows": lines}
+    return as_csv({"columns": columns, "rows": lines}, has_header=has_header)

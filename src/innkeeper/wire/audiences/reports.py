@@ -91,12 +91,13 @@ async def fetch_report(work: Work, request: EndpointRequest) -> Record | Endpoin
     return {**report, "rows": rows}
 
 
-def as_csv(report: dict[str, Any]) -> bytes:
-    """Write the rows as CSV below a header; texts that a spreadsheet would run as formulas are
+def as_csv(report: dict[str, Any], *, has_header: bool = True) -> bytes:
+    """Write the rows as CSV, below a header; texts that a spreadsheet would run as formulas are
     marked."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(report["columns"])
+    if has_header:
+        writer.writerow(report["columns"])
     for row in report["rows"]:
         writer.writerow([guarded(plain(value)) for value in row])
     return text.getvalue().encode()
