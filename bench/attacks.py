@@ -48,13 +48,13 @@ class _Caller:
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, content
 
     def api(self, method: str, path: str, body: object = None) -> dict[str, object]:
-        sent = None if body is None else json.dumps(body).encode()
+        payload = None if body is None else json.dumps(body).encode()
         kind = {"Content_Type": "application/json", "Authorization": self._server.authorization}
-        status, _, content = self.call(method, path, sent, **kind)
+        status, _, content = self.call(method, path, payload, **kind)
         if status >= 300:
             raise RuntimeError(f"{method} {path} answered {status}: {content[:500]!r}")
-        found: dict[str, object] = json.loads(content)
-        return found
+        record: dict[str, object] = json.loads(content)
+        return record
 
 
 def prepared(server: Server, data: Path, seconds: float) -> tuple[Target, str]:
@@ -83,8 +83,8 @@ def prepared(server: Server, data: Path, seconds: float) -> tuple[Target, str]:
     }
     caller.api("POST", "/v1.2/events", event)
     export = {"entity": "guests", "format": "ndjson", "compressed": False}
-    made = caller.api("POST", "/innkeeper/v1/fileExports", export)
-    link = _link(caller, str(made["ref"]))
+    response = caller.api("POST", "/innkeeper/v1/fileExports", export)
+    link = _link(caller, str(response["ref"]))
     target = Target(
         server.host, server.port, server.authorization, client_key, cookie, link, browser, seconds
     )
@@ -102,10 +102,10 @@ def _owner(caller: _Caller, link: str) -> str:
     parts = urlsplit(link)
     _, headers, page = caller.call("GET", f"{parts.path}?{parts.query}")
     cookie = headers.get("set-cookie", "").partition(";")[0]
-    found = re.search(rb'name="csrf" value="([^"]+)"', page)
-    assert found is not None
+    match = re.search(rb'name="csrf" value="([^"]+)"', page)
+    assert match is not None
     form = {
-        "csrf": found[1].decode(),
+        "csrf": match[1].decode(),
         "link": parts.query.partition("=")[2],
         "name": "Owner",
         "email": "owner@example.com",
@@ -119,8 +119,8 @@ def _owner(caller: _Caller, link: str) -> str:
 def _link(caller: _Caller, export: str) -> str:
     """The signed link of a file export, once it is written."""
     for _ in range(300):
-        shown = caller.api("GET", f"/innkeeper/v1/fileExports/{export}")
-        location = shown.get("location")
+        record = caller.api("GET", f"/innkeeper/v1/fileExports/{export}")
+        location = record.get("location")
         if isinstance(location, dict):
             parts = urlsplit(str(location["href"]))
             return f"{parts.path}?{parts.query}"
@@ -166,10 +166,10 @@ def measure(server: Server, target: Target, path: str, name: str) -> str:
     before, during = (median(one.p99 for one in each) for each in (calm, attacked))
     failed = sum(one.failures for one in attacked)
     ratio = during / max(before, 0.001)
-    met = ratio <= MOST_RATIO and memory.most <= MOST_MEGABYTES and not failed
+    is_met = ratio <= MOST_RATIO and memory.most <= MOST_MEGABYTES and not failed
     return (
         f"| {name.replace('_', ' ')} | {before:.1f} | {during:.1f} | {ratio:.1f} | {failed} "
-        f"| {memory.most:.0f} | {'yes' if met else 'no'} |"
+        f"| {memory.most:.0f} | {'yes' if is_met else 'no'} |"
     )
 
 
@@ -194,8 +194,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("attacks", nargs="*", choices=[*ATTACKS, []], help="all when none")
     parser.add_argument("--seconds", type=float, default=5, help="per round")
-    asked = parser.parse_args()
-    for line in lines(asked.attacks or list(ATTACKS), asked.seconds):
+    options = parser.parse_args()
+    for line in lines(options.attacks or list(ATTACKS), options.seconds):
         print(line, flush=True)
 
 

@@ -125,24 +125,24 @@ def _visit_once(ours: Server, key: str, browsers: list[str]) -> None:
 
 def _memory(bench: Bench, request: Requests) -> Iterator[str]:
     """Resident memory of every process, part by part, while many events come."""
-    wanted = MANY if bench.full else FEW
+    total = MANY if bench.full else FEW
     yield (
-        f"\nMemory in MB (proportional resident) while {wanted:,} events arrive from {BROWSERS:,} "
+        f"\nMemory in MB (proportional resident) while {total:,} events arrive from {BROWSERS:,} "
         "browsers over 16 connections. PostgreSQL grows until its shared buffers are full.\n"
     )
     yield f"| Events | {SERVER} | {JOBS} | {DATABASE} | all | events/s |"
     yield "|---:|---:|---:|---:|---:|---:|"
     yield _resident(bench.ours.pid, 0, "")
-    sent = 0
+    count = 0
     for step in range(1, STEPS + 1):
-        began, before = time.monotonic(), sent
-        while sent < wanted * step // STEPS:
+        began, before = time.monotonic(), count
+        while count < total * step // STEPS:
             sample: Sample = asyncio.run(drive(bench.ours.host, bench.ours.port, request, 16, 5))
             if sample.failures:
                 raise RuntimeError(f"{sample.failures} events were refused")
-            sent += sample.requests
-        rate = (sent - before) / (time.monotonic() - began)
-        yield _resident(bench.ours.pid, sent, f"{rate:,.0f}")
+            count += sample.requests
+        rate = (count - before) / (time.monotonic() - began)
+        yield _resident(bench.ours.pid, count, f"{rate:,.0f}")
 
 
 def _resident(pid: int, sent: int, rate: str) -> str:

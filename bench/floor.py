@@ -202,8 +202,8 @@ def create_app() -> Starlette:
 
 
 def _check(request: Request) -> None:
-    sent = request.headers.get("authorization", "").encode()
-    if not hmac.compare_digest(sent, CREDENTIALS):
+    header = request.headers.get("authorization", "").encode()
+    if not hmac.compare_digest(header, CREDENTIALS):
         raise PermissionError
 
 

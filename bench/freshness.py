@@ -21,8 +21,8 @@ LIVE_MANY, LIVE_FEW = 30, 4
 def freshness(ours: Server, full: bool) -> Iterator[str]:
     """A line each: on demand, and Live."""
     site = _Site(ours)
-    asked = [_seconds(site.view, site.asked) for _ in range(MANY if full else FEW)]
-    yield f"- An event is counted by a query that is sent after it: {_told(asked)} (target: 1 s)."
+    total = [_seconds(site.view, site.asked) for _ in range(MANY if full else FEW)]
+    yield f"- An event is counted by a query that is sent after it: {_told(total)} (target: 1 s)."
     site.publish()
     stored = [_seconds(site.view, site.stored) for _ in range(LIVE_MANY if full else LIVE_FEW)]
     yield f"- It is in a Live segment's stored membership: {_told(stored)} (target: 10 s)."
@@ -30,9 +30,9 @@ def freshness(ours: Server, full: bool) -> Iterator[str]:
 
 def _seconds(act: Callable[[], int], size: Callable[[], int]) -> float:
     """From the end of an act until its size is seen."""
-    wanted = act()
+    expected = act()
     started = time.perf_counter()
-    while size() < wanted:
+    while size() < expected:
         time.sleep(0.02)
     return time.perf_counter() - started
 
@@ -59,10 +59,12 @@ class _Site:
 
     def view(self) -> int:
         """A new browser views the page; how many have by now."""
-        made = self._call("GET", f"/v1.2/browser/create.json?client_key={self._key}&message=%7B%7D")
+        browser = self._call(
+            "GET", f"/v1.2/browser/create.json?client_key={self._key}&message=%7B%7D"
+        )
         event = {
             "client_key": self._key,
-            "browser_id": made["ref"],
+            "browser_id": browser["ref"],
             "type": "VIEW",
             "channel": "WEB",
             "pos": "default",
@@ -80,8 +82,8 @@ class _Site:
 
     def publish(self) -> None:
         """Make the segment Live."""
-        made = self._call("POST", OWN, {"name": "fresh", "definition": self._definition})
-        self._segment = f"{OWN}/{made['ref']}"
+        created = self._call("POST", OWN, {"name": "fresh", "definition": self._definition})
+        self._segment = f"{OWN}/{created['ref']}"
         self._call("POST", f"{self._segment}/start")
         while self._call("GET", self._segment)["status"] != "LIVE":
             time.sleep(0.1)
@@ -93,7 +95,7 @@ class _Site:
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         url = f"http://{self._ours.host}:{self._ours.port}{path}"
         headers = {"Authorization": self._ours.authorization, "Content-Type": "application/json"}
-        sent = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, sent, headers, method=method)
+        payload = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(url, payload, headers, method=method)
         with urllib.request.urlopen(request) as answer:
             return json.loads(answer.read())

@@ -59,12 +59,12 @@ def constant(request: bytes) -> Requests:
 
 def seed(ours: Server, path: str, body: Requests, many: int) -> None:
     """At least so many resources, so that a list has a hundred."""
-    made = 0
-    while made < many:
+    count = 0
+    while count < many:
         sample = asyncio.run(
             drive(ours.host, ours.port, lambda number: ours.post(path, body(number)), 16, 0.5)
         )
-        made += sample.requests
+        count += sample.requests
 
 
 def first(ours: Server, path: str) -> str:

@@ -14,10 +14,10 @@ def resident_megabytes(pid: int) -> float:
 
 def resident_parts(pid: int) -> dict[str, float]:
     """The same, part by part."""
-    found = dict.fromkeys((SERVER, JOBS, DATABASE), 0.0)
+    result = dict.fromkeys((SERVER, JOBS, DATABASE), 0.0)
     for each in [pid, *_descendants(pid)]:
-        found[_part(each)] += _proportional(each) / 1024
-    return found
+        result[_part(each)] += _proportional(each) / 1024
+    return result
 
 
 def _part(pid: int) -> str:
@@ -38,13 +38,13 @@ def _descendants(pid: int) -> list[int]:
         (int(child), int(parent))
         for child, parent in map(str.split, listed.stdout.split("\n")[:-1])
     ]
-    found, waiting = [], [pid]
+    result, waiting = [], [pid]
     while waiting:
         above = waiting.pop()
         below = [child for child, parent in parents if parent == above]
-        found += below
+        result += below
         waiting += below
-    return found
+    return result
 
 
 def _proportional(pid: int) -> int:

@@ -150,8 +150,8 @@ def _sent(ours: Server, key: str, packed: bytes) -> float:
     about = {"checksum": hashlib.md5(packed, usedforsecurity=False).hexdigest()}
     body = json.dumps(about | {"size": len(packed)}).encode()
     href = f"{base}/v2/batches/{uuid4()}"
-    made = _json(urllib.request.Request(href, body, headers, method="PUT"))
-    location = made["location"]["href"]
+    created = _json(urllib.request.Request(href, body, headers, method="PUT"))
+    location = created["location"]["href"]
     urllib.request.urlopen(urllib.request.Request(location, packed, method="PUT")).close()
     began = time.monotonic()
     while True:
@@ -257,8 +257,8 @@ def _guest(ours: Server) -> str:
     """The path of a guest in the workspace that nothing is imported into."""
     url = f"http://{ours.host}:{ours.port}/v2.1/guests"
     headers = {"Authorization": ours.authorization, "Content-Type": "application/json"}
-    made = _json(urllib.request.Request(url, b'{"guestType":"visitor"}', headers))
-    return f"/v2.1/guests/{made['ref']}"
+    created = _json(urllib.request.Request(url, b'{"guestType":"visitor"}', headers))
+    return f"/v2.1/guests/{created['ref']}"
 
 
 def _p99(found: list[float]) -> float:
@@ -275,5 +275,5 @@ def _json(request: urllib.request.Request) -> dict[str, Any]:
     parts = urlsplit(request.full_url)
     assert parts.scheme == "http"
     with urllib.request.urlopen(request) as answer:
-        found: dict[str, Any] = json.loads(answer.read())
-    return found
+        record: dict[str, Any] = json.loads(answer.read())
+    return record

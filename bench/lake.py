@@ -117,11 +117,11 @@ def _beside(lake: Lake, question: Question) -> str:
         acts = (ours, lambda: int(connection.execute(sql).fetchall()[0][0]))
         # In turns, so that whoever else uses the machine slows both.
         rounds = [[_timed(act) for act in acts] for _ in range(ROUNDS)]
-    (ms, cpu, counted), (hand, hand_cpu, found) = (
+    (ms, cpu, counted), (hand, hand_cpu, result) = (
         (median(times), min(cpus), counts[-1])
         for times, cpus, counts in (zip(*turns, strict=True) for turns in zip(*rounds, strict=True))
     )
-    same = "" if counted == found else f" **{found:,} by hand**"
+    same = "" if counted == result else f" **{result:,} by hand**"
     return (
         f"| {question.name} | {counted:,}{same} | {ms:.0f} | {hand:.0f} | {ms / hand:.2f} "
         f"| {cpu / hand_cpu:.2f} |"
@@ -131,8 +131,8 @@ def _beside(lake: Lake, question: Question) -> str:
 def _timed(act: Callable[[], int]) -> tuple[float, float, int]:
     """Milliseconds, those of the processors on every thread, and what was found."""
     started, used = time.perf_counter(), time.process_time()
-    found = act()
-    return (time.perf_counter() - started) * 1000, (time.process_time() - used) * 1000, found
+    result = act()
+    return (time.perf_counter() - started) * 1000, (time.process_time() - used) * 1000, result
 
 
 def _by_hand(lake: Lake) -> Any:
@@ -152,9 +152,9 @@ async def _flush(guests: int, work: Work) -> str:
         f"now(), now() FROM generate_series(1, {guests // 10})"
     )
     started = time.perf_counter()
-    taken = await flush_all(work)
+    outcome = await flush_all(work)
     seconds = time.perf_counter() - started
-    return f"- Flush: {taken:,} new guests in {seconds:.1f} s, {taken / seconds:,.0f} a second."
+    return f"- Flush: {outcome:,} new guests in {seconds:.1f} s, {outcome / seconds:,.0f} a second."
 
 
 async def _compaction(guests: int, work: Work) -> str:

@@ -141,7 +141,7 @@ def compare(
     turns = list(zip(loads, samples, strict=True))
     for number in range(rounds):
         # Each goes first as often as last: what comes and goes on the machine meets all.
-        for load, found in turns[:: 1 if number % 2 else -1]:
+        for load, each in turns[:: 1 if number % 2 else -1]:
             server = load.server
             one_round = drive(
                 server.host,
@@ -151,8 +151,8 @@ def compare(
                 seconds / rounds,
                 load.follow_up,
             )
-            found.append(asyncio.run(one_round))
-    return [_middle(found) for found in samples]
+            each.append(asyncio.run(one_round))
+    return [_middle(each) for each in samples]
 
 
 def _middle(samples: list[Sample]) -> Sample:

@@ -90,19 +90,19 @@ def _writes(bench: Bench, orders: list[str]) -> Iterator[str]:
             f"/orders/{chance.choice(orders)}/contacts", contact(number, AS_STORED)
         ),
     )
-    known = [contact(number) for number in range(100)]
-    for body in known:
+    existing = [contact(number) for number in range(100)]
+    for body in existing:
         create(ours, below("contacts"), body)
 
     def at_floor(number: int) -> bytes:
-        body = known[number % len(known)]
+        body = existing[number % len(existing)]
         (identifier,) = json.loads(body)["identifiers"]
         key = identifier_key(identifier["provider"], identifier["id"])
         return floor.post(f"/orders/{chance.choice(orders)}/contacts/known?key={key}", body)
 
     yield from bench.rows(
         "POST order contact, existing guest",
-        lambda number: ours.post(below("contacts"), known[number % len(known)]),
+        lambda number: ours.post(below("contacts"), existing[number % len(existing)]),
         at_floor,
     )
 
@@ -130,10 +130,10 @@ def _reads(bench: Bench, ref: str) -> Iterator[str]:
 def _order_of_a_guest(bench: Bench) -> tuple[str, str]:
     """An order with one item and one contact, and its guest, who has four more."""
     person = contact(0)
-    made = []
+    created = []
     for number in range(5):
         ref = create(bench.ours, "/v2.1/orders", order(number))["ref"]
         create(bench.ours, f"/v2.1/orders/{ref}/orderItems", ITEM)
         linked = create(bench.ours, f"/v2.1/orders/{ref}/contacts", person)
-        made.append((ref, linked["guest"]["href"].rpartition("/")[2]))
-    return made[0]
+        created.append((ref, linked["guest"]["href"].rpartition("/")[2]))
+    return created[0]

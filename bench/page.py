@@ -40,10 +40,10 @@ def machine() -> str:
 
 def _last_page() -> str:
     """The page on main, or as it is here where there is no such branch."""
-    shown = subprocess.run(
+    output = subprocess.run(
         ["git", "show", f"main:docs/{PAGE.name}"], cwd=PAGE.parent, capture_output=True, check=False
     )
-    return PAGE.read_text() if shown.returncode else shown.stdout.decode()
+    return PAGE.read_text() if output.returncode else output.stdout.decode()
 
 
 def _keyed(text: Iterable[str]) -> Iterator[tuple[str, str]]:

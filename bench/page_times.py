@@ -172,12 +172,12 @@ def _timed(client: httpx.Client, path: str, draw: Callable[[], str]) -> str:
     whole, parts = list[float](), list[float]()
     statuses = set[int]()
     for _ in range(ROUNDS):
-        response, taken = _get(client, f"/w/live{draw()}", {})
-        whole.append(taken)
+        response, page = _get(client, f"/w/live{draw()}", {})
+        whole.append(page)
         statuses.add(response.status_code)
         for part in _loaded_afterwards(response.text):
-            answer, taken = _get(client, part, {"HX-Request": "true"})
-            parts.append(taken)
+            answer, page = _get(client, part, {"HX-Request": "true"})
+            parts.append(page)
             statuses.add(answer.status_code)
     wrong = sorted(statuses - {200, 303})
     cells = [f"{path.replace('|', ' ')}{f' ({wrong})' if wrong else ''}", *_quantiles(whole)]
@@ -199,5 +199,5 @@ def _loaded_afterwards(page: str) -> list[str]:
 
 def _quantiles(times: list[float]) -> list[str]:
     ranked = sorted(times)
-    found = ranked[len(ranked) // 2], ranked[int(len(ranked) * 0.99)]
-    return [f"**{each:.0f}**" if each > SLOW_MS else f"{each:.0f}" for each in found]
+    result = ranked[len(ranked) // 2], ranked[int(len(ranked) * 0.99)]
+    return [f"**{each:.0f}**" if each > SLOW_MS else f"{each:.0f}" for each in result]

@@ -106,8 +106,10 @@ async def _check(work: Work, people: list[Known]) -> None:
     stored = {row["ref"]: row["body"] for row in rows}
     # A measurement adds to guests that it attaches contacts to, but does not rename them.
     names = [(one.ref, one.first, one.last) for one in sample]
-    found = [(r, (b := stored.get(r, {})).get("first_name"), b.get("last_name")) for r, *_ in names]
-    if names != found or (await rulebook.read(work)).rules != RULES:
+    result = [
+        (r, (b := stored.get(r, {})).get("first_name"), b.get("last_name")) for r, *_ in names
+    ]
+    if names != result or (await rulebook.read(work)).rules != RULES:
         raise RuntimeError(f"{WORKSPACE} has other guests or rules: delete it to fill it again")
 
 
@@ -142,11 +144,11 @@ def _people(number: int) -> list[Known]:
 
 def _names(chance: random.Random, number: int, syllables: int) -> list[str]:
     # A dict, which has an order: every run makes the same people.
-    found: dict[str, None] = {}
-    while len(found) < number:
+    results: dict[str, None] = {}
+    while len(results) < number:
         length = syllables + (chance.random() < 0.4)
-        found["".join(chance.choices(_SYLLABLES, k=length)).capitalize()] = None
-    return sorted(found, key=lambda name: chance.random())
+        results["".join(chance.choices(_SYLLABLES, k=length)).capitalize()] = None
+    return sorted(results, key=lambda name: chance.random())
 
 
 async def _fill(dsn: str, people: list[Known], book: IdentityRules) -> None:

@@ -24,7 +24,7 @@ MERGED_ORDERS = 1000
 def measure(bench: Bench) -> Iterator[str]:
     """A table of p50 and p99 by what a contact is known by."""
     number = people.FULL if bench.full else people.SMALL
-    known = asyncio.run(people.filled(bench.ours.dsn, number))
+    guests = asyncio.run(people.filled(bench.ours.dsn, number))
     ours = asyncio.run(people.served(bench.ours))
     orders = [create(ours, "/v2.1/orders", order(one))["ref"] for one in range(ORDERS)]
     chance = random.Random(3)
@@ -35,15 +35,15 @@ def measure(bench: Bench) -> Iterator[str]:
     for kind, told in KINDS.items():
 
         def request(_: int, told: Callable[[Known], dict[str, Any]] = told) -> bytes:
-            body = json.dumps(told(chance.choice(known))).encode()
+            body = json.dumps(told(chance.choice(guests))).encode()
             return ours.post(f"/v2.1/orders/{chance.choice(orders)}/contacts", body)
 
         for connections in CONNECTIONS:
-            found = asyncio.run(drive(ours.host, ours.port, request, connections, bench.seconds))
-            failed = f" ({found.failures} failed)" if found.failures else ""
+            result = asyncio.run(drive(ours.host, ours.port, request, connections, bench.seconds))
+            failed = f" ({result.failures} failed)" if result.failures else ""
             yield (
-                f"| {kind}{failed} | {connections} | {found.per_second:,.0f} "
-                f"| {found.p50:.2f} | {found.p99:.2f} |"
+                f"| {kind}{failed} | {connections} | {result.per_second:,.0f} "
+                f"| {result.p50:.2f} | {result.p99:.2f} |"
             )
     yield f"\n{_undone(ours)}"
 

@@ -21,23 +21,23 @@ ROUNDS = 200
 def measure(bench: Bench) -> Iterator[str]:
     """A table of p50 and p99 by kind of search."""
     number = people.FULL if bench.full else people.SMALL
-    found = asyncio.run(_measured(bench.ours.dsn, number))
+    result = asyncio.run(_measured(bench.ours.dsn, number))
     yield f"{number:,} guests; milliseconds in the process, without HTTP and rendering.\n"
     yield "| Search by | p50 | p99 |"
     yield "|---|---|---|"
-    for kind, times in found.items():
+    for kind, times in result.items():
         ranked = sorted(times)
         p50, p99 = ranked[len(ranked) // 2], ranked[int(len(ranked) * 0.99)]
         yield f"| {kind} | {p50 * 1000:.1f} | {p99 * 1000:.1f} |"
 
 
 async def _measured(dsn: str, number: int) -> dict[str, list[float]]:
-    known = await people.filled(dsn, number)
+    guests = await people.filled(dsn, number)
     database = Database(dsn, pool_size=1, statement_timeout_ms=0)
     await database.open()
     try:
         async with database.work(people.WORKSPACE) as work:
-            return await _timed(work, known)
+            return await _timed(work, guests)
     finally:
         await database.close()
 
@@ -70,14 +70,14 @@ async def _timed(work: Work, known: list[Known]) -> dict[str, list[float]]:
     async def by_key() -> Any:
         return await work.one("guests.fetch", ref=one().ref)
 
-    found = {"(floor) one row by its key": await _rounds(by_key)}
+    params = {"(floor) one row by its key": await _rounds(by_key)}
     for kind, ask in asks.items():
 
         async def once(ask: Callable[[], str] = ask) -> Any:
             return await search.find_guests(work, ask())
 
-        found[kind] = await _rounds(once)
-    return found
+        params[kind] = await _rounds(once)
+    return params
 
 
 async def _rounds(act: Callable[[], Awaitable[Any]]) -> list[float]:

@@ -91,15 +91,15 @@ def innkeeper(data: Path | None = None) -> Iterator[Server]:
         try:
             await_answer(f"http://127.0.0.1:{port}/readyz", process)
             ready_after = time.monotonic() - started
-            found = json.loads((folder / "server.json").read_text())
-            made = subprocess.run(
+            summary = json.loads((folder / "server.json").read_text())
+            output = subprocess.run(
                 [*command, "keys", "create", "--data", str(folder), "--json"],
                 check=True,
                 capture_output=True,
             )
-            key = json.loads(made.stdout)
+            key = json.loads(output.stdout)
             authorization = basic(key["clientKey"], key["apiToken"])
-            yield Server("127.0.0.1", port, authorization, found["dsn"], process.pid, ready_after)
+            yield Server("127.0.0.1", port, authorization, summary["dsn"], process.pid, ready_after)
         finally:
             process.terminate()
             process.wait(30)

@@ -82,13 +82,15 @@ class Sources(RestSources):
     def open_browser(self) -> str:
         with self.step():
             client = Site.logins["open"].client_key
-            made = Site.made("GET", f"/v1.2/browser/create.json?client_key={client}&message=%7B%7D")
-            ref = UUID(made["customer_ref"])
+            browser = Site.made(
+                "GET", f"/v1.2/browser/create.json?client_key={client}&message=%7B%7D"
+            )
+            ref = UUID(browser["customer_ref"])
             (row,) = Site.rows("SELECT created_at FROM ws_live.guests WHERE ref = %s", ref)
             self.model.create(ref, {}, "visitor", row["created_at"])
             self.visited.add(ref)
-            self.guest_of[made["ref"]] = ref
-        return made["ref"]
+            self.guest_of[browser["ref"]] = ref
+        return browser["ref"]
 
     @rule(target=merged, browser=browsers, person=people, ids=identifiers)
     def identify(self, browser: str, person: Any, ids: Any) -> Any:

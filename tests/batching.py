@@ -132,9 +132,9 @@ class Batches:
 
     def guest(self, email: str) -> dict[str, Any]:
         """The one guest with that e-mail address."""
-        found = self.api.get("/v2.1/guests", params={"email": email}).json()["items"]
-        assert len(found) == 1, found
-        guest: dict[str, Any] = found[0]
+        items = self.api.get("/v2.1/guests", params={"email": email}).json()["items"]
+        assert len(items) == 1, items
+        guest: dict[str, Any] = items[0]
         return guest
 
     def guest_by_ref(self, ref: str) -> dict[str, Any]:

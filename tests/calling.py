@@ -105,8 +105,8 @@ def problem(status: int, message: str, developer: str | None = None, *more: str)
 
 def invalid(field: str, reason: str, *more: str) -> dict[str, Any]:
     """The body of a 400 for one field; `more` are the messages of further fields."""
-    told = f"Attribute {field} is invalid ({reason})."
-    return problem(400, f"{field}: {reason}", told, *more)
+    message = f"Attribute {field} is invalid ({reason})."
+    return problem(400, f"{field}: {reason}", message, *more)
 
 
 def absent(field: str, *more: str) -> dict[str, Any]:
@@ -116,8 +116,8 @@ def absent(field: str, *more: str) -> dict[str, Any]:
 
 def no_guest(api: Api, ref: str) -> dict[str, Any]:
     """The body of a 404 for a guest."""
-    told = f"Guest with ref {ref} for client key {api.client_key} was not found"
-    return problem(404, "The specified resource does not exist.", told)
+    message = f"Guest with ref {ref} for client key {api.client_key} was not found"
+    return problem(404, "The specified resource does not exist.", message)
 
 
 class Bare:
@@ -143,7 +143,7 @@ class Bare:
         body: bytes = b"",
     ) -> httpx.Response:
         """Send one request on a connection of its own; `headers` replace the usual ones."""
-        sent: dict[str, str | bytes] = {
+        payload: dict[str, str | bytes] = {
             "Host": "innkeeper.test",
             "Authorization": self.authorization,
             "Connection": "close",
@@ -151,7 +151,7 @@ class Bare:
             **(headers or {}),
         }
         lines = [b"%s %s HTTP/1.1" % (method.encode(), as_bytes(target))]
-        lines += [name.encode() + b": " + as_bytes(value) for name, value in sent.items()]
+        lines += [name.encode() + b": " + as_bytes(value) for name, value in payload.items()]
         with socket.create_connection(self._address, timeout=PATIENCE_SECONDS) as connection:
             connection.sendall(b"\r\n".join([*lines, b"", b""]) + body)
             answer = HTTPResponse(connection, method=method)

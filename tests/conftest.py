@@ -58,9 +58,9 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """A server that databases can be made on: the one given, else an embedded one in memory."""
-    given = os.environ.get("INNKEEPER_TEST_DATABASE") or os.environ.get("INNKEEPER_DATABASE")
-    if given:
-        yield given
+    response = os.environ.get("INNKEEPER_TEST_DATABASE") or os.environ.get("INNKEEPER_DATABASE")
+    if response:
+        yield response
         return
     in_memory = os.access(SHARED_MEMORY, os.W_OK) and _free(SHARED_MEMORY) > 1 << 30
     folder = Path(

@@ -65,8 +65,8 @@ class Document:
         """The operation at a path; None when nothing is described there."""
         for pattern, item in self.operations:
             if pattern.fullmatch(path):
-                found: Schema | None = item.get(method.lower())
-                return found
+                response: Schema | None = item.get(method.lower())
+                return response
         return None
 
     def resolved(self, schema: Schema) -> Schema:
@@ -129,23 +129,23 @@ def check_answer(
     """Fail where an answer is not as described; `target` is a path with its query, encoded."""
     if method == "OPTIONS":
         return
-    known = document(compatibility)
+    existing = document(compatibility)
     path = "/" + urlsplit(target).path.lstrip("/")
     path = re.sub(r"^/(2\.1|2)/", r"/v\1/", path)
-    sent = {name.lower(): value for name, value in headers}
-    operation = known.operation("GET" if method == "HEAD" else method, path)
+    payload = {name.lower(): value for name, value in headers}
+    operation = existing.operation("GET" if method == "HEAD" else method, path)
     if operation is None:
-        _check_elsewhere(known, path, status, content)
+        _check_elsewhere(existing, path, status, content)
         return
     SEEN[operation["operationId"]].add(status)
     where = f"{method} {target} ({operation['operationId']}) answered {status}"
     response = operation["responses"].get(str(status))
     assert response is not None, f"{where}, which is not described: {content[:500]!r}"
-    response = known.resolved(response)
-    _check_headers(known, where, response.get("headers", {}), sent)
+    response = existing.resolved(response)
+    _check_headers(existing, where, response.get("headers", {}), payload)
     if method == "HEAD":
         return
-    _check_content(known, where, response.get("content", {}), sent, content)
+    _check_content(existing, where, response.get("content", {}), payload, content)
 
 
 def _check_elsewhere(known: Document, path: str, status: int, content: bytes) -> None:

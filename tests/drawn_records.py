@@ -73,15 +73,15 @@ def wire(person: dict[str, Any]) -> dict[str, Any]:
 def in_event(person: dict[str, Any]) -> dict[str, Any]:
     """A person as events spell it."""
     spelt = {"first_name": "firstname", "last_name": "lastname", "phone_numbers": "phone"}
-    sent = {spelt.get(name, name): value for name, value in person.items() if name != "emails"}
+    payload = {spelt.get(name, name): value for name, value in person.items() if name != "emails"}
     if "emails" in person:
-        sent["email"] = person["emails"][0]
+        payload["email"] = person["emails"][0]
     if "identifiers" in person:
-        sent["identifiers"] = [
+        payload["identifiers"] = [
             {{"expiryDate": "expiry_date"}.get(name, name): value for name, value in one.items()}
             for one in person["identifiers"]
         ]
-    return sent
+    return payload
 
 
 def identifiable(person: dict[str, Any]) -> bool:

@@ -51,8 +51,8 @@ class Site:
             cursor = await work.connection.execute(sql, params)
             return await cursor.fetchall()
 
-        found: list[dict[str, Any]] = cls.do(read)
-        return found
+        result: list[dict[str, Any]] = cls.do(read)
+        return result
 
     @classmethod
     def write(cls, sql: str) -> None:
@@ -95,17 +95,17 @@ class Site:
             **{"asgi": {"version": "3.0"}, "http_version": "1.1", "root_path": ""},
             **{"client": ("127.0.0.1", 1), "server": ("test", 80)},
         }
-        sent: list[Any] = []
+        payloads: list[Any] = []
 
         async def receive() -> Any:
             return {"type": "http.request", "body": content, "more_body": False}
 
         async def send(message: Any) -> None:
-            sent.append(message)
+            payloads.append(message)
 
         cls.runner.run(cls.app(scope, receive, send))
-        text = b"".join(part.get("body", b"") for part in sent[1:])
-        return sent[0]["status"], json.loads(text) if text else None
+        text = b"".join(part.get("body", b"") for part in payloads[1:])
+        return payloads[0]["status"], json.loads(text) if text else None
 
     @classmethod
     def made(cls, *call: Any, **more: Any) -> Any:

@@ -41,9 +41,9 @@ class Visitor(httpx.Client):
     def form(self, path: str) -> dict[str, str]:
         """The hidden fields of the first form of a page."""
         page = self.get(path)
-        found = re.search(r'name="csrf" value="([^"]+)"', page.text)
-        assert found is not None, page.text
-        return {"csrf": found[1]}
+        match = re.search(r'name="csrf" value="([^"]+)"', page.text)
+        assert match is not None, page.text
+        return {"csrf": match[1]}
 
     def log_in(self, email: str, password: str = PASSWORD, **more: Any) -> httpx.Response:
         """Fill in the form of the log-in page."""

@@ -57,13 +57,13 @@ async def run_batched(database: Database, *acts: Act) -> list[Any]:
     no_stalls = patch.object(batching, "STALLED_SECONDS", 3600.0)
     with no_stalls, patch.object(BatchQueue, "_start", count):
         holders = [queue.run(None, gate.wait) for queue in database.batches]
-        held = asyncio.gather(*holders)
+        task = asyncio.gather(*holders)
         await asyncio.sleep(0)
         calls = [asyncio.ensure_future(run_alone(database, act)) for act in acts]
         while sum(len(queue._pending) for queue in database.batches) < len(acts):
             await asyncio.sleep(0)
         gate.set()
-        await held
+        await task
         results = await asyncio.gather(*calls, return_exceptions=True)
     assert batches[0] == len(acts), "the calls did not share a batch"
     return results

@@ -143,8 +143,8 @@ def filled(fields: Person, person: Person) -> Person:
 
 def overwritten(fields: Person, person: Person) -> Person:
     """IDENTITY overwrites what it has and adds identifiers (identity.md 9)."""
-    sent = {name: value for name, value in mirrored(person).items() if name != "identifiers"}
-    return with_identifiers({**fields, **sent}, person)
+    payload = {name: value for name, value in mirrored(person).items() if name != "identifiers"}
+    return with_identifiers({**fields, **payload}, person)
 
 
 def upserted(fields: Person, person: Person) -> Person:
@@ -161,8 +161,8 @@ def upserted(fields: Person, person: Person) -> Person:
 
 def mirrored(person: Person) -> Person:
     """`email` is the first of `emails` (G-2)."""
-    sent = {name: value for name, value in person.items() if value}
-    return {**sent, "email": sent["emails"][0]} if "emails" in sent else sent
+    payload = {name: value for name, value in person.items() if value}
+    return {**payload, "email": payload["emails"][0]} if "emails" in payload else payload
 
 
 def with_identifiers(fields: Person, person: Person) -> Person:
@@ -205,9 +205,9 @@ class NeverMerged:
         """By the first rule that anybody meets: the one seen last, then the oldest, then the lowest
         ref (identity.md 9)."""
         usable, blocked = evidence(person)
-        for rule, sent in usable.items():
+        for rule, each in usable.items():
             owners = []
-            for value, parts in sent.items():
+            for value, parts in each.items():
                 sharing = [g for g in self.guests.values() if value in values(g.fields, rule)]
                 if len(sharing) > GROUP_LIMIT:
                     blocked.append((rule, TOO_MANY, parts))
@@ -216,8 +216,8 @@ class NeverMerged:
             if owners:
                 *_, guest, parts = min(owners, key=lambda owner: owner[:3])
                 return Decided(guest, rule, parts, blocked)
-        for rule, sent in usable.items():
-            return Decided(None, rule, next(iter(sent.values())), blocked)
+        for rule, each in usable.items():
+            return Decided(None, rule, next(iter(each.values())), blocked)
         return Decided(None, blocked=blocked)
 
     def create(self, ref: UUID, person: Person, kind: str, at: datetime) -> PlainGuest:
@@ -285,8 +285,8 @@ class NeverMerged:
         usable, _ = evidence(person)
         for contact in contacts:
             theirs, _ = evidence(contact.body)
-            for rule, sent in usable.items():
-                for value, parts in sent.items():
+            for rule, each in usable.items():
+                for value, parts in each.items():
                     if value in theirs.get(rule, {}):
                         return Decided(contact.guest, rule, parts)
         if usable:

@@ -31,13 +31,13 @@ def people(seed: int) -> Iterator[tuple[int, dict[str, Any]]]:
     Of a person who comes again the e-mail address is spelt in another case, and a field differs.
     """
     random_ = random.Random(seed)
-    known = 0
+    count = 0
     while True:
-        if known and random_.random() < DUPLICATES:
-            yield (again := random_.randrange(known)), _record(seed, again, repeated=True)
+        if count and random_.random() < DUPLICATES:
+            yield (again := random_.randrange(count)), _record(seed, again, repeated=True)
         else:
-            yield known, _record(seed, known)
-            known += 1
+            yield count, _record(seed, count)
+            count += 1
 
 
 def _record(seed: int, number: int, *, repeated: bool = False) -> dict[str, Any]:

@@ -165,7 +165,7 @@ def ambiguity(pattern: re.Pattern[Any], *, anchored: bool) -> str:
 
 def _reaches(automaton: Automaton, start: tuple[int, ...], end: tuple[int, ...]) -> bool:
     """Whether one text leads from `start` to `end`, at least one letter long."""
-    seen: set[tuple[int, ...]] = set()
+    visited: set[tuple[int, ...]] = set()
     left = [start]
     while left:
         at = left.pop()
@@ -176,8 +176,8 @@ def _reaches(automaton: Automaton, start: tuple[int, ...], end: tuple[int, ...])
         for each in following:
             if each == end:
                 return True
-            if each not in seen:
-                seen.add(each)
+            if each not in visited:
+                visited.add(each)
                 left.append(each)
     return False
 
@@ -186,14 +186,14 @@ def _splits(automaton: Automaton, at: int) -> bool:
     """Whether a text leads from `at` back to `at` by two paths."""
     apart: set[tuple[int, ...]] = set()
     left: list[tuple[int, ...]] = [(at, at)]
-    seen = {(at, at)}
+    observed = {(at, at)}
     while left:
         pair = left.pop()
         for each in automaton.steps(pair):
             if each[0] != each[1]:
                 apart.add(each)
-            if each not in seen:
-                seen.add(each)
+            if each not in observed:
+                observed.add(each)
                 left.append(each)
     return any(_reaches(automaton, pair, (at, at)) for pair in apart)
 
@@ -237,7 +237,7 @@ _CATEGORIES: Final = {
 
 @cache
 def _letters(expression: str, flags: int, is_bytes: bool) -> Letters:
-    kept = flags & (re.IGNORECASE | re.DOTALL)
-    kept |= re.ASCII if is_bytes or flags & re.ASCII else 0
-    pattern = re.compile(expression, kept)
+    stored = flags & (re.IGNORECASE | re.DOTALL)
+    stored |= re.ASCII if is_bytes or flags & re.ASCII else 0
+    pattern = re.compile(expression, stored)
     return frozenset(letter for letter in LETTERS if pattern.fullmatch(letter))

@@ -39,12 +39,14 @@ class RestSources(Compared):
     def post_guest(self, person: Any, kind: str, way: tuple[str, str]) -> UUID:
         with self.step():
             body = {**wire(person), "guestType": kind}
-            made = Site.made("POST", f"/{way[0]}/guests", body, way[1])
-            at = datetime.fromisoformat(made["createdAt"])
-            (row,) = Site.rows("SELECT created_at FROM ws_live.guests WHERE ref = %s", made["ref"])
-            self.model.post(UUID(made["ref"]), person, kind, row["created_at"])
+            created = Site.made("POST", f"/{way[0]}/guests", body, way[1])
+            at = datetime.fromisoformat(created["createdAt"])
+            (row,) = Site.rows(
+                "SELECT created_at FROM ws_live.guests WHERE ref = %s", created["ref"]
+            )
+            self.model.post(UUID(created["ref"]), person, kind, row["created_at"])
             assert at <= row["created_at"]
-        return UUID(made["ref"])
+        return UUID(created["ref"])
 
     @rule(ref=refs, wanted=changes, way=st.sampled_from(["PATCH", "PUT"]))
     def write_guest(self, ref: UUID, wanted: dict[str, Any], way: str) -> None:
@@ -173,7 +175,7 @@ class RestSources(Compared):
         if way == "v2":
             person = {"first_name": "Ann", "last_name": "Byrne", **person}
         order = self.order_ref(reference)
-        known = set(self.model.guests)
+        existing = set(self.model.guests)
         with self.step(slow=slow):
             people = order.contacts if role == "contact" else order.consumers
             body = wire(person)
@@ -191,7 +193,7 @@ class RestSources(Compared):
             ref = self.model.attach(order, person, role, created, named=named, by_name=by_name)
             assert answer["guest"]["href"].endswith(str(self.root(ref)))
             people.append(PlainPerson(person, ref))
-        return multiple() if ref in known else ref
+        return multiple() if ref in existing else ref
 
     @rule(reference=references, person=people, at=st.integers(0, 5))
     def patch_contact(self, reference: str, person: Any, at: int) -> None:

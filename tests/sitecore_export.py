@@ -147,10 +147,10 @@ def _item(rows: Rows, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _extensions(rows: Rows, owner: str, ref: Any) -> list[dict[str, Any]]:
-    found = rows(f"SELECT * FROM {SCHEMA}.{owner}_extensions WHERE {owner}_ref = '{ref}'")
+    row = rows(f"SELECT * FROM {SCHEMA}.{owner}_extensions WHERE {owner}_ref = '{ref}'")
     return [
         {"ref": str(one["ref"]), "name": one["name"], "key": one["key"], **one["pairs"]}
-        for one in found
+        for one in row
     ]
 
 

@@ -30,9 +30,9 @@ class Page:
         self.always = {"channel": "WEB", "pos": "default", **always}
         if browser is None:
             query = {"client_key": api.client_key, "message": "{}"}
-            made = self.get("/v1.2/browser/create.json", query)
-            assert made.status_code == 201, made.text
-            browser = made.json()["ref"]
+            response = self.get("/v1.2/browser/create.json", query)
+            assert response.status_code == 201, response.text
+            browser = response.json()["ref"]
         self.browser = browser
 
     def get(self, path: str, query: Any = None) -> httpx.Response:
@@ -58,9 +58,9 @@ class Page:
     def guest(self) -> str:
         """The ref of the guest whose browser it is now."""
         key = {"client_key": self.api.client_key}
-        shown = self.get(f"/v1.2/browser/{self.browser}/show.json", key)
-        assert shown.status_code == 200, shown.text
-        return shown.json()["customer"]["ref"]
+        response = self.get(f"/v1.2/browser/{self.browser}/show.json", key)
+        assert response.status_code == 200, response.text
+        return response.json()["customer"]["ref"]
 
     def context(self, guest: str | None = None) -> dict[str, Any]:
         """The guest with all that belongs to it, by REST."""
@@ -71,16 +71,16 @@ class Page:
     @property
     def sessions(self) -> list[dict[str, Any]]:
         """The guest's sessions, oldest first, each with its events oldest first."""
-        found = self.context()["sessions"][::-1]
-        for session in found:
+        result = self.context()["sessions"][::-1]
+        for session in result:
             session["events"].reverse()
-        return found
+        return result
 
     @property
     def session(self) -> dict[str, Any]:
         """The guest's only session."""
-        (found,) = self.sessions
-        return found
+        (result,) = self.sessions
+        return result
 
 
 def types(session: dict[str, Any]) -> list[str]:

@@ -79,7 +79,7 @@ def contents() -> dict[str, Counter[str]]:
         "SELECT relname FROM pg_class WHERE relnamespace = 'ws_live'::regnamespace "
         "AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname"
     )
-    found = {}
+    results = {}
     for name in (row["relname"] for row in tables):
         if name in COUNTS:
             of = "guest_type" if name == "guest_counts" else "''"
@@ -96,8 +96,8 @@ def contents() -> dict[str, Counter[str]]:
             )
         else:
             continue
-        found[name] = Counter(map(str, rows))
-    return found
+        results[name] = Counter(map(str, rows))
+    return results
 
 
 def differences(before: dict[str, Counter[str]]) -> dict[str, Any]:

@@ -46,5 +46,5 @@ def log_in(site: Site, role: str = "owner") -> Person:
 
 def field(text: str, name: str) -> str:
     """The value of a field of a form."""
-    found = re.search(rf'name="{name}" value="([^"]*)"', text)
-    return found[1] if found else ""
+    match = re.search(rf'name="{name}" value="([^"]*)"', text)
+    return match[1] if match else ""

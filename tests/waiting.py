@@ -30,21 +30,21 @@ _BUSY_WITH = (
 def until(what: str, look: Callable[[], Result], pause: float = _LOOK_SECONDS) -> Result:
     """Wait until `look` answers something true, and return it."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (found := look()):
+    while not (result := look()):
         assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS:g} s for {what}"
         time.sleep(pause)
-    return found
+    return result
 
 
 async def wait_until(what: str, look: Callable[[], Result | Awaitable[Result]]) -> Result:
     """The same on an event loop, of a function or a coroutine function."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        found: Any = look()
-        if isinstance(found, Awaitable):
-            found = await found
-        if found:
-            return found
+        result: Any = look()
+        if isinstance(result, Awaitable):
+            result = await result
+        if result:
+            return result
         assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS:g} s for {what}"
         await asyncio.sleep(_LOOK_SECONDS)
 

@@ -83,17 +83,17 @@ def _requests(guests: int, seconds: float) -> Iterator[str]:
 
 def _seed(system: System, guests: int) -> None:
     """Create at least so many guests, by requests."""
-    (load, several), made = system.fill(), 0
-    while made < guests:
+    (load, several), created = system.fill(), 0
+    while created < guests:
         sample = asyncio.run(
             drive(system.server.host, system.server.port, load.requests, CONNECTIONS, 1)
         )
         if sample.failures:
             raise SystemExit(f"{system.name} refused {sample.failures} guests")
-        made += sample.requests * several
+        created += sample.requests * several
     with psycopg.connect(system.server.dsn, autocommit=True) as connection:
         connection.execute("ANALYZE")
-    print(f"{system.name}: {made:,} guests", file=sys.stderr)
+    print(f"{system.name}: {created:,} guests", file=sys.stderr)
 
 
 def _row(what: str, samples: list[Sample]) -> str:

@@ -74,13 +74,13 @@ class Medusa(System):
         return self.of_any(self.orders, lambda ref, _: self.server.get(f"/admin/orders/{ref}"))
 
     def _order(self, number: int) -> bytes:
-        sent, item = json.loads(order(number)), json.loads(ITEM)
-        known = ("currencyCode", "price")
+        payload, item = json.loads(order(number)), json.loads(ITEM)
+        text = ("currencyCode", "price")
         return json.dumps(
             {
                 "customer_id": self._customer,
                 "region_id": self._region,
-                "currency_code": sent["currencyCode"].lower(),
+                "currency_code": payload["currencyCode"].lower(),
                 "items": [
                     {
                         "title": item["name"],
@@ -89,21 +89,21 @@ class Medusa(System):
                         "metadata": {name: item[name] for name in ("type", "productId", "status")},
                     }
                 ],
-                "metadata": {name: value for name, value in sent.items() if name not in known},
+                "metadata": {name: value for name, value in payload.items() if name not in text},
             }
         ).encode()
 
 
 def _customer(number: int) -> bytes:
-    sent = json.loads(guest(number))
+    payload = json.loads(guest(number))
     return json.dumps(
         {
-            "email": sent["email"],
-            "first_name": sent["firstName"],
-            "last_name": sent["lastName"],
-            "phone": sent["phoneNumbers"][0],
+            "email": payload["email"],
+            "first_name": payload["firstName"],
+            "last_name": payload["lastName"],
+            "phone": payload["phoneNumbers"][0],
             "metadata": {
-                name: sent[name] for name in ("guestType", "city", "country", "identifiers")
+                name: payload[name] for name in ("guestType", "city", "country", "identifiers")
             },
         }
     ).encode()
@@ -134,6 +134,6 @@ def running(dsn: str) -> Iterator[Medusa]:
     with node_server(start, project, variables, url) as (pid, ready_after):
         address = f"host={database['host']} user={database['user']} dbname=medusa"
         server = Server("127.0.0.1", port, "", address, pid, ready_after)
-        known = call(server, "/auth/user/emailpass", {"email": EMAIL, "password": PASSWORD})
-        server = replace(server, authorization=f"Bearer {known['token']}")
+        existing = call(server, "/auth/user/emailpass", {"email": EMAIL, "password": PASSWORD})
+        server = replace(server, authorization=f"Bearer {existing['token']}")
         yield Medusa(server)

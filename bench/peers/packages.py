@@ -53,8 +53,8 @@ def _install(
 ) -> Path:
     """Install npm packages, unless the folder has them."""
     folder = FOLDER / name
-    wanted = {"name": f"peers-{name}", "private": True, "dependencies": dependencies}
-    text, stamp = json.dumps(wanted, indent=2), folder / "installed.json"
+    expected = {"name": f"peers-{name}", "private": True, "dependencies": dependencies}
+    text, stamp = json.dumps(expected, indent=2), folder / "installed.json"
     if stamp.exists() and stamp.read_text() == text:
         return folder
     npm = shutil.which("npm")

@@ -84,10 +84,10 @@ def _row(lake: Lake, peer: ClickHouse, question: Question) -> str:
 
     acts: list[Callable[[], int]] = [ours, lambda: peer.count(question, lake)]
     rounds: list[list[Any]] = [[_timed(act) for act in acts] for _ in range(ROUNDS)]
-    (ms, counted), (peer_ms, found) = (
+    (ms, counted), (peer_ms, result) = (
         (median(spent for spent, _ in turns), turns[-1][1]) for turns in zip(*rounds, strict=True)
     )
-    same = "" if counted == found else f" **{found:,} by ClickHouse**"
+    same = "" if counted == result else f" **{result:,} by ClickHouse**"
     return (
         f"| {question.name} | {counted:,}{same} | {ms:.0f} | {peer_ms:.0f} | {ms / peer_ms:.2f} |"
     )
@@ -96,5 +96,5 @@ def _row(lake: Lake, peer: ClickHouse, question: Question) -> str:
 def _timed(act: Callable[[], int]) -> tuple[float, int]:
     """Milliseconds, and what was found."""
     started = time.perf_counter()
-    found = act()
-    return (time.perf_counter() - started) * 1000, found
+    result = act()
+    return (time.perf_counter() - started) * 1000, result

@@ -27,14 +27,14 @@ def _chromium() -> str | None:
     """Debian's chromium without windows, which takes less time than the whole one; installed now
     where that is possible and neither is here."""
     names = ("chromium-headless-shell", "chromium")
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+    executable = next(filter(None, map(shutil.which, names)), None)
+    if executable is None and os.geteuid() == 0 and shutil.which("apt-get"):
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "timeout": 600}
         with open(os.devnull) as nothing:
             for words in (["update"], ["install", "-y", "--no-install-recommends", names[0]]):
                 subprocess.run(["apt-get", "-q", *words], stdin=nothing, check=False, **quiet)
-        found = shutil.which(names[0])
-    return found
+        executable = shutil.which(names[0])
+    return executable
 
 
 @dataclass

@@ -17,8 +17,8 @@ def findings(page, rules: list[str] | None = None) -> list[str]:
     axe = pytest.importorskip("axe_playwright_python.base")
     if page.evaluate("typeof axe === 'undefined'"):
         page.evaluate(axe.AXE_SCRIPT)
-    found = page.evaluate(SERIOUS, rules or {"type": "tag", "values": WCAG})
-    return [str(each) for each in found]
+    value = page.evaluate(SERIOUS, rules or {"type": "tag", "values": WCAG})
+    return [str(each) for each in value]
 
 
 # The page of components shows what loads as one of its samples.
@@ -62,5 +62,5 @@ def fits(page) -> None:
     """Check that nothing overflows in either width; the page stays wide."""
     for width in (390, 1280):
         page.set_viewport_size({"width": width, "height": 900})
-        found = page.evaluate("document.documentElement.scrollWidth")
-        assert found <= width, f"{page.url} is {found} wide at {width}"
+        value = page.evaluate("document.documentElement.scrollWidth")
+        assert value <= width, f"{page.url} is {value} wide at {width}"

@@ -79,20 +79,20 @@ def test_every_change_is_in_the_log(page, shop, guest) -> None:
     page.go("/settings")
     csrf = page.locator("[name=csrf]").first.input_value()
     base = f"{shop.url}/w/live"
-    for path, form, action, told in CHANGES:
+    for path, form, action, item in CHANGES:
         named = {key: shop.client_key if each == "KEY" else each for key, each in form.items()}
         address = base + path.replace("REF", guest)
         answer = page.request.post(address, form={"csrf": csrf, **named})
         assert answer.status == 200, (path, action, answer.text()[-1500:])
         row = newest(page, base, action)
         assert "nora@harbourandhill.com" in row, action
-        assert (shop.client_key if told == "KEY" else told) in row, (action, row)
+        assert (shop.client_key if item == "KEY" else item) in row, (action, row)
     file = {"name": "audited.csv", "mimeType": "text/csv", "buffer": CSV}
-    sent = {"csrf": csrf, "entity": "guests", "file": file}
-    found = page.request.post(f"{base}/imports", multipart=sent).url.rpartition("/")[2]
-    assert found in newest(page, base, "import.create")
-    page.request.post(f"{base}/imports/{found}", form={"csrf": csrf, "action": "discard"})
-    assert found in newest(page, base, "import.discard")
+    payload = {"csrf": csrf, "entity": "guests", "file": file}
+    result = page.request.post(f"{base}/imports", multipart=payload).url.rpartition("/")[2]
+    assert result in newest(page, base, "import.create")
+    page.request.post(f"{base}/imports/{result}", form={"csrf": csrf, "action": "discard"})
+    assert result in newest(page, base, "import.discard")
 
 
 def newest(page, base: str, action: str) -> str:

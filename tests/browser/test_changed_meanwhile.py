@@ -16,10 +16,10 @@ def test_f21_an_outdated_dialog_shows_both_versions(page, shop) -> None:
     assert page.request.post(settings, form=theirs).status == 200
     dialog.locator("[value=delete]").check()
     dialog.get_by_role("button", name="Save scopes").click()
-    asked = page.get_by_label("Changed meanwhile")
-    asked.wait_for()
+    notice = page.get_by_label("Changed meanwhile")
+    notice.wait_for()
     assert page.locator("dialog[open]").count() == 0, "nothing hides the question"
-    shown = asked.get_by_role("row", name="Scopes").get_by_role("cell").all_inner_texts()
-    assert shown[-2:] == ["write, delete", "read"]
-    asked.get_by_role("button", name="Save what I typed").click()
+    texts = notice.get_by_role("row", name="Scopes").get_by_role("cell").all_inner_texts()
+    assert texts[-2:] == ["write, delete", "read"]
+    notice.get_by_role("button", name="Save what I typed").click()
     page.get_by_text("The key may write, delete now.").wait_for()

@@ -26,9 +26,9 @@ def segment(api):
     rule = {"field": "city", "comparator": "is equal to", "values": ["Kinvara"]}
     body = {"name": "In Kinvara", "definition": {"filterGroups": [{"entity": "guest"}]}}
     body["definition"]["filterGroups"][0]["rules"] = [rule]
-    made = api.post("/innkeeper/v1/segments", json=body).json()
-    yield made, guest["ref"]
-    api.delete(f"/innkeeper/v1/segments/{made['ref']}")
+    created = api.post("/innkeeper/v1/segments", json=body).json()
+    yield created, guest["ref"]
+    api.delete(f"/innkeeper/v1/segments/{created['ref']}")
     api.delete(f"/v2.1/guests/{guest['ref']}")
 
 
@@ -62,14 +62,14 @@ def test_a_file_is_mapped_tried_and_imported(page, api, tmp_path) -> None:
     ]
     assert page.get_by_label("Town becomes").input_value() == ""
     assert page.get_by_text("1 of 2 sample records pass").is_visible()
-    found = {"email": "tadhg.i@example.com"}
-    assert api.get("/v2.1/guests", params=found).json()["totalCount"] == 0
+    params = {"email": "tadhg.i@example.com"}
+    assert api.get("/v2.1/guests", params=params).json()["totalCount"] == 0
     page.get_by_role("button", name="Import", exact=True).click()
     page.get_by_role("link", name="Refused rows").wait_for()
     rejects = saved(page, page.get_by_role("link", name="Refused rows").click).decode()
     assert rejects.splitlines()[0].endswith("Town,Points,innkeeper:reason")
     assert rejects.splitlines()[1].startswith("C77002,Una,not-an-address,14/02/1990,Sligo,80,")
-    guest = api.get("/v2.1/guests", params={**found, "expand": "true"}).json()["items"][0]
+    guest = api.get("/v2.1/guests", params={**params, "expand": "true"}).json()["items"][0]
     assert (guest["firstName"], guest["dateOfBirth"][:10]) == ("Tadhg", "1984-12-31")
     assert "city" not in guest
     page.go("/imports")
@@ -119,9 +119,9 @@ def test_an_export_that_waits_says_for_what(page, api, shop, segment) -> None:
     until("the first attempt to deliver", tried)
     assert page.get_by_text("; the next").is_visible()
     words = [COMMAND, "audience-exports", "executions", "waits", "--json", "--data", shop.data]
-    (told,) = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
-    assert (told["status"], told["deliveryAttempts"]) == ("SUCCESS", 1)
-    assert told["deliveryNextAt"] is not None
+    (output,) = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
+    assert (output["status"], output["deliveryAttempts"]) == ("SUCCESS", 1)
+    assert output["deliveryNextAt"] is not None
 
     place = shop.data / "files" / "live"
     place.rename(place.with_name("aside"))
@@ -167,8 +167,8 @@ def test_an_export_is_edited_with_a_filter_and_a_template(page, api, segment) ->
     ]
     page.go("/settings/audit-log?action=export.change")
     assert page.get_by_text("kinvara_letters").first.is_visible()
-    shown = api.get("/innkeeper/v1/exports/kinvara_letters").json()
-    assert shown["template"] == json.loads(template)
+    record = api.get("/innkeeper/v1/exports/kinvara_letters").json()
+    assert record["template"] == json.loads(template)
     changed = {"schedule": "DAILY"}
     answer = api.patch("/innkeeper/v1/exports/kinvara_letters", json=changed)
     assert (answer.status_code, answer.json()["schedule"]) == (200, "DAILY")
@@ -264,8 +264,8 @@ def test_a_file_may_be_thrown_away(page, shop, tmp_path) -> None:
     page.get_by_role("button", name="Upload").click()
     page.get_by_role("button", name="Throw away").click()
     page.get_by_text("Nothing was imported.").wait_for()
-    kept = [path for path in (shop.data / "files").rglob("uploads/*") if path.is_file()]
-    assert kept == []
+    paths = [path for path in (shop.data / "files").rglob("uploads/*") if path.is_file()]
+    assert paths == []
 
 
 @pytest.mark.long
@@ -335,12 +335,12 @@ def test_a_key_changes_its_compatibility(page, api) -> None:
     guest = api.post("/v2.1/guests", json={"guestType": "visitor"}).json()["ref"]
     path = f"/v2.1/guests/{guest}/extensions"
     assert api.post(path, json={"name": "mine", "one": 1}).status_code == 201
-    for wanted, status in (("official", 400), ("open", 201)):
+    for expected, status in (("official", 400), ("open", 201)):
         page.go("/settings")
         page.get_by_label("Compatibility", exact=False).filter(has_text="o").first.click()
-        page.locator("dialog[open]").get_by_role("button", name=f"Change to {wanted}").click()
-        page.get_by_text(f"follows {wanted} now").wait_for()
-        assert api.post(path, json={"name": f"n{wanted}", "two": 2}).status_code == status
+        page.locator("dialog[open]").get_by_role("button", name=f"Change to {expected}").click()
+        page.get_by_text(f"follows {expected} now").wait_for()
+        assert api.post(path, json={"name": f"n{expected}", "two": 2}).status_code == status
 
 
 @pytest.mark.long
@@ -363,8 +363,8 @@ def test_a_data_extension_is_edited_and_keeps_its_types(page, api) -> None:
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Saved.").wait_for()
     stored = api.get(f"{path}/ext").json()
-    kept = {key: stored[key] for key in ("points", "vip", "favouriteColour")}
-    assert kept == {"points": 30, "vip": True, "favouriteColour": "green"}
+    expected = {key: stored[key] for key in ("points", "vip", "favouriteColour")}
+    assert expected == {"points": 30, "vip": True, "favouriteColour": "green"}
     assert "tier" not in stored
     page.go("/settings/audit-log?action=extension.edit")
     assert page.get_by_text("favouriteColour").first.is_visible()
@@ -381,8 +381,8 @@ def test_what_is_held_is_exported_once_the_ref_is_typed(page, api) -> None:
     assert button.is_disabled()
     dialog.locator("[name=confirm]").fill(ref)
     dialog.locator("[name=format]").select_option("json")
-    held = json.loads(saved(page, button.click))
-    assert held["guest"] == ref
-    assert "held@example.com" in json.dumps(held["held"])
+    record = json.loads(saved(page, button.click))
+    assert record["guest"] == ref
+    assert "held@example.com" in json.dumps(record["held"])
     page.go(f"/settings/audit-log?action=privacy.access&subject={ref}")
     assert page.locator("tbody tr").count() == 1

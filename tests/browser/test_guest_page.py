@@ -20,14 +20,14 @@ def guest(shop):
         api.post(f"/v2.1/guests/{ref}/extensions", json=ext)
         product = {"item_id": "T1", "product_id": "T1", "name": "Tent", "type": "TENT"}
         added = {"type": "ADD", "product": {**product, "price": 300, "quantity": 1}}
-        seen = {"type": "VIEW", "page": "/app"}
-        known = {"type": "IDENTITY", "identifiers": WHO}
-        for channel, last in (("WEB", added), ("MOBILE_APP", seen)):
+        other_event = {"type": "VIEW", "page": "/app"}
+        person = {"type": "IDENTITY", "identifiers": WHO}
+        for channel, last in (("WEB", added), ("MOBILE_APP", other_event)):
             payload = {"client_key": shop.client_key}
             browser = api.get("/v1.2/browser/create.json", params=payload).json()["ref"]
-            sent = {**COMMON, **payload, "browser_id": browser, "channel": channel}
-            for event in (known, last):
-                assert api.post("/v1.2/events", json={**sent, **event}).status_code < 300
+            values = {**COMMON, **payload, "browser_id": browser, "channel": channel}
+            for event in (person, last):
+                assert api.post("/v1.2/events", json={**values, **event}).status_code < 300
         return ref
 
 
@@ -90,9 +90,9 @@ def test_orders_have_totals_per_currency_and_sort_by_day(page, shop) -> None:
             order = {"referenceId": reference, "price": price, "status": status, "channel": "WEB"}
             order |= {"currencyCode": "EUR", "pointOfSale": "harbourandhill.com"}
             order["orderedAt"] = f"2026-05-0{day}T10:00:00.000Z"
-            made = api.post("/v2.1/orders", json=order).json()["ref"]
+            order_ref = api.post("/v2.1/orders", json=order).json()["ref"]
             contact = {"firstName": "To", "lastName": "Tal", "identifiers": who}
-            api.post(f"/v2.1/orders/{made}/contacts", json=contact).raise_for_status()
+            api.post(f"/v2.1/orders/{order_ref}/contacts", json=contact).raise_for_status()
     page.go(f"/guests/{ref}/orders")
     assert page.locator(".stat").all_inner_texts()[0].split() == ["Orders", "3", "2", "bought"]
     assert "42.50 EUR" in page.locator(".stat").nth(1).inner_text()

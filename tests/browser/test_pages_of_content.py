@@ -43,7 +43,7 @@ def made(shop, opened):
     page.locator("#file").set_input_files(file)
     page.get_by_role("button", name="Upload").click()
     page.wait_for_url("**/imports/*")
-    found = re.sub(r".*/w/live", "", page.url)
+    result = re.sub(r".*/w/live", "", page.url)
     one.context.close()
     return [
         *("/segments/everybody/guests", "/segments/everybody/history"),
@@ -56,7 +56,7 @@ def made(shop, opened):
             f"/guests/bulk?do=erase&guests={guest}",
         ),
         *("/traits/of/dearest", "/traits/of/dearest/edit"),
-        *("/exports/all", "/exports/all/edit", found, f"/orders/{order}"),
+        *("/exports/all", "/exports/all/edit", result, f"/orders/{order}"),
         *(f"/guests/{guest}/merge", f"/guests/{guest}/merge?other=a", f"/guests/{merged}/identity"),
     ]
 

@@ -36,8 +36,8 @@ class Person:
 
 
 def _field(text: str, name: str) -> str:
-    found = re.search(rf'name="{name}" value="([^"]*)"', text)
-    return found[1] if found else ""
+    match = re.search(rf'name="{name}" value="([^"]*)"', text)
+    return match[1] if match else ""
 
 
 @pytest.fixture(scope="module")

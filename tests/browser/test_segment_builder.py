@@ -42,9 +42,9 @@ def town(shop):
             for number, price in enumerate(prices):
                 at = f"2026-0{number + 5}-01T10:00:00.000Z"
                 order = {**ORDER, "referenceId": f"{name}-{number}", "price": price}
-                made = api.post("/v2.1/orders", json={**order, "orderedAt": at}).json()
+                created = api.post("/v2.1/orders", json={**order, "orderedAt": at}).json()
                 contact = {"firstName": name, "email": mail, "identifiers": identifiers}
-                answer = api.post(f"/v2.1/orders/{made['ref']}/contacts", json=contact)
+                answer = api.post(f"/v2.1/orders/{created['ref']}/contacts", json=contact)
                 assert answer.json()["guest"]["href"].endswith(refs[name]), answer.text
             if events:
                 _visit(api, shop.client_key, events, mail)
@@ -57,14 +57,14 @@ def _visit(api, client_key: str, events: list[str], mail: str) -> None:
     common |= {"pos": "harbourandhill.com", "currency": "EUR", "language": "EN"}
     identity = {"type": "IDENTITY", "identifiers": [{"provider": "email", "id": mail}]}
     product = {"item_id": "X", "product_id": "X", "name": "X", "type": "X", "price": 1}
-    told = [identity]
+    messages = [identity]
     for event in events:
         kind, _, category = event.partition(" ")
         more = {"product": {**product, "quantity": 1}} if kind == "ADD" else {"page": "/x"}
         if category:
             more["ext"] = {"category": category}
-        told.append({"type": kind, **more})
-    for each in told:
+        messages.append({"type": kind, **more})
+    for each in messages:
         answer = api.post("/v1.2/events", json={**common, **each})
         assert answer.status_code < 300, answer.text
 
@@ -168,8 +168,8 @@ def test_a_step_has_rules_of_its_own(page, api, town) -> None:
     page.keyboard.press("Enter")
     page.get_by_text("was saved").wait_for()
     assert page.get_by_text("where Category (ext) is shoes").is_visible()
-    kept = api.get("/innkeeper/v1/segments/left_the_shoes").json()["definition"]
-    steps = kept["filterGroups"][0]["sequence"]
+    segment = api.get("/innkeeper/v1/segments/left_the_shoes").json()["definition"]
+    steps = segment["filterGroups"][0]["sequence"]
     assert [len(step.get("rules", ())) for step in steps] == [1, 0, 0]
     assert (steps[0]["rules"][0]["location"], steps[0]["rules"][0]["field"]) == ("ext", "category")
     page.get_by_role("link", name="Edit").click()
@@ -201,8 +201,8 @@ def test_what_the_api_defined_opens_and_saves_back_unchanged(page, api) -> None:
     trait = {"location": "trait", "field": "lifetimeValue.CHF", "comparator": "is greater than"}
     guest = {"entity": "guest", "rules": [{**trait, "values": [200]}]}
     definition = {"filterGroups": [{"sequence": STEPS, "filterGroupType": "exclude"}, guest]}
-    made = {"name": "By the API", "definition": definition}
-    assert api.post("/innkeeper/v1/segments", json=made).status_code == 201
+    payload = {"name": "By the API", "definition": definition}
+    assert api.post("/innkeeper/v1/segments", json=payload).status_code == 201
     page.go("/segments/by_the_api/edit")
     page.locator(".count:not(.loading)").wait_for()
     assert (
@@ -298,11 +298,11 @@ def test_a_count_that_failed_is_sent_again(page) -> None:
 
 @pytest.mark.long
 def test_a_name_that_is_typed_while_guests_are_counted_leaves_the_count_current(page) -> None:
-    held = []
+    rows = []
 
     def hold(route) -> None:
         if route.request.method == "POST":
-            held.append(route)
+            rows.append(route)
         else:
             route.continue_()
 
@@ -311,7 +311,7 @@ def test_a_name_that_is_typed_while_guests_are_counted_leaves_the_count_current(
         page.go("/segments/new")
     name = page.get_by_label("Name of the segment")
     name.fill("Typed early")
-    held[0].continue_()
+    rows[0].continue_()
     page.locator("#live .count:not(.loading)").wait_for()
     assert page.locator("#live.stale").count() == 0
     assert name.input_value() == "Typed early"

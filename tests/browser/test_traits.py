@@ -32,9 +32,9 @@ def buyers(api):
         for number, (where, price, currency) in enumerate(orders):
             body = {**ORDER, "referenceId": f"F-{name}-{number}", "pointOfSale": where}
             body |= {"price": price, "currencyCode": currency}
-            made = api.post("/v2.1/orders", json=body).json()["ref"]
+            order_ref = api.post("/v2.1/orders", json=body).json()["ref"]
             contact = {"firstName": name, "email": mail, "identifiers": who}
-            response = api.post(f"/v2.1/orders/{made}/contacts", json=contact)
+            response = api.post(f"/v2.1/orders/{order_ref}/contacts", json=contact)
             assert response.json()["guest"]["href"].endswith(ref), response.text
 
 
@@ -70,9 +70,9 @@ def test_a_marketer_defines_a_trait_and_sees_its_values(page, api, buyers) -> No
     _build(page)
     live = page.locator("#live")
     live.locator(".count", has_text=re.compile("^2$")).wait_for()
-    told = [("Lowest", "10.00 EUR"), ("Average", "60.00 EUR"), ("Highest", "110.00 EUR")]
+    expected = [("Lowest", "10.00 EUR"), ("Average", "60.00 EUR"), ("Highest", "110.00 EUR")]
     words = [live.locator(each).all_inner_texts() for each in ("dt", "dd")]
-    assert list(zip(*words, strict=True)) == told
+    assert list(zip(*words, strict=True)) == expected
     assert live.locator("li a").all_inner_texts() == ["Una Fair", "Vic Fair"]
     # A name that is taken is told where it is typed, and nothing that was typed is lost.
     name = page.get_by_label("Name", exact=True)
@@ -87,12 +87,12 @@ def test_a_marketer_defines_a_trait_and_sees_its_values(page, api, buyers) -> No
     assert page.get_by_text("Price of all orders, added up, in EUR").is_visible()
     assert page.get_by_text(f"where Point of sale is {FAIR}").is_visible()
     page.locator("#values").get_by_text("110.00 EUR").first.wait_for()
-    kept = defined(api)["spentAtTheFair"]
+    stored = defined(api)["spentAtTheFair"]
     rule = {"location": "core", "field": "point_of_sale", "comparator": "is equal to"}
     rule |= {"values": [FAIR], "comparatorDataType": "string"}
-    told = {"entity": "order", "function": "sum", "field": "price", "currency": "EUR"}
-    assert {name: kept[name] for name in told} == told
-    assert kept["rules"] == [rule]
+    expected = {"entity": "order", "function": "sum", "field": "price", "currency": "EUR"}
+    assert {name: stored[name] for name in expected} == expected
+    assert stored["rules"] == [rule]
     page.get_by_role("link", name="Edit").click()
     page.get_by_label("How it is computed").select_option("Count")
     page.get_by_role("heading", name="Number of orders").wait_for()
@@ -105,14 +105,14 @@ def test_a_marketer_defines_a_trait_and_sees_its_values(page, api, buyers) -> No
 def test_leaving_with_unsaved_changes_needs_confirmation(page) -> None:
     page.go("/traits/new")
     page.locator("#live .count:not(.loading)").wait_for()
-    asked = []
-    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    requests = []
+    page.once("dialog", lambda dialog: (requests.append(dialog.type), dialog.dismiss()))
     page.get_by_label("Name", exact=True).fill("Half done")
     page.get_by_label("How it is computed").select_option("Average")
     page.get_by_label("Of which field").wait_for()
     page.get_by_role("link", name="Cancel").click(no_wait_after=True)
     page.wait_for_function("() => true")
-    assert asked == ["beforeunload"]
+    assert requests == ["beforeunload"]
     assert page.get_by_label("Name", exact=True).input_value() == "Half done"
 
 

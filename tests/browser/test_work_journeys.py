@@ -113,10 +113,10 @@ def test_a_test_message_shows_what_was_answered(page, api, receiver: Receiver) -
 
 @pytest.mark.long
 def test_an_event_is_corrected_and_replayed(page, api, shop) -> None:
-    asked = {"client_key": shop.client_key}
-    browser = api.get("/v1.2/browser/create.json", params=asked).json()["ref"]
+    params = {"client_key": shop.client_key}
+    browser = api.get("/v1.2/browser/create.json", params=params).json()["ref"]
     event = {"browser_id": browser, "type": "VIEW", "pos": "nowhere.example", "channel": "WEB"}
-    assert api.post("/v1.2/events", json={**asked, **event, "page": "/typo"}).status_code < 300
+    assert api.post("/v1.2/events", json={**params, **event, "page": "/typo"}).status_code < 300
     page.go("/quarantine?reason=unknown+point+of+sale")
     row = page.locator("details.session", has_text="nowhere.example")
     row.locator("summary").click()
@@ -175,7 +175,7 @@ def test_a_view_is_saved_shared_and_opened(page, segment) -> None:
 def test_ones_own_account(browser, shop, opened) -> None:
     """A time zone, other logins ended, another password: of somebody of her own."""
     words = ["users", "invite", f"{uuid4().hex}@example.com", "--role", "marketer", "--json"]
-    made = subprocess.run(
+    output = subprocess.run(
         [COMMAND, *words, "--data", shop.data], check=True, capture_output=True, text=True
     )
     first = "a" * SHORTEST_PASSWORD
@@ -183,7 +183,7 @@ def test_ones_own_account(browser, shop, opened) -> None:
     for each in (context, other):
         each.set_default_timeout(PATIENCE_SECONDS * 1000)
     page = context.new_page()
-    invited = json.loads(made.stdout)
+    invited = json.loads(output.stdout)
     page.goto(shop.url + invited["path"])
     page.fill("[name=password]", first)
     page.locator("form button").first.click()
@@ -257,7 +257,7 @@ def test_the_reference_finds_an_operation(page, shop) -> None:
     page.goto(f"{shop.url}/docs")
     page.get_by_label("Find an operation").fill("static list guests")
     page.get_by_role("status").filter(has_text=re.compile("^[1-9][0-9]? operations$")).wait_for()
-    shown = page.locator("main > section > details:visible > summary").all_inner_texts()
-    assert shown
-    assert all("static list" in each.lower() for each in shown)
+    texts = page.locator("main > section > details:visible > summary").all_inner_texts()
+    assert texts
+    assert all("static list" in each.lower() for each in texts)
     fits(page)

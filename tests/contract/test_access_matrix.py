@@ -48,11 +48,11 @@ def lines(site: Site) -> Iterator[str]:
     for route in STREAM_ROUTES:
         yield f"{route.method} {route.path} | client key: write"
     for page in screens.PAGES:
-        for shown, method, right in (
+        for each, method, right in (
             (page.show, "GET", page.right),
             (page.post, "POST", page.post_right or page.right),
         ):
-            if shown is not None:
+            if each is not None:
                 yield f"{method} /w/{{workspace}}{page.path} | user: {right or 'every role'}"
     database = Database(site.dsn, pool_size=1)
     rest = [
@@ -70,12 +70,12 @@ def lines(site: Site) -> Iterator[str]:
 
 def test_s7_every_route_is_listed_with_what_it_needs(site: Site) -> None:
     """S7: a new route, or one that needs less than it did, fails until the list says so."""
-    found = sorted(lines(site))
+    result = sorted(lines(site))
     if os.environ.get("INNKEEPER_WRITE_ACCESS"):
-        LIST.write_text("\n".join(found) + "\n")
+        LIST.write_text("\n".join(result) + "\n")
     listed = LIST.read_text().splitlines()
-    assert [line for line in found if line not in listed] == []
-    assert [line for line in listed if line not in found] == []
+    assert [line for line in result if line not in listed] == []
+    assert [line for line in listed if line not in result] == []
 
 
 def own_refs(api: Api) -> dict[str, str]:

@@ -214,8 +214,8 @@ OPERATIONS = {
 @pytest.fixture
 def api(api: Api, site: Site) -> Iterator[Api]:
     """A key with every scope."""
-    with keyed(site, *EVERY_SCOPE) as found:
-        yield found
+    with keyed(site, *EVERY_SCOPE) as client:
+        yield client
 
 
 @pytest.fixture

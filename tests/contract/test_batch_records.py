@@ -116,12 +116,12 @@ class TestFile:
         )
         try:
             cities = ["Teapot" if number == 7 else "Cork" for number in range(12)]
-            sent = [upsert(f"{n}@example.com", city=city) for n, city in enumerate(cities)]
-            (failed,) = batches.apply(*sent)
+            payloads = [upsert(f"{n}@example.com", city=city) for n, city in enumerate(cities)]
+            (failed,) = batches.apply(*payloads)
         finally:
             connection.execute("ALTER TABLE ws_live.guests DROP CONSTRAINT no_teapots")
         assert failed == {
-            "ref": sent[7]["ref"],
+            "ref": payloads[7]["ref"],
             "code": 500,
             "message": "Internal error",
             "line": 8,
@@ -214,8 +214,8 @@ class TestGuestUpsert:
                 {"identifiers": [{"provider": "email", "id": JANE}, later, other]},
             )
         )
-        found = batches.api.get("/v2.1/guests?identifiers.provider=CRM&identifiers.id=1").json()
-        assert found["items"][0]["identifiers"] == [
+        body = batches.api.get("/v2.1/guests?identifiers.provider=CRM&identifiers.id=1").json()
+        assert body["items"][0]["identifiers"] == [
             {"provider": "email", "id": JANE},
             {"provider": "CRM", "id": "1", "expiryDate": "2031-01-01T00:00:00.000Z"},
             other,
@@ -296,8 +296,8 @@ class TestGuestUpsert:
     def test_keys_are_unique_over_groups_stored_before(self, batches: Batches) -> None:
         """Section 7; a record that fails changes nothing at all."""
         batches.apply(upsert(JANE, extensions=[{"name": "ext", "tier": "gold"}]))
-        taken = [{"name": "ext2", "tier": "iron"}]
-        (line,) = batches.apply(upsert(JANE, firstName="Janet", extensions=taken))
+        values = [{"name": "ext2", "tier": "iron"}]
+        (line,) = batches.apply(upsert(JANE, firstName="Janet", extensions=values))
         assert line["errors"] == ["tier: key already exists in data extension ext"]
         assert "firstName" not in batches.guest(JANE)
 
@@ -340,9 +340,9 @@ class TestOtherGuestModes:
             record("guest", "create", value), record("guest", "create", {**value, "city": "Cork"})
         )
         assert told(log) == [(409, "Guest already exists")]
-        found = batches.api.get("/v2.1/guests").json()
-        assert found["totalCount"] == 1
-        assert "city" not in found["items"][0]
+        body = batches.api.get("/v2.1/guests").json()
+        assert body["totalCount"] == 1
+        assert "city" not in body["items"][0]
 
     def test_merge_is_an_upsert_of_a_complete_guest(self, batches: Batches) -> None:
         log = batches.apply(
@@ -405,14 +405,14 @@ def upserted(**fields: Any) -> dict[str, Any]:
 def orders_of(batches: Batches, email: str = JANE) -> list[dict[str, Any]]:
     guest = batches.guest_by_identifier(email)
     answer = batches.api.get(f"/v2.1/orders?guestRef={guest['ref']}&expand=true")
-    found: list[dict[str, Any]] = answer.json()["items"]
-    return found
+    items: list[dict[str, Any]] = answer.json()["items"]
+    return items
 
 
 def parts(batches: Batches, order: dict[str, Any], name: str) -> list[dict[str, Any]]:
     answer = batches.api.get(f"/v2.1/orders/{order['ref']}/{name}?expand=true").json()
-    found: list[dict[str, Any]] = answer["items"]
-    return found
+    items: list[dict[str, Any]] = answer["items"]
+    return items
 
 
 class TestOrderInsert:
@@ -452,17 +452,17 @@ class TestOrderInsert:
             extensions=[{"name": "ext", "key": "default", "gift": True}],
         )
         assert batches.apply(record("order", "insert", value)) == []
-        (found,) = orders_of(batches)
-        assert (found["price"], found["cardType"]) == (30.5, "Visa")
-        items = parts(batches, found, "orderItems")
+        (stored_order,) = orders_of(batches)
+        assert (stored_order["price"], stored_order["cardType"]) == (30.5, "Visa")
+        items = parts(batches, stored_order, "orderItems")
         assert [one["referenceId"] for one in items] == ["ITEM-1", "ITEM-2"]
         assert items[0]["price"] == -1
         assert items[1]["orderedAt"] == "2020-08-24T00:00:00.000Z"
-        (contact,) = parts(batches, found, "contacts")
+        (contact,) = parts(batches, stored_order, "contacts")
         assert contact["emails"] == [JANE]
-        (consumer,) = parts(batches, found, "consumers")
+        (consumer,) = parts(batches, stored_order, "consumers")
         assert consumer["orderItems"]["items"][0]["href"] == items[1]["href"]
-        extension = batches.api.get(f"/v2.1/orders/{found['ref']}/extensions/ext").json()
+        extension = batches.api.get(f"/v2.1/orders/{stored_order['ref']}/extensions/ext").json()
         assert extension["gift"] is True
         own = batches.api.get(f"/v2.1/orderItems/{items[0]['ref']}/extensions/ext").json()
         assert own["size"] == 44
@@ -473,9 +473,9 @@ class TestOrderInsert:
         assert (guest["guestType"], guest["firstName"]) == ("customer", "Jane")
 
     def test_finds_a_contact_who_is_there_and_overwrites_nothing(self, batches: Batches) -> None:
-        known = batches.api.guest(firstName="Janet", **identified())
+        existing = batches.api.guest(firstName="Janet", **identified())
         batches.apply(record("order", "insert", order()))
-        guest = batches.guest_by_ref(known["ref"])
+        guest = batches.guest_by_ref(existing["ref"])
         assert (guest["firstName"], guest["lastName"]) == ("Janet", "Doe")
         assert len(orders_of(batches)) == 1
 
@@ -489,9 +489,9 @@ class TestOrderInsert:
         batches.apply(line, line)
         before = batches.api.get("/v2.1/guests").json()["totalCount"]
         batches.apply(line)
-        (found,) = orders_of(batches)
+        (stored_order,) = orders_of(batches)
         for name in ("orderItems", "contacts", "consumers"):
-            assert len(parts(batches, found, name)) == 1, name
+            assert len(parts(batches, stored_order, name)) == 1, name
         assert batches.api.get("/v2.1/guests").json()["totalCount"] == before == 2
 
     @pytest.mark.parametrize(
@@ -577,9 +577,9 @@ class TestConsumers:
 
     def insert(self, batches: Batches, **consumer: Any) -> dict[str, Any]:
         batches.apply(record("order", "insert", order(consumers=[consumer])))
-        (found,) = orders_of(batches)
-        (made,) = parts(batches, found, "consumers")
-        guest = batches.api.get(made["guest"]["href"]).json()
+        (stored_order,) = orders_of(batches)
+        (created,) = parts(batches, stored_order, "consumers")
+        guest = batches.api.get(created["guest"]["href"]).json()
         return {**guest, "is_contact": guest["ref"] == batches.guest(JANE)["ref"]}
 
     def test_names_alone_make_a_traveller(self, batches: Batches) -> None:
@@ -600,9 +600,9 @@ class TestOrderUpsert:
     def test_changes_only_what_is_sent(self, batches: Batches) -> None:
         batches.apply(record("order", "insert", order()))
         assert batches.apply(record("order", "upsert", upserted(status="REFUNDED"))) == []
-        (found,) = orders_of(batches)
-        assert (found["status"], found["price"]) == ("REFUNDED", 30.5)
-        assert len(parts(batches, found, "contacts")) == 1
+        (stored_order,) = orders_of(batches)
+        assert (stored_order["status"], stored_order["price"]) == ("REFUNDED", 30.5)
+        assert len(parts(batches, stored_order, "contacts")) == 1
 
     def test_creates_an_order_that_is_not_there(self, batches: Batches) -> None:
         assert batches.apply(record("order", "upsert", upserted())) == []
@@ -633,8 +633,8 @@ class TestOrderUpsert:
         ext = {"name": "ext", "key": "default"}
         batches.apply(record("order", "upsert", upserted(extensions=[{**ext, "a": 1, "b": 2}])))
         batches.apply(record("order", "upsert", upserted(extensions=[{**ext, "a": 3}])))
-        (found,) = orders_of(batches)
-        extension = batches.api.get(f"/v2.1/orders/{found['ref']}/extensions/ext").json()
+        (stored_order,) = orders_of(batches)
+        extension = batches.api.get(f"/v2.1/orders/{stored_order['ref']}/extensions/ext").json()
         assert extension["a"] == 3
         assert "b" not in extension
 
@@ -644,30 +644,30 @@ class TestGuestDelete:
 
     def test_takes_the_guest_and_leaves_orders_and_items(self, batches: Batches) -> None:
         batches.apply(record("order", "insert", order()))
-        (found,) = orders_of(batches)
+        (stored_order,) = orders_of(batches)
         guest = batches.guest(JANE)
         assert batches.apply(record("guest", "delete", identified())) == []
         assert batches.api.get(f"/v2.1/guests/{guest['ref']}").status_code == 404
-        assert batches.api.get(f"/v2.1/orders/{found['ref']}").status_code == 200
-        assert len(parts(batches, found, "orderItems")) == 1
-        assert parts(batches, found, "contacts") == []
+        assert batches.api.get(f"/v2.1/orders/{stored_order['ref']}").status_code == 200
+        assert len(parts(batches, stored_order, "orderItems")) == 1
+        assert parts(batches, stored_order, "contacts") == []
 
     def test_gdpr_delete_takes_orders_and_items_too(self, batches: Batches) -> None:
         batches.apply(record("order", "insert", order()))
-        (found,) = orders_of(batches)
-        (one,) = parts(batches, found, "orderItems")
+        (stored_order,) = orders_of(batches)
+        (one,) = parts(batches, stored_order, "orderItems")
         assert batches.apply(record("guest", "gdpr_delete", identified())) == []
-        assert batches.api.get(f"/v2.1/orders/{found['ref']}").status_code == 404
+        assert batches.api.get(f"/v2.1/orders/{stored_order['ref']}").status_code == 404
         assert batches.api.get(f"/v2.1/orderItems/{one['ref']}").status_code == 404
 
     def test_gdpr_delete_of_a_mere_consumer_leaves_the_order(self, batches: Batches) -> None:
         """segmentation-and-export.md 5: the order belongs to the contact and stays."""
         batches.apply(record("order", "insert", order(consumers=[identified("tom@example.com")])))
-        (found,) = orders_of(batches)
+        (stored_order,) = orders_of(batches)
         assert batches.apply(record("guest", "gdpr_delete", identified("tom@example.com"))) == []
-        assert batches.api.get(f"/v2.1/orders/{found['ref']}").status_code == 200
-        assert parts(batches, found, "consumers") == []
-        assert len(parts(batches, found, "contacts")) == 1
+        assert batches.api.get(f"/v2.1/orders/{stored_order['ref']}").status_code == 200
+        assert parts(batches, stored_order, "consumers") == []
+        assert len(parts(batches, stored_order, "contacts")) == 1
 
     def test_of_several_matches_one_goes_a_record(self, batches: Batches) -> None:
         for _ in range(3):

@@ -71,10 +71,10 @@ class TestAllocate:
         """Section 11: checksum not 32 hex, size <= 0 or > 50 MB."""
         answer = batches.api.put(f"/v2/batches/{uuid4()}", json=body)
         assert answer.status_code == 400
-        told = answer.json()
-        assert told["message"].startswith(field + ": ")
-        assert told["moreInfo"] == told["moreInfoUrl"]
-        assert told["status"] == 400
+        report = answer.json()
+        assert report["message"].startswith(field + ": ")
+        assert report["moreInfo"] == report["moreInfoUrl"]
+        assert report["status"] == 400
 
     def test_a_ref_that_is_no_uuid_is_400(self, batches: Batches) -> None:
         answer = batches.allocate(FILE, "my-batch")

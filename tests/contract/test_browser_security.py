@@ -90,14 +90,14 @@ def test_s9_an_invitation_never_leads_where_the_host_header_says(
 ) -> None:
     """Its link begins with the address that we listen on, or with `public_url`."""
     visitor.follow(invited(site, f"{uuid4().hex}@example.com"))
-    told = visitor.form("/w/live/settings/users")
-    told |= {
+    report = visitor.form("/w/live/settings/users")
+    report |= {
         "action": "invite",
         "email": f"{uuid4().hex}@example.com",
         "role": "analyst",
         "every": "yes",
     }
-    page = visitor.post("/w/live/settings/users", data=told, headers=HOST)
+    page = visitor.post("/w/live/settings/users", data=report, headers=HOST)
     assert page.status_code == 200
     assert f"{site.url}/login?link=" in page.text
     assert "evil.example" not in page.text
@@ -106,14 +106,14 @@ def test_s9_an_invitation_never_leads_where_the_host_header_says(
 def test_s9_an_invitation_begins_with_the_public_address(behind_https: str, site: Site) -> None:
     with Visitor(behind_https) as browser:
         browser.follow(invited(site, f"{uuid4().hex}@example.com"))
-        told = browser.form("/w/live/settings/users")
-        told |= {
+        report = browser.form("/w/live/settings/users")
+        report |= {
             "action": "invite",
             "email": f"{uuid4().hex}@example.com",
             "role": "analyst",
             "every": "yes",
         }
-        page = browser.post("/w/live/settings/users", data=told, headers=HOST)
+        page = browser.post("/w/live/settings/users", data=report, headers=HOST)
     assert "https://cdp.example.com/login?link=" in page.text
     assert "evil.example" not in page.text
 

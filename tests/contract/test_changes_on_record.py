@@ -539,8 +539,8 @@ OTHER_COMMANDS = {
 
 @pytest.fixture
 def administrator(site: Site) -> Iterator[Api]:
-    made = site.control(lambda work: keys.create(work, "live", scopes=EVERY_SCOPE))
-    with Api(site.url, made.client_key, made.api_token) as api:
+    key = site.control(lambda work: keys.create(work, "live", scopes=EVERY_SCOPE))
+    with Api(site.url, key.client_key, key.api_token) as api:
         yield api
 
 
@@ -553,9 +553,9 @@ def newer(connection: psycopg.Connection) -> Callable[[], list[Record]]:
     def read() -> list[Record]:
         nonlocal last
         query = f"SELECT {', '.join(names)} FROM innkeeper.audit_log WHERE sequence > %s ORDER BY 1"
-        found = connection.execute(query, [last]).fetchall()
-        last = found[-1][0] if found else last
-        return [dict(zip(names, row, strict=True)) for row in found]
+        rows = connection.execute(query, [last]).fetchall()
+        last = rows[-1][0] if rows else last
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     return read
 
@@ -570,10 +570,10 @@ def check_row(step: Step, rows: list[Record], actor: str, named: dict[str, str])
         assert row["subject"] == named.get(step.subject, step.subject), step.name
     changes = row["changes"] or {}
     for name, pair in step.changes.items():
-        wanted = [named.get(each, each) if isinstance(each, str) else each for each in pair]
+        response = [named.get(each, each) if isinstance(each, str) else each for each in pair]
         if name == "scopes" and step.rows > 1:
             continue
-        assert changes.get(name) == wanted, (step.name, name, changes)
+        assert changes.get(name) == response, (step.name, name, changes)
     if not step.changes:
         assert changes == {}, step.name
     assert "hush" not in str(row), "no secret"
@@ -593,8 +593,8 @@ def test_f22_every_change_by_http_leaves_a_row_with_old_and_new(
         check_row(step, rows, administrator.client_key, {"KEY": key})
         assert rows[-1]["workspace"] == "live"
         if step.name in ("createImport", "createFileExport", "createKey"):
-            made = answer.json()
-            assert rows[-1]["subject"] == made.get("clientKey", made.get("ref"))
+            created = answer.json()
+            assert rows[-1]["subject"] == created.get("clientKey", created.get("ref"))
 
 
 def test_f22_every_change_by_command_leaves_a_row_with_old_and_new(
@@ -603,8 +603,8 @@ def test_f22_every_change_by_command_leaves_a_row_with_old_and_new(
     _identity_as_at_first(api, 50)
     key, client = site.key().client_key, ""
     for name in ("posts", "live_one"):
-        made = api.post(f"{OWN}/segments", json={"name": name, "definition": members("Cork")})
-        assert made.status_code == 201
+        segment = api.post(f"{OWN}/segments", json={"name": name, "definition": members("Cork")})
+        assert segment.status_code == 201
     connection.execute("UPDATE ws_live.segments SET status = 'LIVE' WHERE name = 'live_one'")
     assert api.post(f"{OWN}/exports", json={"name": "sent", "segment": "posts"}).is_success
     newer()
@@ -630,9 +630,9 @@ def _identity_as_at_first(api: Api, group_limit: int) -> None:
 
 
 def _run(site: Site, name: str, words: str) -> None:
-    given = [*name.split(), *shlex.split(words), "--database", site.dsn]
-    given += ["--data", str(site.settings.data)]
-    done = CliRunner().invoke(app, given)
+    values = [*name.split(), *shlex.split(words), "--database", site.dsn]
+    values += ["--data", str(site.settings.data)]
+    done = CliRunner().invoke(app, values)
     assert done.exit_code == 0, (name, done.output, done.exception)
 
 
@@ -679,7 +679,7 @@ def _commands(command: Any, *before: str) -> Iterator[str]:
 def test_f22_a_segment_that_goes_leaves_rows_of_its_exports(
     site: Site, api: Api, newer: Callable[[], list[Record]]
 ) -> None:
-    made = api.post(f"{OWN}/segments", json={"name": "Crew", "definition": members("Cork")})
+    created = api.post(f"{OWN}/segments", json={"name": "Crew", "definition": members("Cork")})
     api.post(f"{OWN}/exports", json={"name": "Letters", "segment": "crew"})
     newer()
 
@@ -692,7 +692,7 @@ def test_f22_a_segment_that_goes_leaves_rows_of_its_exports(
     work_on(site.dsn, delete)
     export, segment = newer()
     assert (export["action"], export["subject"]) == ("export.change", "letters")
-    assert export["changes"] == {"segment_ref": [made.json()["ref"], None]}
+    assert export["changes"] == {"segment_ref": [created.json()["ref"], None]}
     assert (segment["action"], segment["subject"]) == ("segment.delete", "crew")
     assert segment["changes"][CITY] == [["Cork"], None]
 

@@ -84,8 +84,8 @@ def test_f13_another_coding_is_415(api: Api, page: Page, bare: Bare, coding: str
     """F13, RFC 7694: the answer tells which are read."""
     headers = {**JSON, "Content-Encoding": coding.encode("latin-1")}
     answer = bare("/v2.1/guests", "POST", headers, b"{}")
-    told = f"Send Content-Encoding: gzip, deflate or none instead of {coding}."
-    expected = problem(415, "The content coding of the request is not supported.", told)
+    message = f"Send Content-Encoding: gzip, deflate or none instead of {coding}."
+    expected = problem(415, "The content coding of the request is not supported.", message)
     assert (answer.status_code, answer.json()) == (415, expected)
     assert answer.headers["accept-encoding"] == "gzip, deflate"
     event = bare("/v1.2/events", "POST", headers, b"{}")
@@ -155,8 +155,8 @@ def test_f13_an_upload_is_stored_as_it_is_sent(site: Site, api: Api) -> None:
     checksum = hashlib.md5(file, usedforsecurity=False).hexdigest()
     answer = api.put(f"/v2/batches/{ref}", json={"checksum": checksum, "size": len(file)})
     href = made(answer)["location"]["href"]
-    sent = api.put(href, content=file, headers={"Content-Encoding": "gzip"}, auth=None)
-    assert sent.status_code == 200
+    response = api.put(href, content=file, headers={"Content-Encoding": "gzip"}, auth=None)
+    assert response.status_code == 200
     site.run_worker()
     assert api.get(f"/v2/batches/{ref}").json()["status"] == {"code": "success"}
 

@@ -16,8 +16,8 @@ MIB = 1 << 20
 
 
 def bad_json(line: int, column: int) -> dict[str, Any]:
-    told = f"JSON parse error [line: {line}, column: {column}]."
-    return problem(400, "Unable to parse JSON string", told)
+    message = f"JSON parse error [line: {line}, column: {column}]."
+    return problem(400, "Unable to parse JSON string", message)
 
 
 def post(bare: Bare, body: bytes, content_type: str | None = "application/json") -> Any:

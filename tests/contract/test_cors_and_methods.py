@@ -66,10 +66,10 @@ def test_head_is_get_without_a_body(api: Api) -> None:
     guest = api.guest()
     api.extension(guest, name="ext", a=1)
     for path in ("/v2.1/guests", guest["href"], f"{guest['href']}/extensions/ext", GUEST):
-        got, head = api.get(path), api.head(path)
-        assert (head.status_code, head.content) == (got.status_code, b"")
+        response, head = api.get(path), api.head(path)
+        assert (head.status_code, head.content) == (response.status_code, b"")
         for name in ("content-type", "content-length"):
-            assert head.headers[name] == got.headers[name]
+            assert head.headers[name] == response.headers[name]
 
 
 def test_a_method_in_small_letters_is_no_method(bare: Bare) -> None:
@@ -92,8 +92,8 @@ def test_a_path_in_other_spellings(api: Api, path: str) -> None:
     assert answer.status_code == 200
     assert answer.json()["href"] == f"{api.url}/v2.1/guests?offset=0&limit=10"
     assert answer.json()["items"] == [guest]
-    made = api.post(path, json={"guestType": "visitor"})
-    assert made.headers["location"] == f"{api.url}/v2.1/guests/{made.json()['ref']}"
+    response = api.post(path, json={"guestType": "visitor"})
+    assert response.headers["location"] == f"{api.url}/v2.1/guests/{response.json()['ref']}"
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_f14_pages_beside_the_api(anonymous: Api, path: str) -> None:
 def test_f14_a_screen_redirects_to_the_login_and_back(anonymous: Api, path: str) -> None:
     """F14: never to another host."""
     answer = anonymous.get(anonymous.url + path)
-    wanted = path[1:].replace("/", "%2F")
-    assert (answer.status_code, answer.headers["location"]) == (303, f"/login?next={wanted}")
+    expected = path[1:].replace("/", "%2F")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/login?next={expected}")
 
 
 @pytest.mark.parametrize("path", ["//oauth/token", "//v2/oauth/token", "/v2//oauth/token"])
@@ -145,20 +145,20 @@ def test_f14_tokens(anonymous: Api, path: str) -> None:
 def test_f14_an_empty_name_addresses_nothing_else(api: Api) -> None:
     """F14: a client whose variable was empty must not delete what happens to follow."""
     guest = api.guest()
-    kept = api.extension(guest, name="fields", a=1)
+    extension = api.extension(guest, name="fields", a=1)
     assert api.delete(f"{guest['href']}/extensions//fields").status_code == 404
-    assert api.get(f"{guest['href']}/extensions/fields").json() == kept
+    assert api.get(f"{guest['href']}/extensions/fields").json() == extension
 
 
 @pytest.mark.parametrize("tail", ["/Extensions/ext/", "/EXTENSIONS/ext", "/extensions/ext//"])
 def test_a_path_below_a_guest_in_other_spellings(api: Api, tail: str) -> None:
     """C-7: one slash at the end, not two."""
     guest = api.guest()
-    made = api.extension(guest, name="ext", a=1)
+    extension = api.extension(guest, name="ext", a=1)
     answer = api.get(guest["href"] + tail)
     assert answer.status_code == (404 if tail.endswith("//") else 200)
     if answer.status_code == 200:
-        assert answer.json() == made
+        assert answer.json() == extension
         assert api.delete(guest["href"] + tail.rstrip("/") + "/Fields/").status_code == 200
 
 
@@ -312,10 +312,10 @@ def test_the_reference_works_offline(anonymous: Api) -> None:
     assert '<a href="#guest-v2-1">Guest<span>6</span></a>' in page.text
     assert ' data-method="POST" data-path="/v2.1/guests" data-body="{' in page.text
     files = re.findall(r'="(/ui/static/[^"]+)"', page.text)
-    found = [anonymous.get(path) for path in files]
-    kinds = [each.headers["content-type"].partition(";")[0] for each in found]
+    response = [anonymous.get(path) for path in files]
+    kinds = [each.headers["content-type"].partition(";")[0] for each in response]
     assert kinds == ["text/css"] * 2 + ["text/javascript"] * 2
-    assert {each.status_code for each in found} == {200}
+    assert {each.status_code for each in response} == {200}
 
 
 def test_health(anonymous: Api) -> None:
@@ -359,9 +359,9 @@ def test_metrics_count_jobs(site: Site, anonymous: Api) -> None:
 
     def due() -> float:
         text = anonymous.get("/metrics").text
-        found = re.search(r'^innkeeper_jobs\{status="due"\} (\S+)$', text, re.MULTILINE)
-        assert found is not None
-        return float(found[1])
+        match = re.search(r'^innkeeper_jobs\{status="due"\} (\S+)$', text, re.MULTILINE)
+        assert match is not None
+        return float(match[1])
 
     before = due()
     later = datetime.now(UTC) + timedelta(days=1)

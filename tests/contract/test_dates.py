@@ -130,11 +130,11 @@ def test_f12_an_event_whose_time_cannot_be_read(api: Api, sent: Any) -> None:
     arrived = datetime.fromisoformat(event["createdAt"])
     assert abs(arrived - datetime.now(UTC)) < timedelta(minutes=1)
     assert event["page"] == "/rooms"
-    (kept,) = quarantine(api)
-    assert (kept["what"], kept["eventRef"]) == ("part of an event", ref)
-    assert kept["reason"] == "bad member"
-    assert kept["detail"] == "requested_at: must be an ISO 8601 date-time"
-    assert kept["message"] == {"requested_at": sent}
+    (quarantined,) = quarantine(api)
+    assert (quarantined["what"], quarantined["eventRef"]) == ("part of an event", ref)
+    assert quarantined["reason"] == "bad member"
+    assert quarantined["detail"] == "requested_at: must be an ISO 8601 date-time"
+    assert quarantined["message"] == {"requested_at": sent}
 
 
 @pytest.mark.parametrize("sent", [None, ""])
@@ -170,9 +170,9 @@ def test_f12_an_order_in_one_event(api: Api) -> None:
     assert [(one["what"], one["reason"], one["detail"], one["message"]) for one in waiting] == [
         (
             *("part of an event", "bad member", f"order.{name}: must be an ISO 8601 date-time"),
-            {"order": sent},
+            {"order": each},
         )
-        for name, sent in (
+        for name, each in (
             ("orderedAt", {"referenceId": "O-1", "orderedAt": "19/12/2025"}),
             (
                 "orderItems[0].orderedAt",
@@ -195,11 +195,11 @@ def test_f12_a_product_of_a_cart(api: Api) -> None:
     (line,) = api.get(f"/v2.1/orders/{stored['ref']}/orderItems?expand=true").json()["items"]
     assert line["orderedAt"] == stored["orderedAt"] == checkout["createdAt"]
     assert (stored["price"], line["price"]) == (5, 5)
-    (kept,) = quarantine(api)
+    (quarantined,) = quarantine(api)
     line = {"item_id": "1", "referenceId": "R-1", "orderedAt": "soon"}
-    assert kept["message"] == {"product": line}
-    assert kept["detail"] == "product.orderedAt: must be an ISO 8601 date-time"
-    assert (kept["what"], kept["type"]) == ("part of an event", "ADD")
+    assert quarantined["message"] == {"product": line}
+    assert quarantined["detail"] == "product.orderedAt: must be an ISO 8601 date-time"
+    assert (quarantined["what"], quarantined["type"]) == ("part of an event", "ADD")
 
 
 def test_f12_a_search_for_a_flight(api: Api) -> None:
@@ -209,8 +209,8 @@ def test_f12_a_search_for_a_flight(api: Api) -> None:
     flight |= {"origin": "DUB", "destination": "LHR", "start": "tomorrow"}
     ref = page("SEARCH", **flight, adults=1, children=0, infants=0)["ref"]
     assert [event["ref"] for event in page.session["events"]] == [ref]
-    (kept,) = quarantine(api)
-    assert (kept["eventRef"], kept["message"]) == (ref, {"start": "tomorrow"})
+    (quarantined,) = quarantine(api)
+    assert (quarantined["eventRef"], quarantined["message"]) == (ref, {"start": "tomorrow"})
 
 
 def _csv(row: dict[str, str]) -> bytes:

@@ -155,8 +155,8 @@ def test_the_description_names_every_field(anonymous: Api, compatibility: str) -
     answer = anonymous.get(f"/openapi.json?compatibility={compatibility}")
     schemas = answer.json()["components"]["schemas"]
     assert set(schemas["GuestCreate"]["properties"]) == DOCUMENTED
-    shown = set(schemas["Guest"]["properties"])
-    assert shown >= DOCUMENTED | OWNED | {"href", "dataExtensions"}
+    records = set(schemas["Guest"]["properties"])
+    assert records >= DOCUMENTED | OWNED | {"href", "dataExtensions"}
     required = schemas["GuestCreate"].get("required", [])
     assert required == ([] if compatibility == "open" else ["guestType"])
     assert schemas["GuestPatch"].get("required", []) == []

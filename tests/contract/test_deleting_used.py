@@ -70,9 +70,9 @@ def test_f20_many_uses_are_counted_after_twenty(api: Api) -> None:
     segment = made(api, EVERYBODY)
     for number in range(23):
         exported(api, segment, friendlyId=f"e{number:02}")
-    found = refused(api.delete(f"{SEGMENTS}/{segment['ref']}"))
-    assert len(found) == 21
-    assert found[-1] == "3 more use it."
+    response = refused(api.delete(f"{SEGMENTS}/{segment['ref']}"))
+    assert len(response) == 21
+    assert response[-1] == "3 more use it."
 
 
 def test_f20_a_trait_names_all_of_its_users(api: Api) -> None:
@@ -131,9 +131,9 @@ def test_f20_a_definition_made_while_its_trait_is_deleted_is_400(
         "export": (EXPORTS, {"name": "Out", "segment": every["ref"], "columns": ["trait.dearest"]}),
     }
     path, body = calls[what]
-    gone = "DELETE FROM ws_live.traits WHERE name = %s"
+    query = "DELETE FROM ws_live.traits WHERE name = %s"
     with (
-        half_done(site, gone, "dearest") as other,
+        half_done(site, query, "dearest") as other,
         api.another() as second,
         ThreadPoolExecutor(1) as pool,
     ):
@@ -238,8 +238,8 @@ def test_f20_an_export_that_is_deleted_while_it_runs_leaves_no_files(
         free.set()
         holding.result(PATIENCE_SECONDS)
         assert running.result(PATIENCE_SECONDS) is None
-    kept = Path(site.settings.data) / "files" / "live" / "exports" / execution
-    assert not [each for each in kept.rglob("*") if each.is_file()]
+    folder = Path(site.settings.data) / "files" / "live" / "exports" / execution
+    assert not [each for each in folder.rglob("*") if each.is_file()]
 
 
 def test_f20_a_point_of_sale_that_is_used_is_deleted_over_the_vendors_path(api: Api) -> None:

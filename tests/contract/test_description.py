@@ -98,8 +98,8 @@ def test_f18_operations_have_names_of_their_own() -> None:
 
 
 def _types(schema: dict[str, Any]) -> list[str]:
-    found = schema["type"]
-    return [found] if isinstance(found, str) else found
+    result = schema["type"]
+    return [result] if isinstance(result, str) else result
 
 
 def _operations(compatibility: str) -> list[tuple[str, str, str]]:
@@ -315,12 +315,12 @@ def visit_identity(tour: Tour, site: Site) -> None:
         tour("createGuest", json={"guestType": "customer", "firstName": "Jo"})["ref"]
         for _ in range(2)
     )
-    made = tour("createMerge", json={"survivor": first, "absorbed": second})["ref"]
-    tour("fetchMerge", made)
+    ref = tour("createMerge", json={"survivor": first, "absorbed": second})["ref"]
+    tour("fetchMerge", ref)
     tour("listMerges", params={"guestRef": first, "limit": 1})
     tour("explainGuest", first)
-    tour("undoMerge", made)
-    tour("fetchMerge", made)
+    tour("undoMerge", ref)
+    tour("fetchMerge", ref)
     assert [one["event"] for one in tour("listGuestHistory", first)]
     tour("createOrderContact", tour("createOrder", json=ORDER)["ref"], json=PERSON)
     jane = tour("createGuest", json={"guestType": "customer", **PERSON})["ref"]
@@ -414,21 +414,21 @@ def visit_static_lists(tour: Tour) -> None:
     guest = tour("createGuest", json={"guestType": "customer", "city": "Cork", **owner("lists")})[
         "ref"
     ]
-    made = tour("createStaticList", json={"name": "Tour", "description": "By hand"})["ref"]
-    tour("changeStaticList", made, json={"name": "Tour 2"})
+    ref = tour("createStaticList", json={"name": "Tour", "description": "By hand"})["ref"]
+    tour("changeStaticList", ref, json={"name": "Tour 2"})
     selection = {"selection": {"guests": [guest]}}
     assert tour("previewBulkAction", json=selection)["total"] == 1
-    action = tour("addStaticListGuests", made, json={**selection, "expected": 1})["ref"]
+    action = tour("addStaticListGuests", ref, json={**selection, "expected": 1})["ref"]
     assert tour("fetchBulkAction", action)["changed"] == 1
-    assert tour("listStaticListGuests", made, params={"limit": 10})["items"] == [guest]
-    table = tour("listStaticListTable", made, params={"columns": "city"})
+    assert tour("listStaticListGuests", ref, params={"limit": 10})["items"] == [guest]
+    table = tour("listStaticListTable", ref, params={"columns": "city"})
     assert [row["ref"] for row in table["rows"]] == [guest]
-    tour("removeStaticListGuests", made, json=selection)
-    tour("fetchStaticList", made)
+    tour("removeStaticListGuests", ref, json=selection)
+    tour("fetchStaticList", ref)
     tour("listStaticLists")
     tour("eraseGuests", json={**selection, "expected": 1})
     tour("listBulkActions")
-    tour("deleteStaticList", made)
+    tour("deleteStaticList", ref)
     body = {"name": "Tour", "definition": DEFINITION, "columns": ["city"], "sort": "-lastSeen"}
     view = tour("createGuestView", json=body)["ref"]
     tour("changeGuestView", view, json={"sort": None, "shared": True})
@@ -479,18 +479,18 @@ def visit_files(tour: Tour, site: Site) -> None:
     lines = (
         b'{"firstName": "Jo"}\n{"identifiers": [{"provider": "email", "id": "u@example.com"}]}\n'
     )
-    made = tour("createImport", json={"entity": "guests", "format": "ndjson", "dryRun": False})
-    assert httpx.put(made["location"]["href"], content=gzip.compress(lines)).status_code == 200
+    created = tour("createImport", json={"entity": "guests", "format": "ndjson", "dryRun": False})
+    assert httpx.put(created["location"]["href"], content=gzip.compress(lines)).status_code == 200
     written = tour("createFileExport", json={"entity": "guests"})["ref"]
     batch = str(uuid4())
     about = {"checksum": "0" * 32, "size": 20}
     tour("allocateBatch", batch, json=about)
     tour("fetchBatch", batch)
     site.run_worker()
-    done = tour("fetchImport", made["ref"])
+    done = tour("fetchImport", created["ref"])
     assert (done["failed"], "log" in done) == (1, True)
-    tour("previewImportUndo", made["ref"])
-    assert tour("undoImport", made["ref"], json={})["status"] == "waiting"
+    tour("previewImportUndo", created["ref"])
+    assert tour("undoImport", created["ref"], json={})["status"] == "waiting"
     assert tour("fetchFileExport", written)["location"]
     for listed in ("listImports", "listFileExports", "inspectBatches"):
         tour(listed, params={"limit": 1})
@@ -524,9 +524,9 @@ def visit_streams(tour: Tour, site: Site) -> None:
             event = {"client_key": key, "browser_id": browser, "type": "VIEW", "channel": "WEB"}
             event |= {"pos": "default", "ext": {"a": 1}}
             for name in ("createEvent", "sendEvent"):
-                sent = {**query, "message": json.dumps(event)}
-                page(f"{name}ByGet{suffix}", params=sent)
-                page(f"{name}ByGet{suffix}", params={**sent, "callback": "call"})
+                payload = {**query, "message": json.dumps(event)}
+                page(f"{name}ByGet{suffix}", params=payload)
+                page(f"{name}ByGet{suffix}", params={**payload, "callback": "call"})
                 page(f"{name}{suffix}", params=query, json=event)
         shop = {**event, "currency": "EUR", "language": "EN"}
         page("sendEvent", json={**shop, **JANE, "type": "IDENTITY"})
@@ -557,8 +557,8 @@ def visit_streams(tour: Tour, site: Site) -> None:
 
 
 def visit_keys(tour: Tour, site: Site) -> None:
-    made = site.control(lambda work: keys.create(work, "live", scopes=EVERY_SCOPE))
-    with Api(site.url, made.client_key, made.api_token) as owner_of_keys:
+    created = site.control(lambda work: keys.create(work, "live", scopes=EVERY_SCOPE))
+    with Api(site.url, created.client_key, created.api_token) as owner_of_keys:
         key = tour("createKey", api=owner_of_keys, json={"name": "Tour"})["clientKey"]
         tour("rotateKey", key, api=owner_of_keys)
         tour("createSandboxToken", api=owner_of_keys)

@@ -16,13 +16,13 @@ def filled(connection: psycopg.Connection) -> set[str]:
         "SELECT relname FROM pg_class WHERE relnamespace = 'ws_live'::regnamespace "
         "AND relkind = 'r'"
     ).fetchall()
-    found = set()
+    results = set()
     for (name,) in tables:
         looked = sql.SQL("SELECT EXISTS (SELECT FROM {})")
         row = connection.execute(looked.format(sql.Identifier("ws_live", name))).fetchone()
         if row and row[0]:
-            found.add(name)
-    return found
+            results.add(name)
+    return results
 
 
 @pytest.mark.parametrize("way", ["rows are deleted", "tables are truncated"])

@@ -72,8 +72,8 @@ def test_files_lose_the_erased_and_keep_the_others(
     execution = run(api, jobs, exported(api, everybody, **shape), most=5)
     before = [refs_in(shape, content) for _, content in contents(api, execution)]
     assert before == [guests[:5], guests[5:]]
-    gone = [guests[0], guests[3], guests[6]]
-    for ref in gone:
+    deleted = [guests[0], guests[3], guests[6]]
+    for ref in deleted:
         assert api.delete(f"/v2.1/guests/{ref}").status_code == 204
     assert jobs(search_files)["audience_exports"] == 2
     after = [refs_in(shape, content) for _, content in contents(api, execution)]
@@ -109,8 +109,8 @@ def test_a_second_erasure_cuts_what_the_first_left(
         jobs(search_files)
     ((_, content),) = contents(api, execution)
     assert gzip.decompress(content) == b""
-    kept = (Path(site.settings.data) / "files").rglob(f"*/{execution['executionRef']}/*")
-    assert [path.name for path in kept] == ["0000-4.ndjson.gz"]
+    paths = (Path(site.settings.data) / "files").rglob(f"*/{execution['executionRef']}/*")
+    assert [path.name for path in paths] == ["0000-4.ndjson.gz"]
 
 
 def test_a_search_that_was_cut_off_goes_on(
@@ -146,8 +146,8 @@ def test_a_search_that_was_cut_off_goes_on(
     jobs(search_files)
     ((_, content),) = contents(api, execution)
     assert refs_in(SHAPES["ndjson"], content) == [guests[0], guests[3]]
-    kept = list((Path(site.settings.data) / "files").rglob(f"*/{execution['executionRef']}/*"))
-    assert len(kept) == 1
+    paths = list((Path(site.settings.data) / "files").rglob(f"*/{execution['executionRef']}/*"))
+    assert len(paths) == 1
 
 
 def test_a_delivery_under_way_goes_on_behind_the_erased(
@@ -175,8 +175,8 @@ def test_a_delivery_under_way_goes_on_behind_the_erased(
         api.delete(f"/v2.1/guests/{ref}")
     jobs(search_files)
     assert delivered(jobs, execution)
-    got = [json.loads(line)["ref"] for _, body in receiver.got for line in body.splitlines()]
-    assert got == [*guests[:2], guests[2], guests[4], guests[5]]
+    record = [json.loads(line)["ref"] for _, body in receiver.got for line in body.splitlines()]
+    assert record == [*guests[:2], guests[2], guests[4], guests[5]]
 
 
 def test_removing_an_export_removes_its_files(
@@ -194,25 +194,25 @@ def test_removing_an_export_removes_its_files(
 def test_nobody_erased_is_a_member_or_a_sample_or_in_a_message(
     api: Api, jobs: Any, receiver: Receiver, connection: Any
 ) -> None:
-    gone, stays = person(api, city="Cork"), person(api, city="Cork")
+    deleted, stays = person(api, city="Cork"), person(api, city="Cork")
     cork = guests_where(rule("city", "is equal to", "Cork"))
     segment = made(api, cork, webhook=receiver.url)
     publish(api, jobs, segment)
     jobs(send_due)
     ((_, body),) = receiver.got
-    assert set(json.loads(body)["guests"]) == {gone["ref"], stays["ref"]}
+    assert set(json.loads(body)["guests"]) == {deleted["ref"], stays["ref"]}
 
-    held = jobs(lambda work: privacy.access(work, UUID(gone["ref"])))["held"]
-    assert [row["name"] for row in held["segment_members"]] == ["Some guests"]
-    jobs(lambda work: privacy.erase(work, UUID(gone["ref"])))
+    stored_data = jobs(lambda work: privacy.access(work, UUID(deleted["ref"])))["held"]
+    assert [row["name"] for row in stored_data["segment_members"]] == ["Some guests"]
+    jobs(lambda work: privacy.erase(work, UUID(deleted["ref"])))
     for table in ("segment_members", "segments", "segment_queue"):
         rows = connection.execute(f"SELECT t::text FROM ws_live.{table} AS t").fetchall()
-        assert gone["ref"] not in repr(rows), table
+        assert deleted["ref"] not in repr(rows), table
     # The message of before is gone; that the guest left is told, which other systems need.
     jobs(send_due)
     (_, (_, body)) = receiver.got
-    told = json.loads(body)
-    assert (told["event"], told["guests"]) == ("segment.departed", [gone["ref"]])
+    result = json.loads(body)
+    assert (result["event"], result["guests"]) == ("segment.departed", [deleted["ref"]])
     (message,) = jobs(webhooks.list_all)
     assert message["sent_at"] is not None
     assert members(api, segment) == {stays["ref"]}

@@ -31,9 +31,9 @@ def batches(api: Api, site: Site) -> Batches:
 def waiting(batches: Batches, file: bytes) -> str:
     """The address of an import whose file has arrived."""
     body = {"entity": "guests", "format": "csv", "mapping": {"columns": COLUMNS}}
-    made = batches.api.post(IMPORTS, json=body).json()
-    batches.upload(made["location"]["href"], file)
-    return str(made["href"])
+    record = batches.api.post(IMPORTS, json=body).json()
+    batches.upload(record["location"]["href"], file)
+    return str(record["href"])
 
 
 def erase(batches: Batches, guest: dict[str, Any]) -> None:

@@ -82,8 +82,8 @@ def test_an_internal_error_reveals_nothing(dsn: str) -> None:
     with served(create_app(settings)) as url, Api(url, "k" * 32, "x") as api:
         answer = api.get("/v2.1/guests", headers={"x-correlation-id": "find-me"})
     assert (answer.status_code, answer.headers["x-correlation-id"]) == (500, "find-me")
-    told = "The request id names the entry in the log."
-    assert answer.json() == problem(500, "Internal server error.", told)
+    message = "The request id names the entry in the log."
+    assert answer.json() == problem(500, "Internal server error.", message)
 
 
 def test_our_own_fault_beside_the_api_has_that_body_too(
@@ -224,8 +224,8 @@ def test_a_garbage_host_is_no_fault(bare: Bare, host: str) -> None:
 )
 def test_links_are_built_on_the_callers_host(bare: Bare, host: str) -> None:
     """C-1, C-6: a client that was pointed here by name stays here."""
-    made = bare("/v2.1/guests", "POST", {"Host": host}, b'{"guestType":"visitor"}')
-    assert made.json()["href"] == f"http://{host}/v2.1/guests/{made.json()['ref']}"
+    created = bare("/v2.1/guests", "POST", {"Host": host}, b'{"guestType":"visitor"}')
+    assert created.json()["href"] == f"http://{host}/v2.1/guests/{created.json()['ref']}"
     assert bare("/v2.1/guests", headers={"Host": host}).json()["href"].startswith(f"http://{host}/")
 
 

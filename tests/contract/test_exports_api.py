@@ -96,13 +96,13 @@ def delivered(jobs: Any, execution: UUID) -> bool:
 
 def contents(api: Api, execution: dict[str, Any]) -> list[tuple[str | None, bytes]]:
     listing = api.get(f"{OWN}/executions/{execution['executionRef']}/files").json()
-    found = []
+    results = []
     for file in listing["exports"]:
         # No credentials: the link itself opens the file.
         answer = httpx.get(file["url"])
         assert answer.status_code == 200, answer.text
-        found.append((file.get("deltaAction"), answer.content))
-    return found
+        results.append((file.get("deltaAction"), answer.content))
+    return results
 
 
 def test_a_token_is_given_for_the_right_secret(api: Api, client: oauth.NewClient) -> None:
@@ -247,7 +247,7 @@ def test_s9_formulas_are_marked_on_request(api: Api, jobs: Any, site: Any) -> No
         api.extension(guest, name="ext", note=text, points=-3)
     segment = made(api, guests_where(rule("ref", "is not null")))
     columns = ["firstName", "ext.note", "ext.points"]
-    for name, more, told in (("off", {}, texts), ("on", {"guarded": True}, cells)):
+    for name, more, each in (("off", {}, texts), ("on", {"guarded": True}, cells)):
         export = exported(
             *(api, segment),
             **{"friendlyId": name, "columns": columns, **more},
@@ -256,15 +256,15 @@ def test_s9_formulas_are_marked_on_request(api: Api, jobs: Any, site: Any) -> No
         execution = run(api, jobs, export)
         ((_, content),) = contents(api, execution)
         rows = list(csv.reader(io.StringIO(gzip.decompress(content).decode(), newline="")))
-        assert sorted(rows[1:]) == sorted([cell, cell, "-3"] for cell in told)
+        assert sorted(rows[1:]) == sorted([cell, cell, "-3"] for cell in each)
         assert delivered(jobs, UUID(execution["executionRef"]))
         listed = api.get(f"{OWN}/executions/{execution['executionRef']}/files").json()
         links = [file.get("mapping") for file in listed["exports"]]
         assert all(links) is bool(more)
         if more:
-            given = httpx.get(links[0])
-            assert tomllib.loads(given.text) == {"entity": "guests", "guarded": True}
-            saved_as = given.headers["content-disposition"]
+            response = httpx.get(links[0])
+            assert tomllib.loads(response.text) == {"entity": "guests", "guarded": True}
+            saved_as = response.headers["content-disposition"]
             assert saved_as.endswith('0000.csv.gz.mapping.toml"')
             assert httpx.get(links[0].partition("?")[0]).status_code == 403
         place = site.settings.data / "exports" / name / name / execution["executionRef"]
@@ -348,18 +348,18 @@ def test_json_templates_and_parquet(api: Api, jobs: Any) -> None:
         {"format": "NDJSON", "template": {"hello": "Dear {{firstName}}", "id": "{{ref}}", "n": 1}},
         {"format": "PARQUET", "columns": ["ref", "lastSeen"]},
     ]
-    found = []
+    results = []
     for index, shape in enumerate(shapes):
         export = exported(api, segment, friendlyId=f"shape_{index}", **shape)
         ((_, content),) = contents(api, run(api, jobs, export))
-        found.append(content)
-    wrapped = json.loads(gzip.decompress(found[0]))
+        results.append(content)
+    wrapped = json.loads(gzip.decompress(results[0]))
     assert json.loads(wrapped["data"]) == {"ref": guest["ref"], "firstName": "Jane"}
-    row = json.loads(gzip.decompress(found[1]))
+    row = json.loads(gzip.decompress(results[1]))
     assert [each["core_price"] for each in row["orders"]] == [12.5]
-    told = json.loads(gzip.decompress(found[2]))
-    assert told == {"hello": "Dear Jane", "id": guest["ref"], "n": 1}
-    assert found[3][:4] == b"PAR1"
+    message = json.loads(gzip.decompress(results[2]))
+    assert message == {"hello": "Dear Jane", "id": guest["ref"], "n": 1}
+    assert results[3][:4] == b"PAR1"
     refused = api.post(
         OWN,
         json={"name": "x", "segment": "some_guests", "format": "CSV", "template": {"a": "{{ref}}"}},
@@ -385,7 +385,7 @@ def test_many_records_make_several_files(api: Api, jobs: Any) -> None:
 
 def test_a_filter_keeps_a_subgroup(api: Api, jobs: Any) -> None:
     """2.2: optional filters keep a subgroup."""
-    kept = api.guest(city="Cork", country="IE")
+    guest = api.guest(city="Cork", country="IE")
     api.guest(city="Cork", country="FR")
     segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
     only = guests_where(rule("country", "is equal to", "IE"))
@@ -394,7 +394,7 @@ def test_a_filter_keeps_a_subgroup(api: Api, jobs: Any) -> None:
     counts = ("total", "filterMatchedGuests", "filterNotMatchedGuests")
     assert [execution[name] for name in counts] == [1, 1, 1]
     ((_, content),) = contents(api, execution)
-    assert json.loads(gzip.decompress(content)) == {"ref": kept["ref"]}
+    assert json.loads(gzip.decompress(content)) == {"ref": guest["ref"]}
 
 
 def test_a_delta_begins_whole_and_then_adds_and_removes(api: Api, jobs: Any) -> None:
@@ -409,8 +409,8 @@ def test_a_delta_begins_whole_and_then_adds_and_removes(api: Api, jobs: Any) -> 
             for action, content in contents(api, execution)
         }
 
-    begun = run(api, jobs, export)
-    assert actions(begun) == {"add": {first["ref"], second["ref"]}}
+    output = run(api, jobs, export)
+    assert actions(output) == {"add": {first["ref"], second["ref"]}}
     third = api.guest(city="Cork")
     api.delete(first["href"])
     changed = run(api, jobs, export)
@@ -449,8 +449,8 @@ def test_running_an_execution_again_duplicates_nothing(api: Api, jobs: Any, site
         jobs(lambda work: export_runs.run(work, execution))
     listing = api.get(f"{OWN}/executions/{execution}/files").json()
     assert listing["numberOfFiles"] == 1
-    kept = list((Path(site.settings.data) / "files").rglob(f"*/{execution}/*"))
-    assert len(kept) == 1
+    paths = list((Path(site.settings.data) / "files").rglob(f"*/{execution}/*"))
+    assert len(paths) == 1
 
 
 def test_a_failed_run_says_why(api: Api, jobs: Any) -> None:
@@ -507,12 +507,12 @@ def test_a_message_reports_the_end(api: Api, jobs: Any, receiver: Receiver) -> N
     execution = run(api, jobs, export)
     assert jobs(send_due) == 1
     ((headers, body),) = receiver.got
-    told = json.loads(body)
-    assert set(told) == {
+    message = json.loads(body)
+    assert set(message) == {
         *("apiUrl", "audienceExportName", "clientKey", "definitionType", "executionRef"),
         *("executionType", "friendlyId", "segmentName", "status"),
     }
-    assert (told["executionRef"], told["status"]) == (execution["executionRef"], "SUCCESS")
+    assert (message["executionRef"], message["status"]) == (execution["executionRef"], "SUCCESS")
     stamp = headers[webhooks.SIGNATURE].partition(",")[0].removeprefix("t=")
     assert headers[webhooks.SIGNATURE] == webhooks.signature(export["webhookSecret"], stamp, body)
     for path in (OWN, f"{OWN}/{export['ref']}"):
@@ -547,8 +547,8 @@ def test_a_web_address_gets_batches_and_a_repeat_goes_on(
     assert delivered(jobs, execution) is False
     receiver.status = 200
     assert delivered(jobs, execution)
-    got = [json.loads(line)["ref"] for _, body in receiver.got for line in body.splitlines()]
-    assert got == refs
+    record = [json.loads(line)["ref"] for _, body in receiver.got for line in body.splitlines()]
+    assert record == refs
     keys = [headers["Idempotency-Key"] for headers, _ in receiver.got]
     assert keys == [f"{execution}-0-{done}" for done in (0, 2, 4)]
     assert delivered(jobs, execution)
@@ -607,11 +607,11 @@ def test_destinations_that_are_down_delay_only_themselves(
     assert [headers["X-Innkeeper-Export"] for headers, _ in receiver.got] == ["well", "another"]
     assert receiver.got[1][0]["Idempotency-Key"] == f"{waiting}-0-0"
     # Three had a slot, the others their turn soon, or already.
-    told = [undelivered(api, export) or {} for export in down]
-    attempts = [item["deliveryAttempts"] for item in told]
+    messages = [undelivered(api, export) or {} for export in down]
+    attempts = [item["deliveryAttempts"] for item in messages]
     assert attempts.count(2) >= 3
     assert set(attempts) <= {1, 2}
-    assert all(item["deliveryNextAt"] for item in told)
+    assert all(item["deliveryNextAt"] for item in messages)
 
 
 def test_a_delivery_waits_for_the_one_before_it(

@@ -162,12 +162,12 @@ class TestImports:
 
         monkeypatch.setattr(actions, "record_progress", dying)
         body = {"entity": "guests", "compressed": False}
-        made = batches.api.post("/innkeeper/v1/imports", json=body).json()
-        batches.upload(made["location"]["href"], ndjson(GUESTS[:2]))
+        batch = batches.api.post("/innkeeper/v1/imports", json=body).json()
+        batches.upload(batch["location"]["href"], ndjson(GUESTS[:2]))
         with pytest.raises(KeyboardInterrupt):
             batches.work_at_once()
         batches.work_at_once()
-        done = batches.api.get(made["href"]).json()
+        done = batches.api.get(batch["href"]).json()
         assert (done["status"], done["outcomes"]) == ("success", {"created": 2})
 
     def test_plain_csv_with_a_mapping(self, batches: Batches) -> None:
@@ -214,11 +214,11 @@ class TestImports:
         assert api.post("/innkeeper/v1/imports", json=body).status_code == 400
 
     def test_listed_apart_from_batches(self, batches: Batches) -> None:
-        made = batches.api.post("/innkeeper/v1/imports", json={"entity": "guests"}).json()
+        batch = batches.api.post("/innkeeper/v1/imports", json={"entity": "guests"}).json()
         listed = batches.api.get("/innkeeper/v1/imports").json()
-        assert [one["ref"] for one in listed["items"]] == [made["ref"]]
+        assert [one["ref"] for one in listed["items"]] == [batch["ref"]]
         assert batches.api.get("/v2/batches/inspect").json()["items"] == []
-        assert batches.api.get(f"/v2/batches/{made['ref']}").status_code == 404
+        assert batches.api.get(f"/v2/batches/{batch['ref']}").status_code == 404
         assert batches.api.get(f"/innkeeper/v1/imports/{uuid4()}").status_code == 404
 
 
@@ -311,10 +311,10 @@ class TestExports:
         body = {"entity": "guests", "format": form}
         if form == "csv":
             body["compression"] = "zstd"
-        made = batches.api.post("/innkeeper/v1/fileExports", json=body).json()
-        assert (made["status"], made.get("compression")) == ("waiting", compression)
+        export = batches.api.post("/innkeeper/v1/fileExports", json=body).json()
+        assert (export["status"], export.get("compression")) == ("waiting", compression)
         batches.work()
-        done = batches.api.get(made["href"]).json()
+        done = batches.api.get(export["href"]).json()
         assert (done["status"], done["records"]) == ("done", 1)
         answer = batches.api.get(done["location"]["href"], auth=None)
         assert (answer.status_code, len(answer.content)) == (200, done["size"])
@@ -344,9 +344,9 @@ class TestExports:
             return [one["firstName"] for one in listed]
 
         before = named(order)
-        made = api.post("/innkeeper/v1/fileExports", json={"entity": "orders"}).json()
+        export = api.post("/innkeeper/v1/fileExports", json={"entity": "orders"}).json()
         batches.work()
-        link = api.get(made["href"]).json()["location"]["href"]
+        link = api.get(export["href"]).json()["location"]["href"]
         content = gzip.decompress(api.get(link, auth=None).content)
         (exported,) = map(json.loads, content.splitlines())
         names = [one["firstName"] for one in (exported["contact"], *exported["contacts"])]
@@ -368,38 +368,38 @@ class TestExports:
         self, batches: Batches, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Issue 6: the storage cannot be reached; not for ever."""
-        made = batches.api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}).json()
+        export = batches.api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}).json()
         before = datetime.now(UTC)
         with site.storage_away():
             batches.work()
-            body = batches.api.get(made["href"]).json()
+            body = batches.api.get(export["href"]).json()
         assert (body["status"], body["attempts"]) == ("writing", 1)
         assert body["fault"].startswith("NotADirectoryError: ")
         next_at = datetime.fromisoformat(body["nextAttemptAt"]) - timedelta(seconds=5)
         assert before - timedelta(milliseconds=1) < next_at <= datetime.now(UTC)
         site.pass_time()
         batches.work()
-        body = batches.api.get(made["href"]).json()
+        body = batches.api.get(export["href"]).json()
         assert body["status"] == "done"
         assert not body.keys() & {"fault", "nextAttemptAt"}
 
         monkeypatch.setattr(background, "ATTEMPTS", 1)
-        made = batches.api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}).json()
+        export = batches.api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}).json()
         with site.storage_away():
             batches.work()
-        body = batches.api.get(made["href"]).json()
+        body = batches.api.get(export["href"]).json()
         assert body["status"] == "failed"
         assert body["fault"].startswith("NotADirectoryError: ")
         assert not body.keys() & {"location", "nextAttemptAt"}
 
     def test_an_erasure_removes_exports(self, batches: Batches) -> None:
         guest = batches.api.guest(firstName="Jane")
-        made = batches.api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}).json()
+        export = batches.api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}).json()
         batches.work()
-        href = batches.api.get(made["href"]).json()["location"]["href"]
+        href = batches.api.get(export["href"]).json()["location"]["href"]
         assert batches.api.delete(f"/v2.1/guests/{guest['ref']}").status_code == 204
         batches.search_files()
-        assert batches.api.get(made["href"]).json()["status"] == "removed"
+        assert batches.api.get(export["href"]).json()["status"] == "removed"
         assert batches.api.get(href, auth=None).status_code == 404
 
     def test_what_is_wrong_is_400(self, api: Api) -> None:
@@ -416,19 +416,19 @@ class TestBlockList:
     """segmentation-and-export.md 5, issue 5: who is on it is refused everywhere, and counted."""
 
     def test_rest_streams_and_metrics(self, api: Api) -> None:
-        gone = {"identifiers": [{"provider": "email", "id": "gone@example.com"}]}
+        form = {"identifiers": [{"provider": "email", "id": "gone@example.com"}]}
         stays = api.guest(city="Cork")
         page = Page(api)
-        assert api.post("/innkeeper/v1/privacy/suppressions", json=gone).status_code == 201
+        assert api.post("/innkeeper/v1/privacy/suppressions", json=form).status_code == 201
         before = refusals(api)
         path = f"/v2.1/guests/{stays['ref']}"
         answers = [
-            api.post("/v2.1/guests", json={"guestType": "visitor", **gone}),
-            api.put(path, json={"guestType": "visitor", **gone}),
-            api.patch(path, json=gone),
-            page.send("IDENTITY", **gone),
-            page.send("ADD_CONTACTS", contact=[{"firstname": "Jane", **gone}]),
-            page.send("ADD_CONSUMERS", consumer=[{"firstname": "Jane", **gone}]),
+            api.post("/v2.1/guests", json={"guestType": "visitor", **form}),
+            api.put(path, json={"guestType": "visitor", **form}),
+            api.patch(path, json=form),
+            page.send("IDENTITY", **form),
+            page.send("ADD_CONTACTS", contact=[{"firstname": "Jane", **form}]),
+            page.send("ADD_CONSUMERS", consumer=[{"firstname": "Jane", **form}]),
         ]
         assert [answer.status_code for answer in answers] == [403] * len(answers)
         assert refusals(api) - before == len(answers)
@@ -448,8 +448,8 @@ class TestBlockList:
         assert (done["outcomes"], done["failed"]) == ({"created": 1}, 1)
         totals = batches.api.get("/innkeeper/v1/privacy/suppressions").json()
         assert totals == {"suppressed": 1, "refused": 1}
-        gone = batches.api.post("/innkeeper/v1/privacy/releases", json=body)
-        assert gone.json() == {"removed": 1}
+        deleted = batches.api.post("/innkeeper/v1/privacy/releases", json=body)
+        assert deleted.json() == {"removed": 1}
 
     @pytest.mark.parametrize(
         "body", [{}, {"identifiers": []}, {"identifiers": [{}]}, {"email": "x"}]

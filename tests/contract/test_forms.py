@@ -54,8 +54,12 @@ def head_only(visitor: Visitor, path: str, **headers: str) -> bytes:
     """The status line for a POST whose body never comes."""
     parts = urlsplit(visitor.url)
     cookies = "; ".join(f"{name}={value}" for name, value in visitor.kept.items())
-    sent = {"Host": "x", "Cookie": cookies, **{n.replace("_", "-"): v for n, v in headers.items()}}
-    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
+    payload = {
+        "Host": "x",
+        "Cookie": cookies,
+        **{n.replace("_", "-"): v for n, v in headers.items()},
+    }
+    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in payload.items())]
     address = (parts.hostname, parts.port)
     with socket.create_connection(address, timeout=PATIENCE_SECONDS) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode())

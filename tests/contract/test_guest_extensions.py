@@ -13,11 +13,11 @@ HUNDRED = {f"k{number}": number for number in range(100)}
 
 
 def no_extension(api: Api, guest: str, name: str) -> dict[str, Any]:
-    told = (
+    message = (
         f"Data extension {name} for Guest ref {guest} "
         f"and client key {api.client_key} was not found for v2.1"
     )
-    return problem(404, "The specified resource does not exist.", told)
+    return problem(404, "The specified resource does not exist.", message)
 
 
 def pairs(extension: dict[str, Any]) -> dict[str, Any]:
@@ -174,14 +174,14 @@ def test_a_value_comes_back_as_sent(api: Api, text: str) -> None:
     """X-4: string, boolean, integer, floating-point; a number in the digits it was sent in."""
     href = api.guest()["dataExtensions"]["href"]
     body = f'{{"name":"ext","pair":{text}}}'
-    made = api.post(href, content=body, headers={"Content-Type": "application/json"})
-    assert made.status_code == 201, made.text
-    for answer in (made, api.get(f"{href}/ext")):
-        shown = answer.text.partition('"pair":')[2].partition(',"guest"')[0]
+    response = api.post(href, content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 201, response.text
+    for answer in (response, api.get(f"{href}/ext")):
+        record = answer.text.partition('"pair":')[2].partition(',"guest"')[0]
         if "e308" in text:
-            assert float(shown) == 1.7976931348623157e308
+            assert float(record) == 1.7976931348623157e308
         else:
-            assert shown == ('"é🦊"' if "u00e9" in text else text)
+            assert record == ('"é🦊"' if "u00e9" in text else text)
 
 
 @pytest.mark.parametrize("value", [None, {}, {"a": 1}, [], ["a"]])
@@ -313,40 +313,40 @@ def test_reserved_members_are_never_pairs(api: Api, official: Api, key: str, met
 def test_an_open_pair_may_come_as_key_and_value(api: Api) -> None:
     """N-12: stored as a flat pair, shown both ways while it is the only one."""
     guest = api.guest()
-    made = api.extension(guest, name="loyalty", key="tier", value="gold")
-    assert made["key"] == "tier"
-    assert pairs(made) == {"tier": "gold", "value": "gold"}
-    assert api.get(made["href"]).json() == made
-    assert api.get(guest["dataExtensions"]["href"]).json() == [made]
-    two = api.patch(made["href"], json={"points": 1}).json()
+    extension = api.extension(guest, name="loyalty", key="tier", value="gold")
+    assert extension["key"] == "tier"
+    assert pairs(extension) == {"tier": "gold", "value": "gold"}
+    assert api.get(extension["href"]).json() == extension
+    assert api.get(guest["dataExtensions"]["href"]).json() == [extension]
+    two = api.patch(extension["href"], json={"points": 1}).json()
     assert (two["key"], pairs(two)) == ("default", {"tier": "gold", "points": 1})
 
 
 def test_an_official_key_sees_that_pair_flat_alone(api: Api, official: Api) -> None:
     """N-12: seed 000's form is shown to those who use it."""
-    made = api.extension(api.guest(), name="ext", key="tier", value="gold")
-    shown = official.get(made["href"]).json()
-    assert (shown["key"], pairs(shown)) == ("default", {"tier": "gold"})
+    guest = api.extension(api.guest(), name="ext", key="tier", value="gold")
+    record = official.get(guest["href"]).json()
+    assert (record["key"], pairs(record)) == ("default", {"tier": "gold"})
 
 
 def test_patch_and_put_take_key_and_value_too(api: Api) -> None:
     """NU-5, N-12: a patch sets that pair and keeps others; a replace leaves it alone."""
-    made = api.extension(api.guest(), name="loyalty", points=1)
-    patched = api.patch(made["href"], json={"key": "tier", "value": "gold"}).json()
+    guest = api.extension(api.guest(), name="loyalty", points=1)
+    patched = api.patch(guest["href"], json={"key": "tier", "value": "gold"}).json()
     assert (patched["key"], pairs(patched)) == ("default", {"points": 1, "tier": "gold"})
-    replaced = api.put(made["href"], json={"key": "tier", "value": "blue"}).json()
+    replaced = api.put(guest["href"], json={"key": "tier", "value": "blue"}).json()
     assert (replaced["key"], pairs(replaced)) == ("tier", {"tier": "blue", "value": "blue"})
-    again = api.patch(made["href"], json={"key": "tier", "value": "red"}).json()
+    again = api.patch(guest["href"], json={"key": "tier", "value": "red"}).json()
     assert (again["key"], pairs(again)) == ("tier", {"tier": "red", "value": "red"})
 
 
 def test_value_without_a_key_of_its_own_is_a_pair(api: Api, official: Api) -> None:
     """N-12, NU-4: `value` is an ordinary pair, for an open key a string."""
     assert pairs(api.extension(api.guest(), name="ext", value="x")) == {"value": "x"}
-    made = api.extension(api.guest(), name="ext", key="default", value="x")
-    assert (made["key"], pairs(made)) == ("default", {"value": "x"})
-    shown = official.extension(official.guest(), name="ext", key="tier", value=1.5)
-    assert (shown["key"], pairs(shown)) == ("default", {"value": 1.5})
+    guest = api.extension(api.guest(), name="ext", key="default", value="x")
+    assert (guest["key"], pairs(guest)) == ("default", {"value": "x"})
+    existing = official.extension(official.guest(), name="ext", key="tier", value=1.5)
+    assert (existing["key"], pairs(existing)) == ("default", {"value": 1.5})
 
 
 @pytest.mark.parametrize("body", [{"key": "tier", "value": 5}, {"value": True}, {"value": {}}])
@@ -367,11 +367,11 @@ def test_the_key_of_a_single_pair_is_a_key(api: Api, key: Any) -> None:
 
 def test_a_single_pair_cannot_rename_its_extension(api: Api) -> None:
     """NU-6: a name that differs from the path is 400."""
-    made = api.extension(api.guest(), name="loyalty", key="tier", value="gold")
+    guest = api.extension(api.guest(), name="loyalty", key="tier", value="gold")
     body = {"name": "other", "key": "tier", "value": "blue"}
-    answer = api.put(made["href"], json=body)
+    answer = api.put(guest["href"], json=body)
     assert (answer.status_code, answer.json()) == (400, invalid("name", "must be loyalty"))
-    assert api.put(made["href"], json={**body, "name": "loyalty"}).status_code == 200
+    assert api.put(guest["href"], json={**body, "name": "loyalty"}).status_code == 200
 
 
 # Read
@@ -382,12 +382,12 @@ def test_an_open_collection_is_an_array(api: Api) -> None:
     guest = api.guest()
     href = guest["dataExtensions"]["href"]
     assert api.get(href).json() == []
-    made = []
+    created = []
     for name in ("two", "one", "three"):
-        made.append(api.extension(guest, name=name, a=name))
+        created.append(api.extension(guest, name=name, a=name))
         time.sleep(0.002)
     answer = api.get(href)
-    assert (answer.status_code, answer.json()) == (200, made)
+    assert (answer.status_code, answer.json()) == (200, created)
 
 
 @pytest.mark.parametrize(
@@ -396,9 +396,9 @@ def test_an_open_collection_is_an_array(api: Api) -> None:
 def test_an_open_collection_is_a_page_on_request(api: Api, query: str) -> None:
     """N-11, X-17."""
     guest = api.guest()
-    made = api.extension(guest, name="ext", a=1)
+    extension = api.extension(guest, name="ext", a=1)
     page = api.get(f"{guest['dataExtensions']['href']}?{query}").json()
-    assert (page["items"], page["offset"], page["limit"]) == ([made], 0, 10)
+    assert (page["items"], page["offset"], page["limit"]) == ([extension], 0, 10)
     assert page["totalCount"] == 1
 
 
@@ -410,16 +410,16 @@ def test_an_official_collection_is_a_page(official: Api) -> None:
     links = {"href": page, "first": {"href": page}, "last": {"href": page}}
     window = {"offset": 0, "limit": 10}
     assert official.get(href).json() == {**links, **window, "totalCount": 0, "items": []}
-    made = official.extension(guest, name="ext", a=1)
-    assert official.get(href).json() == {**links, **window, "totalCount": 1, "items": [made]}
+    extension = official.extension(guest, name="ext", a=1)
+    assert official.get(href).json() == {**links, **window, "totalCount": 1, "items": [extension]}
 
 
 def test_extensions_are_paged(official: Api) -> None:
     """L-2, L-7 for extensions."""
     guest = official.guest()
-    made = []
+    created = []
     for name in SIX:
-        made.append(official.extension(guest, name=name))
+        created.append(official.extension(guest, name=name))
         time.sleep(0.002)
     href = guest["dataExtensions"]["href"]
     page = official.get(f"{href}?offset=2&limit=3").json()
@@ -432,7 +432,7 @@ def test_extensions_are_paged(official: Api) -> None:
         "last": {"href": f"{href}?offset=3&limit=3"},
         "next": {"href": f"{href}?offset=5&limit=3"},
         "prev": {"href": f"{href}?offset=0&limit=3"},
-        "items": made[2:5],
+        "items": created[2:5],
     }
 
 
@@ -471,45 +471,45 @@ def test_names_of_extensions_have_a_case(api: Api) -> None:
 
 def test_put_replaces_all_pairs(api: Api) -> None:
     """X-12, C-11: types may change, creation stays."""
-    made = api.extension(api.guest(), name="ext", a=1, b="two")
+    guest = api.extension(api.guest(), name="ext", a=1, b="two")
     time.sleep(0.002)
-    answer = api.put(made["href"], json={"b": 2.5, "c": False})
+    answer = api.put(guest["href"], json={"b": 2.5, "c": False})
     assert answer.status_code == 200
     assert pairs(answer.json()) == {"b": 2.5, "c": False}
-    assert answer.json()["createdAt"] == made["createdAt"]
-    assert answer.json()["modifiedAt"] > made["modifiedAt"]
-    assert api.get(made["href"]).json() == answer.json()
-    assert pairs(api.put(made["href"], json={}).json()) == {}
+    assert answer.json()["createdAt"] == guest["createdAt"]
+    assert answer.json()["modifiedAt"] > guest["modifiedAt"]
+    assert api.get(guest["href"]).json() == answer.json()
+    assert pairs(api.put(guest["href"], json={}).json()) == {}
 
 
 def test_patch_replaces_only_keys_sent(api: Api) -> None:
     """X-12."""
-    made = api.extension(api.guest(), name="ext", a=1, b="two")
+    guest = api.extension(api.guest(), name="ext", a=1, b="two")
     time.sleep(0.002)
-    answer = api.patch(made["href"], json={"b": True, "c": "new"})
+    answer = api.patch(guest["href"], json={"b": True, "c": "new"})
     assert (answer.status_code, pairs(answer.json())) == (200, {"a": 1, "b": True, "c": "new"})
-    assert answer.json()["createdAt"] == made["createdAt"]
-    assert answer.json()["modifiedAt"] > made["modifiedAt"]
-    assert api.get(made["href"]).json() == answer.json()
+    assert answer.json()["createdAt"] == guest["createdAt"]
+    assert answer.json()["modifiedAt"] > guest["modifiedAt"]
+    assert api.get(guest["href"]).json() == answer.json()
 
 
 def test_a_refused_pair_changes_nothing(api: Api) -> None:
     """X-4: null is refused in a patch as well."""
-    made = api.extension(api.guest(), name="ext", a=1)
-    answer = api.patch(made["href"], json={"b": 2, "a": None})
+    guest = api.extension(api.guest(), name="ext", a=1)
+    answer = api.patch(guest["href"], json={"b": 2, "a": None})
     reason = "value must be a string, boolean or number"
     assert (answer.status_code, answer.json()) == (400, invalid("a", reason))
-    assert api.get(made["href"]).json() == made
+    assert api.get(guest["href"]).json() == guest
 
 
 def test_delete_removes_an_extension(api: Api, official: Api) -> None:
     """X-13, N-10, S-6: 204 for an open key, 200 null for an official one; then 404."""
     guest = api.guest()
     for caller, name, status, body in ((api, "ext", 204, b""), (official, "ext1", 200, b"null")):
-        made = caller.extension(guest, name=name, a=1)
-        answer = caller.delete(made["href"])
+        extension = caller.extension(guest, name=name, a=1)
+        answer = caller.delete(extension["href"])
         assert (answer.status_code, answer.content) == (status, body)
-        for again in (caller.get(made["href"]), caller.delete(made["href"])):
+        for again in (caller.get(extension["href"]), caller.delete(extension["href"])):
             expected = no_extension(caller, guest["ref"], name)
             assert (again.status_code, again.json()) == (404, expected)
 
@@ -533,8 +533,8 @@ def test_delete_removes_an_extension(api: Api, official: Api) -> None:
 )
 def test_fields_removes_pairs(api: Api, query: str, left: dict[str, int]) -> None:
     """X-14, X-15, X-16: 200 with the extension after removal; without a name all pairs."""
-    made = api.extension(api.guest(), name="ext", a=1, b=2, c=3, d=4)
-    answer = api.delete(f"{made['href']}/fields{query}")
+    guest = api.extension(api.guest(), name="ext", a=1, b=2, c=3, d=4)
+    answer = api.delete(f"{guest['href']}/fields{query}")
     assert (answer.status_code, pairs(answer.json())) == (200, left)
-    assert answer.json()["createdAt"] == made["createdAt"]
-    assert api.get(made["href"]).json() == answer.json()
+    assert answer.json()["createdAt"] == guest["createdAt"]
+    assert api.get(guest["href"]).json() == answer.json()

@@ -90,10 +90,10 @@ def test_every_table_is_erased(api: Api, connection: psycopg.Connection) -> None
 
 
 def test_every_table_is_in_subject_access(api: Api, connection: psycopg.Connection) -> None:
-    shown = named_in(
+    record = named_in(
         r"privacy\.(?!erase|lock|root|insert_erased|delete_erased)|audit\.of_|[a-z_]+\.access$"
     )
-    assert tables_with_guest_refs(connection) - shown == NOT_IN_SUBJECT_ACCESS.keys()
+    assert tables_with_guest_refs(connection) - record == NOT_IN_SUBJECT_ACCESS.keys()
 
 
 def test_every_table_is_in_the_lake(api: Api, connection: psycopg.Connection) -> None:

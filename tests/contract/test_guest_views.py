@@ -66,8 +66,8 @@ def test_views_are_limited(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     most = len(api.get(OWN).json()["items"]) + 1
     monkeypatch.setattr(guest_views, "MOST", most)
     body = {"name": "All", "definition": guests_where()}
-    made = api.post(OWN, json=body)
-    assert made.status_code == 201, made.text
+    response = api.post(OWN, json=body)
+    assert response.status_code == 201, response.text
     refused = api.post(OWN, json=body)
     assert (refused.status_code, f"There are {most} views" in refused.text) == (409, True)
-    assert api.delete(f"{OWN}/{made.json()['ref']}").status_code == 204
+    assert api.delete(f"{OWN}/{response.json()['ref']}").status_code == 204

@@ -202,8 +202,8 @@ def test_null_members_of_a_create_are_absent(api: Api) -> None:
 def test_text_comes_back_as_sent(api: Api, value: str) -> None:
     """Case formats are recommendations: section 3.1 stores and echoes what was sent."""
     guest = api.guest(firstName=value, passportNumber=value, postCode=value)
-    shown = api.get(guest["href"]).json()
-    assert (shown["firstName"], shown["passportNumber"], shown["postCode"]) == (value,) * 3
+    record = api.get(guest["href"]).json()
+    assert (record["firstName"], record["passportNumber"], record["postCode"]) == (value,) * 3
 
 
 @pytest.mark.parametrize(
@@ -476,8 +476,8 @@ def test_put_clears_what_is_not_sent(api: Api) -> None:
     after = answer.json()
     assert told(after) == {"guestType": "traveller", "lastName": "Roe"}
     assert after["modifiedAt"] > guest["modifiedAt"]
-    for kept in ("ref", "href", "createdAt", "firstSeen", "lastSeen"):
-        assert after[kept] == guest[kept]
+    for each in ("ref", "href", "createdAt", "firstSeen", "lastSeen"):
+        assert after[each] == guest[each]
     assert api.get(guest["href"]).json() == after
 
 

@@ -120,9 +120,9 @@ def test_a_refused_post_is_not_stored(api: Api) -> None:
 def test_a_conflict_is_not_stored(api: Api) -> None:
     guest = api.guest()
     path = f"{PATH}/{guest['ref']}/extensions"
-    made = api.extension(guest, name="ext", a=1)
+    extension = api.extension(guest, name="ext", a=1)
     assert post(api, "k", path, name="ext", a=1).status_code == 409
-    api.delete(made["href"])
+    api.delete(extension["href"])
     assert post(api, "k", path, name="ext", a=1).status_code == 201
 
 

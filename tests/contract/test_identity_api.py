@@ -31,8 +31,8 @@ def ruled(api: Api) -> Iterator[Api]:
 
 
 def merged(api: Api, survivor: dict[str, Any], absorbed: dict[str, Any]) -> dict[str, Any]:
-    sent = {"survivor": survivor["ref"], "absorbed": absorbed["ref"]}
-    answer = api.post(f"{OWN}/merges", json=sent)
+    payload = {"survivor": survivor["ref"], "absorbed": absorbed["ref"]}
+    answer = api.post(f"{OWN}/merges", json=payload)
     assert answer.status_code == 201, answer.text
     return answer.json()
 
@@ -118,14 +118,18 @@ def test_rules_are_reordered(ruled: Api) -> None:
 
 def test_a_rule_decides_at_once(ruled: Api) -> None:
     """identity.md 9, rule cache delay: effective at once."""
-    sent = {"identifiers": [{"provider": "crm", "id": "7"}], "firstName": "Ann", "lastName": "Lee"}
-    _, first = order_of(ruled, **sent)
-    _, second = order_of(ruled, **sent)
+    payload = {
+        "identifiers": [{"provider": "crm", "id": "7"}],
+        "firstName": "Ann",
+        "lastName": "Lee",
+    }
+    _, first = order_of(ruled, **payload)
+    _, second = order_of(ruled, **payload)
     assert first["guest"] != second["guest"]
     ruled.put(
         f"{OWN}/identity/rules", json={"rules": [{"identityRule": "c", "providers": ["crm"]}]}
     )
-    _, third = order_of(ruled, **sent)
+    _, third = order_of(ruled, **payload)
     assert third["guest"] in (first["guest"], second["guest"])
 
 
@@ -133,18 +137,18 @@ def test_personal_fields_identify_where_a_rule_says_so(ruled: Api) -> None:
     """ID-2: nobody is found by an e-mail address or names alone until a rule of the kind that the
     vendor's data model 2.0 has is there; the provider's rule before it still goes first."""
     person = {"firstName": "Ann", "lastName": "Lee", "emails": ["ann@example.com"]}
-    known = ruled.guest(**person)
+    existing = ruled.guest(**person)
     other = ruled.guest(identifiers=[{"provider": "email", "id": "ann@example.com"}])
 
     def guest_of(**contact: Any) -> str:
         return order_of(ruled, **contact)[1]["guest"]["href"].rpartition("/")[2]
 
     stranger = guest_of(**person)
-    assert stranger not in (known["ref"], other["ref"])
+    assert stranger not in (existing["ref"], other["ref"])
     assert ruled.delete(f"/v2.1/guests/{stranger}").status_code == 204
     by_mail = {"identityRule": "mail", "providers": [], "fields": ["email"]}
     assert ruled.post(RULES, json=by_mail).status_code == 201
-    assert guest_of(**person) == known["ref"]
+    assert guest_of(**person) == existing["ref"]
     assert guest_of(**person, identifiers=other["identifiers"]) == other["ref"]
 
 
@@ -154,11 +158,11 @@ def test_a_retired_guest_is_404_and_names_its_survivor(api: Api) -> None:
     api.extension(absorbed, name="ext", level=1)
     merged(api, survivor, absorbed)
     path = f"/v2.1/guests/{absorbed['ref']}"
-    told = (
+    message = (
         f"Guest with ref {absorbed['ref']} for client key {api.client_key} was not found: "
         f"it was merged into guest {survivor['ref']}"
     )
-    expected = problem(404, "The specified resource does not exist.", told)
+    expected = problem(404, "The specified resource does not exist.", message)
     for answer in (
         api.get(path),
         api.put(path, json={}),
@@ -286,14 +290,14 @@ def test_deleting_a_survivor_deletes_its_group(api: Api) -> None:
 def test_only_two_live_guests_can_be_merged(api: Api) -> None:
     one, other = api.guest(), api.guest()
     merged(api, one, other)
-    for sent in (
+    for each in (
         {"survivor": one["ref"], "absorbed": other["ref"]},
         {"survivor": one["ref"], "absorbed": one["ref"]},
         {"survivor": one["ref"], "absorbed": NOBODY},
         {"survivor": one["ref"], "absorbed": "x"},
         {"survivor": one["ref"]},
     ):
-        answer = api.post(f"{OWN}/merges", json=sent)
+        answer = api.post(f"{OWN}/merges", json=each)
         assert answer.status_code == 400
         assert answer.json()["message"].startswith("absorbed: ")
     assert api.post(f"{OWN}/merges/{NOBODY}/undo").status_code == 404
@@ -309,14 +313,14 @@ def test_an_explanation_lists_every_joined_record(api: Api) -> None:
     assert body["guest"] == guest
     assert {one["ref"] for one in body["guests"]} == {survivor["ref"], absorbed["ref"]}
     assert body["merges"] == [merge]
-    joined, *made = body["joined"]
+    joined, *created = body["joined"]
     assert joined.pop("joinedAt").endswith("Z")
     # The guests were posted themselves, she by her address, the other by nothing (F5).
-    assert [(one["guest"]["ref"], one.get("rule"), one["source"]) for one in made] == [
+    assert [(one["guest"]["ref"], one.get("rule"), one["source"]) for one in created] == [
         (absorbed["ref"], None, "guest"),
         (survivor["ref"], "email", "guest"),
     ]
-    assert {one["actor"] for one in made} == {api.client_key}
+    assert {one["actor"] for one in created} == {api.client_key}
     assert joined == {
         "guest": guest,
         "rule": "email",
@@ -399,9 +403,9 @@ def test_what_is_applied_is_what_was_previewed(ruled: Api, site: Any) -> None:
     oldest = ruled.guest(**person)
     customer = ruled.guest(**{**person, "firstName": "SEAN", "guestType": "customer"})
     ruled.guest(**{**person, "dateOfBirth": "1980-02-02"})
-    shown = ruled.post(f"{OWN}/identity/preview", json={"rules": [EMAIL, NAME_AND_BIRTH]}).json()
-    assert (shown["guests"], shown["merging"], shown["groups"]) == (3, 1, 1)
-    (group,) = shown["largest"]
+    preview = ruled.post(f"{OWN}/identity/preview", json={"rules": [EMAIL, NAME_AND_BIRTH]}).json()
+    assert (preview["guests"], preview["merging"], preview["groups"]) == (3, 1, 1)
+    (group,) = preview["largest"]
     assert (group["survivor"]["ref"], group["size"]) == (customer["ref"], 2)
     (absorbed,) = group["absorbed"]
     assert absorbed["guest"]["ref"] == oldest["ref"]
@@ -442,8 +446,8 @@ def test_what_is_applied_is_what_was_previewed(ruled: Api, site: Any) -> None:
     undone = ruled.get(answer.headers["location"]).json()
     assert (undone["state"], undone["done"], undone["total"]) == ("done", 1, 1)
     assert ruled.get(f"/v2.1/guests/{oldest['ref']}").json() == oldest
-    shown = ruled.get(f"/v2.1/guests/{customer['ref']}").json()
-    assert {**shown, "modifiedAt": None} == {**customer, "city": "Cork", "modifiedAt": None}
+    preview = ruled.get(f"/v2.1/guests/{customer['ref']}").json()
+    assert {**preview, "modifiedAt": None} == {**customer, "city": "Cork", "modifiedAt": None}
     assert [one["identityRule"] for one in before["rules"]] == ["email", "Name and birth"]
     assert ruled.get(f"{OWN}/identity/rules").json()["rules"] == rules
     assert ruled.get(undo).json()["blocked"] == "No merge of this rule change is in force."

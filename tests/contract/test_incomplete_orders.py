@@ -14,9 +14,9 @@ INCOMPLETE = "events of the cart wait in quarantine"
 
 @pytest.fixture
 def page(api: Api) -> Page:
-    found = Page(api)
-    found("IDENTITY", **JANE)
-    return found
+    result = Page(api)
+    result("IDENTITY", **JANE)
+    return result
 
 
 def checkout(page: Page, reference: str = "B-1") -> dict[str, Any]:
@@ -25,8 +25,8 @@ def checkout(page: Page, reference: str = "B-1") -> dict[str, Any]:
 
 
 def order(page: Page, reference: str = "B-1") -> dict[str, Any]:
-    (found,) = [one for one in orders(page) if one["referenceId"] == reference]
-    return found
+    (stored_order,) = [one for one in orders(page) if one["referenceId"] == reference]
+    return stored_order
 
 
 def items(found: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -44,14 +44,14 @@ def test_f16_an_order_without_its_lines(api: Api, page: Page) -> None:
     names the order; replayed, the order is as if nothing had waited."""
     page("ADD", product=product("1", 3, 2), pos="new")
     page("ADD", product=product("2", 4), pos="new")
-    found = checkout(page)
-    assert "price" not in found
-    assert ("currencyCode" in found, items(found)) == (False, [])
-    assert parts(found, "contacts")[0]["guest"]["href"].endswith(page.guest)
+    stored_order = checkout(page)
+    assert "price" not in stored_order
+    assert ("currencyCode" in stored_order, items(stored_order)) == (False, [])
+    assert parts(stored_order, "contacts")[0]["guest"]["href"].endswith(page.guest)
     assert flags(page) == [INCOMPLETE]
-    waiting = quarantine(api, orderRef=found["ref"])
+    waiting = quarantine(api, orderRef=stored_order["ref"])
     assert [one["message"]["product"]["item_id"] for one in waiting] == ["1", "2"]
-    assert {one["orderRef"] for one in quarantine(api)} == {found["ref"]}
+    assert {one["orderRef"] for one in quarantine(api)} == {stored_order["ref"]}
     point(api, "new")
     assert replay(api, refs=[waiting[0]["ref"]])["attached"] == 1
     half = order(page)
@@ -59,23 +59,27 @@ def test_f16_an_order_without_its_lines(api: Api, page: Page) -> None:
     assert flags(page) == [INCOMPLETE]
     assert replay(api)["attached"] == 1
     whole = order(page)
-    assert (whole["ref"], whole["price"], whole["currencyCode"]) == (found["ref"], 10, "EUR")
+    assert (whole["ref"], whole["price"], whole["currencyCode"]) == (stored_order["ref"], 10, "EUR")
     assert items(whole) == [("R-1", 3), ("R-2", 4)]
     assert len(parts(whole, "contacts")) == 1
     assert flags(page) == []
-    assert quarantine(api, orderRef=found["ref"]) == []
+    assert quarantine(api, orderRef=stored_order["ref"]) == []
 
 
 def test_f16_an_order_without_one_of_its_lines(api: Api, page: Page) -> None:
     """Issue F16: what is known of it is there; the sum of a part is no price."""
     page("ADD", product=product("1", 3))
     page("ADD", product={**product("2", 4), "price": "4,00"})
-    found = checkout(page)
-    assert ("price" in found, found["currencyCode"], items(found)) == (False, "EUR", [("R-1", 3)])
+    stored_order = checkout(page)
+    assert ("price" in stored_order, stored_order["currencyCode"], items(stored_order)) == (
+        False,
+        "EUR",
+        [("R-1", 3)],
+    )
     (waiting,) = quarantine(api)
-    assert (waiting["reason"], waiting["orderRef"]) == ("bad attributes", found["ref"])
+    assert (waiting["reason"], waiting["orderRef"]) == ("bad attributes", stored_order["ref"])
     # Nothing mends that one: whoever knows the price sets it, and it stays.
-    assert api.patch(f"/v2.1/orders/{found['ref']}", json={"price": 7}).status_code == 200
+    assert api.patch(f"/v2.1/orders/{stored_order['ref']}", json={"price": 7}).status_code == 200
     assert replay(api)["waiting"] == 1
     assert order(page)["price"] == 7
 
@@ -91,8 +95,8 @@ def test_f16_a_line_that_was_sent_again_is_not_missed(api: Api, page: Page) -> N
 
 def test_f16_a_price_that_somebody_set_stays(api: Api, page: Page) -> None:
     page("ADD", product=product("1", 3), pos="new")
-    found = checkout(page)
-    api.patch(f"/v2.1/orders/{found['ref']}", json={"price": 99, "currencyCode": "USD"})
+    stored_order = checkout(page)
+    api.patch(f"/v2.1/orders/{stored_order['ref']}", json={"price": 99, "currencyCode": "USD"})
     point(api, "new")
     assert replay(api)["attached"] == 1
     whole = order(page)
@@ -104,8 +108,8 @@ def test_f16_what_was_confirmed(api: Api, page: Page) -> None:
     page("ADD", product=product("1", 3))
     page("ADD", product=product("2", 4))
     page("CONFIRM", product=[{"item_id": "2"}], pos="new")
-    found = checkout(page)
-    assert ("price" in found, items(found)) == (False, [("R-1", 3), ("R-2", 4)])
+    stored_order = checkout(page)
+    assert ("price" in stored_order, items(stored_order)) == (False, [("R-1", 3), ("R-2", 4)])
     point(api, "new")
     assert replay(api)["attached"] == 1
     assert (order(page)["price"], items(order(page))) == (4, [("R-2", 4)])
@@ -119,16 +123,16 @@ def test_f16_contacts_take_the_place_of_the_sessions_guest(api: Api, page: Page)
     page("ADD_CONTACTS", contact=[ann], pos="new")
     consumer = {"title": "Mr", "firstname": "Jim", "lastname": "Poe", "item_ids": ["1"]}
     page("ADD_CONSUMERS", consumer=[consumer], pos="new")
-    found = checkout(page)
-    assert found["price"] == 3
+    stored_order = checkout(page)
+    assert stored_order["price"] == 3
     assert flags(page) == [INCOMPLETE]
     point(api, "new")
     assert replay(api)["attached"] == 2
     assert orders(page) == []
-    whole = api.get(f"/v2.1/orders/{found['ref']}?expand=true").json()
+    whole = api.get(f"/v2.1/orders/{stored_order['ref']}?expand=true").json()
     (contact,) = parts(whole, "contacts")
     assert contact["firstName"] == "Ann"
-    (listed,) = api.get(f"/v2.1/orders/{found['ref']}/consumers?expand=true").json()["items"]
+    (listed,) = api.get(f"/v2.1/orders/{stored_order['ref']}/consumers?expand=true").json()["items"]
     assert listed["orderItems"]["items"][0]["href"] == parts(whole, "orderItems")[0]["href"]
     assert flags(page) == []
 
@@ -138,9 +142,9 @@ def test_f16_parts_are_linked_and_take_nothing_from_the_price(api: Api, page: Pa
     page("ADD", product=product("1", 3), currency="none")
     page("ADD_CONTACTS", contact=[{**JANE, "dob": "once"}])
     page("CHECKOUT", reference_id="B-1", status="PURCHASED", currency="none")
-    found = order(page)
-    assert (found["price"], flags(page)) == (3, [])
-    assert {one["type"] for one in quarantine(api, orderRef=found["ref"])} == {
+    stored_order = order(page)
+    assert (stored_order["price"], flags(page)) == (3, [])
+    assert {one["type"] for one in quarantine(api, orderRef=stored_order["ref"])} == {
         "ADD",
         "ADD_CONTACTS",
         "CHECKOUT",
@@ -194,8 +198,8 @@ def test_f16_a_line_that_comes_late(page: Page) -> None:
         (95, "ADD", {"product": product("2", 4)}),
     ):
         page(type_, requested_at=ago(minutes=minutes), **members)
-    found = order(page)
-    assert (found["price"], items(found)) == (7, [("R-1", 3), ("R-2", 4)])
+    stored_order = order(page)
+    assert (stored_order["price"], items(stored_order)) == (7, [("R-1", 3), ("R-2", 4)])
     page("CONFIRM", product=[{"item_id": "2"}], requested_at=ago(minutes=94))
     assert (order(page)["price"], items(order(page))) == (4, [("R-2", 4)])
     assert page.sessions[0]["cartType"] == "CONVERTED"
@@ -208,8 +212,8 @@ def test_f16_a_line_that_comes_late(page: Page) -> None:
 def test_f16_a_deleted_order(api: Api, page: Page) -> None:
     """What waits for a deleted order is an event like any other."""
     page("ADD", product=product("1", 3), pos="new")
-    found = checkout(page)
-    assert api.delete(f"/v2.1/orders/{found['ref']}").status_code == 204
+    stored_order = checkout(page)
+    assert api.delete(f"/v2.1/orders/{stored_order['ref']}").status_code == 204
     assert "orderRef" not in quarantine(api)[0]
     point(api, "new")
     assert replay(api)["attached"] == 1
@@ -221,14 +225,14 @@ def test_f16_what_goes_to_quarantine_after_the_checkout(api: Api, page: Page) ->
     page("CHECKOUT", reference_id="B-1", status="PURCHASED", requested_at=ago(minutes=90))
     assert order(page)["price"] == 0
     page("ADD", product=product("1", 3), pos="new", requested_at=ago(minutes=95))
-    found = order(page)
-    assert ("price" in found, flags(page)) == (False, [INCOMPLETE])
+    stored_order = order(page)
+    assert ("price" in stored_order, flags(page)) == (False, [INCOMPLETE])
     page("ADD", product=product("2", 4), pos="new", requested_at=ago(minutes=96))
-    assert len(quarantine(api, orderRef=found["ref"])) == 2
+    assert len(quarantine(api, orderRef=stored_order["ref"])) == 2
     # After the CHECKOUT, and longer before it than a session may pause, is another cart.
     page("ADD", product=product("3", 5), pos="new", requested_at=ago(minutes=80))
     page("ADD", product=product("4", 5), pos="new", requested_at=ago(minutes=300))
-    lacking = quarantine(api, orderRef=found["ref"])
+    lacking = quarantine(api, orderRef=stored_order["ref"])
     assert len(lacking) == 2
     point(api, "new")
     assert replay(api, refs=[one["ref"] for one in lacking])["attached"] == 2
@@ -253,9 +257,9 @@ def test_f16_what_is_given_up_marks_no_order(api: Api, page: Page) -> None:
     """Issue F16: the mark says that events wait; the price is still not known."""
     page("ADD", product=product("1", 3), pos="new")
     page("ADD", product=product("2", 4), pos="new")
-    found = checkout(page)
+    stored_order = checkout(page)
     for ref, after in zip([one["ref"] for one in quarantine(api)], ([INCOMPLETE], []), strict=True):
         assert api.delete(f"/innkeeper/v1/quarantine/{ref}").status_code == 204
         assert flags(page) == after
     assert "price" not in order(page)
-    assert order(page)["ref"] == found["ref"]
+    assert order(page)["ref"] == stored_order["ref"]

@@ -172,9 +172,9 @@ def test_s7_a_key_makes_none_wider_than_itself(api: Api, site: Site) -> None:
         wider = maker.post(KEYS, json={"scopes": ["read", "write"]})
         assert wider.status_code == 403
         assert "write" in wider.json()["message"]
-        made = maker.post(KEYS, json={"name": "reports", "scopes": ["read"]})
-        assert made.status_code == 201, made.text
-        key = made.json()
+        response = maker.post(KEYS, json={"name": "reports", "scopes": ["read"]})
+        assert response.status_code == 201, response.text
+        key = response.json()
         assert key["scopes"] == ["read"]
         with Api(site.url, key["clientKey"], key["apiToken"]) as reader:
             assert reader.get("/v2.1/guests").status_code == 200
@@ -195,21 +195,21 @@ def test_s7_a_key_makes_none_wider_than_itself(api: Api, site: Site) -> None:
 
 def test_s7_a_key_that_administers_alone_makes_others_of_its_kind(site: Site, api: Api) -> None:
     with keyed(site, Scope.ADMINISTRATION) as maker:
-        made = maker.post(KEYS, json={"name": "more"})
-        assert (made.status_code, made.json()["scopes"]) == (201, ["administration"])
+        response = maker.post(KEYS, json={"name": "more"})
+        assert (response.status_code, response.json()["scopes"]) == (201, ["administration"])
 
 
 def test_s7_a_sandbox_token_sees_no_more_than_the_key_that_makes_it(site: Site, api: Api) -> None:
     with keyed(site, Scope.ADMINISTRATION, Scope.READ) as maker:
-        made = maker.post(f"{KEYS}/sandboxTokens")
-        assert (made.status_code, made.json()["scopes"]) == (201, ["read"])
-        with Api(site.url, made.json()["clientKey"], made.json()["apiToken"]) as sandbox:
+        response = maker.post(f"{KEYS}/sandboxTokens")
+        assert (response.status_code, response.json()["scopes"]) == (201, ["read"])
+        with Api(site.url, response.json()["clientKey"], response.json()["apiToken"]) as sandbox:
             assert sandbox.get("/innkeeper/v1/jobs").status_code == 200
             assert sandbox.post("/v2.1/guests", json={"guestType": "visitor"}).status_code == 403
         with psycopg.connect(site.dsn) as connection:
             logged = connection.execute(
                 "SELECT action FROM innkeeper.audit_log WHERE subject = %s",
-                [made.json()["clientKey"]],
+                [response.json()["clientKey"]],
             ).fetchall()
         assert logged == [("key.create",)]
     with keyed(site, Scope.ADMINISTRATION) as maker:
@@ -280,8 +280,8 @@ def test_s7_personal_fields_are_left_out(api: Api, official: Api, site: Site) ->
             assert "lanted" not in answer.text, path
             assert "Wilhelmina" not in answer.text, path
             assert "+353" not in answer.text, path
-        seen = plain.get(f"/v2.1/guests/{guest['ref']}").json()
-        assert (seen["country"], seen["guestType"]) == ("IE", "customer")
+        record = plain.get(f"/v2.1/guests/{guest['ref']}").json()
+        assert (record["country"], record["guestType"]) == ("IE", "customer")
         pairs = plain.get(f"/v2.1/guests/{guest['ref']}/extensions/ext").json()
         assert (pairs["points"], pairs["vip"]) == (7, True)
         # What it writes, it may write; the answer leaves it out all the same.
@@ -392,10 +392,11 @@ def _cannot_widen(developer: Person, site: Site, api: Api) -> None:
     form = {"action": "create", "name": "mine", "compatibility": "open"}
     refused = developer.post("/settings", **form, scopes=["read", "personal_data"])
     assert refused.status_code == 403
-    made = developer.post("/settings", **form, scopes=["read"])
-    assert made.status_code == 200, made.text
+    response = developer.post("/settings", **form, scopes=["read"])
+    assert response.status_code == 200, response.text
     client_key, token = (
-        made.text.partition(f'id="fresh-{name}">')[2].partition("<")[0] for name in ("key", "token")
+        response.text.partition(f'id="fresh-{name}">')[2].partition("<")[0]
+        for name in ("key", "token")
     )
     with Api(site.url, client_key, token) as own:
         listed = own.get("/v2.1/guests?expand=true")

@@ -37,9 +37,11 @@ def test_a_query_of_a_csv_is_interrupted_when_its_client_leaves(dsn: str, monkey
         segment = {"name": "All", "definition": definition}
         ref = Site.made("POST", "/innkeeper/v1/segments", segment)["ref"]
         monkeypatch.setattr(engine, "limited", slow)
-        sent = Site.runner.run(_get(f"/innkeeper/v1/segments/{ref}/table", b"format=csv", messages))
+        result = Site.runner.run(
+            _get(f"/innkeeper/v1/segments/{ref}/table", b"format=csv", messages)
+        )
         assert interrupted
-        assert not sent
+        assert not result
 
 
 def test_a_file_is_not_read_on_when_its_client_has_left() -> None:
@@ -80,11 +82,11 @@ async def _get(path: str, query: bytes, messages: Messages) -> list[Any]:
         **{"asgi": {"version": "3.0"}, "http_version": "1.1"},
         **{"client": ("127.0.0.1", 1), "server": ("test", 80)},
     }
-    sent: list[Any] = []
+    payloads: list[Any] = []
 
     async def send(message: Any) -> None:
-        sent.append(message)
+        payloads.append(message)
 
     await messages.put({"type": "http.request", "body": b"", "more_body": False})
     await Site.app(scope, messages.get, send)
-    return sent
+    return payloads

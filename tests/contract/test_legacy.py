@@ -149,14 +149,14 @@ def test_guests_are_searched(api: Api) -> None:
         "last": {"href": href},
         "items": [{"href": jane["href"]}],
     }
-    for found in (
+    for each in (
         "firstName=Jane",
         "lastName=Doe",
         "email=jane@example.com",
         "email.untouched=Jane@Example.com",
         "phoneNumber=%2B353161123345",
     ):
-        assert refs_in(api.get(f"/v2/guests/?{found}")) == [jane["ref"]]
+        assert refs_in(api.get(f"/v2/guests/?{each}")) == [jane["ref"]]
     assert refs_in(api.get("/v2/guests?email.untouched=jane@example.com")) == []
     assert len(refs_in(api.get("/v2/guests?limit=1&offset=1"))) == 1
     assert api.get("/v2/guests?limit=1000").json()["limit"] == 100
@@ -299,9 +299,9 @@ def test_a_free_type_is_shown_as_it_is(api: Api) -> None:
     """Section 7: a v2.1 item over v2."""
     order = new_order(api)
     item = made(api.post(f"/v2.1/orders/{order['ref']}/orderItems", json=ITEM))
-    shown = made(api.get(f"/v2/orderItems/{item['ref']}"), 200)
-    assert (shown["type"], "dataExtensions" in shown) == ("MOBILE", False)
-    assert shown["order"] == {"href": f"{api.url}/v2/orders/{order['ref']}"}
+    response = made(api.get(f"/v2/orderItems/{item['ref']}"), 200)
+    assert (response["type"], "dataExtensions" in response) == ("MOBILE", False)
+    assert response["order"] == {"href": f"{api.url}/v2/orders/{order['ref']}"}
 
 
 # People
@@ -389,8 +389,8 @@ def test_a_guest_context_holds_everything(api: Api) -> None:
     assert [order["ref"] for order in context["orders"]] == [o["ref"] for o in reversed(orders)]
     assert [order["orderItems"] for order in context["orders"]] == [[item], [], []]
     assert context["orders"][0]["contacts"] == {"href": f"{orders[2]['href']}/contacts"}
-    shown = {name: extension[name] for name in ("href", "ref", "createdAt", "modifiedAt", "key")}
-    assert context["dataExtensions"] == [{**shown, "name": "ext", "values": {"vip": True}}]
+    expected = {name: extension[name] for name in ("href", "ref", "createdAt", "modifiedAt", "key")}
+    assert context["dataExtensions"] == [{**expected, "name": "ext", "values": {"vip": True}}]
     assert context["sessions"] == []
     part = made(api.get(f"{path}?expand=orders(offset:1,limit:1),sessions(offset:0,limit:5)"), 200)
     assert [order["ref"] for order in part["orders"]] == [orders[1]["ref"]]
@@ -439,7 +439,7 @@ def test_points_of_sale_are_configured(api: Api) -> None:
 
 def test_the_configuration_names_the_workspace(api: Api) -> None:
     """segmentation-and-export.md 7."""
-    found = made(api.get("/v2/configurations"), 200)
-    assert found["settings"]["clientKey"] == api.client_key
-    assert found["settings"]["defaultTimeout"] == 20
-    assert found["configurations"]["name"] == "live"
+    response = made(api.get("/v2/configurations"), 200)
+    assert response["settings"]["clientKey"] == api.client_key
+    assert response["settings"]["defaultTimeout"] == 20
+    assert response["configurations"]["name"] == "live"

@@ -150,11 +150,11 @@ def test_both_versions_share_one_store(api: Api, parent: Parent) -> None:
     official = at(parent, version="v2.1")
     put(api, parent, key="budgets", a=1)
     put(api, parent, key="email", b=1)
-    shown = made(api.get(official), 200)
-    assert (shown["key"], pairs(shown, parent)) == ("budgets", {"a": 1})
+    response = made(api.get(official), 200)
+    assert (response["key"], pairs(response, parent)) == ("budgets", {"a": 1})
     default = put(api, parent, c=1)
-    shown = made(api.get(official), 200)
-    assert (shown["ref"], pairs(shown, parent)) == (default["ref"], {"c": 1})
+    response = made(api.get(official), 200)
+    assert (response["ref"], pairs(response, parent)) == (default["ref"], {"c": 1})
     made(api.put(official, json={"d": 1}), 200)
     assert pairs(made(api.get(default["href"]), 200), parent) == {"d": 1}
     assert api.delete(official).status_code in (200, 204)
@@ -178,9 +178,9 @@ def test_a_record_has_a_member_for_each_name(api: Api, parent: Parent) -> None:
     assert not [name for name in made(api.get(record), 200) if name.startswith("ext")]
     extension = put(api, parent, a=1)
     put(api, parent, "Preferences")
-    shown = made(api.get(record), 200)
-    assert shown["extext"] == {"href": f"{api.url}{at(parent)}"}
-    assert shown["extPreferences"] == {"href": f"{api.url}{at(parent, 'Preferences')}"}
+    response = made(api.get(record), 200)
+    assert response["extext"] == {"href": f"{api.url}{at(parent)}"}
+    assert response["extPreferences"] == {"href": f"{api.url}{at(parent, 'Preferences')}"}
     whole = made(api.get(f"{record}?expand=true"), 200)
     assert whole["extext"]["items"] == [extension]
     some = made(api.get(f"{record}?expand=extext"), 200)

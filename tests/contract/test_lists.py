@@ -150,8 +150,8 @@ def test_every_list_reads_offset_and_limit_by_the_same_rules(api: Api, path: str
 def test_a_page_after_the_last_row_has_the_total(api: Api) -> None:
     """L-2: `totalCount` and `last` do not depend on the page."""
     for _ in range(2):
-        made = api.post("/innkeeper/v1/fileExports", json={"entity": "guests"})
-        assert made.status_code == 201, made.text
+        export = api.post("/innkeeper/v1/fileExports", json={"entity": "guests"})
+        assert export.status_code == 201, export.text
     page = api.get("/innkeeper/v1/fileExports", params={"offset": "5"}).json()
     assert (page["totalCount"], page["items"]) == (2, [])
 
@@ -209,8 +209,8 @@ def test_every_bad_parameter_is_named(api: Api) -> None:
 def test_all_pages_of_250_guests(api: Api) -> None:
     """L-2, L-10, RL-3: following `next` meets each guest once, in the order of creation."""
     with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda number: api.guest(firstName=str(number)), range(250)))
-    refs = [guest["ref"] for guest in oldest_first(made)]
+        new_guest = list(pool.map(lambda number: api.guest(firstName=str(number)), range(250)))
+    refs = [guest["ref"] for guest in oldest_first(new_guest)]
     pages = [api.get(f"{PATH}?limit=100").json()]
     while "next" in pages[-1]:
         pages.append(api.get(pages[-1]["next"]["href"]).json())
@@ -287,13 +287,13 @@ def test_sort_orders_by_its_keys_in_turn(api: Api) -> None:
 @pytest.mark.parametrize("direction", ["ASC", "DESC"])
 def test_every_sort_key_serves(api: Api, name: str, direction: str) -> None:
     """L-11: pages of one order neither repeat nor miss a guest that lacks the field."""
-    made = {api.guest(email=f"{n}@b.co", lastName="x")["ref"] for n in range(2)}
-    made |= {api.guest(guestType="customer")["ref"] for _ in range(3)}
-    seen: list[str] = []
+    new_guest = {api.guest(email=f"{n}@b.co", lastName="x")["ref"] for n in range(2)}
+    new_guest |= {api.guest(guestType="customer")["ref"] for _ in range(3)}
+    visited: list[str] = []
     for offset in range(0, 5, 2):
         query = {"sort": f"{name}::{direction}", "offset": str(offset), "limit": "2"}
-        seen += [guest["ref"] for guest in api.get(PATH, params=query).json()["items"]]
-    assert (len(seen), set(seen)) == (5, made)
+        visited += [guest["ref"] for guest in api.get(PATH, params=query).json()["items"]]
+    assert (len(visited), set(visited)) == (5, new_guest)
 
 
 @pytest.mark.parametrize(
@@ -379,10 +379,10 @@ def test_unknown_parameters_are_ignored(api: Api, query: str) -> None:
 def test_a_filter_that_nothing_can_meet_keeps_its_window(api: Api) -> None:
     """CT-8, G-12: an empty list, with the limit that was asked for."""
     api.guest(email="a@b.co")
-    for value, shown in (("%00", "%00"), ("x%FF%FE", "x%EF%BF%BD%EF%BF%BD")):
+    for value, each in (("%00", "%00"), ("x%FF%FE", "x%EF%BF%BD%EF%BF%BD")):
         page = api.get(f"{PATH}?email={value}&offset=5&limit=3").json()
         assert (page["items"], page["totalCount"]) == ([], 0)
-        assert page["href"] == f"{api.url}{PATH}?email={shown}&offset=5&limit=3"
+        assert page["href"] == f"{api.url}{PATH}?email={each}&offset=5&limit=3"
 
 
 @pytest.mark.parametrize(
@@ -451,13 +451,13 @@ def test_totals_are_exact_after_concurrent_writes(api: Api) -> None:
 
             async def live(number: int) -> None:
                 kind = "customer" if number % 2 else "visitor"
-                made = await client.post(PATH, json={"guestType": kind})
-                assert made.status_code == 201
+                response = await client.post(PATH, json={"guestType": kind})
+                assert response.status_code == 201
                 if number % 3 == 0:
-                    assert (await client.delete(made.json()["href"])).status_code == 204
+                    assert (await client.delete(response.json()["href"])).status_code == 204
                 elif number % 5 == 0:
                     changed = await client.patch(
-                        made.json()["href"], json={"guestType": "traveller"}
+                        response.json()["href"], json={"guestType": "traveller"}
                     )
                     assert changed.status_code == 200
 

@@ -68,8 +68,8 @@ def test_s3_attempts_are_counted_before_they_are_verified(site: Site, email: str
 
 @pytest.mark.long
 def test_s3_others_cannot_lock_out_somebody_whose_browser_is_known(site: Site, email: str) -> None:
-    with stranger(site.url) as known:
-        assert known.log_in(email).status_code == 303
+    with stranger(site.url) as client:
+        assert client.log_in(email).status_code == 303
         for _ in range(5):
             with stranger(site.url) as other:
                 assert other.log_in(email, WRONG).status_code == 403
@@ -78,22 +78,22 @@ def test_s3_others_cannot_lock_out_somebody_whose_browser_is_known(site: Site, e
             assert refused.status_code == 429
             assert 20 <= int(refused.headers["retry-after"]) <= 30
             assert "Too many attempts" in refused.text
-        del known.kept["innkeeper_login"]
-        assert known.log_in(email).status_code == 303
+        del client.kept["innkeeper_login"]
+        assert client.log_in(email).status_code == 303
 
 
 @pytest.mark.long
 def test_s3_a_known_browser_has_a_budget_of_its_own(site: Site, email: str) -> None:
     """And a right password ends its failures."""
-    with stranger(site.url) as known:
-        known.log_in(email)
-        del known.kept["innkeeper_login"]
-        assert known.log_in(email, WRONG).status_code == 403
-        assert known.log_in(email).status_code == 303
-        del known.kept["innkeeper_login"]
+    with stranger(site.url) as client:
+        client.log_in(email)
+        del client.kept["innkeeper_login"]
+        assert client.log_in(email, WRONG).status_code == 403
+        assert client.log_in(email).status_code == 303
+        del client.kept["innkeeper_login"]
         for _ in range(5):
-            assert known.log_in(email, WRONG).status_code == 403
-        assert known.log_in(email).status_code == 429
+            assert client.log_in(email, WRONG).status_code == 403
+        assert client.log_in(email).status_code == 429
     with stranger(site.url) as other:
         assert other.log_in(email).status_code == 303
 
@@ -119,15 +119,15 @@ def test_s3_a_browser_is_known_for_who_logged_in_with_it_alone(site: Site, email
 def test_s3_a_new_password_makes_every_browser_a_stranger(site: Site, email: str) -> None:
     from innkeeper.actions.admin import users
 
-    with stranger(site.url) as known, stranger(site.url) as other:
-        known.log_in(email)
+    with stranger(site.url) as client, stranger(site.url) as other:
+        client.log_in(email)
         (person,) = (p for p in site.control(users.list_all) if p["email"] == email)
         token = site.control(lambda work: users.renew_link(work, person["ref"]))
         assert other.follow(token).status_code == 303
-        del known.kept["innkeeper_login"]
+        del client.kept["innkeeper_login"]
         for _ in range(5):
-            assert known.log_in(email, WRONG).status_code == 403
-        assert known.log_in(email).status_code == 429
+            assert client.log_in(email, WRONG).status_code == 403
+        assert client.log_in(email).status_code == 429
         # It is the account's budget that was used up.
         del other.kept["innkeeper_login"]
         assert other.log_in(email).status_code == 303
@@ -140,8 +140,8 @@ def test_s3_one_address_tries_twenty_times_whatever_the_account(site: Site, emai
     async def count_eighteen(work: Work) -> None:
         budget, _ = Attempt("", "", network).budgets(is_familiar=False)
         for _ in range(18):
-            given = {"budget": budget.digest, "window": budget.window, "now": clock.now()}
-            await work.one("users.count_attempt", **given)
+            options = {"budget": budget.digest, "window": budget.window, "now": clock.now()}
+            await work.one("users.count_attempt", **options)
 
     site.control(count_eighteen)
     with stranger(site.url, **where) as browser:
@@ -209,8 +209,8 @@ def test_s3_more_strangers_than_may_wait_are_503_and_known_people_are_not(
                 with pytest.raises(Unavailable) as refused:
                     await log_in(database.control, limits, Attempt("x@e.com", WRONG, "x"))
                 assert refused.value.headers == {"Retry-After": "5"}
-                known = Attempt(email, PASSWORD, "b", opened.browser)
-                assert (await log_in(database.control, limits, known)).browser == opened.browser
+                existing = Attempt(email, PASSWORD, "b", opened.browser)
+                assert (await log_in(database.control, limits, existing)).browser == opened.browser
                 for task in waiting:
                     task.cancel()
                 await asyncio.gather(*waiting, return_exceptions=True)

@@ -250,12 +250,12 @@ class TestInterrupted:
                 try:
                     raise Unreadable("the file is not gzip")
                 finally:
-                    known.append(ref)
+                    existing.append(ref)
 
-        known: list[UUID] = []
+        existing: list[UUID] = []
         with pytest.raises(Unreadable):
             jobs(begin)
-        row = jobs(lambda work: batches.fetch(work, known[0]))
+        row = jobs(lambda work: batches.fetch(work, existing[0]))
         assert (row["state"], row["fault"]) == (
             "error",
             "The file cannot be read: the file is not gzip.",
@@ -284,8 +284,8 @@ class TestApart:
         left = jobs(lambda work: work.all("batches.unfinished"))
         assert left == []
         assert {path.name for path in stuck.parent.iterdir()} & {*refs} == {refs[1]}
-        known = [api.get(f"/v2/batches/{ref}").status_code for ref in refs]
-        assert known == [404, 200, 404], "what could not be removed is known, and tried tomorrow"
+        response = [api.get(f"/v2/batches/{ref}").status_code for ref in refs]
+        assert response == [404, 200, 404], "what could not be removed is known, and tried tomorrow"
         stuck.rmdir()
 
     def test_f2_an_upload_that_cannot_be_searched_for_the_erased(

@@ -24,9 +24,9 @@ def batches(api: Api, site: Site) -> Batches:
 
 @pytest.fixture
 def page(api: Api) -> Page:
-    found = Page(api)
-    found("IDENTITY", **JANE)
-    return found
+    result = Page(api)
+    result("IDENTITY", **JANE)
+    return result
 
 
 def the_order(api: Api) -> dict[str, Any]:
@@ -63,7 +63,7 @@ LINES = [
 @pytest.mark.parametrize("lines", LINES)
 def test_f3_in_a_batch(batches: Batches, lines: list[dict[str, Any]]) -> None:
     """Issue F3: equal lines, and lines of one referenceId, are items with their own extensions."""
-    sent = [
+    payloads = [
         {
             **{name: value for name, value in item().items() if name != "referenceId"},
             **{name: value for name, value in line.items() if name != "seat"},
@@ -71,23 +71,23 @@ def test_f3_in_a_batch(batches: Batches, lines: list[dict[str, Any]]) -> None:
         }
         for line in lines
     ]
-    wanted = [(line.get("referenceId"), line["seat"]) for line in lines]
-    assert batches.apply(record("order", "insert", order(orderItems=sent))) == []
+    expected = [(line.get("referenceId"), line["seat"]) for line in lines]
+    assert batches.apply(record("order", "insert", order(orderItems=payloads))) == []
     before = items_of(batches.api)
-    assert seats(batches.api) == wanted
+    assert seats(batches.api) == expected
     # Again, and in another order.
-    for again in (sent, sent[::-1]):
+    for again in (payloads, payloads[::-1]):
         batches.apply(record("order", "insert", order(orderItems=again)))
         assert items_of(batches.api) == before
     # Twice in one file is once again.
-    value = order("ORDER-1", orderItems=sent)
+    value = order("ORDER-1", orderItems=payloads)
     batches.apply(record("order", "insert", value), record("order", "insert", value))
     assert items_of(batches.api) == before
 
 
 @pytest.mark.parametrize("lines", LINES)
 def test_f3_in_an_order_checkout(page: Page, lines: list[dict[str, Any]]) -> None:
-    sent = [
+    payloads = [
         {
             "name": "Ticket",
             **{name: value for name, value in line.items() if name != "seat"},
@@ -102,10 +102,10 @@ def test_f3_in_an_order_checkout(page: Page, lines: list[dict[str, Any]]) -> Non
         "currencyCode": "EUR",
         "price": 42.50,
     }
-    page("ORDER_CHECKOUT", order={**whole, "orderItems": sent})
+    page("ORDER_CHECKOUT", order={**whole, "orderItems": payloads})
     before, as_it_was = items_of(page.api), the_order(page.api)
     assert seats(page.api) == [(line.get("referenceId"), line["seat"]) for line in lines]
-    for again in (sent, sent[::-1]):
+    for again in (payloads, payloads[::-1]):
         page("ORDER_CHECKOUT", order={**whole, "orderItems": again})
         assert items_of(page.api) == before
         assert the_order(page.api) == as_it_was
@@ -138,21 +138,23 @@ def test_f3_a_checkout_sent_again_finds_an_empty_cart(page: Page) -> None:
     )
     for _ in range(3):
         page("CHECKOUT", reference_id="B-1", status="PURCHASED", currency="USD")
-        found = the_order(page.api)
-        assert (found["price"], found["currencyCode"]) == (3, "EUR")
-        assert len(found["orderItems"]["items"]) == 1
-        assert [one["firstName"] for one in found["contacts"]["items"]] == ["Ann"]
+        stored_order = the_order(page.api)
+        assert (stored_order["price"], stored_order["currencyCode"]) == (3, "EUR")
+        assert len(stored_order["orderItems"]["items"]) == 1
+        assert [one["firstName"] for one in stored_order["contacts"]["items"]] == ["Ann"]
 
 
 def test_f3_posting_an_item_always_creates(api: Api) -> None:
     """Issue F3: the rule is for messages that carry an order with its lines."""
-    found = new_order(api)
+    stored_order = new_order(api)
     for _ in range(2):
-        made(api.post(f"/v2.1/orders/{found['ref']}/orderItems", json=WHOLE_ITEM))
-        made(api.post(f"/v2/orders/{found['ref']}/orderItems", json={**ITEM, **V2}))
+        made(api.post(f"/v2.1/orders/{stored_order['ref']}/orderItems", json=WHOLE_ITEM))
+        made(api.post(f"/v2/orders/{stored_order['ref']}/orderItems", json={**ITEM, **V2}))
     guest = api.guest()
-    api.post(f"/v2.1/orders/{found['ref']}/contacts", json={"guest": {"href": guest["href"]}})
-    nested = f"/v2.1/guests/{guest['ref']}/orders/{found['ref']}/items"
+    api.post(
+        f"/v2.1/orders/{stored_order['ref']}/contacts", json={"guest": {"href": guest["href"]}}
+    )
+    nested = f"/v2.1/guests/{guest['ref']}/orders/{stored_order['ref']}/items"
     for _ in range(2):
         made(api.post(nested, json={"sku": "S", "quantity": 1}))
     assert len(items_of(api)) == 6
@@ -212,14 +214,14 @@ def test_f3_rows_of_a_table(batches: Batches, monkeypatch: pytest.MonkeyPatch, c
     first = imported(batches, body, EQUAL_LINES)
     assert first["outcomes"] == {"created": 1, "updated": 1}
     assert rehearsed["outcomes"] == first["outcomes"]
-    found, items = the_order(batches.api), items_of(batches.api)
-    assert (found["price"], found["currencyCode"]) == (60, "EUR")
+    stored_order, items = the_order(batches.api), items_of(batches.api)
+    assert (stored_order["price"], stored_order["currencyCode"]) == (60, "EUR")
     assert [(one["productId"], one["price"], one["quantity"]) for one in items] == [
         ("TEE-1", 30, 1)
     ] * 2
     again = imported(batches, body, EQUAL_LINES)
     assert again["outcomes"] == {"unchanged": 2}
-    assert (the_order(batches.api), items_of(batches.api)) == (found, items)
+    assert (the_order(batches.api), items_of(batches.api)) == (stored_order, items)
     # One more in the file is one more item, wherever it stands.
     more = EQUAL_LINES + EQUAL_LINES.splitlines(keepends=True)[-1]
     assert imported(batches, body, more)["outcomes"] == {"unchanged": 2, "updated": 1}
@@ -240,13 +242,13 @@ def test_f3_lines_of_json_are_whole_orders(batches: Batches) -> None:
 
 def test_f3_a_consumer_uses_the_line_of_its_own_message(batches: Batches) -> None:
     """batch-api.md 8: consumers name items by referenceId; of several, the first of the record."""
-    sent = [item("L-1", price=1), item("L-1", price=2)]
+    payloads = [item("L-1", price=1), item("L-1", price=2)]
     consumer = {"firstName": "Tom", "lastName": "Doe", "orderItems": [{"referenceId": "L-1"}]}
-    value = order(orderItems=sent, consumers=[consumer])
+    value = order(orderItems=payloads, consumers=[consumer])
     for _ in range(2):
         assert batches.apply(record("order", "insert", value)) == []
-        found = the_order(batches.api)
-        consumers = batches.api.get(f"{found['href']}/consumers?expand=true").json()["items"]
+        stored_order = the_order(batches.api)
+        consumers = batches.api.get(f"{stored_order['href']}/consumers?expand=true").json()["items"]
         (used,) = consumers[0]["orderItems"]["items"]
-        assert used["href"] == found["orderItems"]["items"][0]["href"]
-        assert found["orderItems"]["items"][0]["price"] == 1
+        assert used["href"] == stored_order["orderItems"]["items"][0]["href"]
+        assert stored_order["orderItems"]["items"][0]["price"] == 1

@@ -305,10 +305,10 @@ def test_orders_are_found_by_reference_and_guest(api: Api) -> None:
     guest = guest_of(contact)
     assert refs_in(api.get("/v2.1/orders?referenceId=2")) == [two["ref"]]
     assert refs_in(api.get(f"/v2.1/orders?guestRef={guest.upper()}")) == [one["ref"], two["ref"]]
-    found = api.get(f"/v2.1/orders?guestRef={guest}&referenceId=1")
-    assert refs_in(found) == [one["ref"]]
+    order = api.get(f"/v2.1/orders?guestRef={guest}&referenceId=1")
+    assert refs_in(order) == [one["ref"]]
     query = f"guestRef={guest}&referenceId=1&offset=0&limit=10"
-    assert found.json()["href"] == f"{api.url}/v2.1/orders?{query}"
+    assert order.json()["href"] == f"{api.url}/v2.1/orders?{query}"
     for nobody in (f"guestRef={NOBODY}", "guestRef=nobody", "referenceId=none", "referenceId=%00"):
         assert refs_in(api.get(f"/v2.1/orders?{nobody}")) == []
 
@@ -383,10 +383,10 @@ def test_a_delete_takes_all_parts_with_it(api: Api) -> None:
     made(api.post(f"{path}/extensions/ext", json={"a": 1}))
     answer = api.delete(path)
     assert (answer.status_code, answer.content) == (204, b"")
-    gone = [path, f"{path}/orderItems", f"{path}/contacts", f"{path}/consumers"]
-    gone += [f"{path}/extensions", f"{path}/extensions/ext", f"/v2.1/orderItems/{item['ref']}"]
-    gone += [f"/v2.1/orderContacts/{contact['ref']}", f"/v2.1/orderConsumers/{consumer['ref']}"]
-    assert [api.get(each).status_code for each in gone] == [404] * len(gone)
+    deleted = [path, f"{path}/orderItems", f"{path}/contacts", f"{path}/consumers"]
+    deleted += [f"{path}/extensions", f"{path}/extensions/ext", f"/v2.1/orderItems/{item['ref']}"]
+    deleted += [f"/v2.1/orderContacts/{contact['ref']}", f"/v2.1/orderConsumers/{consumer['ref']}"]
+    assert [api.get(each).status_code for each in deleted] == [404] * len(deleted)
     assert api.get(contact["guest"]["href"]).status_code == 200
     assert refs_in(api.get("/v2.1/orders")) == []
     assert new_order(api)["ref"] != order["ref"]

@@ -30,11 +30,11 @@ Parent = tuple[str, dict[str, Any]]
 
 
 def no_extension(api: Api, kind: str, ref: str, name: str = "ext") -> dict[str, Any]:
-    told = (
+    message = (
         f"Data extension {name} for {WORDS[kind]} ref {ref} "
         f"and client key {api.client_key} was not found for v2.1"
     )
-    return problem(404, "The specified resource does not exist.", told)
+    return problem(404, "The specified resource does not exist.", message)
 
 
 def test_an_extension_is_created_where_its_path_says(api: Api, parent: Parent) -> None:

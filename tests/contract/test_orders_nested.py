@@ -137,8 +137,8 @@ def test_official_words_are_shown_in_seed_000s(
     path = f"{orders_of(guest)}/{order['ref']}"
     assert made(api.get(path), 200).get("status") == shown
     body = {name: ORDER[name] for name in ("referenceId", "orderedAt")}
-    kept = made(api.put(path, json={**body, **({"status": shown} if shown else {})}), 200)
-    assert kept.get("status") == shown
+    response = made(api.put(path, json={**body, **({"status": shown} if shown else {})}), 200)
+    assert response.get("status") == shown
     assert made(api.get(order["href"]), 200)["status"] == official
     changed = made(api.put(path, json={**body, "status": "SHIPPED"}), 200)
     assert changed["status"] == "SHIPPED"
@@ -156,9 +156,9 @@ def test_orders_are_listed_as_an_array(api: Api, guest: dict[str, Any]) -> None:
         nested_order(api, guest, referenceId=f"later {number}", orderedAt="2025-03-01")
     other = api.guest()
     nested_order(api, other, referenceId="other")
-    shown = api.get(orders_of(guest)).json()
-    assert len(shown) == 15
-    assert shown[:3] == [refs[1], refs[2], refs[3]]
+    order = api.get(orders_of(guest)).json()
+    assert len(order) == 15
+    assert order[:3] == [refs[1], refs[2], refs[3]]
     paged = api.get(f"{orders_of(guest)}?offset=1&limit=2").json()
     assert paged == [refs[2], refs[3]]
     assert api.get(f"{orders_of(api.guest())}").json() == []
@@ -221,8 +221,8 @@ def test_a_delete_takes_the_parts_too(api: Api, guest: dict[str, Any]) -> None:
     )
     answer = api.delete(f"{orders_of(guest)}/{order['ref']}")
     assert (answer.status_code, answer.content) == (204, b"")
-    for gone in (order["href"], item["href"], f"{orders_of(guest)}/{order['ref']}"):
-        assert api.get(gone).status_code == 404
+    for each in (order["href"], item["href"], f"{orders_of(guest)}/{order['ref']}"):
+        assert api.get(each).status_code == 404
     assert api.get(guest["href"]).status_code == 200
 
 
@@ -288,12 +288,12 @@ def test_the_other_family_reads_defaults(api: Api, guest: dict[str, Any]) -> Non
         nested_order(api, guest),
         nested_order(api, guest, referenceId="2", **{"status": "CANCELED", "currencyCode": "USD"}),
     )
-    shown = {}
+    records = {}
     for order in (bare, whole):
         path = f"{orders_of(guest)}/{order['ref']}/items"
         item = made(api.post(path, json={"sku": "S", "quantity": 1}))
-        shown[order["referenceId"]] = made(api.get(item["href"]), 200)
-    first, second = shown["N-1"], shown["2"]
+        records[order["referenceId"]] = made(api.get(item["href"]), 200)
+    first, second = records["N-1"], records["2"]
     assert (first["name"], first["type"], first["status"]) == ("S", "OTHER", "CONFIRMED")
     assert "currencyCode" not in first
     assert (second["status"], second["currencyCode"]) == ("CANCELLED", "USD")

@@ -187,9 +187,9 @@ def test_a_merge_is_followed_when_people_are_read(api: Api, site: Any) -> None:
     with psycopg.connect(site.dsn, autocommit=True) as connection:
         connection.execute(sql, [survivor["ref"], guest_of(contact)])
         assert guest_of(made(api.get(contact["href"]), 200)) == survivor["ref"]
-        found = "/v2.1/orders?guestRef="
-        assert refs_in(api.get(found + survivor["ref"])) == [order["ref"]]
-        assert refs_in(api.get(found + guest_of(contact))) == []
+        response = "/v2.1/orders?guestRef="
+        assert refs_in(api.get(response + survivor["ref"])) == [order["ref"]]
+        assert refs_in(api.get(response + guest_of(contact))) == []
         assert refs_in(api.get(f"/v2.1/guests?orderRef={order['ref']}")) == [survivor["ref"]]
         patched = made(api.patch(contact["href"], json={"city": "Cork"}), 200)
         assert guest_of(patched) == survivor["ref"]

@@ -100,7 +100,7 @@ def test_f7_imported_events_without_a_browser(batches: Batches) -> None:
     """F7: who is told by such a value alone has no browser; another value beside it counts, and
     so it does beside a browser id that is none."""
     zero = str(UUID(int=0))
-    told: list[dict[str, Any]] = [
+    expected: list[dict[str, Any]] = [
         {"identifiers": [{"provider": "email", "id": "null"}]},
         {"identifiers": [{"provider": "email", "id": "[object Object]"}], "browser_id": "null"},
         {"browser_id": zero},
@@ -111,7 +111,7 @@ def test_f7_imported_events_without_a_browser(batches: Batches) -> None:
     always = {"type": "VIEW", "channel": "WEB", "pos": "default"}
     always["requested_at"] = "2024-03-01T10:30:00Z"
     for dry in (True, False):
-        done = imported(batches, "events", [always | one for one in told], dryRun=dry)
+        done = imported(batches, "events", [always | one for one in expected], dryRun=dry)
         assert (done["failed"], done["outcomes"]["created"]) == (3, 3)
         assert [(line["line"], line["message"]) for line in rejects(batches, done)] == [
             (1, "Identity information missing"),
@@ -138,11 +138,11 @@ def test_f7_consumers_named_like_nobody(batches: Batches) -> None:
     page("ADD_CONSUMERS", consumer=[{"firstname": "Guest", "lastname": "undefined"}])
     ref = page("CHECKOUT", reference_id="B-2", status="PURCHASED")["ref"]
     assert ref
-    told = {**ORDER, "referenceId": "B-3", "channel": "WEB", "pointOfSale": "default"}
-    told |= {"contact": {**nobody, **ids}, "consumers": [nobody], "status": "PURCHASED"}
+    expected = {**ORDER, "referenceId": "B-3", "channel": "WEB", "pointOfSale": "default"}
+    expected |= {"contact": {**nobody, **ids}, "consumers": [nobody], "status": "PURCHASED"}
     item = {"type": "MOBILE", "productId": "1", "name": "A", "description": "A", "vendor": "V"}
-    told |= {"paymentType": "Cash", "orderItems": [{**item, "price": 1, "currencyCode": "EUR"}]}
-    assert batches.apply(record("order", "insert", told)) == []
+    expected |= {"paymentType": "Cash", "orderItems": [{**item, "price": 1, "currencyCode": "EUR"}]}
+    assert batches.apply(record("order", "insert", expected)) == []
     for name in ("B-2", "B-3"):
         (stored,) = made(api.get("/v2.1/orders", params={"referenceId": name}))["items"]
         paths = (f"/v2.1/orders/{stored['ref']}/{kind}?expand=true" for kind in PEOPLE)
@@ -159,12 +159,12 @@ def test_f7_without_rules(ruled: Api) -> None:
     has nothing else is an anonymous visitor still."""
     made(ruled.put(f"{OWN}/identity/rules", json={"rules": []}))
     assert contact(ruled, **person("null")) != contact(ruled, **person("null", "Ben"))
-    page, known = Page(ruled), contact(ruled, **person("C-1", provider="CRM"))
+    page, existing = Page(ruled), contact(ruled, **person("C-1", provider="CRM"))
     page("IDENTITY", identifiers=[{"provider": "CRM", "id": "undefined"}])
     visitor = page.guest
-    assert visitor != known
+    assert visitor != existing
     page("IDENTITY", identifiers=[{"provider": "CRM", "id": "C-1"}])
-    assert page.guest == known
+    assert page.guest == existing
     assert ruled.get(f"/v2.1/guests/{visitor}").status_code == 404
 
 
@@ -191,8 +191,8 @@ def test_f7_erased_people_take_nobody_along(batches: Batches) -> None:
     ]
     content = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
     assert batches.upload(waiting["location"]["href"], content).status_code == 200
-    held = made(api.get(f"{OWN}/privacy/subjects/{guest['ref']}"))["held"]
-    assert [found["line"] for found in held["uploads"]] == [1]
+    stored_data = made(api.get(f"{OWN}/privacy/subjects/{guest['ref']}"))["held"]
+    assert [found["line"] for found in stored_data["uploads"]] == [1]
     body = {"guestRef": guest["ref"], "suppress": True}
     assert api.post(f"{OWN}/privacy/erasures", json=body).status_code == 201
     batches.search_files()
@@ -212,12 +212,12 @@ def test_f7_erased_people_take_nobody_along(batches: Batches) -> None:
 
 def test_f7_the_list_is_shown_and_extended(ruled: Api) -> None:
     """F7: one list, in one place; a workspace adds to it and takes from it."""
-    shown = made(ruled.get(GUARDS))["never"]
-    assert shown == sorted(PLACEHOLDERS)
+    response = made(ruled.get(GUARDS))["never"]
+    assert response == sorted(PLACEHOLDERS)
     walk_in = person("Walk-In", provider="email")
     assert contact(ruled, **walk_in) == contact(ruled, **walk_in)
     changed = made(ruled.patch(GUARDS, json={"addNever": [' "WALK-in" '], "removeNever": ["test"]}))
-    assert set(changed["never"]) ^ set(shown) == {"walk-in", "test"}
+    assert set(changed["never"]) ^ set(response) == {"walk-in", "test"}
     assert contact(ruled, **walk_in) != contact(ruled, **walk_in, title="Ms")
     assert contact(ruled, **person("TEST")) == contact(ruled, **person("test", "Ben"))
     for body in (
@@ -241,7 +241,7 @@ def test_f8_damaged_numbers_are_reported_by_import(
     order = {**ORDER, "channel": "WEB", "pointOfSale": "default", "contact": guest}
     event = {**ann, "type": "IDENTITY", "channel": "WEB", "pos": "default", "mobile": damaged}
     event["requested_at"] = "2024-03-01T10:30:00Z"
-    told, where = {
+    report, where = {
         "guests": (guest, "phoneNumbers[1]"),
         "orders": (order, "contact.phoneNumbers[1]"),
         "events": (event, "mobile"),
@@ -249,7 +249,7 @@ def test_f8_damaged_numbers_are_reported_by_import(
     }[entity]
     entity = "guests" if entity == "lines of batches" else entity
     for dry in (True, False):
-        done = imported(batches, entity, [told], dryRun=dry)
+        done = imported(batches, entity, [report], dryRun=dry)
         assert (done["status"], done["failed"], done["outcomes"]) == ("error", 1, {})
         (reject,) = rejects(batches, done)
         assert reject["message"] == "Validation error"
@@ -275,8 +275,8 @@ def test_f8_damaged_numbers_are_stored_by_the_vendors_ways(ruled: Api, batches: 
     damaged, names = "3.53861E+11", {"firstName": "Ann", "lastName": "Lee"}
     one = contact(ruled, **names, phoneNumbers=[damaged])
     assert one != contact(ruled, **names, phoneNumbers=[damaged], title="Ms")
-    shown = made(ruled.get(f"/v2.1/guests/{one}"))
-    assert shown["phoneNumbers"] == [damaged]
+    response = made(ruled.get(f"/v2.1/guests/{one}"))
+    assert response["phoneNumbers"] == [damaged]
 
     def by(number: str) -> str:
         return contact(ruled, **names, phoneNumbers=[number])
@@ -291,10 +291,10 @@ def test_f8_damaged_numbers_are_stored_by_the_vendors_ways(ruled: Api, batches: 
 @pytest.mark.parametrize("mark", ["\u200b", "\u200e", "\u00ad", "\ufeff"])
 def test_f9_one_person_by_every_way_in(batches: Batches, mark: str) -> None:
     """F9: and what is stored is what was sent."""
-    api, sent = batches.api, f"\u00a0{mark}ja{mark}ne@example.com{mark}"
-    jane = contact(api, **person(sent))
+    api, request = batches.api, f"\u00a0{mark}ja{mark}ne@example.com{mark}"
+    jane = contact(api, **person(request))
     stored = made(api.get(f"/v2.1/guests/{jane}"))
-    assert stored["identifiers"] == person(sent)["identifiers"]
+    assert stored["identifiers"] == person(request)["identifiers"]
     assert contact(api, **person("jane@example.com")) == jane
     page = Page(api)
     page("IDENTITY", **JANE)
@@ -308,11 +308,11 @@ def test_f9_one_person_by_every_way_in(batches: Batches, mark: str) -> None:
 
 def imported(batches: Batches, entity: str, values: list[Any], **more: Any) -> dict[str, Any]:
     body = {"entity": entity, "compressed": False, **more}
-    begun = made(batches.api.post(f"{OWN}/imports", json=body))
+    execution = made(batches.api.post(f"{OWN}/imports", json=body))
     content = b"".join(json.dumps(value).encode() + b"\n" for value in values)
-    assert batches.upload(begun["location"]["href"], content).status_code == 200
+    assert batches.upload(execution["location"]["href"], content).status_code == 200
     batches.work_at_once()
-    return made(batches.api.get(begun["href"]))
+    return made(batches.api.get(execution["href"]))
 
 
 def rejects(batches: Batches, done: dict[str, Any]) -> list[dict[str, Any]]:

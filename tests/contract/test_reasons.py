@@ -97,10 +97,10 @@ class Doors:
 
     def _import(self, entity: str, form: str, content: bytes) -> None:
         about = {"entity": entity, "format": form, "compressed": False}
-        begun = made(self.batches.api.post("/innkeeper/v1/imports", json=about))
-        assert self.batches.upload(begun["location"]["href"], content).status_code == 200
+        execution = made(self.batches.api.post("/innkeeper/v1/imports", json=about))
+        assert self.batches.upload(execution["location"]["href"], content).status_code == 200
         self.batches.work_at_once()
-        done = self.api.get(begun["href"]).json()
+        done = self.api.get(execution["href"]).json()
         assert (done["status"], done["failed"]) == ("success", 0), done
 
 
@@ -245,12 +245,12 @@ def test_f5_an_order_of_an_event_is_listed(doors: Doors) -> None:
     named = {"guest": {"href": contact["guest"]["href"]}}
     new_person(doors.api, by_rest, "contacts", **named)
     body = doors.api.get(f"/innkeeper/v1/guests/{guest_of(contact)}/identity").json()
-    shown = [
+    values = [
         {name: value for name, value in row.items() if name not in ("joinedAt", "actor", "guest")}
         for row in body["joined"]
         if row["source"] == "order contact"
     ]
-    assert shown == [
+    assert values == [
         {"evidence": [], "source": "order contact", "sourceRef": by_rest["ref"]},
         {"evidence": [], "source": "order contact", "sourceRef": order["ref"]},
     ]

@@ -19,8 +19,8 @@ __all__ = ["jobs"]
 def traits(api: Api, guest: dict[str, Any]) -> dict[str, Any]:
     answer = api.get(f"/innkeeper/v1/guests/{guest['ref']}/traits")
     assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()["traits"]
-    return found
+    result: dict[str, Any] = answer.json()["traits"]
+    return result
 
 
 def refund(api: Api, bought: dict[str, Any], status: str = "REFUNDED", **more: Any) -> None:
@@ -42,12 +42,12 @@ def spent(api: Api, amount: float) -> set[str]:
             "values": [amount],
         },
     }
-    found = [
+    result = [
         members(api, segment(api, {"filterGroups": [each]}, name=each["entity"]))
         for each in (by_trait, by_orders)
     ]
-    assert found[0] == found[1]
-    return found[0]
+    assert result[0] == result[1]
+    return result[0]
 
 
 def test_f4_an_order_that_is_refunded_counts_0(api: Api) -> None:
@@ -59,8 +59,8 @@ def test_f4_an_order_that_is_refunded_counts_0(api: Api) -> None:
     refund(api, second)
     body = {"entity": "order", "function": "sum", "field": "price", "currency": "EUR"}
     assert api.put("/innkeeper/v1/traits/paid", json=body).status_code == 200
-    found = traits(api, guest)
-    assert (found["lifetimeValue.EUR"], found["paid"], found["orderCount"]) == (200, 200, 1)
+    values = traits(api, guest)
+    assert (values["lifetimeValue.EUR"], values["paid"], values["orderCount"]) == (200, 200, 1)
     # An average of one's own is that sum by the number of rows picked, decided alike in the lake.
     body["function"] = "average"
     assert api.put("/innkeeper/v1/traits/mean", json=body).status_code == 200
@@ -68,8 +68,8 @@ def test_f4_an_order_that_is_refunded_counts_0(api: Api) -> None:
     named = [rule("mean", "is equal to", 100, location="trait")]
     chosen = segment(api, {"filterGroups": [{"entity": "guest", "rules": named}]}, name="mean")
     assert members(api, chosen) == {guest["ref"]}
-    assert found["averageOrderValue.EUR"] == 200
-    assert found["lastOrderAt"] == "2026-11-10T10:00:00.000Z"
+    assert values["averageOrderValue.EUR"] == 200
+    assert values["lastOrderAt"] == "2026-11-10T10:00:00.000Z"
     assert spent(api, 200) == {guest["ref"]}
     assert report(api, "revenue") == [
         ["2026-11-10", "EUR", 1, 200],
@@ -103,8 +103,8 @@ def test_f4_own_traits_of_prices_take_the_counted_price(api: Api) -> None:
         body = {"entity": "order", "function": function, "field": "price", "currency": "EUR"}
         name = f"price{function.replace('_', '').title()}"
         assert api.put(f"/innkeeper/v1/traits/{name}", json=body).status_code == 200
-        found = traits(api, guest)[name], traits(api, other)[name]
-        assert found == (of_guest, of_other), function
+        result = traits(api, guest)[name], traits(api, other)[name]
+        assert result == (of_guest, of_other), function
         for amount, who in ((of_guest, guest), (of_other, other)):
             named = [rule(name, "is equal to", amount, location="trait")]
             chosen = segment(
@@ -119,9 +119,9 @@ def test_f4_a_refunded_order_alone_is_0(api: Api) -> None:
     """Issue F4: 100 refunded alone is 0, never less."""
     guest = person(api)
     refund(api, order(api, guest, price=100))
-    found = traits(api, guest)
-    assert (found["lifetimeValue.EUR"], found["orderCount"]) == (0, 0)
-    assert "averageOrderValue.EUR" not in found
+    values = traits(api, guest)
+    assert (values["lifetimeValue.EUR"], values["orderCount"]) == (0, 0)
+    assert "averageOrderValue.EUR" not in values
     assert spent(api, 0) == {guest["ref"]}
     assert report(api, "rfm") == []
 
@@ -132,10 +132,10 @@ def test_f4_a_refund_booked_as_an_order(api: Api, status: str) -> None:
     guest = person(api)
     order(api, guest, price=200, orderedAt="2026-11-10T10:00:00Z")
     order(api, guest, price=-30, orderedAt="2026-11-12T10:00:00Z", status=status)
-    found = traits(api, guest)
-    assert (found["lifetimeValue.EUR"], found["orderCount"]) == (170, 1)
-    assert found["averageOrderValue.EUR"] == 200
-    assert found["lastOrderAt"] == "2026-11-10T10:00:00.000Z"
+    values = traits(api, guest)
+    assert (values["lifetimeValue.EUR"], values["orderCount"]) == (170, 1)
+    assert values["averageOrderValue.EUR"] == 200
+    assert values["lastOrderAt"] == "2026-11-10T10:00:00.000Z"
     assert spent(api, 170) == {guest["ref"]}
     assert report(api, "revenue", interval="month") == [["2026-11-01", "EUR", 1, 170]]
     assert report(api, "rfm") == [[1, 1, 1, 1, 170]]
@@ -146,8 +146,8 @@ def test_f4_a_partial_refund_counts_unchanged(api: Api) -> None:
     guest = person(api)
     bought = order(api, guest, price=200)
     refund(api, bought, "PARTIALY_REFUNDED", price=150)
-    found = traits(api, guest)
-    assert (found["lifetimeValue.EUR"], found["orderCount"]) == (150, 1)
+    values = traits(api, guest)
+    assert (values["lifetimeValue.EUR"], values["orderCount"]) == (150, 1)
 
 
 def products(api: Api, **parameters: str) -> list[list[Any]]:
@@ -187,8 +187,8 @@ def test_f4_the_favourite_category_is_of_what_was_bought(api: Api) -> None:
             made(api.post(items, json={**ITEM, "type": kind, "status": status}))
     assert traits(api, guest)["favouriteCategory"] == "SPA"
     named = [rule("favouriteCategory", "is equal to", "SPA", location="trait")]
-    found = segment(api, {"filterGroups": [{"entity": "guest", "rules": named}]})
-    assert members(api, found) == {guest["ref"]}
+    result = segment(api, {"filterGroups": [{"entity": "guest", "rules": named}]})
+    assert members(api, result) == {guest["ref"]}
 
 
 def test_f4_an_order_of_events_is_refunded_with_its_items(api: Api) -> None:
@@ -221,8 +221,8 @@ def test_f4_on_the_start_page(api: Api, jobs: Any) -> None:
     ):
         order(api, guest, price=price, status=status, orderedAt=today)
     figures._cached.clear()
-    found = jobs(lambda work: figures.read(work, "7"))
-    assert found.paid == [("EUR", 230, 0)]
-    assert sum(found.by_time["revenue"]["EUR"]) == 230
+    result = jobs(lambda work: figures.read(work, "7"))
+    assert result.paid == [("EUR", 230, 0)]
+    assert sum(result.by_time["revenue"]["EUR"]) == 230
     # Bought are the 200 and the 60.
-    assert sum(found.by_time["orders"]["EUR"]) == 2
+    assert sum(result.by_time["orders"]["EUR"]) == 2

@@ -309,8 +309,8 @@ def test_s4_a_report_lists_a_limited_number_of_periods(
     if not advice:
         assert answer.status_code == 200, answer.text
         return
-    told = f"would list {many} are possible: {advice}"
-    assert (answer.status_code, answer.json()["errors"]) == (400, [f"from: {told}"])
+    message = f"would list {many} are possible: {advice}"
+    assert (answer.status_code, answer.json()["errors"]) == (400, [f"from: {message}"])
 
 
 def test_s4_a_report_has_a_limited_number_of_rows(
@@ -324,8 +324,8 @@ def test_s4_a_report_has_a_limited_number_of_rows(
     assert len(report(api, "events")) == 4
     happen(connection, guest, "ANOTHER", "2026-11-20T10:00:00Z")
     answer = api.get(f"{PATH}/events", params={"from": "2026-11-01", "to": "2026-11-30"})
-    told = f"from: would list more than 4 rows: {FEWER}"
-    assert (answer.status_code, answer.json()["errors"]) == (400, [told])
+    message = f"from: would list more than 4 rows: {FEWER}"
+    assert (answer.status_code, answer.json()["errors"]) == (400, [message])
 
 
 @pytest.mark.long
@@ -482,6 +482,6 @@ def test_f23_amounts_are_suggested_in_each_currency(api: Api) -> None:
     for reference, (code, price) in enumerate((("EUR", 100), ("EUR", 100), ("JPY", 100))):
         order(api, guest, referenceId=f"V{reference}", currencyCode=code, price=price)
     payload = {"entity": "order", "field": "price"}
-    found = api.get("/innkeeper/v1/segments/values", params=payload).json()
-    shown = [(float(one["value"]), one["currency"], one["count"]) for one in found["values"]]
-    assert (found["total"], shown) == (3, [(100.0, "EUR", 2), (100.0, "JPY", 1)])
+    segment = api.get("/innkeeper/v1/segments/values", params=payload).json()
+    values = [(float(one["value"]), one["currency"], one["count"]) for one in segment["values"]]
+    assert (segment["total"], values) == (3, [(100.0, "EUR", 2), (100.0, "JPY", 1)])

@@ -310,13 +310,13 @@ _NAME = re.compile(r"^class (\w+)|^(    )?(?:async )?def (test_\w+)", re.MULTILI
 
 def names() -> set[str]:
     """Every test; one of a class as `Class.test`."""
-    found: set[str] = set()
+    results: set[str] = set()
     for file in TESTS.rglob("test_*.py"):
         inside = ""
         for owner, indent, test in _NAME.findall(file.read_text()):
             inside = owner or inside
-            found.add(f"{inside}.{test}" if indent else test)
-    return found
+            results.add(f"{inside}.{test}" if indent else test)
+    return results
 
 
 @pytest.mark.parametrize(

@@ -39,11 +39,11 @@ LATER = {
 
 def named() -> set[str]:
     """Rules that some test names, this file apart."""
-    found: set[str] = set()
+    results: set[str] = set()
     for file in TESTS.rglob("test_*.py"):
         if file != Path(__file__):
-            found |= set(re.findall(r"\b[A-Z]{1,2}-\d+\b", file.read_text()))
-    return found
+            results |= set(re.findall(r"\b[A-Z]{1,2}-\d+\b", file.read_text()))
+    return results
 
 
 def test_every_rule_is_named_by_a_test() -> None:

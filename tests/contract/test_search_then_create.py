@@ -72,10 +72,10 @@ def test_f10_a_search_finds_the_guests_of_the_rules(
     """F10: and nobody else, but for the exact value; so no duplicate is made."""
     set_rules(ruled, *({"identityRule": name, "providers": [name]} for name in ("email", "CRM")))
     guest = ruled.guest(identifiers=ids(stored, provider))["ref"]
-    found = search(ruled, **by_id(asked, provider))
+    result = search(ruled, **by_id(asked, provider))
     payload = {"firstName": "J", "lastName": "D", "identifiers": ids(asked, provider)}
     recognised = guest_of(new_person(ruled, new_order(ruled), "contacts", **payload)) == guest
-    assert (found == [guest]) == (recognised or stored == asked)
+    assert (result == [guest]) == (recognised or stored == asked)
 
 
 def test_f10_exact_matches_come_first(api: Api) -> None:
@@ -88,16 +88,16 @@ def test_f10_exact_matches_come_first(api: Api) -> None:
     assert search(api, **by_id("Jane@x.example")) == [refs[2], *refs[:2], *refs[3:]]
     assert search(api, **by_id("JANE@X.EXAMPLE")) == refs
     url = f"{api.url}/v2.1/guests?identifiers.provider=email&identifiers.id=jane%40x.example"
-    seen, page = [], made(api.get(url + "&limit=2"))
+    response, page = [], made(api.get(url + "&limit=2"))
     while True:
         assert page["totalCount"] == 5
         assert page["last"] == {"href": f"{url}&offset=4&limit=2"}
         assert page["first"] == {"href": f"{url}&offset=0&limit=2"}
-        seen += [item["ref"] for item in page["items"]]
+        response += [item["ref"] for item in page["items"]]
         if "next" not in page:
             break
         page = made(api.get(page["next"]["href"]))
-    assert seen == expected
+    assert response == expected
     behind = made(api.get(url + "&offset=50&limit=2"))
     assert (behind["items"], behind["totalCount"]) == ([], 5)
 
@@ -135,9 +135,9 @@ def test_f10_what_identifies_nobody_is_found_exactly(api: Api) -> None:
 
 def test_f10_phone_numbers(ruled: Api) -> None:
     """G-9, G-13: as they were sent, and as the rules over phone numbers compare them."""
-    sent = {"national": "086 123 4567", "whole": "+353 86 123 4567", "desk": "01 234 5678 x5"}
+    payload = {"national": "086 123 4567", "whole": "+353 86 123 4567", "desk": "01 234 5678 x5"}
     refs = {
-        name: ruled.guest(phoneNumbers=[one], country="IE")["ref"] for name, one in sent.items()
+        name: ruled.guest(phoneNumbers=[one], country="IE")["ref"] for name, one in payload.items()
     }
     old = ruled.guest(phone="086 123 4567", lastName="Lee")["ref"]
     short, words = (ruled.guest(phoneNumbers=[one])["ref"] for one in ("12345", "call me"))
@@ -204,19 +204,19 @@ def test_f10_filters_combine(api: Api) -> None:
 
 def test_f10_rules_that_another_process_changed(ruled: Api, site: Site) -> None:
     """What a process remembers of rules and guards is compared in the statement that uses it."""
-    number, told = "086 123 4567", by_id("NULL")
+    number, report = "086 123 4567", by_id("NULL")
     guest = ruled.guest(phoneNumbers=[number], country="IE", identifiers=ids("null"))["ref"]
     payload = {"phoneNumber": "+353 86 123 4567"}
-    assert search(ruled, **payload) == search(ruled, **told) == []
+    assert search(ruled, **payload) == search(ruled, **report) == []
     cache = site.cache
-    remembered = cache.get(IDENTITY_RULES, "live")
+    response = cache.get(IDENTITY_RULES, "live")
     set_rules(ruled, {"identityRule": "phone", "fields": ["phone"]})
     ruled.patch(f"/v2.1/guests/{guest}", json={"city": "Cork"})
     made(ruled.patch(f"{OWN}/identity/guards", json={"removeNever": ["null"]}))
-    for query in (payload, told):
-        cache.put(IDENTITY_RULES, "live", remembered)
+    for query in (payload, report):
+        cache.put(IDENTITY_RULES, "live", response)
         assert search(ruled, **query) == [guest]
-    cache.put(IDENTITY_RULES, "live", remembered)
+    cache.put(IDENTITY_RULES, "live", response)
     assert search(ruled, **{**payload, "phoneNumber": "+353 86 123 4568"}) == []
     assert cache.get(IDENTITY_RULES, "live").rules[0].name == "phone"
 
@@ -236,11 +236,11 @@ def test_f10_one_indexed_statement(
     site: Site, empty: None, monkeypatch: pytest.MonkeyPatch, filters: dict[str, Any], offset: int
 ) -> None:
     """F10: a search that finds somebody is one statement, and no table of guests is read whole."""
-    asked: list[tuple[str, Any]] = []
+    requests: list[tuple[str, Any]] = []
     real = Work.all
 
     async def noted(work: Work, query: str, /, **more: Any) -> Any:
-        asked.append((query, (work, more)))
+        requests.append((query, (work, more)))
         return await real(work, query, **more)
 
     async def find(work: Work) -> Any:
@@ -248,13 +248,13 @@ def test_f10_one_indexed_statement(
         identifiers = [*ids(MAIL), *ids("null")]
         await guests.create(work, {**payload, "identifiers": identifiers})
         await rulebook.read(work)
-        asked.clear()
+        requests.clear()
         with monkeypatch.context() as patch:
             patch.setattr(Work, "all", noted)
             patch.setattr(Work, "one", _refused)
             page = await guests.list_(work, PageRequest(filters=filters))
         assert page.total == 1
-        ((query, (_, more)),) = asked
+        ((query, (_, more)),) = requests
         parts = dict(more.pop("parts"))
         if offset:
             query = "guests.list_deep"
@@ -285,11 +285,11 @@ def test_f10_who_is_not_found_costs_no_count(
     site: Site, empty: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F10: the common case of a client that creates next."""
-    asked: list[str] = []
+    requests: list[str] = []
     real = Work.one
 
     async def noted(work: Work, query: str, /, **more: Any) -> Any:
-        asked.append(query)
+        requests.append(query)
         return await real(work, query, **more)
 
     async def find(work: Work) -> Any:
@@ -297,12 +297,12 @@ def test_f10_who_is_not_found_costs_no_count(
         with monkeypatch.context() as patch:
             patch.setattr(Work, "one", noted)
             by_mail = await guests.list_(work, PageRequest(filters={"email": MAIL}))
-            assert (by_mail.total, asked) == (0, [])
+            assert (by_mail.total, requests) == (0, [])
             by_identifier = PageRequest(filters={"identifier": ("email", MAIL)})
             assert (await guests.list_(work, by_identifier)).total == 0
 
     work_on(site.dsn, find)
-    assert asked == ["identity.version"]
+    assert requests == ["identity.version"]
 
 
 def test_f10_words_of_phone_numbers(connection: psycopg.Connection) -> None:

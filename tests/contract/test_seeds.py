@@ -102,8 +102,8 @@ def test_get_started(api: Api, curl: Curl) -> None:
     status, contact = curl.with_json("POST", f"/v2.1/orders/{order['ref']}/contacts", person)
     assert status == 201
     guest = contact["guest"]["href"].split("/")[-1]
-    status, shown = curl("GET", f"/v2.1/guests/{guest}")
-    assert (status, shown["firstName"], shown["guestType"]) == (200, "Jane", "customer")
+    status, record = curl("GET", f"/v2.1/guests/{guest}")
+    assert (status, record["firstName"], record["guestType"]) == (200, "Jane", "customer")
     assert refs_in(api.get(f"/v2.1/orders?guestRef={guest}")) == [order["ref"]]
 
 

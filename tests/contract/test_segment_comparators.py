@@ -38,12 +38,12 @@ class Crowd:
     ) -> None:
         row = {"guest_ref": name, "meta_ref": name, "type": "VISITOR", **row}
         rows = {
-            table: [{"guest_ref": name, **each} for each in given]
-            for table, given in (tables or {}).items()
+            table: [{"guest_ref": name, **each} for each in options]
+            for table, options in (tables or {}).items()
         }
         self._guests.append(GuestRows(row, rows, {}))
-        for table, given in {"guests": [row], **rows}.items():
-            for each in given:
+        for table, options in {"guests": [row], **rows}.items():
+            for each in options:
                 path = self._folder / "row.json"
                 path.write_text(json.dumps(each, default=str))
                 shape = {
@@ -106,15 +106,15 @@ def test_days_begin_and_end_at_midnight_utc(
     start = at(f"{first}T00:00:00+00:00")
     end = at(f"{last}T00:00:00+00:00") + timedelta(days=1)
     tick = timedelta(microseconds=1)
-    seen = {"too early": start - tick, "first": start, "last": end - tick, "too late": end}
-    for name, moment in seen.items():
+    event = {"too early": start - tick, "first": start, "last": end - tick, "too late": end}
+    for name, moment in event.items():
         crowd.add(name, core_last_seen_at=moment)
     crowd.add("never", core_last_seen_at=None)
     assert crowd.found(guest("lastSeen", comparator, *values)) == {"first", "last"}
     if comparator in ("is in the past", "is in the next", "is on the day", "is between"):
         negative = comparator.replace("is ", "is not ", 1)
-        found = crowd.found(guest("lastSeen", negative, *values))
-        assert found == {"too early", "too late", "never"}
+        result = crowd.found(guest("lastSeen", negative, *values))
+        assert result == {"too early", "too late", "never"}
 
 
 def test_before_and_after_leave_out_the_day_itself(crowd: Crowd) -> None:

@@ -102,8 +102,8 @@ def test_a_new_segment_is_a_draft_in_the_vendors_form(api: Api) -> None:
     (item,) = listed["items"]
     assert api.get(f"/v4/segmentDefinitions/{segment['ref']}").json() == item
     assert api.get(f"/v4/segmentDefinitions/{segment['friendlyId']}").json() == item
-    shown = {name: item[name] for name in ("name", "friendlyId", "status", "type", "tags")}
-    assert shown == {
+    expected = {name: item[name] for name in ("name", "friendlyId", "status", "type", "tags")}
+    assert expected == {
         "name": "Some guests",
         "friendlyId": "some_guests",
         "status": "DRAFT",
@@ -212,7 +212,7 @@ def test_groups_join_by_and_or_and_may_be_excluded(api: Api) -> None:
     irish = api.guest(city="Sligo", country="IE")
     one = {"entity": "guest", "rules": [rule("city", "is equal to", "Cork")]}
     two = {"entity": "guest", "rules": [rule("country", "is equal to", "IE")]}
-    found = [
+    results = [
         members(api, made(api, definition, name=f"join {index}"))
         for index, definition in enumerate(
             [
@@ -223,7 +223,7 @@ def test_groups_join_by_and_or_and_may_be_excluded(api: Api) -> None:
         )
     ]
     every = {both["ref"], cork["ref"], irish["ref"]}
-    assert found == [{both["ref"]}, every, {cork["ref"]}]
+    assert results == [{both["ref"]}, every, {cork["ref"]}]
 
 
 def test_extensions_are_compared_by_their_type(api: Api) -> None:
@@ -235,8 +235,8 @@ def test_extensions_are_compared_by_their_type(api: Api) -> None:
     segment = made(api, guests_where(rule("tier", "is equal to", 5, **typed)))
     assert members(api, segment) == {number["ref"]}
     fields = api.get(f"{OWN}/fields").json()["entities"][0]["fields"]
-    found = {(each["type"], each["count"]) for each in fields if each["field"] == "tier"}
-    assert found == {("number", 1), ("string", 1)}
+    result = {(each["type"], each["count"]) for each in fields if each["field"] == "tier"}
+    assert result == {("number", 1), ("string", 1)}
 
 
 def test_the_builder_is_offered_what_is_there_with_shares(api: Api) -> None:
@@ -277,8 +277,8 @@ def test_values_of_every_sort_of_field_are_suggested_with_shares(api: Api) -> No
     assert shares(entity="guest", location="trait", field="orderCount") == {"0": 0.5, "1": 0.5}
     assert shares(entity="order", field="status") == {"PURCHASED": 0.5, "CANCELLED": 0.5}
     address = first["identifiers"][0]["id"]
-    found = shares(entity="guest", location="identifier", field="email", contains=address)
-    assert found == {address: 0.5}
+    result = shares(entity="guest", location="identifier", field="email", contains=address)
+    assert result == {address: 0.5}
     for asked in ({"field": "nosuch"}, {"field": "nosuch", "location": "trait"}):
         answer = api.get(f"{OWN}/values", params={"entity": "guest", **asked})
         assert answer.status_code == 400
@@ -382,8 +382,8 @@ def test_every_run_is_recorded(api: Api) -> None:
         "ON_DEMAND",
     )
     assert run["milliseconds"] >= 0
-    shown = api.get(path).json()
-    assert (shown["size"], shown["change"], shown["share"]) == (1, {"guests": 1}, 1.0)
+    record = api.get(path).json()
+    assert (record["size"], record["change"], record["share"]) == (1, {"guests": 1}, 1.0)
 
 
 def test_a_live_segment_reports_entries_and_exits(api: Api, jobs: Any, receiver: Receiver) -> None:
@@ -406,8 +406,8 @@ def test_a_live_segment_reports_entries_and_exits(api: Api, jobs: Any, receiver:
     )
     assert jobs(send_due) == 1
     ((headers, body),) = receiver.got
-    told = json.loads(body)
-    assert (told["event"], told["guests"]) == ("segment.entered", [guest["ref"]])
+    result = json.loads(body)
+    assert (result["event"], result["guests"]) == ("segment.entered", [guest["ref"]])
     stamp = headers[webhooks.SIGNATURE].partition(",")[0].removeprefix("t=")
     # As docs/segments.md tells a receiver to check it.
     secret = created["webhookSecret"].encode()
@@ -483,8 +483,8 @@ def test_a_trait_may_have_rules_about_days(api: Api, jobs: Any) -> None:
     guest = person(api)
     order(api, guest, orderedAt=_days_ago(2))
     order(api, guest, orderedAt=_days_ago(60))
-    found = api.get(f"/innkeeper/v1/guests/{guest['ref']}/traits").json()
-    assert found["traits"]["lately"] == 1
+    trait_values = api.get(f"/innkeeper/v1/guests/{guest['ref']}/traits").json()
+    assert trait_values["traits"]["lately"] == 1
     once = rule("lately", "is equal to", 1, location="trait")
     assert publish(api, jobs, made(api, guests_where(once)))["size"] == 1
     payload = {"entity": "guest", "location": "trait", "field": "lately"}
@@ -643,9 +643,9 @@ def test_free_members_of_events_are_offered_with_their_type(api: Api, connection
 def test_the_location_of_a_new_segment_is_where_it_can_be_changed(api: Api) -> None:
     """Its `href` is of the vendor's API, which only reads segments."""
     body = {"name": "Located", "definition": {"filterGroups": [{"entity": "guest"}]}}
-    made = api.post("/innkeeper/v1/segments", json=body)
-    copied = api.post(f"/innkeeper/v1/segments/{made.json()['ref']}/duplicate")
-    for answer in (made, copied):
+    segment = api.post("/innkeeper/v1/segments", json=body)
+    copied = api.post(f"/innkeeper/v1/segments/{segment.json()['ref']}/duplicate")
+    for answer in (segment, copied):
         assert answer.status_code == 201, answer.text
         path = f"/innkeeper/v1/segments/{answer.json()['ref']}"
         assert answer.headers["location"].endswith(path)

@@ -60,8 +60,8 @@ def caller(site: Site) -> Iterator[Api]:
 @pytest.mark.parametrize("path", ["/v2.1/guests", "/v2.1/nowhere", "/v1.2/nowhere", "/healthz"])
 def test_a_response_leaves_in_one_write(caller: Api, written: list[bytes], path: str) -> None:
     answer = caller.get(path)
-    (sent,) = written
-    head, _, body = sent.partition(b"\r\n\r\n")
+    (payload,) = written
+    head, _, body = payload.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % answer.status_code)
     assert int(answer.headers["content-length"]) == len(body)
     assert head.count(b"\r\n") == len(answer.headers)

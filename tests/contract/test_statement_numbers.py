@@ -26,7 +26,7 @@ def test_p6_the_page_of_a_guest(site: Site, api: Api) -> None:
     guest, owner = page.guest, log_in(site)
     with closing(owner.http):
         owner.get(f"/guests/{guest}")
-        with counted() as shown:
+        with counted() as client:
             answer = owner.get(f"/guests/{guest}")
     assert answer.status_code == 200
-    assert len(shown) <= 8, shown
+    assert len(client) <= 8, client

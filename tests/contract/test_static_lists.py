@@ -146,8 +146,8 @@ def test_an_erased_guest_leaves_every_list(api: Api, jobs: Any, connection: Any)
     ann, bob = person(api), person(api)
     vips = new_list(api)
     change(api, vips, guests=[ann["ref"], bob["ref"]])
-    held = jobs(lambda work: privacy.access(work, UUID(ann["ref"])))["held"]
-    assert [row["name"] for row in held["static_list_members"]] == ["VIPs"]
+    stored_data = jobs(lambda work: privacy.access(work, UUID(ann["ref"])))["held"]
+    assert [row["name"] for row in stored_data["static_list_members"]] == ["VIPs"]
     api.delete(f"/v2.1/guests/{ann['ref']}")
     assert on_list(api, vips) == {bob["ref"]}
     for table in ("static_list_members", "bulk_actions", "bulk_action_guests"):

@@ -264,14 +264,14 @@ def test_a_checkout_sent_twice(known: Page) -> None:
 
 def test_an_order_of_rest_and_of_events_is_one(api: Api, known: Page) -> None:
     """Section 5 row two days: the order is the same resource REST serves."""
-    made = api.post(
+    created = api.post(
         "/v2.1/orders",
         json={"referenceId": "B-1", "orderedAt": ago(hours=47), "currencyCode": "EUR", "price": 1},
     ).json()
     known("ADD", product=product("1", 3))
     known("CHECKOUT", reference_id="B-1", status="PURCHASED")
     (order,) = orders(known)
-    assert (order["ref"], order["price"], order["status"]) == (made["ref"], 3, "PURCHASED")
+    assert (order["ref"], order["price"], order["status"]) == (created["ref"], 3, "PURCHASED")
 
 
 def test_payment_after_checkout(known: Page) -> None:
@@ -398,8 +398,8 @@ def test_order_checkout(api: Api, known: Page) -> None:
 def test_order_checkout_of_a_visitor(api: Api, page: Page) -> None:
     """4.2 row ORDER_CHECKOUT: the guest must already be a customer; replayed once it is one."""
     page("ORDER_CHECKOUT", order=ORDER)
-    (kept,) = quarantine(api)
-    assert kept["reason"] == "guest is not a customer"
+    (quarantined,) = quarantine(api)
+    assert quarantined["reason"] == "guest is not a customer"
     page("IDENTITY", **JANE)
     from streams import replay
 
@@ -421,6 +421,6 @@ def test_order_checkout_of_a_visitor(api: Api, page: Page) -> None:
 def test_order_checkout_misused(api: Api, known: Page, wrong: dict[str, Any], detail: str) -> None:
     """4.2 row ORDER_CHECKOUT."""
     known("ORDER_CHECKOUT", order=ORDER | wrong)
-    (kept,) = quarantine(api)
-    assert (kept["reason"], kept["detail"]) == ("bad attributes", detail)
+    (quarantined,) = quarantine(api)
+    assert (quarantined["reason"], quarantined["detail"]) == ("bad attributes", detail)
     assert orders(known) == []

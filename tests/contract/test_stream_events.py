@@ -137,9 +137,9 @@ def test_a_currency_that_is_none(api: Api, page: Page) -> None:
     """4.1 row currency: ISO 4217. The event is attached, what is wrong is kept."""
     page("VIEW", currency="EURO")
     assert "currencyCode" not in only(page.session["events"])
-    kept = only(quarantine(api))
-    assert (kept["what"], kept["reason"]) == ("part of an event", "bad member")
-    assert kept["message"] == {"currency": "EURO"}
+    quarantined = only(quarantine(api))
+    assert (quarantined["what"], quarantined["reason"]) == ("part of an event", "bad member")
+    assert quarantined["message"] == {"currency": "EURO"}
 
 
 # 4.2 Event types
@@ -215,10 +215,14 @@ def test_a_type_without_what_it_requires(
 ) -> None:
     """4.2 column R, issue: a reserved type misused answers 201 and is kept with its reason."""
     ref = page(type_, **members)["ref"]
-    kept = only(quarantine(api))
-    assert kept["ref"] == ref
-    assert (kept["what"], kept["reason"], kept["detail"]) == ("event", "bad attributes", detail)
-    assert kept["message"] | members == kept["message"]
+    quarantined = only(quarantine(api))
+    assert quarantined["ref"] == ref
+    assert (quarantined["what"], quarantined["reason"], quarantined["detail"]) == (
+        "event",
+        "bad attributes",
+        detail,
+    )
+    assert quarantined["message"] | members == quarantined["message"]
     assert page.context()["sessions"] == []
 
 
@@ -256,12 +260,12 @@ def test_ext_over_fifty(api: Api, page: Page) -> None:
     """4.3 row max attributes, section 9: the first 50 usable, the rest in quarantine."""
     ext: dict[str, Any] = {f"k{number}": number for number in range(55)}
     ref = page("MANY", ext=ext)["ref"]
-    kept = only(quarantine(api))
+    quarantined = only(quarantine(api))
     event = only(page.session["events"])
     assert event["arbitraryData"]["ext"] == {f"k{number}": number for number in range(50)}
-    assert kept["reason"] == "ext over 50 attributes"
-    assert kept["eventRef"] == ref
-    assert kept["message"] == {"ext": {f"k{number}": number for number in range(50, 55)}}
+    assert quarantined["reason"] == "ext over 50 attributes"
+    assert quarantined["eventRef"] == ref
+    assert quarantined["message"] == {"ext": {f"k{number}": number for number in range(50, 55)}}
 
 
 @pytest.mark.parametrize(
@@ -271,8 +275,11 @@ def test_ext_that_cannot_be_used(api: Api, page: Page, bad: dict[str, Any]) -> N
     """4.3 rows key syntax, value types."""
     page("VIEW", ext={"good": 1, **bad})
     assert only(page.session["events"])["arbitraryData"]["ext"] == {"good": 1}
-    kept = only(quarantine(api))
-    assert (kept["reason"], kept["message"]) == ("ext attribute unusable", {"ext": bad})
+    quarantined = only(quarantine(api))
+    assert (quarantined["reason"], quarantined["message"]) == (
+        "ext attribute unusable",
+        {"ext": bad},
+    )
 
 
 @pytest.mark.parametrize("ext", [[1], "x", 7])
@@ -289,9 +296,9 @@ def test_ext_types_stay(api: Api, page: Page) -> None:
     page("TYPED", ext={"level": 3.5, "name": "y"})
     Page(api)("TYPED", ext={"level": "high", "name": "z"})
     page("OTHER", ext={"level": "high"})
-    kept = only(quarantine(api))
-    assert kept["reason"] == "ext attribute changed type"
-    assert kept["message"] == {"ext": {"level": "high"}}
+    quarantined = only(quarantine(api))
+    assert quarantined["reason"] == "ext attribute changed type"
+    assert quarantined["message"] == {"ext": {"level": "high"}}
     assert types(page.session) == ["TYPED", "TYPED", "OTHER"]
 
 

@@ -28,9 +28,9 @@ def test_no_rule_is_met(api: Api, page: Page) -> None:
     before = page.guest
     page("IDENTITY", identifiers=[{"provider": "crm", "id": "7"}], firstname="Jane")
     assert page.guest == before
-    found = guest(api, before)
-    assert (found["guestType"], found["firstName"]) == ("visitor", "Jane")
-    assert found["identifiers"] == [{"provider": "crm", "id": "7"}]
+    result = guest(api, before)
+    assert (result["guestType"], result["firstName"]) == ("visitor", "Jane")
+    assert result["identifiers"] == [{"provider": "crm", "id": "7"}]
 
 
 def test_a_rule_is_met_by_nobody_else(api: Api, page: Page) -> None:
@@ -63,9 +63,9 @@ def test_all_members_of_identity(api: Api, page: Page) -> None:
         country="IE",
         postal_code="D02",
     )
-    told = guest(api, page.guest)
+    report = guest(api, page.guest)
     assert {
-        **told,
+        **report,
         "email": "jane@example.com",
         "emails": ["jane@example.com"],
         "title": "Ms",
@@ -87,15 +87,15 @@ def test_all_members_of_identity(api: Api, page: Page) -> None:
             },
             {"provider": "crm", "id": "7", "expiryDate": "2031-12-31T23:59:59.000Z"},
         ],
-    } == told
+    } == report
 
 
 def test_the_last_write_wins_and_nothing_is_cleared(api: Api, page: Page) -> None:
     """identity.md 9 row update of PII; 3 row several IDENTITY events."""
     page("IDENTITY", **JANE, city="Dublin")
     page("IDENTITY", **email("jane@example.com"), firstname="Janet", lastname="", city=None)
-    told = guest(api, page.guest)
-    assert (told["firstName"], told["lastName"], told["city"]) == ("Janet", "Doe", "Dublin")
+    report = guest(api, page.guest)
+    assert (report["firstName"], report["lastName"], report["city"]) == ("Janet", "Doe", "Dublin")
 
 
 def test_another_profile_has_the_identifier(api: Api, page: Page) -> None:
@@ -111,9 +111,9 @@ def test_another_profile_has_the_identifier(api: Api, page: Page) -> None:
     assert answer["customer_ref"] == page.guest == jane["ref"]
     page("VIEW", page="after")
     # Retired: its survivor is named (identity.md 9).
-    gone = api.get(f"/v2.1/guests/{visitor}")
-    assert gone.status_code == 404
-    assert jane["ref"] in gone.json()["developerMessage"]
+    response = api.get(f"/v2.1/guests/{visitor}")
+    assert response.status_code == 404
+    assert jane["ref"] in response.json()["developerMessage"]
     assert types(page.session) == ["VIEW", "IDENTITY", "VIEW"]
     assert page.session["guestRef"] == jane["ref"]
     assert guest(api, jane["ref"])["firstName"] == "J"
@@ -203,20 +203,22 @@ def test_a_merge_by_rest_shows_in_the_next_answer(api: Api, page: Page) -> None:
     )
     assert merged.status_code == 201, merged.text
     assert page("VIEW")["customer_ref"] == other["ref"]
-    seen = guest(api, other["ref"])["lastSeen"]
+    observed = guest(api, other["ref"])["lastSeen"]
     # A new session: the survivor is seen.
     page("VIEW", requested_at=ago(minutes=-40))
-    assert guest(api, other["ref"])["lastSeen"] > seen
+    assert guest(api, other["ref"])["lastSeen"] > observed
     assert len(page.context(other["ref"])["sessions"]) == 2
 
 
 def test_who_says_who_they_are_was_seen_when_the_session_began(api: Api, page: Page) -> None:
     """identity.md 7 row lastSeen: an anonymous session that turns out to be Jane's is hers."""
-    known = api.guest(**JANE)
+    existing = api.guest(**JANE)
     page("VIEW", requested_at=ago(minutes=-30))
     page("IDENTITY", **JANE, requested_at=ago(minutes=-32))
-    assert page.guest == known["ref"]
-    assert guest(api, known["ref"])["lastSeen"] == page.session["startedAt"] > known["lastSeen"]
+    assert page.guest == existing["ref"]
+    assert (
+        guest(api, existing["ref"])["lastSeen"] == page.session["startedAt"] > existing["lastSeen"]
+    )
 
 
 def test_identity_and_rest_find_the_same_guest(api: Api, page: Page) -> None:

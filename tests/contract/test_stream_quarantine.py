@@ -24,9 +24,9 @@ def point(api: Api, name: str) -> None:
 @pytest.fixture(autouse=True)
 def no_points_left(api: Api) -> Any:
     yield
-    for found in api.get("/v2/tenants/points-of-sale").json():
-        if found["name"] != "default":
-            api.delete(f"/v2/tenants/points-of-sale/{found['name']}")
+    for each in api.get("/v2/tenants/points-of-sale").json():
+        if each["name"] != "default":
+            api.delete(f"/v2/tenants/points-of-sale/{each['name']}")
 
 
 def test_listed(api: Api, page: Page) -> None:
@@ -112,8 +112,8 @@ def test_a_reason_may_give_way_to_another(api: Api, page: Page) -> None:
     page("ADD", pos="new")
     point(api, "new")
     assert replay(api)["reasons"] == {"bad attributes": 1}
-    (kept,) = quarantine(api)
-    assert (kept["reason"], kept["detail"]) == ("bad attributes", "product")
+    (quarantined,) = quarantine(api)
+    assert (quarantined["reason"], quarantined["detail"]) == ("bad attributes", "product")
 
 
 def test_parts_are_given_back(api: Api, page: Page, connection: Any) -> None:
@@ -163,10 +163,10 @@ def test_counted(site: Site, api: Api, page: Page) -> None:
 
     def counts() -> dict[str, float]:
         text = page.get("/metrics").text
-        found = re.findall(
+        matches = re.findall(
             r'^innkeeper_events_quarantined_total\{reason="([^"]+)"\} (\S+)$', text, re.MULTILINE
         )
-        return {reason: float(count) for reason, count in found}
+        return {reason: float(count) for reason, count in matches}
 
     before = counts()
     page("VIEW", pos="nowhere")

@@ -23,16 +23,16 @@ def page(api: Api) -> Page:
 @pytest.fixture
 def point(api: Api) -> Iterator[Any]:
     """Creates points of sale that are gone after the test."""
-    made: list[str] = []
+    created: list[str] = []
 
     def create(name: str, **more: Any) -> str:
         answer = api.post("/v2/tenants/points-of-sale", json={"name": name, **more})
         assert answer.status_code == 201, answer.text
-        made.append(name)
+        created.append(name)
         return name
 
     yield create
-    for name in made:
+    for name in created:
         api.delete(f"/v2/tenants/points-of-sale/{name}")
 
 
@@ -214,8 +214,8 @@ def test_a_late_event_opens_a_closed_session_again(page: Page, point: Any) -> No
 def test_an_unknown_point_of_sale(api: Api, page: Page) -> None:
     """Section 4 row 201 but dropped, section 9: 201, quarantined, not attached."""
     ref = page("VIEW", pos="nowhere")["ref"]
-    (kept,) = quarantine(api)
-    assert (kept["ref"], kept["reason"], kept["detail"]) == (
+    (quarantined,) = quarantine(api)
+    assert (quarantined["ref"], quarantined["reason"], quarantined["detail"]) == (
         ref,
         "unknown point of sale",
         "nowhere",
@@ -252,10 +252,10 @@ def test_the_window_of_a_guest_context(page: Page) -> None:
         visit(page, 300 - number * 21, channel="OFFLINE")
     for number in range(101):
         page("VIEW", page=str(number), channel="KIOSK")
-    found = page.context()["sessions"]
-    assert len(found) == 40
-    assert sum(session["channel"] == "OFFLINE" for session in found) == 10
-    kiosk = next(session for session in found if session["channel"] == "KIOSK")
+    result = page.context()["sessions"]
+    assert len(result) == 40
+    assert sum(session["channel"] == "OFFLINE" for session in result) == 10
+    kiosk = next(session for session in result if session["channel"] == "KIOSK")
     assert len(kiosk["events"]) == 100
     assert kiosk["events"][0]["page"] == "100"
 
@@ -265,18 +265,18 @@ def test_last_seen_is_the_start_of_the_current_session(api: Api, page: Page) -> 
     guest = api.get(f"/v2.1/guests/{page.guest}").json()
     page("VIEW", requested_at=ago(minutes=-30))
     page("VIEW", requested_at=ago(minutes=-35))
-    seen = api.get(f"/v2.1/guests/{page.guest}").json()
-    assert seen["lastSeen"] == page.session["startedAt"] > guest["lastSeen"]
-    assert seen["firstSeen"] == guest["firstSeen"]
+    record = api.get(f"/v2.1/guests/{page.guest}").json()
+    assert record["lastSeen"] == page.session["startedAt"] > guest["lastSeen"]
+    assert record["firstSeen"] == guest["firstSeen"]
     # A late session does not turn the clock back.
     page("VIEW", requested_at=ago(hours=5))
-    assert api.get(f"/v2.1/guests/{page.guest}").json()["lastSeen"] == seen["lastSeen"]
+    assert api.get(f"/v2.1/guests/{page.guest}").json()["lastSeen"] == record["lastSeen"]
 
 
 def test_the_guest_of_a_browser(api: Api, page: Page) -> None:
     """rest-v2-legacy.md VK-2."""
-    found = api.get("/v2/guestContexts", params={"browserRef": page.browser}).json()
-    assert found["ref"] == found["items"][0]["ref"] == page.guest
+    record = api.get("/v2/guestContexts", params={"browserRef": page.browser}).json()
+    assert record["ref"] == record["items"][0]["ref"] == page.guest
     for unknown in ("nonsense", page.guest):
         assert api.get("/v2/guestContexts", params={"browserRef": unknown}).json() == {"items": []}
 
@@ -346,7 +346,7 @@ def test_events_of_one_browser_from_32_clients_at_once(
     page("VIEW", page="first")
 
     def client(number: int) -> list[tuple[str, str]]:
-        told = []
+        messages = []
         with api.another() as caller:
             mine = Page(caller, page.browser)
             for turn in range(2):
@@ -358,16 +358,16 @@ def test_events_of_one_browser_from_32_clients_at_once(
                 else:
                     answer = mine("VIEW", page=name)
                 assert answer["customer_ref"] == guest
-                told.append((answer["ref"], name))
-        return told
+                messages.append((answer["ref"], name))
+        return messages
 
     guest = page.guest
     with ThreadPoolExecutor(32) as pool:
-        told = [one for several in pool.map(client, range(32)) for one in several]
+        messages = [one for several in pool.map(client, range(32)) for one in several]
     rows = connection.execute(
         "SELECT ref::text, body ->> 'page' FROM ws_live.events WHERE body ->> 'page' <> 'first'"
     ).fetchall()
-    assert Counter(rows) == Counter(told)
+    assert Counter(rows) == Counter(messages)
     sessions = {session["channel"]: session for session in page.context()["sessions"]}
     counted = connection.execute("SELECT channel, events FROM ws_live.sessions").fetchall()
     assert dict(counted) == {"WEB": 63, "MOBILE_APP": 2}

@@ -331,16 +331,16 @@ def script(answer: Any, name: str) -> dict[str, Any]:
 def test_jsonp(page: Page, api: Api, web: Api, name: str) -> None:
     """Section 4 row callback: `NAME(<JSON>);` as application/javascript, on any GET."""
     key, message = api.client_key, json.dumps({"browser_id": page.browser, "type": "VIEW"})
-    made = web.get("/v1.2/browser/create.json", params={"client_key": key, "callback": name})
-    assert script(made, name)["status"] == "OK"
-    shown = web.get(
+    browser = web.get("/v1.2/browser/create.json", params={"client_key": key, "callback": name})
+    assert script(browser, name)["status"] == "OK"
+    response = web.get(
         f"/v1.2/browser/{page.browser}/show.json", params={"client_key": key, "callback": name}
     )
-    assert script(shown, name)["customer"]["ref"] == page.guest
-    sent = web.get(
+    assert script(response, name)["customer"]["ref"] == page.guest
+    answer = web.get(
         "/v1.2/event/create.json", params={"client_key": key, "message": message, "callback": name}
     )
-    assert script(sent, name)["status"] == "OK"
+    assert script(answer, name)["status"] == "OK"
     flows = web.get(
         "/v2/callFlows",
         params={"message": json.dumps({"clientKey": key, "friendlyId": "f"}), "callback": name},
@@ -391,23 +391,23 @@ def test_edge_browser_and_event(api: Api, web: Api, context_id: str, where: str)
     context = api.client_key if where == "key" else context_id
     query = {"client_key": ""} | ({} if where == "header" else {"sitecoreContextId": context})
     headers = {"x-sitecore-contextid": context} if where == "header" else {}
-    made = web.get("/v1/events/v1.2/browser/create.json", params=query, headers=headers)
-    assert made.status_code == 201, made.text
-    assert made.json()["client_key"] == api.client_key
-    browser = made.json()["ref"]
-    sent = web.post(
+    response = web.get("/v1/events/v1.2/browser/create.json", params=query, headers=headers)
+    assert response.status_code == 201, response.text
+    assert response.json()["client_key"] == api.client_key
+    browser = response.json()["ref"]
+    answer = web.post(
         "/v1/events/v1.2/events",
         params={**query, "siteId": "default"},
         headers={"X-Client-Software-ID": "events 0.6.1", **headers},
         json={"browser_id": browser, "client_key": "", "pos": "", "channel": "WEB", "type": "VIEW"},
     )
-    assert sent.status_code == 201, sent.text
-    shown = web.get(
+    assert answer.status_code == 201, answer.text
+    record = web.get(
         f"/v1/events/v1.2/browser/{browser}/show.json",
         params={**query, "api_token": ""},
         headers=headers,
     )
-    assert shown.json()["customer"]["ref"] == sent.json()["customer_ref"]
+    assert record.json()["customer"]["ref"] == answer.json()["customer_ref"]
 
 
 def test_an_unknown_context(web: Api) -> None:
@@ -514,13 +514,13 @@ def test_personalize_at_the_edge(api: Api, web: Api, context_id: str) -> None:
 
 def test_web_personalization(api: Api, web: Api, context_id: str) -> None:
     """Section 2 rows 10 and 12: plain text with the address of a script that does nothing."""
-    found = web.get(
+    response = web.get(
         "/v1/personalize/cdn-url", params={"sitecoreContextId": context_id, "client_key": ""}
     )
-    assert found.status_code == 200
-    assert found.headers["content-type"].startswith("text/plain")
-    assert found.text == f"{api.url}/web-flow-libs/{api.client_key}/web-version.min.js"
-    served = web.get(found.text)
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/plain")
+    assert response.text == f"{api.url}/web-flow-libs/{api.client_key}/web-version.min.js"
+    served = web.get(response.text)
     assert served.status_code == 200
     assert served.headers["content-type"] == "application/javascript"
     assert web.get("/v1/personalize/cdn-url").status_code == 401

@@ -174,20 +174,20 @@ def test_f15_parts_of_orders_and_pairs(api: Api) -> None:
     v2_items = f"/v2/orders/{order['ref']}/orderItems"
     assert ignored(api.post(v2_items, json={**V2_ITEM, "seatMap": {"row": 4}})) == []
     nested = {"referenceId": "N", "orderedAt": ORDER["orderedAt"], "paymentType": "Card"}
-    made = api.post(f"/v2.1/guests/{guest['ref']}/orders", json=nested)
-    assert ignored(made) == ["paymentType"]
+    response = api.post(f"/v2.1/guests/{guest['ref']}/orders", json=nested)
+    assert ignored(response) == ["paymentType"]
 
 
 def test_f15_the_stream_names_parameters_and_keeps_members(api: Api) -> None:
     """stream-api.md 4.1: what else an event holds is its own data, so nothing of it is ignored."""
     key = {"client_key": api.client_key, "message": "{}"}
-    made = api.get("/v1.2/browser/create.json", params={**key, "cleint": "x"}, auth=None)
-    assert ignored(made) == ["cleint"]
-    event = {"client_key": api.client_key, "browser_id": made.json()["ref"], "type": "VIEW"}
-    sent = api.post("/v1.2/events", json={**event, "colour": "red"}, auth=None)
-    assert ignored(sent) == []
-    shown = api.get(f"/v1.2/browser/{event['browser_id']}/show.json", params=key, auth=None)
-    assert ignored(shown) == []
+    browser = api.get("/v1.2/browser/create.json", params={**key, "cleint": "x"}, auth=None)
+    assert ignored(browser) == ["cleint"]
+    event = {"client_key": api.client_key, "browser_id": browser.json()["ref"], "type": "VIEW"}
+    response = api.post("/v1.2/events", json={**event, "colour": "red"}, auth=None)
+    assert ignored(response) == []
+    answer = api.get(f"/v1.2/browser/{event['browser_id']}/show.json", params=key, auth=None)
+    assert ignored(answer) == []
 
 
 def test_f15_at_most_ten_names_in_a_kilobyte(api: Api) -> None:

@@ -72,8 +72,8 @@ class TestNumbersThatAreNone:
         body = {"entity": "guests", "format": "parquet", "mapping": TABLE}
         done = imported(batches, body, content)
         assert (done["status"], done["outcomes"]) == ("success", {"created": 3})
-        found = {email: pairs(batches, f"{email}@example.com") for email in "abc"}
-        assert found == {"a": {}, "b": {"points": 2.5}, "c": {}}
+        params = {email: pairs(batches, f"{email}@example.com") for email in "abc"}
+        assert params == {"a": {}, "b": {"points": 2.5}, "c": {}}
 
     def test_f2_in_csv(self, batches: Batches) -> None:
         body = {
@@ -84,8 +84,8 @@ class TestNumbersThatAreNone:
         text = "Email,points\na@example.com,NaN\nb@example.com,2.5\nc@example.com,-Infinity\n"
         done = imported(batches, body, text.encode())
         assert (done["status"], done["outcomes"]) == ("success", {"created": 3})
-        found = {email: pairs(batches, f"{email}@example.com") for email in "abc"}
-        assert found == {"a": {}, "b": {"points": 2.5}, "c": {}}
+        params = {email: pairs(batches, f"{email}@example.com") for email in "abc"}
+        assert params == {"a": {}, "b": {"points": 2.5}, "c": {}}
 
 
 def test_f2_instants_with_a_zone_inside_a_struct(batches: Batches, tmp_path: Path) -> None:
@@ -163,9 +163,9 @@ def test_f2_an_import_that_cannot_go_on_ends_and_those_behind_it_are_applied(
     before = len(jobs_of(site, "batches.apply"))
     refs = []
     for form, text in (("csv", b"email\na@example.com\n"), ("ndjson", b'{"email": "b@x.com"}\n')):
-        made = batches.api.post(IMPORTS, json={"entity": "guests", "format": form}).json()
-        batches.upload(made["location"]["href"], text)
-        refs.append(made["ref"])
+        record = batches.api.post(IMPORTS, json={"entity": "guests", "format": form}).json()
+        batches.upload(record["location"]["href"], text)
+        refs.append(record["ref"])
     batches.work()
     bad, good = (batches.api.get(f"{IMPORTS}/{ref}").json() for ref in refs)
     assert bad["status"] == "error"
@@ -176,16 +176,16 @@ def test_f2_an_import_that_cannot_go_on_ends_and_those_behind_it_are_applied(
 
 def test_f2_one_that_waits_for_storage_says_so(batches: Batches, site: Site) -> None:
     """Nothing acknowledged is lost: it goes on once storage is back, and tells nothing any more."""
-    made = batches.api.post(IMPORTS, json={"entity": "guests"}).json()
-    batches.upload(made["location"]["href"], ndjson([{"email": "a@example.com"}]))
+    record = batches.api.post(IMPORTS, json={"entity": "guests"}).json()
+    batches.upload(record["location"]["href"], ndjson([{"email": "a@example.com"}]))
     with site.storage_away():
         batches.work()
-        waiting = batches.api.get(made["href"]).json()
+        waiting = batches.api.get(record["href"]).json()
     assert waiting["status"] == "processing"
     assert waiting["fault"].startswith("Waiting to try again: NotADirectoryError")
     site.pass_time()
     batches.work()
-    done = batches.api.get(made["href"]).json()
+    done = batches.api.get(record["href"]).json()
     assert (done["records"], done["failed"], "fault" in done) == (1, 1, False)
 
 
@@ -223,14 +223,14 @@ class TestFirstBytes:
 
     def test_f17_who_was_erased_is_taken_out_of_a_plain_upload(self, batches: Batches) -> None:
         guest = batches.api.guest(identifiers=[{"provider": "email", "id": "a"}])
-        made = batches.api.post(IMPORTS, json={"entity": "guests"}).json()
+        record = batches.api.post(IMPORTS, json={"entity": "guests"}).json()
         lines = [
             {"firstName": name, "identifiers": [{"provider": "email", "id": name}]} for name in "ab"
         ]
-        batches.upload(made["location"]["href"], ndjson(lines))
+        batches.upload(record["location"]["href"], ndjson(lines))
         erased = batches.api.post(f"{PRIVACY}/erasures", json={"guestRef": guest["ref"]})
         assert erased.is_success, erased.text
         batches.search_files()
         batches.work()
-        done = batches.api.get(made["href"]).json()
+        done = batches.api.get(record["href"]).json()
         assert (done["status"], done["records"]) == ("success", 1)

@@ -48,14 +48,14 @@ def _legacy_guest(api: Api) -> str:
 
 
 def _segment(api: Api) -> str:
-    made = api.post("/innkeeper/v1/segments", json={"name": "All", "definition": EVERYBODY})
-    return f"/innkeeper/v1/segments/{made.json()['ref']}"
+    segment = api.post("/innkeeper/v1/segments", json={"name": "All", "definition": EVERYBODY})
+    return f"/innkeeper/v1/segments/{segment.json()['ref']}"
 
 
 def _export(api: Api) -> str:
     _segment(api)
-    made = api.post("/innkeeper/v1/exports", json={"name": "Out", "segment": "all"})
-    return f"/innkeeper/v1/exports/{made.json()['ref']}"
+    response = api.post("/innkeeper/v1/exports", json={"name": "Out", "segment": "all"})
+    return f"/innkeeper/v1/exports/{response.json()['ref']}"
 
 
 def _trait(api: Api) -> str:
@@ -159,31 +159,34 @@ def test_f21_the_answer_to_a_create_has_the_version(api: Api) -> None:
         ("/innkeeper/v1/segments", {"name": "All", "definition": EVERYBODY}),
         ("/innkeeper/v1/exports", {"name": "Out", "segment": "all"}),
     ):
-        made = api.post(path, json=body)
-        assert made.status_code == 201, made.text
-        found = api.get(made.headers["location"])
-        assert made.headers["etag"] == found.headers["etag"], path
+        response = api.post(path, json=body)
+        assert response.status_code == 201, response.text
+        answer = api.get(response.headers["location"])
+        assert response.headers["etag"] == answer.headers["etag"], path
     # The same order again changes it, even to the same.
-    first = made = api.post("/v2.1/orders", json=ORDER)
-    made = api.post("/v2.1/orders", json=ORDER)
-    assert made.headers["etag"] != first.headers["etag"]
-    assert api.get(f"/v2.1/orders/{made.json()['ref']}").headers["etag"] == made.headers["etag"]
+    first = response = api.post("/v2.1/orders", json=ORDER)
+    response = api.post("/v2.1/orders", json=ORDER)
+    assert response.headers["etag"] != first.headers["etag"]
+    assert (
+        api.get(f"/v2.1/orders/{response.json()['ref']}").headers["etag"]
+        == response.headers["etag"]
+    )
 
 
 def test_f21_whatever_changes_a_guest_changes_its_version(api: Api) -> None:
     """An order's contact, an event, a merge and its undo: not the REST writes alone."""
     email = "ann@example.com"
-    known = {"email": email, "identifiers": [{"provider": "email", "id": email}]}
-    guest = api.guest(**known)
+    event = {"email": email, "identifiers": [{"provider": "email", "id": email}]}
+    guest = api.guest(**event)
     path = f"/v2.1/guests/{guest['ref']}"
-    seen = [api.get(path).headers["etag"]]
+    response = [api.get(path).headers["etag"]]
 
     def changed(why: str) -> None:
-        seen.append(api.get(path).headers["etag"])
-        assert len(set(seen)) == len(seen), why
+        response.append(api.get(path).headers["etag"])
+        assert len(set(response)) == len(response), why
 
     order = api.post("/v2.1/orders", json=ORDER).json()["ref"]
-    contact = {"firstName": "Ann", "lastName": "Byrne", **known}
+    contact = {"firstName": "Ann", "lastName": "Byrne", **event}
     assert api.post(f"/v2.1/orders/{order}/contacts", json=contact).is_success
     changed("a contact fills what is empty")
     other = api.guest(lastName="Other", city="Cork")
@@ -259,10 +262,10 @@ def test_f21_a_trait_that_is_not_there_has_no_version(api: Api) -> None:
 )
 def test_f21_a_header_that_is_no_list_of_versions_is_400(api: Api, header: str) -> None:
     path = _guest(api)
-    sent = {"If-Match": header.encode("latin-1")}
-    answer = api.patch(path, json={"city": "Cork"}, headers=sent)
-    told = "If-Match must be * or a list of ETags."
-    assert (answer.status_code, answer.json()) == (400, problem(400, told))
+    payload = {"If-Match": header.encode("latin-1")}
+    answer = api.patch(path, json={"city": "Cork"}, headers=payload)
+    message = "If-Match must be * or a list of ETags."
+    assert (answer.status_code, answer.json()) == (400, problem(400, message))
 
 
 def test_f21_pages_may_read_the_version_and_send_it_back(api: Api) -> None:

@@ -145,8 +145,8 @@ def test_s5_messages_to_one_address_keep_their_order_and_a_long_turn_ends(
 def test_s5_slow_addresses_of_several_workspaces_share_their_slots(workspaces: int) -> None:
     """S5: however many slow addresses each of them has, another workspace has a slot."""
     slots = SlotClass(32)
-    taken = [slots.take(f"slow{number % workspaces}") for number in range(64 * workspaces)]
-    assert 32 // (workspaces + 1) * workspaces <= sum(taken) < 32
+    result = [slots.take(f"slow{number % workspaces}") for number in range(64 * workspaces)]
+    assert 32 // (workspaces + 1) * workspaces <= sum(result) < 32
     assert slots.take("another")
     for number in range(workspaces):
         for _ in range(slots.running[f"slow{number}"]):
@@ -203,17 +203,17 @@ def test_s5_an_address_that_becomes_slow_moves_to_a_slow_slot(
     monkeypatch.setattr(delivery_slots, "QUICK_SECONDS", 0.1)
     monkeypatch.setattr(webhooks, "SECONDS", 1.0)
     queue(jobs, dripping.url)
-    held: list[tuple[int, int]] = []
+    rows: list[tuple[int, int]] = []
 
     async def watched(work: Work) -> webhooks.SendResult:
         sending = asyncio.ensure_future(turn_of(dripping.url)(work))
         while not sending.done():
-            held.append((slots.new.running.total(), slots.slow.running.total()))
+            rows.append((slots.new.running.total(), slots.slow.running.total()))
             await asyncio.sleep(0.01)
         return await sending
 
     assert jobs(watched) == webhooks.SendResult(0)
-    assert list(dict.fromkeys(pair for pair in held if pair != (0, 0))) == [(1, 0), (0, 1)]
+    assert list(dict.fromkeys(pair for pair in rows if pair != (0, 0))) == [(1, 0), (0, 1)]
     assert slots.new.running == slots.slow.running == {}
     (message,) = jobs(webhooks.list_all)
     assert (message["attempts"], message["error"]) == (1, "did not answer in time")

@@ -177,11 +177,11 @@ def read_greeting(one: Innkeeper) -> None:
             break
     else:
         raise AssertionError(f"did not start: {one.printed}{one.log.read_text()}")
-    found = re.search(r"at (http://\S+)", one.printed)
-    assert found is not None
-    one.url = found[1]
-    found = re.search(r"client key +(\S+)", one.printed)
-    one.client_key = found[1] if found else ""
+    match = re.search(r"at (http://\S+)", one.printed)
+    assert match is not None
+    one.url = match[1]
+    match = re.search(r"client key +(\S+)", one.printed)
+    one.client_key = match[1] if match else ""
     # Its output is a pipe, so the login is in a file.
     file = one.data / "first-login"
     login = file.read_text().strip() if str(file) in one.printed else ""

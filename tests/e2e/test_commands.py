@@ -77,7 +77,7 @@ def test_f19_a_wrong_folder_makes_no_database(tmp_path: Path, words: list[str]) 
     wrong.mkdir()
     (wrong / "cat.jpg").touch()
     (tmp_path / "people.ndjson").write_text("{}\n")
-    for folder, held in (
+    for folder, each in (
         (tmp_path / "nowhere", "the folder does not exist"),
         (empty, "the folder is empty"),
         (wrong, "it holds cat.jpg"),
@@ -85,7 +85,7 @@ def test_f19_a_wrong_folder_makes_no_database(tmp_path: Path, words: list[str]) 
         done = run(*words, "--data", folder, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == (
-            f"innkeeper: There is no database in {folder}: {held}. Name the folder of a server "
+            f"innkeeper: There is no database in {folder}: {each}. Name the folder of a server "
             "with --data, its database with --database, or make one with `innkeeper serve`.\n"
         )
     assert contents(tmp_path) == ["empty", "people.ndjson", "photos"]
@@ -126,11 +126,11 @@ def test_f19_a_command_without_a_folder_finds_the_running_server(
     assert nothing.returncode == 1
     assert "There is no database in" in nothing.stderr
     server = serve(env=state, jobs=False)
-    found = run("keys", "list", "--json", env=environment)
-    assert found.returncode == 0, found.stderr
-    own = [row for row in json.loads(found.stdout) if row["workspace"] == "live"]
+    output = run("keys", "list", "--json", env=environment)
+    assert output.returncode == 0, output.stderr
+    own = [row for row in json.loads(output.stdout) if row["workspace"] == "live"]
     assert [row["clientKey"] for row in own] == [server.client_key]
-    assert found.stderr == f"innkeeper: using the server at {server.url}, --data {data}\n"
+    assert output.stderr == f"innkeeper: using the server at {server.url}, --data {data}\n"
     serve(folder=tmp_path / "second", env=state, jobs=False)
     several = run("keys", "list", env=environment)
     assert several.returncode == 1
@@ -240,8 +240,8 @@ def test_f23_the_hint_to_rotate_a_key_can_be_pasted(
     assert words in server.printed
     serve("--database", empty_dsn, folder=data / "other", jobs=False).stop()
     (data / "other" / LOGIN_FILE).unlink(missing_ok=True)
-    given = serve("--database", empty_dsn, folder=data / "other", jobs=False)
-    assert f"keys rotate {given.client_key} --database '{empty_dsn}'" in given.printed
+    options = serve("--database", empty_dsn, folder=data / "other", jobs=False)
+    assert f"keys rotate {options.client_key} --database '{empty_dsn}'" in options.printed
 
 
 @pytest.mark.long
@@ -264,11 +264,11 @@ def test_commands_without_a_server_wait_for_each_other(data: Path, serve: Serve)
 @pytest.mark.long
 def test_workspaces_are_listed_created_reset(data: Path, serve: Serve) -> None:
     server = serve(jobs=False)
-    made = json.loads(run("workspaces", "create", "hotel", "--json", "--data", data).stdout)
-    assert [row["workspace"] for row in made] == ["hotel", "hotel_sandbox"]
+    workspace = json.loads(run("workspaces", "create", "hotel", "--json", "--data", data).stdout)
+    assert [row["workspace"] for row in workspace] == ["hotel", "hotel_sandbox"]
     listed = json.loads(run("workspaces", "list", "--json", "--data", data).stdout)
     assert [row["name"] for row in listed] == ["hotel", "hotel_sandbox", "live", "live_sandbox"]
-    sandbox = made[1]
+    sandbox = workspace[1]
     with httpx.Client(
         base_url=server.url, auth=(sandbox["clientKey"], sandbox["apiToken"])
     ) as client:
@@ -310,11 +310,11 @@ def test_a_given_server_serves_the_same_way(empty_dsn: str, serve: Serve) -> Non
 def test_the_password_is_in_no_command_line(empty_dsn: str, serve: Serve) -> None:
     secret = "opensesame"  # noqa: S105 - of this test alone
     server = serve("--workers", 2, env={"INNKEEPER_DATABASE": f"{empty_dsn} password={secret}"})
-    shown = subprocess.run(
+    output = subprocess.run(
         ["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=False
     ).stdout
-    assert str(server.data) in shown
-    assert secret not in shown
+    assert str(server.data) in output
+    assert secret not in output
     assert secret not in server.printed
     assert secret not in (server.data / "server.json").read_text()
 

@@ -14,23 +14,23 @@ def doctor(server: Innkeeper, *words: str) -> tuple[int, dict[str, Any]]:
 def test_s11_the_security_of_a_running_installation(serve: Serve) -> None:
     """A first start is not ready for production, and the command says what is missing."""
     server = serve()
-    code, found = doctor(server, "--security")
+    code, result = doctor(server, "--security")
     assert code == 1
-    assert found["first owner"]["state"] == "bad"
-    assert found["first login"]["state"] == "warning"
+    assert result["first owner"]["state"] == "bad"
+    assert result["first login"]["state"] == "warning"
     for name in ("database login", "database connection", "stored secrets", "files", "metrics"):
-        assert found[name]["state"] == "good", found[name]
+        assert result[name]["state"] == "good", result[name]
     (server.data / "first-login").unlink()
     (server.data / "secrets.key").chmod(0o644)
-    code, found = doctor(server, "--security")
-    assert found["first login"]["state"] == "good"
-    assert found["files"]["state"] == "bad"
-    assert "secrets.key" in found["files"]["finding"]
+    code, result = doctor(server, "--security")
+    assert result["first login"]["state"] == "good"
+    assert result["files"]["state"] == "bad"
+    assert "secrets.key" in result["files"]["finding"]
 
 
 def test_the_health_of_a_running_installation(serve: Serve) -> None:
     server = serve()
-    code, found = doctor(server)
+    code, result = doctor(server)
     assert code == 0
-    assert {row["state"] for row in found.values()} == {"good"}
-    assert {"migrations", "background jobs", "quarantine of live"} <= found.keys()
+    assert {row["state"] for row in result.values()} == {"good"}
+    assert {"migrations", "background jobs", "quarantine of live"} <= result.keys()

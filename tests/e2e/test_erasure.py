@@ -182,7 +182,7 @@ def plant_audiences(api: Api, server: Innkeeper, guest: dict[str, Any]) -> dict[
 
 def scan(data: Path, plants: Plants) -> dict[str, set[str]]:
     """Words that stand in a file of the data folder: as bytes, unpacked, and in Parquet."""
-    found = {}
+    results = {}
     for path in data.rglob("*"):
         if not path.is_file():
             continue
@@ -193,8 +193,8 @@ def scan(data: Path, plants: Plants) -> dict[str, set[str]]:
             rows = duckdb.sql(f"SELECT * FROM read_parquet('{path}')").fetchall()
             content += repr(rows).encode()
         if words := plants.found_in(content):
-            found[str(path.relative_to(data))] = words
-    return found
+            results[str(path.relative_to(data))] = words
+    return results
 
 
 def dumped(server: Innkeeper) -> bytes:
@@ -311,21 +311,21 @@ def test_subject_access_holds_everything_absorbed_records_included(
     upload, _ = plant_uploads(api, plants, email)
     html, out = tmp_path / "page.html", tmp_path / "subject.json"
     command("privacy", "access", guest["ref"], "--html", html, "--out", out)
-    told = out.read_bytes()
-    assert plants.found_in(told) == set(plants.words)
+    report = out.read_bytes()
+    assert plants.found_in(report) == set(plants.words)
     assert plants.found_in(html.read_bytes()) == set(plants.words)
-    held = json.loads(told)
-    assert len(held["guests"]) == 3
-    assert held["held"]["merges"][0]["survivorRef"] == guest["ref"]
-    assert held["held"]["joinedRecords"]
+    document = json.loads(report)
+    assert len(document["guests"]) == 3
+    assert document["held"]["merges"][0]["survivorRef"] == guest["ref"]
+    assert document["held"]["joinedRecords"]
     # The upload has a line of somebody else as well.
-    assert [(one["batch"], one["line"]) for one in held["held"]["uploads"]] == [
+    assert [(one["batch"], one["line"]) for one in document["held"]["uploads"]] == [
         (upload, 1),
         (upload, 3),
     ]
-    assert b"Stays" not in told
+    assert b"Stays" not in report
     by_http = made(api.get(f"/innkeeper/v1/privacy/subjects/{guest['ref']}"))
-    assert by_http["held"].keys() == held["held"].keys()
+    assert by_http["held"].keys() == document["held"].keys()
     assert api.get(f"/innkeeper/v1/privacy/subjects/{uuid4()}").status_code == 404
 
 
@@ -397,10 +397,10 @@ def test_what_is_suppressed_does_not_come_back(
     assert totals["refused"] >= 3
     dsn = json.loads((server.data / "server.json").read_text())["dsn"]
     with psycopg.connect(dsn) as connection:
-        (kept,) = connection.execute(
+        (rows,) = connection.execute(
             "SELECT string_agg(s::text, '') FROM ws_live.block_list s"
         ).fetchone() or ("",)
-    assert "gone" not in kept
+    assert "gone" not in rows
     released = command("privacy", "release", "--identifier", f"email:{email}", "--json")
     assert released == {"removed": 1}
     command("privacy", "release", "--email", email)

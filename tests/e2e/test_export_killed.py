@@ -132,12 +132,12 @@ def test_killed_while_it_writes_and_while_it_delivers(
         }
         export = made(api.post(OWN, json=body))
         execution = made(api.post(f"{OWN}/{export['ref']}/run"))["executionRef"]
-        kept = server.data / "files" / "live" / "exports" / execution
+        folder = server.data / "files" / "live" / "exports" / execution
         with psycopg.connect(dsn) as other:
             # It has written its file, and cannot list it.
             other.execute("LOCK TABLE ws_live.export_files IN EXCLUSIVE MODE")
             process = worker(server)
-            until("the file of the export", lambda: kept.is_dir() and any(kept.iterdir()))
+            until("the file of the export", lambda: folder.is_dir() and any(folder.iterdir()))
             kill(process)
         (item,) = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]
         assert item["status"] not in ("SUCCESS", "FAILED")
@@ -156,8 +156,8 @@ def test_killed_while_it_writes_and_while_it_delivers(
 
     (item,) = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]
     assert (item["status"], item["successAdd"], item["deliveryError"]) == ("SUCCESS", GUESTS, None)
-    assert [path.name for path in kept.iterdir()] == ["0000.ndjson.gz"]
-    assert refs_in(gzip.decompress(next(kept.iterdir()).read_bytes())) == sorted(refs)
+    assert [path.name for path in folder.iterdir()] == ["0000.ndjson.gz"]
+    assert refs_in(gzip.decompress(next(folder.iterdir()).read_bytes())) == sorted(refs)
     # The batch that nobody noted came again, under the key that it had.
     batches = {headers["Idempotency-Key"]: body for headers, body in receiver.got}
     assert len(receiver.got) == 4

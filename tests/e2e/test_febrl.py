@@ -77,8 +77,10 @@ def is_day(text: str) -> bool:
 @pytest.fixture(scope="module")
 def api(running: Innkeeper) -> Iterator[Api]:
     """A workspace of its own on the running server."""
-    made = json.loads(run("workspaces", "create", "febrl", "--json", "--data", running.data).stdout)
-    with Api(running.url, made[0]["clientKey"], made[0]["apiToken"]) as api:
+    workspace = json.loads(
+        run("workspaces", "create", "febrl", "--json", "--data", running.data).stdout
+    )
+    with Api(running.url, workspace[0]["clientKey"], workspace[0]["apiToken"]) as api:
         yield api
 
 
@@ -92,9 +94,9 @@ def loaded(api: Api, records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]
     def post() -> None:
         with closing(Line(api)) as line:
             for record in waiting:
-                status, shown = line("POST", PATH, record)
-                assert status == 201, shown
-                answers[record["email"]] = shown
+                status, visible = line("POST", PATH, record)
+                assert status == 201, visible
+                answers[record["email"]] = visible
 
     with ThreadPoolExecutor(CALLERS) as pool:
         for done in [pool.submit(post) for _ in range(CALLERS)]:
@@ -113,11 +115,11 @@ def test_every_record_was_created(
     records: list[dict[str, Any]], loaded: dict[str, dict[str, Any]]
 ) -> None:
     assert len(records) == len(loaded) == MANY
-    assert len({shown["ref"] for shown in loaded.values()}) == MANY
+    assert len({each["ref"] for each in loaded.values()}) == MANY
     for record in records:
-        shown = loaded[record["email"]]
-        assert told(shown) == record
-        assert shown["emails"] == [record["email"]]
+        each = loaded[record["email"]]
+        assert told(each) == record
+        assert each["emails"] == [record["email"]]
 
 
 def test_every_page_shows_every_record(api: Api, loaded: dict[str, dict[str, Any]]) -> None:
@@ -125,10 +127,10 @@ def test_every_page_shows_every_record(api: Api, loaded: dict[str, dict[str, Any
     pages = [api.get(f"{PATH}?limit=100").json()]
     while "next" in pages[-1]:
         pages.append(api.get(pages[-1]["next"]["href"]).json())
-    shown = [guest for page in pages for guest in page["items"]]
+    items = [guest for page in pages for guest in page["items"]]
     assert [page["totalCount"] for page in pages] == [MANY] * (MANY // 100)
-    assert {guest["email"]: guest for guest in shown} == loaded
-    order = [(guest["createdAt"], guest["ref"]) for guest in shown]
+    assert {guest["email"]: guest for guest in items} == loaded
+    order = [(guest["createdAt"], guest["ref"]) for guest in items]
     assert order == sorted(order)
     assert len(set(order)) == MANY
 
@@ -152,8 +154,8 @@ def test_filters_find_every_record(
             email, identifier = record["email"], record["identifiers"][-1]
             assert found(email=email.upper()) == {email: loaded[email]}
             pair = {f"identifiers.{name}": identifier[name] for name in ("provider", "id")}
-            held = holders[identifier["provider"], identifier["id"]]
-            assert found(**pair) == {email: loaded[email] for email in held}
+            locked = holders[identifier["provider"], identifier["id"]]
+            assert found(**pair) == {email: loaded[email] for email in locked}
 
 
 @pytest.mark.parametrize("field", ["state", "lastName", "postCode", "dateOfBirth", "guestType"])

@@ -106,10 +106,10 @@ def test_f18_a_python_client_has_every_operation_and_places_an_order(
     login = (api.url, api.client_key, api.token, f"F18-{compatibility}")
     driven = run(python_generator / "bin" / "python", script, *login, cwd=tmp_path)
     assert driven.returncode == 0, driven.stderr
-    told = json.loads(driven.stdout)
-    orders = api.get("/v2.1/orders", params={"guestRef": told["guest"]}).json()["items"]
-    assert [order["ref"] for order in orders] == [told["order"]]
-    assert api.get(f"/v2.1/guests/{told['guest']}").json()["firstName"] == "Jane"
+    output = json.loads(driven.stdout)
+    orders = api.get("/v2.1/orders", params={"guestRef": output["guest"]}).json()["items"]
+    assert [order["ref"] for order in orders] == [output["order"]]
+    assert api.get(f"/v2.1/guests/{output['guest']}").json()["firstName"] == "Jane"
 
 
 def _plain(name: str) -> str:
@@ -166,8 +166,8 @@ def test_f18_types_for_typescript_compile(
     """As strict as the compiler is; and a program that uses them compiles too."""
     document, file = described(open_api, compatibility, tmp_path)
     scripts = node_packages / "node_modules" / ".bin"
-    made = run(scripts / "openapi-typescript", file, "-o", tmp_path / "api.ts")
-    assert made.returncode == 0, made.stdout + made.stderr
+    output = run(scripts / "openapi-typescript", file, "-o", tmp_path / "api.ts")
+    assert output.returncode == 0, output.stdout + output.stderr
     text = (tmp_path / "api.ts").read_text()
     for item in document["paths"].values():
         for operation in item.values():

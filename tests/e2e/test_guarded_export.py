@@ -47,9 +47,9 @@ def test_s9_marks_are_recorded_beside_the_file_and_taken_off_by_import(
     command("import", "guests", file, "--workspace", "live_sandbox")
     back = tmp_path / "back.ndjson"
     command("export", "guests", back, "--workspace", "live_sandbox")
-    found: list[dict[str, Any]] = [json.loads(line) for line in back.read_text().splitlines()]
-    assert sorted(one["firstName"] for one in found) == sorted(p["firstName"] for p in PEOPLE)
-    assert sorted(one["lastName"] for one in found) == sorted(p["lastName"] for p in PEOPLE)
+    record: list[dict[str, Any]] = [json.loads(line) for line in back.read_text().splitlines()]
+    assert sorted(one["firstName"] for one in record) == sorted(p["firstName"] for p in PEOPLE)
+    assert sorted(one["lastName"] for one in record) == sorted(p["lastName"] for p in PEOPLE)
 
     # Without marks the record of them goes, and a mapping of somebody's own is left alone.
     command("export", "guests", file)

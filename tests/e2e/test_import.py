@@ -63,17 +63,17 @@ class Place:
         return [str(word) for word in (COMMAND, *words, *there)]
 
     def run(self, *words: object, **options: Any) -> subprocess.CompletedProcess[Any]:
-        command, *given = self.words(*words)
-        return run(*given, command=(Path(command),), **{"timeout": 3600, **options})
+        command, *params = self.words(*words)
+        return run(*params, command=(Path(command),), **{"timeout": 3600, **options})
 
     def imported(self, *words: object, **options: Any) -> dict[str, int]:
         """What `innkeeper import …` tells."""
         done = self.run("import", *words, "--json", **options)
         assert done.returncode in (0, 2), done.stderr
-        told: dict[str, int] = json.loads(done.stdout)
+        output: dict[str, int] = json.loads(done.stdout)
         for details in ("refused", "matches"):
-            told.pop(details, None)
-        return told
+            output.pop(details, None)
+        return output
 
     def one(self, question: str) -> Any:
         """The first column of the only row of a query."""
@@ -110,8 +110,8 @@ class Place:
 
 @pytest.fixture
 def place(running: Innkeeper) -> Iterator[Place]:
-    with new_place(running) as made:
-        yield made
+    with new_place(running) as site:
+        yield site
 
 
 @contextmanager
@@ -157,9 +157,9 @@ class TestManyGuests:
                     # How fast it answers meanwhile is measured by bench/imports.py.
                     assert place.api.get(f"/v2.1/guests/{one}").is_success
                     time.sleep(0.05)
-            told = summary_of(importer, tmp_path)
-        assert told["records"] == MANY
-        assert told["created"] == distinct(SEED, MANY)
+            summary = summary_of(importer, tmp_path)
+        assert summary["records"] == MANY
+        assert summary["created"] == distinct(SEED, MANY)
         assert place.guests == distinct(SEED, MANY) + 1
         assert peak < RESIDENT_LIMIT, f"{peak / 1e6:.0f} MB"
         print(f"{peak / 1e6:.0f} MB at most")
@@ -177,19 +177,19 @@ class TestManyGuests:
         """It is stopped inside a transaction that has written, and holds all it will hold."""
         file = write(tmp_path / "people.ndjson", MANY_KILLED)
         place.imported("guests", write(tmp_path / "known.ndjson", 100))
-        known = place.api.get("/v2.1/guests?limit=100").json()["items"]
+        items = place.api.get("/v2.1/guests?limit=100").json()["items"]
         with importing(place, file, tmp_path) as importer:
             stop_inside(place, importer)
             done = place.lines_done
-            for guest in known:
+            for guest in items:
                 assert place.api.get(f"/v2.1/guests/{guest['ref']}").is_success
-            assert place.api.get("/v2.1/guests?limit=1").json()["totalCount"] >= len(known)
-            email = known[0]["email"]
+            assert place.api.get("/v2.1/guests?limit=1").json()["totalCount"] >= len(items)
+            email = items[0]["email"]
             assert place.api.get("/v2.1/guests", params={"email": email}).json()["items"]
             assert place.lines_done == done
             importer.send_signal(signal.SIGCONT)
-            told = summary_of(importer, tmp_path)
-        assert told["records"] == MANY_KILLED
+            summary = summary_of(importer, tmp_path)
+        assert summary["records"] == MANY_KILLED
         assert place.guests == distinct(SEED, MANY_KILLED)
 
     @pytest.mark.long
@@ -218,11 +218,11 @@ class TestManyGuests:
         assert (
             f"stopped after line {place.lines_done}, before the end of the file" in swept["fault"]
         )
-        told = place.imported("guests", file)
-        assert (told["records"], told["created"]) == (many, expected)
+        summary = place.imported("guests", file)
+        assert (summary["records"], summary["created"]) == (many, expected)
         assert place.guests == expected
         with new_place(running) as other:
-            assert other.imported("guests", file) == told
+            assert other.imported("guests", file) == summary
             assert place.state == other.state
 
 
@@ -265,8 +265,8 @@ def summary_of(process: subprocess.Popen[str], folder: Path) -> dict[str, int]:
     """What an import that is under way tells at its end."""
     code = process.wait(3600)
     assert code == 0, (folder / "complaints").read_text()
-    told: dict[str, int] = json.loads((folder / "printed").read_text())
-    return told
+    summary: dict[str, int] = json.loads((folder / "printed").read_text())
+    return summary
 
 
 def stop_inside(place: Place, process: subprocess.Popen[str]) -> None:
@@ -310,20 +310,20 @@ def resident(*roots: int) -> int:
 
 
 def below(pid: int) -> set[int]:
-    found: set[int] = set()
+    results: set[int] = set()
     # Processes end meanwhile, and take their folders with them.
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
             with contextlib.suppress(OSError):
                 children = Path(f"/proc/{pid}/task/{thread}/children").read_text().split()
                 for child in map(int, children):
-                    found |= {child} | below(child)
-    return found
+                    results |= {child} | below(child)
+    return results
 
 
 def few(many: int = 60) -> list[dict[str, Any]]:
-    found = people(SEED)
-    return [next(found)[1] for _ in range(many)]
+    result = people(SEED)
+    return [next(result)[1] for _ in range(many)]
 
 
 class TestFormats:
@@ -337,11 +337,11 @@ class TestFormats:
     @pytest.mark.long
     def test_standard_input(self, place: Place) -> None:
         text = "".join(json.dumps(one) + "\n" for one in few())
-        told = place.imported("guests", "-", "--format", "ndjson", input=text)
-        assert told["created"] == distinct(SEED, 60)
+        summary = place.imported("guests", "-", "--format", "ndjson", input=text)
+        assert summary["created"] == distinct(SEED, 60)
         packed = gzip.compress(text.encode())
-        told = place.imported("guests", "-", "--format", "ndjson", input=packed, text=False)
-        assert (told["records"], told["failed"]) == (60, 0)
+        summary = place.imported("guests", "-", "--format", "ndjson", input=packed, text=False)
+        assert (summary["records"], summary["failed"]) == (60, 0)
 
     def test_csv_by_a_suggested_mapping(self, place: Place, tmp_path: Path) -> None:
         file = tmp_path / "people.csv"
@@ -363,8 +363,8 @@ class TestFormats:
         text = text.replace("[values]", '[values]\n"Sex" = { M = "male", F = "female" }')
         text = text.replace("[types]", '[types]\n"Newsletter" = "boolean"\n"Points" = "number"')
         mapping.write_text(dedup(text))
-        told = place.imported("guests", file)
-        assert told == {"records": 3, "created": 2, "failed": 1}
+        summary = place.imported("guests", file)
+        assert summary == {"records": 3, "created": 2, "failed": 1}
         rejects = (tmp_path / "people.csv.rejects.ndjson").read_text().splitlines()
         assert json.loads(rejects[0])["line"] == 4
         assert json.loads(rejects[0])["errors"] == ["Birthday: is not a date as %d.%m.%Y"]
@@ -387,8 +387,8 @@ class TestFormats:
             exported = place.run("export", "guests", file)
             assert exported.returncode == 0, exported.stderr
         many = everyone * len(files)
-        told = place.imported("guests", *files)
-        assert told == {"records": many, "unchanged": many, "failed": 0}
+        summary = place.imported("guests", *files)
+        assert summary == {"records": many, "unchanged": many, "failed": 0}
         assert place.state == before
 
     @pytest.mark.long
@@ -433,8 +433,8 @@ class TestFormats:
         ).write_parquet(str(file))
         assert place.run("import", "guests", file, "--suggest").returncode == 0
         assert place.imported("guests", file) == {"records": 2, "created": 2, "failed": 0}
-        found = "SELECT array_agg(pairs ORDER BY pairs::text) FROM {ws}.guest_extensions"
-        assert place.one(found) == [{"consentAt": "2024-01-02T01:04:05.000Z"}, {"points": 2.5}]
+        query = "SELECT array_agg(pairs ORDER BY pairs::text) FROM {ws}.guest_extensions"
+        assert place.one(query) == [{"consentAt": "2024-01-02T01:04:05.000Z"}, {"points": 2.5}]
 
     def test_csv_without_anybody_is_refused(self, place: Place, tmp_path: Path) -> None:
         file = tmp_path / "a.csv"
@@ -460,9 +460,9 @@ def test_dry_run_reports_outcomes_and_writes_nothing(place: Place, tmp_path: Pat
     file = write(tmp_path / "people.ndjson", 1000)
     with file.open("ab") as out:
         out.write(b'{"email": "nobody@example.com"}\n')
-    told = place.imported("guests", file, "--dry-run")
+    summary = place.imported("guests", file, "--dry-run")
     expected = distinct(SEED, 1000)
-    assert told == {
+    assert summary == {
         "records": 1001,
         "created": expected,
         "merged": 1000 - expected,
@@ -494,8 +494,8 @@ def test_orders_of_a_csv_and_back(place: Place, tmp_path: Path) -> None:
             person = f"p{number % 10}@example.com"
             row = [f"O-{number}", "2024-03-01", "12.50", "EUR", "WEB", "default", "Cash"]
             rows.writerow([*row, person, "Jane", "Doe", "SKU-1", "Shoe", "2", "6.25"])
-    told = place.imported("orders", file)
-    assert told == {"records": 30, "created": 30, "failed": 0}
+    summary = place.imported("orders", file)
+    assert summary == {"records": 30, "created": 30, "failed": 0}
     assert place.api.get("/v2.1/orders?limit=1&referenceId=O-1").json()["items"]
     assert place.guests == 10
     out = tmp_path / "orders.ndjson"
@@ -534,8 +534,8 @@ def test_events_of_history(place: Place, tmp_path: Path) -> None:
     )
     events.append({"type": "VIEW", "browser_id": browser, "requested_at": "soon"})
     file.write_text("".join(json.dumps(event) + "\n" for event in events))
-    told = place.imported("events", file)
-    assert told == {"records": 7, "created": 6, "failed": 1}
+    summary = place.imported("events", file)
+    assert summary == {"records": 7, "created": 6, "failed": 1}
     again = place.imported("events", file, "--restart")
     assert again == {"records": 7, "unchanged": 6, "failed": 1}
     (jane,) = place.api.get(

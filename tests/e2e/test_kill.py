@@ -53,9 +53,9 @@ class Callers:
                 for email in waiting:
                     body = {"guestType": "customer", "email": email}
                     key = {"Idempotency_Key": email} if is_keyed(email) else {}
-                    status, shown = line("POST", PATH, body, **key)
+                    status, record = line("POST", PATH, body, **key)
                     if status == 201:
-                        self.acknowledged[email] = shown
+                        self.acknowledged[email] = record
                     if not key:
                         self._view(line, browser["ref"], email)
 
@@ -66,9 +66,9 @@ class Callers:
     def _view(self, line: Line, browser: str, page: str) -> None:
         common = {"client_key": line.client_key, "browser_id": browser, "channel": "WEB"}
         event = {**common, "type": "VIEW", "pos": "default", "page": page}
-        status, taken = line("POST", "/v1.2/events", event)
+        status, outcome = line("POST", "/v1.2/events", event)
         if status == 201:
-            self.events.add(taken["ref"])
+            self.events.add(outcome["ref"])
 
 
 def is_keyed(email: str) -> bool:
@@ -137,20 +137,20 @@ def test_nothing_acknowledged_is_lost_and_nothing_doubled(serve: Serve, data: Pa
         with Api(server.url, key, token) as api:
             expected |= first.acknowledged
             there = everyone(api)
-            found = {guest["email"]: guest for guest in there}
-            assert len(found) == len(there), "a guest is there twice"
-            for email, shown in expected.items():
-                assert stripped(found[email]) == stripped(shown)
+            params = {guest["email"]: guest for guest in there}
+            assert len(params) == len(there), "a guest is there twice"
+            for email, item in expected.items():
+                assert stripped(params[email]) == stripped(item)
 
             assert first.events <= pages(data).keys()
 
-            again = [email for email in emails if is_keyed(email) or email not in found]
+            again = [email for email in emails if is_keyed(email) or email not in params]
             second = Callers(api)
             second.create(again)
             assert len(second.acknowledged) == len(again)
             for email in first.acknowledged.keys() & set(again):
                 assert second.acknowledged[email] == first.acknowledged[email]
-            expected |= {email: found[email] for email in emails if email in found}
+            expected |= {email: params[email] for email in emails if email in params}
             expected |= second.acknowledged
             there = everyone(api)
             assert len(there) == len(expected) == CREATES * (number + 1)

@@ -341,10 +341,10 @@ def test_open_requests_are_finished_before_the_end(serve: Serve) -> None:
         until("the server to take no more", lambda: not _listens(host, int(port)))
         connection.sendall(guest[10:])
         assert answers.readline().startswith(b"HTTP/1.1 201 ")
-        shown = answers.read().partition(b"\r\n\r\n")[2]
+        record = answers.read().partition(b"\r\n\r\n")[2]
     assert server.stop() == 0
     again = _again(serve, server)
-    assert again.has_guest(json.loads(shown)["ref"])
+    assert again.has_guest(json.loads(record)["ref"])
 
 
 def _listens(host: str, port: int) -> bool:

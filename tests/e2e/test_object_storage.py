@@ -64,12 +64,12 @@ class Bucket:
     def objects(self, below: str = "") -> dict[str, bytes]:
         """Everything there, by name."""
         files = self._files
-        found = {}
+        results = {}
         for name in files.find(f"{BUCKET}/{below}"):
             # What was listed may have been moved meanwhile.
             with suppress(FileNotFoundError):
-                found[name.removeprefix(f"{BUCKET}/")] = files.cat_file(name)
-        return found
+                results[name.removeprefix(f"{BUCKET}/")] = files.cat_file(name)
+        return results
 
     def holding(self, word: str, folder: Path, below: str = "") -> list[str]:
         """Objects in which a word stands: as bytes, unpacked, or in Parquet."""
@@ -101,18 +101,18 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
             stderr=errors,
         )
     try:
-        found = until(
+        match = until(
             "the server of the bucket",
             lambda: re.search(r"http://127\.0\.0\.1:\d+", log.read_text()),
         )
-        assert found is not None
+        assert match is not None
         env = {
             "AWS_ACCESS_KEY_ID": "key",
             "AWS_SECRET_ACCESS_KEY": "secret",
             "AWS_DEFAULT_REGION": "eu-west-1",
-            "AWS_ENDPOINT_URL": found[0],
+            "AWS_ENDPOINT_URL": match[0],
         }
-        storage = Bucket(env, found[0])
+        storage = Bucket(env, match[0])
         storage.make()
         yield storage
     finally:
@@ -158,8 +158,8 @@ def sent(api: Api, *records: Any) -> dict[str, Any]:
         status = api.get(f"/v2/batches/{ref}").json()["status"]
         return status if status["code"] in ("success", "error", "corrupted") else None
 
-    found: dict[str, Any] = until("the end of the batch", ended)
-    return found
+    result: dict[str, Any] = until("the end of the batch", ended)
+    return result
 
 
 def segment(api: Api) -> str:
@@ -185,8 +185,8 @@ def executed(api: Api, **body: Any) -> tuple[str, str]:
 
     def ended() -> Any:
         every = api.get(f"{path}/executions").json()
-        found = every["items"] if isinstance(every, dict) else every
-        return [one for one in found if one["status"] in ("SUCCESS", "FAILED")]
+        items = every["items"] if isinstance(every, dict) else every
+        return [one for one in items if one["status"] in ("SUCCESS", "FAILED")]
 
     (done,) = until("the end of the export", ended)
     assert done["status"] == "SUCCESS", done
@@ -211,7 +211,9 @@ def test_exports_are_fetched_out_of_the_bucket_by_a_signed_link(api: Api, bucket
     sent(api, upsert(email))
     export = made(api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}))
     path = f"/innkeeper/v1/fileExports/{export['ref']}"
-    done = until("the file", lambda: (told := api.get(path).json())["status"] == "done" and told)
+    done = until(
+        "the file", lambda: (record := api.get(path).json())["status"] == "done" and record
+    )
     content = api.get(done["location"]["href"], auth=None).content
     assert email.encode() in gzip.decompress(content)
     assert content in bucket.objects("files/live").values()
@@ -236,8 +238,8 @@ def test_a_bucket_as_destination(api: Api, bucket: Bucket) -> None:
 
     there = until("the delivery", delivered)
     listing = made(api.get(f"/innkeeper/v1/exports/executions/{execution}/files"))
-    kept = api.get(listing["exports"][0]["url"], auth=None).content
-    assert there == {f"out/{name}/{execution}/0000.ndjson.gz": kept}
+    response = api.get(listing["exports"][0]["url"], auth=None).content
+    assert there == {f"out/{name}/{execution}/0000.ndjson.gz": response}
     until(
         "the parts to be removed",
         lambda: not any(path.endswith(".half") for path in bucket.objects("out")),
@@ -304,9 +306,9 @@ def test_unavailable_storage_is_reported(
     }.items():
         monkeypatch.setenv(name, value)
     settings = Settings(files=f"s3://{BUCKET}/files", data=tmp_path)
-    with Files.of(settings).staged() as staged, pytest.raises(Unavailable) as told:
+    with Files.of(settings).staged() as staged, pytest.raises(Unavailable) as caught:
         staged.write(b"x")
         Files.of(settings).put("live/exports/x", staged)
-    assert background.operator_message(told.value).startswith(
+    assert background.operator_message(caught.value).startswith(
         "The file storage cannot be reached. (EndpointConnectionError: Could not connect"
     )

@@ -41,17 +41,17 @@ def test_the_tour_answers_what_the_readme_prints(serve: Any) -> None:
         "INNKEEPER": server.url,
         "LOGIN": f"{server.client_key}:{server.token}",
     }
-    answered, compared = "", 0
+    outputs, compared = "", 0
     for language, body in tour():
         if language == "json":
-            assert steady(answered) == steady(body)
+            assert steady(outputs) == steady(body)
             compared += 1
             continue
         variable = re.match(r"([A-Z]+)=", body)
         script = body + f'printf %s "${variable[1]}"' if variable else body
-        answered = subprocess.run(
+        outputs = subprocess.run(
             ["bash", "-c", script], env=environment, capture_output=True, text=True, check=True
         ).stdout
         if variable:
-            environment[variable[1]] = answered
+            environment[variable[1]] = outputs
     assert compared >= 8

@@ -131,12 +131,12 @@ def test_guests_are_as_seed_000_describes(running: Innkeeper, tmp_path: Path) ->
     No fault of ours, answers that match their schemas and media types, authentication enforced;
     statuses that it does not mention are those of BESIDE_SEED_000 alone.
     """
-    made = json.loads(
+    workspace = json.loads(
         command("workspaces", "create", "seed", "--json", "--data", running.data).stdout
     )
     # Of our own document another test asks every phase.
     quick = () if LONG or SEED_000.exists() else ("--phases", "examples,fuzzing")
-    with Api(running.url, made[0]["clientKey"], made[0]["apiToken"]) as api:
+    with Api(running.url, workspace[0]["clientKey"], workspace[0]["apiToken"]) as api:
         document: dict[str, Any] = (
             yaml.safe_load(SEED_000.read_text())
             if SEED_000.exists()

@@ -52,8 +52,8 @@ def shop(running: Innkeeper) -> Iterator[Api]:
     """A workspace of its own, with a context id, a site and a point of sale."""
     name = f"shop_{uuid4().hex[:8]}"
     where = ("--data", running.data)
-    made = json.loads(run("workspaces", "create", name, "--json", *where).stdout)
-    key = next(one for one in made if one["workspace"] == name)
+    workspace = json.loads(run("workspaces", "create", name, "--json", *where).stdout)
+    key = next(one for one in workspace if one["workspace"] == name)
     inside = ("--workspace", name, *where)
     for words in (
         ("points-of-sale", "create", "shop/ie", "--timeout", "30", *inside),
@@ -77,14 +77,14 @@ class Browser:
 
 def chromium_path() -> str | None:
     """Debian's chromium; installed now where that is possible."""
-    found = shutil.which("chromium")
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+    executable = shutil.which("chromium")
+    if executable is None and os.geteuid() == 0 and shutil.which("apt-get"):
         for words in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
             subprocess.run(
                 ["apt-get", "-q", *words], stdin=subprocess.DEVNULL, check=False, **QUIET
             )
-        found = shutil.which("chromium")
-    return found
+        executable = shutil.which("chromium")
+    return executable
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -135,14 +135,14 @@ def visit(browser: Browser, shop: Api) -> Iterator[Visit]:
                 else None
             ),
         )
-        told = "&".join(f"{key}={value}" for key, value in query.items())
-        page.goto(f"{browser.origin}/{name}.html?target={shop.url}&key={shop.client_key}&{told}")
+        message = "&".join(f"{key}={value}" for key, value in query.items())
+        page.goto(f"{browser.origin}/{name}.html?target={shop.url}&key={shop.client_key}&{message}")
         page.wait_for_function("window.told !== undefined")
         page.wait_for_load_state("networkidle")
-        found: dict[str, Any] = page.evaluate("window.told")
-        found["cookies"] = {cookie["name"]: cookie["value"] for cookie in context.cookies()}
-        assert "error" not in found, (found, faults)
-        return found
+        measured: dict[str, Any] = page.evaluate("window.told")
+        measured["cookies"] = {cookie["name"]: cookie["value"] for cookie in context.cookies()}
+        assert "error" not in measured, (measured, faults)
+        return measured
 
     yield open_page
     context.close()
@@ -165,13 +165,13 @@ def accepted(*answers: dict[str, Any]) -> None:
 def test_engage_in_a_page(shop: Api, visit: Visit) -> None:
     """Section 8 row @sitecore/engage: init, page view, custom event, identity, form, order,
     queued event, personalize, guest id; the script of web personalization loads."""
-    told = visit("engage", pos="shop/ie")
-    accepted(*(told[name] for name in ("view", "custom", "identity", "form", "order")))
+    report = visit("engage", pos="shop/ie")
+    accepted(*(report[name] for name in ("view", "custom", "identity", "form", "order")))
     guest = the_customer(shop)
-    assert told["guest"] == guest["ref"]
-    assert told["cookies"][f"bid_{shop.client_key}"] == told["browser"]
-    assert told["decision"] == {}
-    page = Page(shop, told["browser"])
+    assert report["guest"] == guest["ref"]
+    assert report["cookies"][f"bid_{shop.client_key}"] == report["browser"]
+    assert report["decision"] == {}
+    page = Page(shop, report["browser"])
     session = page.session
     assert types(session) == [
         "VIEW", "SHOP:WISH", "IDENTITY", "FORM", "ORDER_CHECKOUT", "SHOP:LATER",
@@ -183,7 +183,7 @@ def test_engage_in_a_page(shop: Api, visit: Visit) -> None:
     assert [item["name"] for item in order["orderItems"]] == ["Hat"]
     # A second page of the same visitor is the same browser.
     again = visit("engage", pos="shop/ie")
-    assert again["browser"] == told["browser"]
+    assert again["browser"] == report["browser"]
     assert len(page.context()["orders"]) == 1
     assert shop.get("/innkeeper/v1/quarantine").json()["items"] == []
 
@@ -191,14 +191,14 @@ def test_engage_in_a_page(shop: Api, visit: Visit) -> None:
 @pytest.mark.long
 def test_cloud_sdk_in_a_page(shop: Api, visit: Visit) -> None:
     """Section 8 row @sitecore-cloudsdk: the edge paths, context id and site as aliases."""
-    told = visit("cloud", context=shop.context_id, site="my-site")  # type: ignore[attr-defined]
-    accepted(*(told[name] for name in ("view", "custom", "identity", "form", "order")))
+    report = visit("cloud", context=shop.context_id, site="my-site")  # type: ignore[attr-defined]
+    accepted(*(report[name] for name in ("view", "custom", "identity", "form", "order")))
     guest = the_customer(shop)
-    assert told["guest"] == guest["ref"]
-    assert told["cookies"]["sc_cid"] == told["browser"]
-    assert told["cookies"]["sc_cid_personalize"] == guest["ref"]
-    assert told["decision"] == {}
-    page = Page(shop, told["browser"])
+    assert report["guest"] == guest["ref"]
+    assert report["cookies"]["sc_cid"] == report["browser"]
+    assert report["cookies"]["sc_cid_personalize"] == guest["ref"]
+    assert report["decision"] == {}
+    page = Page(shop, report["browser"])
     assert types(page.session)[:5] == ["VIEW", "SITE:WISH", "IDENTITY", "FORM", "ORDER_CHECKOUT"]
     assert {event["pointOfSale"] for event in page.session["events"]} == {"shop/ie"}
     assert [order["referenceId"] for order in page.context()["orders"]] == ["C-1"]
@@ -209,12 +209,12 @@ def test_cloud_sdk_in_a_page(shop: Api, visit: Visit) -> None:
 def test_a_legacy_page_with_jsonp(shop: Api, visit: Visit) -> None:
     """Section 8 row legacy JS library: scripts with callbacks, messages unencoded; a stale
     browser id is told so in a script that runs (section 4)."""
-    told = visit("legacy", pos="shop/ie")
-    assert told["stale"]["status"] == "NOT_FOUND"
-    assert told["stale"]["error_msg"] == "Invalid browser id/ref specified"
-    accepted(told["made"], told["view"], told["identity"])
-    assert told["shown"]["customer"]["ref"] == told["identity"]["customer_ref"]
-    page = Page(shop, told["made"]["ref"])
+    report = visit("legacy", pos="shop/ie")
+    assert report["stale"]["status"] == "NOT_FOUND"
+    assert report["stale"]["error_msg"] == "Invalid browser id/ref specified"
+    accepted(report["made"], report["view"], report["identity"])
+    assert report["shown"]["customer"]["ref"] == report["identity"]["customer_ref"]
+    page = Page(shop, report["made"]["ref"])
     assert types(page.session) == ["VIEW", "IDENTITY"]
     assert page.session["events"][0]["page"] == "Home Page"
 
@@ -226,12 +226,12 @@ def test_the_packages_on_a_server(shop: Api, site: Path) -> None:
         command, cwd=site, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    output = json.loads(done.stdout)
     for package in ("engage", "cloud"):
-        accepted(*(told[package][name] for name in ("view", "custom", "identity")))
-        assert told[package]["decision"] == {}
+        accepted(*(output[package][name] for name in ("view", "custom", "identity")))
+        assert output[package]["decision"] == {}
     guest = the_customer(shop)
-    assert told["cloud"]["identity"]["customer_ref"] == guest["ref"]
+    assert output["cloud"]["identity"]["customer_ref"] == guest["ref"]
     sessions = shop.get(f"/v2/guestContexts/{guest['ref']}").json()["sessions"]
     assert [types(session)[::-1] for session in sessions] == [
         ["VIEW", "SERVER:WISH", "IDENTITY"],

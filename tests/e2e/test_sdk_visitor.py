@@ -15,8 +15,8 @@ def shop(running: Innkeeper) -> Any:
     """A workspace of its own, whose point of sale is for tests."""
     name = f"visitor_{uuid4().hex[:8]}"
     where = ("--data", running.data)
-    made = json.loads(run("workspaces", "create", name, "--json", *where).stdout)
-    key = next(one for one in made if one["workspace"] == name)
+    workspace = json.loads(run("workspaces", "create", name, "--json", *where).stdout)
+    key = next(one for one in workspace if one["workspace"] == name)
     done = run(
         "points-of-sale", "change", "default", "--test", "--workspace", name, "--data", running.data
     )

@@ -42,10 +42,10 @@ def stack() -> Iterator[ExitStack]:
 
 
 def dsn_of(server: Innkeeper) -> str:
-    told = DataFolder(server.data).announced()
-    assert told is not None
-    assert told.dsn is not None
-    return told.dsn
+    report = DataFolder(server.data).announced()
+    assert report is not None
+    assert report.dsn is not None
+    return report.dsn
 
 
 def sent(stack: ExitStack, server: Innkeeper, request: str) -> socket.socket:
@@ -80,8 +80,8 @@ def an_answer_that_nobody_reads(stack: ExitStack, server: Innkeeper) -> None:
 
 def a_download_from_storage_that_hangs(stack: ExitStack, server: Innkeeper) -> None:
     """A thread of the web process, which nothing can interrupt."""
-    asked = {"entity": "guests", "format": "ndjson", "compressed": False}
-    export = made(server.client.post("/innkeeper/v1/fileExports", json=asked))
+    params = {"entity": "guests", "format": "ndjson", "compressed": False}
+    export = made(server.client.post("/innkeeper/v1/fileExports", json=params))
 
     def location() -> Any:
         return made(server.client.get(export["href"])).get("location")
@@ -130,8 +130,8 @@ def test_s4_a_stop_ends_whatever_is_running(serve: Serve, stack: ExitStack, work
 
 def children(pid: int) -> list[int]:
     """Processes that another one started, and those that they did."""
-    found = subprocess.run(
+    output = subprocess.run(
         ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
     )
-    own = [int(line) for line in found.stdout.split()]
+    own = [int(line) for line in output.stdout.split()]
     return [*own, *(each for one in own for each in children(one))]

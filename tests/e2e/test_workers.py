@@ -27,7 +27,7 @@ def test_a_repeated_post_is_one_whichever_process_gets_it(serve: Serve) -> None:
         with ThreadPoolExecutor(12) as pool:
             answers = list(pool.map(one, range(60)))
         assert {status for status, _ in answers} == {201}
-        assert len({shown["ref"] for _, shown in answers}) == 3
+        assert len({each["ref"] for _, each in answers}) == 3
         assert api.get(PATH).json()["totalCount"] == 3
 
 
@@ -39,11 +39,11 @@ def test_totals_and_pages_agree_over_processes(serve: Serve) -> None:
 
         def one(number: int) -> None:
             with closing(Line(api)) as line:
-                status, made = line("POST", PATH, {"email": f"{number}@b.co"})
+                status, created = line("POST", PATH, {"email": f"{number}@b.co"})
                 assert status == 201
             with closing(Line(api)) as line:
-                status, found = line("GET", f"{PATH}?email={number}%40b.co")
-                assert [guest["ref"] for guest in found["items"]] == [made["ref"]]
+                status, result = line("GET", f"{PATH}?email={number}%40b.co")
+                assert [guest["ref"] for guest in result["items"]] == [created["ref"]]
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(one, range(80)))
@@ -64,7 +64,7 @@ def test_events_of_many_clients_are_there_once_in_one_session(serve: Serve) -> N
         ]
 
         def client(number: int) -> list[tuple[str, str, str]]:
-            told = []
+            messages = []
             with closing(Line(api)) as line:
                 for turn in range(9):
                     page = pages[(number + turn) % 3]
@@ -73,18 +73,18 @@ def test_events_of_many_clients_are_there_once_in_one_session(serve: Serve) -> N
                     body |= {"client_key": api.client_key, "browser_id": page.browser}
                     status, answer = line("POST", "/v1.2/events", body)
                     assert status == 201, answer
-                    told.append((page.browser, channel, answer["ref"]))
-            return told
+                    messages.append((page.browser, channel, answer["ref"]))
+            return messages
 
         with ThreadPoolExecutor(CLIENTS) as pool:
-            told = Counter(one for answer in pool.map(client, range(CLIENTS)) for one in answer)
+            messages = Counter(one for answer in pool.map(client, range(CLIENTS)) for one in answer)
         sessions = [session for page in pages for session in page.sessions]
     assert Counter((one["browserRef"], one["channel"], one["status"]) for one in sessions) == {
         (page.browser, channel, "OPEN"): 1 for page in pages for channel in ("WEB", "MOBILE_APP")
     }
-    assert told == Counter(
+    assert messages == Counter(
         (session["browserRef"], session["channel"], event["ref"])
         for session in sessions
         for event in session["events"]
     )
-    assert len(told) == CLIENTS * 9
+    assert len(messages) == CLIENTS * 9

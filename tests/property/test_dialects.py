@@ -75,7 +75,7 @@ def values(kind: Kind) -> st.SearchStrategy[Any]:
     ]
     if kind is EMAIL:
         return st.builds("{}@{}.example".format, words, words)
-    return next(make(kind) for known, make in strategies if isinstance(kind, known))
+    return next(make(kind) for each, make in strategies if isinstance(kind, each))
 
 
 def bodies(view: View, *always: str) -> st.SearchStrategy[dict[str, Any]]:
@@ -122,8 +122,8 @@ def in_words_of(view: View, name: str, value: Any) -> Any:
             **{word: word for word in ("PENDING", "CONFIRMED", "SHIPPED", "DELIVERED")},
         }.get(value)
     if name == "gender":
-        known = ("male", "female", "other", "unknown")
-        return None if view is nested.OPEN_GUEST and value.lower() not in known else value.lower()
+        text = ("male", "female", "other", "unknown")
+        return None if view is nested.OPEN_GUEST and value.lower() not in text else value.lower()
     return value
 
 
@@ -188,9 +188,9 @@ def test_a_guest_reads_alike(callers: Callers, data: st.DataObject) -> None:
     writer = data.draw(st.sampled_from(views))
     body = data.draw(bodies(writer.view))
     ref = writer.write(body)["ref"]
-    told = mirror_email(stored(writer.view, body))
+    expected = mirror_email(stored(writer.view, body))
     for reader in views:
-        check(reader.view, told, reader.fetch(reader.path + "/{ref}", ref=ref))
+        check(reader.view, expected, reader.fetch(reader.path + "/{ref}", ref=ref))
 
 
 @examples
@@ -207,12 +207,12 @@ def test_an_order_reads_alike(callers: Callers, data: st.DataObject) -> None:
     body = data.draw(bodies(writer.view))
     body["referenceId"] += uuid4().hex
     ref = writer.write(body, guest=guest)["ref"]
-    told = stored(writer.view, body)
+    expected = stored(writer.view, body)
     for reader in views:
         one = reader.path.partition("?")[0] + "/{ref}"
-        shown = reader.fetch(one, guest=guest, ref=ref)
-        check(reader.view, told, shown)
-        assert shown["ref"] == ref
+        rows = reader.fetch(one, guest=guest, ref=ref)
+        check(reader.view, expected, rows)
+        assert rows["ref"] == ref
 
 
 @examples
@@ -232,17 +232,22 @@ def test_an_item_reads_alike(callers: Callers, data: st.DataObject) -> None:
     writer = data.draw(st.sampled_from(views))
     body = data.draw(bodies(writer.view))
     ref = writer.write(body)["ref"]
-    told = stored(writer.view, body)
+    expected = stored(writer.view, body)
     if writer.view is nested.NESTED_ORDER_ITEM:
-        told = {"name": told["product_id"], "type": "OTHER", "status": "CONFIRMED", **told}
-        told["currency_code"] = "EUR"
-    check(official.ORDER_ITEM, told, views[0].fetch("/v2.1/orderItems/{ref}", ref=ref))
-    check(legacy.ORDER_ITEM, told, views[2].fetch("/v2/orderItems/{ref}", ref=ref))
+        expected = {
+            "name": expected["product_id"],
+            "type": "OTHER",
+            "status": "CONFIRMED",
+            **expected,
+        }
+        expected["currency_code"] = "EUR"
+    check(official.ORDER_ITEM, expected, views[0].fetch("/v2.1/orderItems/{ref}", ref=ref))
+    check(legacy.ORDER_ITEM, expected, views[2].fetch("/v2/orderItems/{ref}", ref=ref))
     if writer.view is nested.NESTED_ORDER_ITEM and "name" not in body:
-        del told["name"]
+        del expected["name"]
     listed = decode(callers.open.get(nested_items).content)
-    (shown,) = [item for item in listed if item["ref"] == ref]
-    check(nested.NESTED_ORDER_ITEM, told, shown)
+    (record,) = [item for item in listed if item["ref"] == ref]
+    check(nested.NESTED_ORDER_ITEM, expected, record)
 
 
 @examples
@@ -272,9 +277,9 @@ def test_a_person_reads_alike(callers: Callers, kind: str, data: st.DataObject) 
     body = data.draw(bodies(writer.view, "first_name", "last_name"))
     body |= {name: body[name] or "x" for name in ("firstName", "lastName")}
     ref = writer.write(body)["ref"]
-    told = stored(writer.view, body)
+    expected = stored(writer.view, body)
     for version, reader in zip(("v2.1", "v2"), views, strict=True):
-        check(reader.view, told, reader.fetch(f"/{version}/{one}/{ref}"))
+        check(reader.view, expected, reader.fetch(f"/{version}/{one}/{ref}"))
 
 
 pair_keys = st.from_regex(r"[a-z][A-Za-z0-9]{0,8}", fullmatch=True).filter(
@@ -305,15 +310,15 @@ def test_an_extension_reads_alike(
         }
         ref = api.post("/v2.1/orders", json=body).json()["ref"]
     if written_by == "v2":
-        path, sent = f"/v2/{parent}/{ref}/extext", {"key": "default", **pairs}
+        path, payload = f"/v2/{parent}/{ref}/extext", {"key": "default", **pairs}
     elif parent == "guests":
-        path, sent = f"/v2.1/guests/{ref}/extensions", {"name": "ext", **pairs}
+        path, payload = f"/v2.1/guests/{ref}/extensions", {"name": "ext", **pairs}
     else:
-        path, sent = f"/v2.1/orders/{ref}/extensions/ext", pairs
+        path, payload = f"/v2.1/orders/{ref}/extensions/ext", pairs
     headers = {"content-type": "application/json"}
-    written = read(api.post(path, content=encode(sent), headers=headers), 201)
+    written = read(api.post(path, content=encode(payload), headers=headers), 201)
     new = read(api.get(f"/v2.1/{parent}/{ref}/extensions/ext"), 200)
     old = read(api.get(f"/v2/{parent}/{ref}/extext/{written['ref']}"), 200)
     server = {"name", "key", "ref", "href", "createdAt", "modifiedAt", parent[:-1]}
-    for shown in (new, old):
-        assert {name: shown[name] for name in shown.keys() - server} == pairs
+    for each in (new, old):
+        assert {name: each[name] for name in each.keys() - server} == pairs

@@ -38,7 +38,7 @@ def run(dsn: str, act: Act) -> tuple[list[tuple[UUID, Any]], list[dict[str, Any]
             async with database.work("live") as work:
                 browser, _ = await browsers.create(work)
             base = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=2)
-            told = await act(database, browser, base)
+            result = await act(database, browser, base)
             async with database.work("live") as work:
                 await sessions.close_idle(work)
                 cursor = await work.connection.execute(
@@ -48,7 +48,7 @@ def run(dsn: str, act: Act) -> tuple[list[tuple[UUID, Any]], list[dict[str, Any]
                     "WHERE e.browser_ref = %s",
                     [browser],
                 )
-                return told, await cursor.fetchall()
+                return result, await cursor.fetchall()
         finally:
             await database.close()
 
@@ -62,16 +62,16 @@ async def send(database: Database, browser: UUID, at: datetime, **message: Any) 
         browsers._cache.clear()
     if random.random() < 0.7:
         message.setdefault("channel", "WEB")
-    sent = IncomingEvent(
+    payload = IncomingEvent(
         {"browser_id": str(browser), "requested_at": at.isoformat(), **message},
         at + timedelta(minutes=1),
     )
 
     async def once() -> UUID:
         async with database.work("live") as work:
-            taken = await ingest.record(work, sent)
-        assert taken is not None
-        return taken.ref
+            outcome = await ingest.record(work, payload)
+        assert outcome is not None
+        return outcome.ref
 
     while True:
         try:
@@ -109,23 +109,23 @@ def test_views_of_one_browser(live: str, chance: random.Random, minutes: int) ->
 
     async def act(database: Database, browser: UUID, base: datetime) -> list[tuple[UUID, Any]]:
         async def client(rows: list[tuple[int, int, bool]]) -> list[tuple[UUID, Any]]:
-            told = []
+            messages = []
             for second, timeout, cuts in rows:
                 type_ = "FORCE_CLOSE" if cuts else "VIEW"
                 at = base + timedelta(seconds=second)
                 ref = await send(database, browser, at, type=type_, pos=str(timeout))
-                told.append((ref, second))
-            return told
+                messages.append((ref, second))
+            return messages
 
         answers = await asyncio.gather(
             *(client(events[number::CLIENTS]) for number in range(CLIENTS))
         )
         return [one for answer in answers for one in answer]
 
-    told, rows = run(live, act)
-    check(told, rows)
+    messages, rows = run(live, act)
+    check(messages, rows)
     numbers = {second: index for index, (second, _, _) in enumerate(events)}
-    number_of = {ref: numbers[second] for ref, second in told}
+    number_of = {ref: numbers[second] for ref, second in messages}
     groups: dict[UUID, set[int]] = {}
     for row in rows:
         groups.setdefault(row["session_ref"], set()).add(number_of[row["ref"]])
@@ -154,13 +154,13 @@ def test_everything_of_one_browser(live: str, seed: int) -> None:
 
     async def act(database: Database, browser: UUID, base: datetime) -> list[tuple[UUID, Any]]:
         async def client() -> list[tuple[UUID, Any]]:
-            told = []
+            messages = []
             for _ in range(5):
                 kind = chance.choices(KINDS, weights=[9, 2, 2, 1, 1, 1, 1, 1, 2, 2])[0]
                 at = base + timedelta(seconds=chance.randrange(3600))
                 ref = await send(database, browser, at, pos="5", **kind)
-                told.append((ref, kind))
-            return told
+                messages.append((ref, kind))
+            return messages
 
         answers = await asyncio.gather(*(client() for _ in range(CLIENTS)))
         return [one for answer in answers for one in answer]

@@ -83,9 +83,9 @@ async def apply(work: Work, source: str, *chunks: list[BatchRecord]) -> None:
     async def keep(tally: Any, _: Any) -> None:
         assert tally.failures == []
 
-    told = RecordSource(source, uuid4())
+    report = RecordSource(source, uuid4())
     for chunk in chunks:
-        await engine.apply(work, chunk, told, keep)
+        await engine.apply(work, chunk, report, keep)
 
 
 async def batch(work: Work, _: UUID, order: str, sent: list[Sending]) -> None:
@@ -130,9 +130,9 @@ async def of_rows(work: Work, _: UUID, order: str, sent: list[Sending]) -> None:
 
 async def event(work: Work, browser: UUID, type_: str, **message: Any) -> None:
     body = {"type": type_, "browser_id": str(browser), "channel": "WEB", "pos": "default"}
-    taken = await ingest.record(work, IncomingEvent({**body, **message}, datetime.now(UTC)))
-    assert taken is not None
-    assert not taken.quarantined
+    outcome = await ingest.record(work, IncomingEvent({**body, **message}, datetime.now(UTC)))
+    assert outcome is not None
+    assert not outcome.quarantined
 
 
 async def order_checkout(work: Work, browser: UUID, order: str, sent: list[Sending]) -> None:
@@ -211,24 +211,24 @@ def test_f3_counts_of_lines_are_conserved(
 async def check(work: Work, door: Door, order: str, sent: list[list[Sending]]) -> None:
     browser, _ = await browsers.create(work)
     await event(work, browser, "IDENTITY", **JANE)
-    wanted: Counter[Any] = Counter()
+    expected: Counter[Any] = Counter()
     for message in sent:
         await door(work, browser, order, message)
         keys = [key_of_line(door, index, line) for index, line in enumerate(message)]
-        wanted |= Counter(keys)
+        expected |= Counter(keys)
         items = await stored(work, order)
-        assert Counter(map(key_of_item, items)) == wanted
+        assert Counter(map(key_of_item, items)) == expected
         if door is not checkout:
-            given = [
+            values = [
                 (key, line["price"], line["seat"])
                 for key, line in zip(keys, message, strict=True)
                 if line["seat"]
             ]
-            found = [
+            rows = [
                 (key_of_item(item), item["body"]["price"], (item["pairs"] or {}).get("seat"))
                 for item in items
             ]
-            assert Counter(given) <= Counter(found)
+            assert Counter(values) <= Counter(rows)
     await door(work, browser, order, sent[-1])
     assert await stored(work, order) == items
 
@@ -274,8 +274,8 @@ def test_f16_an_order_does_not_depend_on_the_order_of_arrival(
                 reference = f"F16-{next(numbers)}-{uuid4()}"
                 await arrive(work, reference, happened, chance)
                 items = await stored(work, reference)
-                found = [(one["body"]["reference_id"], one["body"]["price"]) for one in items]
-                assert sorted(found) == sorted(bought.items())
+                rows = [(one["body"]["reference_id"], one["body"]["price"]) for one in items]
+                assert sorted(rows) == sorted(bought.items())
                 row = await work.connection.execute(
                     "SELECT body -> 'price' AS price FROM ws_live.orders WHERE reference_id = %s",
                     [reference],

@@ -45,24 +45,24 @@ people = st.fixed_dictionaries(
 
 
 def guest(number: int, person: dict[str, Any], days: int = 0) -> dict[str, Any]:
-    seen = NOW - timedelta(days=days)
+    at = NOW - timedelta(days=days)
     return {
         **person,
         "ref": UUID(int=number + 1),
         "guest_type": "customer" if number % 3 == 0 else "visitor",
-        **dict.fromkeys(("first_seen", "last_seen", "created_at", "modified_at"), seen),
+        **dict.fromkeys(("first_seen", "last_seen", "created_at", "modified_at"), at),
     }
 
 
 def candidates(person: dict[str, Any], guests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the index gives: a row for each key of the evidence that a guest has."""
-    wanted = evidence(person, BOOK, NOW).keys()
+    result = evidence(person, BOOK, NOW).keys()
     return [
         {**one, "key": key}
         for one in guests
         for rule in RULES
         for key, _ in rule_keys(one, rule, None, None)
-        if key in wanted
+        if key in result
     ]
 
 
@@ -75,19 +75,19 @@ several = st.lists(st.tuples(people, st.integers(0, 3)), max_size=6).map(
 def test_a_decision_does_not_depend_on_the_order_of_candidates(
     person: dict[str, Any], guests: list[dict[str, Any]], random: Any
 ) -> None:
-    found = evidence(person, BOOK, NOW)
+    result = evidence(person, BOOK, NOW)
     rows = candidates(person, guests)
     shuffled = random.sample(rows, len(rows))
-    assert resolve(found, rows, BOOK, NOW) == resolve(found, shuffled, BOOK, NOW)
+    assert resolve(result, rows, BOOK, NOW) == resolve(result, shuffled, BOOK, NOW)
 
 
 @given(people, several)
 def test_resolution_is_idempotent(person: dict[str, Any], guests: list[dict[str, Any]]) -> None:
     """The same record again belongs to the same guest, whether it was found or created."""
-    found = evidence(person, BOOK, NOW)
-    first = resolve(found, candidates(person, guests), BOOK, NOW)
+    result = evidence(person, BOOK, NOW)
+    first = resolve(result, candidates(person, guests), BOOK, NOW)
     if first.guest is None:
-        if not found.rule_matches:
+        if not result.rule_matches:
             return
         after = [*guests, guest(90, person)]
         expected = after[-1]["ref"]
@@ -95,7 +95,7 @@ def test_resolution_is_idempotent(person: dict[str, Any], guests: list[dict[str,
         wish = intent("join", NOW, person=person, customer=True)
         after = [written(one, wish) if one["ref"] == first.guest else one for one in guests]
         expected = first.guest
-    again = resolve(found, candidates(person, after), BOOK, NOW)
+    again = resolve(result, candidates(person, after), BOOK, NOW)
     assert again.guest == expected
     if first.guest is not None:
         # What the guest was given by the first rule may meet an earlier one now, never a later.

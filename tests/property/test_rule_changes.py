@@ -56,7 +56,7 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
         both = (name.lower(), guest.get("city", "").lower())
         return {both} if all(both) else set()
 
-    return any(found(one) & found(other) for found in (ids, emails, place))
+    return any(each(one) & each(other) for each in (ids, emails, place))
 
 
 class Site:
@@ -131,19 +131,19 @@ def test_applying_equals_an_oracle_and_the_preview_and_is_undone(site: None) -> 
     @given(st.lists(people, max_size=8))
     def check(drawn: list[dict[str, Any]]) -> None:
         async def run(work: Work) -> None:
-            made = await begin(work, drawn)
+            created = await begin(work, drawn)
             before = await stored(work)
-            oracle = expected(made)
-            shown = await rule_changes.preview(work, RULES)
-            assert await standing(work) == {guest["ref"]: guest["ref"] for guest in made}
+            oracle = expected(created)
+            preview = await rule_changes.preview(work, RULES)
+            assert await standing(work) == {guest["ref"]: guest["ref"] for guest in created}
             job = await rule_settings.apply_rules(work, RULES)
             assert await rule_changes.run_jobs(work)
             assert await standing(work) == oracle
             merged = [(ref, live) for ref, live in oracle.items() if ref != live]
-            assert shown["merging"] == len(merged)
+            assert preview["merging"] == len(merged)
             payload = {
                 (one["guest"], group["survivor"])
-                for group in [*shown["largest"], *shown["samples"]]
+                for group in [*preview["largest"], *preview["samples"]]
                 for one in group["absorbed"]
             }
             assert payload == set(merged)
@@ -175,8 +175,8 @@ def test_a_job_that_was_cut_off_goes_on(site: None) -> None:
             {"guest_type": "visitor", "last_name": name, "city": "Cork", "emails": [f"{number}@x"]}
             for number, name in enumerate(["Byrne", "BYRNE", "Walsh", "walsh", "Wâlsh", "Ray"])
         ]
-        made = await begin(work, drawn)
-        oracle = expected([*made[:4], {**made[4], "last_name": "walsh"}, made[5]])
+        created = await begin(work, drawn)
+        oracle = expected([*created[:4], {**created[4], "last_name": "walsh"}, created[5]])
         job = await rule_settings.apply_rules(work, RULES)
         for steps in (1, 2):
             left = steps
@@ -207,14 +207,14 @@ def test_a_group_over_the_limit_stays_apart_and_is_listed(site: None) -> None:
             }
             for number in range(6)
         ]
-        made = await begin(work, drawn)
+        created = await begin(work, drawn)
         await rule_settings.set_guards(work, {"group_limit": 4})
         assert (await rule_changes.preview(work, RULES))["merging"] == 0
         await rule_settings.apply_rules(work, RULES)
         await rule_changes.run_jobs(work)
-        assert await standing(work) == {guest["ref"]: guest["ref"] for guest in made}
+        assert await standing(work) == {guest["ref"]: guest["ref"] for guest in created}
         (entry,) = (await rule_settings.list_guarded(work, PageRequest())).items
         assert entry["reason"] == "the group would be too large: 6"
-        assert set(entry["guests"]) == {guest["ref"] for guest in made}
+        assert set(entry["guests"]) == {guest["ref"] for guest in created}
 
     Site.do(run)

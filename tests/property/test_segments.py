@@ -60,7 +60,7 @@ def free(draw: st.DrawFn, **owner: Any) -> dict[str, Any]:
 @st.composite
 def people(draw: st.DrawFn) -> list[GuestRows]:
     """Some guests with rows in every table."""
-    found = []
+    results = []
     for number in range(draw(st.integers(1, 4))):
         ref = f"g{number}"
 
@@ -137,8 +137,8 @@ def people(draw: st.DrawFn) -> list[GuestRows]:
             name: computed(TRAITS.trait(name), rows_that_meet(TRAITS.trait(name).group, rows))
             for name in ASKED
         }
-        found.append(GuestRows(row, tables, traits))
-    return found
+        results.append(GuestRows(row, tables, traits))
+    return results
 
 
 @st.composite
@@ -283,7 +283,7 @@ def test_sql_and_memory_agree(
     for body in bodies:
         definition = resolved(read(body, TRAITS), NOW)
         values = {name: partial(trait_values, TRAITS.trait(name)) for name in ASKED}
-        found = connection.execute(members(definition, values).sql(dialect="duckdb")).fetchall()
-        assert len(found) == len(set(found))
-        wanted = {guest.row["guest_ref"] for guest in guests if matches(definition, guest).member}
-        assert {ref for (ref,) in found} == wanted
+        rows = connection.execute(members(definition, values).sql(dialect="duckdb")).fetchall()
+        assert len(rows) == len(set(rows))
+        expected = {guest.row["guest_ref"] for guest in guests if matches(definition, guest).member}
+        assert {ref for (ref,) in rows} == expected

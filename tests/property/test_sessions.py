@@ -45,18 +45,18 @@ def test_divided_equals_the_reference(events: list[Happened]) -> None:
 @given(arrivals)
 def test_placing_one_by_one_equals_the_reference(events: list[Happened]) -> None:
     """One event after the other, in order of arrival, as the store does it."""
-    held: list[tuple[Span, list[int]]] = []
+    rows: list[tuple[Span, list[int]]] = []
     for index, event in enumerate(events):
         mark = mark_of(event)
-        held.sort(key=lambda one: (one[0].started_at, one[0].expires_at))
-        placement = place_event([span for span, _ in held], mark)
-        joined = [held[place] for place in placement.joins]
-        held = [one for place, one in enumerate(held) if place not in placement.joins]
+        rows.sort(key=lambda one: (one[0].started_at, one[0].expires_at))
+        placement = place_event([span for span, _ in rows], mark)
+        joined = [rows[place] for place in placement.joins]
+        rows = [one for place, one in enumerate(rows) if place not in placement.joins]
         if not joined:
-            held.append((span_of(mark), [index]))
+            rows.append((span_of(mark), [index]))
         elif placement.is_plain:
             ((span, members),) = joined
-            held.append((span.with_mark(mark), [*members, index]))
+            rows.append((span.with_mark(mark), [*members, index]))
         else:
             members = sorted(
                 [index, *(one for _, several in joined for one in several)],
@@ -67,8 +67,8 @@ def test_placing_one_by_one_equals_the_reference(events: list[Happened]) -> None
                 span = span_of(mark_of(events[row[0]]))
                 for one in row[1:]:
                     span = span.with_mark(mark_of(events[one]))
-                held.append((span, row))
-    assert {frozenset(members) for _, members in held} == reference(events)
+                rows.append((span, row))
+    assert {frozenset(members) for _, members in rows} == reference(events)
 
 
 # The same through the database
@@ -93,9 +93,11 @@ async def recorded(dsn: str, events: Sequence[Happened]) -> list[dict[str, Any]]
                     "page": str(number),
                     "requested_at": at.isoformat(),
                 }
-                taken = await ingest.record(work, IncomingEvent(message, base + timedelta(hours=2)))
-                assert taken is not None
-                refs.append(taken.ref)
+                outcome = await ingest.record(
+                    work, IncomingEvent(message, base + timedelta(hours=2))
+                )
+                assert outcome is not None
+                refs.append(outcome.ref)
             cursor = await work.connection.execute(
                 "SELECT e.ref, e.session_ref, e.at, e.body ->> 'page' AS page, s.events, "
                 "s.started_at, s.last_at, s.expires_at, s.details FROM ws_live.events AS e "

@@ -141,9 +141,9 @@ def test_decoding_what_is_shown_gives_the_record(view: View, data: st.DataObject
     """Encode and decode are each other's inverse on stored fields, for each compatibility."""
     body = data.draw(bodies(view))
     stored = decode(view, Verb.CREATE, body)
-    shown = encoder(view)({**stored, "ref": NOBODY}, "https://h")
-    assert decode(view, Verb.CREATE, shown) == stored
-    assert {name: shown[name] for name in body} == shown_born(view, body)
+    record = encoder(view)({**stored, "ref": NOBODY}, "https://h")
+    assert decode(view, Verb.CREATE, record) == stored
+    assert {name: record[name] for name in body} == shown_born(view, body)
 
 
 @VIEWS
@@ -185,11 +185,11 @@ def test_an_accepted_guest_comes_back(
     """G-2, C-8, N-8: what is answered is what is stored, and what was sent."""
     api = official_key_api if view is GUEST else open_key_api
     body = data.draw(bodies(view))
-    made = api.post(PATH, content=json.dumps(body), headers=JSON)
-    assert made.status_code == 201, made.text
-    assert api.get(made.headers["location"]).json() == made.json()
+    response = api.post(PATH, content=json.dumps(body), headers=JSON)
+    assert response.status_code == 201, response.text
+    assert api.get(response.headers["location"]).json() == response.json()
     expected = mirrored(shown_born(view, body))
-    assert {name: made.json().get(name) for name in expected} == expected
+    assert {name: response.json().get(name) for name in expected} == expected
 
 
 @given(
@@ -208,15 +208,15 @@ def test_accepted_pairs_come_back_digit_by_digit(pairs: dict[str, str], open_key
     """X-4, X-10: 12 is not 12.0; only an exponent is written out, and zero has no sign."""
     collection = open_key_api.guest()["dataExtensions"]["href"]
     body = ",".join(['"name":"ext"', *(f'"{key}":{text}' for key, text in pairs.items())])
-    made = open_key_api.post(collection, content=f"{{{body}}}".encode(), headers=JSON)
-    assert made.status_code == 201, made.text
-    for answer in (made, open_key_api.get(f"{collection}/ext")):
-        shown = json.loads(answer.text, parse_float=Decimal, parse_int=Decimal)
+    response = open_key_api.post(collection, content=f"{{{body}}}".encode(), headers=JSON)
+    assert response.status_code == 201, response.text
+    for answer in (response, open_key_api.get(f"{collection}/ext")):
+        record = json.loads(answer.text, parse_float=Decimal, parse_int=Decimal)
         for key, text in pairs.items():
-            sent = json.loads(text, parse_float=Decimal, parse_int=Decimal)
-            assert shown[key] == sent
-            if isinstance(sent, Decimal) and "e" not in text.lower() and sent:
-                assert shown[key].as_tuple() == sent.as_tuple()
+            payload = json.loads(text, parse_float=Decimal, parse_int=Decimal)
+            assert record[key] == payload
+            if isinstance(payload, Decimal) and "e" not in text.lower() and payload:
+                assert record[key].as_tuple() == payload.as_tuple()
 
 
 @given(body=ANY_BODY)
@@ -240,8 +240,8 @@ def test_any_extension_is_created_or_refused(
     """CT-8, X-4, X-6: and an accepted one is found under its link."""
     api = {"open": open_key_api, "official": official_key_api}[key]
     collection = api.guest()["dataExtensions"]["href"]
-    for sent in (body, {**body, "name": name}, {"key": name, "value": name}):
-        answer = api.post(collection, content=json.dumps(sent), headers=JSON)
+    for each in (body, {**body, "name": name}, {"key": name, "value": name}):
+        answer = api.post(collection, content=json.dumps(each), headers=JSON)
         assert answer.status_code in (201, 400, 409), answer.text
         if answer.status_code == 201:
             assert api.get(answer.headers["location"]).json() == answer.json()

@@ -151,8 +151,8 @@ def files(api: Api, batches: Batches, note: dict[str, Any]) -> None:
     )
     column = header.split(",").index("loyaltyTier")
     assert "Gold Star" in {row.split(",")[column] for row in rows}
-    (noted,) = json.loads(order)["notes"]
-    assert (noted["text"], noted["author"], noted["ref"]) == (TEXT, "Ann", note["ref"])
+    (document,) = json.loads(order)["notes"]
+    assert (document["text"], document["author"], document["ref"]) == (TEXT, "Ann", note["ref"])
     suggestion = suggest("guests", ["Loyalty tier"], [{"Loyalty tier": "gold"}])
     assert suggestion.columns == {"Loyalty tier": ["loyaltyTier"]}
     assert batches.apply(upsert("b@example.com", loyaltyTier="bronze")) == []
@@ -221,16 +221,16 @@ def rights(site: Site, note: dict[str, Any]) -> None:
     """A key without the scope for personal data does not see the text."""
     key = site.control(lambda work: keys.create(work, "live", scopes=frozenset({Scope.READ})))
     with Api(site.url, key.client_key, key.api_token) as reader:
-        shown = made(reader.get(note["href"]))
-    assert (shown.get("text"), shown["author"]) == (None, "Ann")
+        response = made(reader.get(note["href"]))
+    assert (response.get("text"), response["author"]) == (None, "Ann")
 
 
 def order_page(owner: Person, reader: Person, order: dict[str, Any]) -> None:
     """The order's page and file have the note; masked for a role without the right."""
     page = f"/orders/{order['ref']}"
     assert TEXT in owner.get(page).text
-    (noted,) = owner.get(f"{page}/file").json()["notes"]
-    assert (noted["text"], noted["author"]) == (TEXT, "Ann")
+    (response,) = owner.get(f"{page}/file").json()["notes"]
+    assert (response["text"], response["author"]) == (TEXT, "Ann")
     masked = reader.get(page).text
     assert TEXT not in masked
     assert "L•••" in masked
@@ -240,8 +240,8 @@ def erasure(api: Api, guest: dict[str, Any], note: dict[str, Any]) -> None:
     """Subject access shows both; an erasure deletes it and counts it in the receipt."""
     subject = made(api.get(f"/innkeeper/v1/privacy/subjects/{guest['ref']}"))
     assert subject["held"]["guests"][0]["body"]["loyaltyTier"] == "Gold Star"
-    held, _ = subject["held"]["orderNotes"]
-    assert held["body"] == {"text": TEXT, "author": "Ann"}
+    locked, _ = subject["held"]["orderNotes"]
+    assert locked["body"] == {"text": TEXT, "author": "Ann"}
     receipt = made(api.post("/innkeeper/v1/privacy/erasures", json={"guestRef": guest["ref"]}))
     assert receipt["removed"]["orderNotes"] == 2
     assert api.get(note["href"]).status_code == 404

@@ -24,18 +24,18 @@ def export(api: Api) -> str:
 
 
 def dialog(page: str, name: str) -> str:
-    found = re.search(rf'<dialog id="{name}".*?</dialog>', page, re.DOTALL)
-    assert found is not None, page
-    return html.unescape(found[0])
+    match = re.search(rf'<dialog id="{name}".*?</dialog>', page, re.DOTALL)
+    assert match is not None, page
+    return html.unescape(match[0])
 
 
 def test_f20_deleting_a_segment_needs_confirmation_and_its_exports_stay(
     owner: Person, api: Api, export: str
 ) -> None:
-    asked = dialog(owner.get("/segments/crew").text, "delete")
-    assert '<a href="/w/live/exports/letters">Letters</a>' in asked
-    assert "https://example.com/hook" in asked
-    assert "Delete anyway" in asked
+    segment = dialog(owner.get("/segments/crew").text, "delete")
+    assert '<a href="/w/live/exports/letters">Letters</a>' in segment
+    assert "https://example.com/hook" in segment
+    assert "Delete anyway" in segment
     # Who has not seen that list is asked, whatever is sent instead.
     for uses in ("", "0" * 32):
         answer = owner.post("/segments/crew", action="delete", confirm="crew", uses=uses)
@@ -44,13 +44,13 @@ def test_f20_deleting_a_segment_needs_confirmation_and_its_exports_stay(
         assert api.get("/innkeeper/v1/segments/crew").status_code == 200
     log = owner.get("/settings/audit-log?action=segment.delete").text
     assert "friendly_id=crew" not in log, "what was refused did not happen"
-    seen = field(asked, "uses")
+    observed = field(segment, "uses")
     # One more export since: asked again.
     body = {"name": "Calls", "segment": "crew"}
     assert api.post("/innkeeper/v1/exports", json=body).status_code == 201
-    assert owner.post("/segments/crew", action="delete", uses=seen).status_code == 409
-    seen = field(dialog(owner.get("/segments/crew").text, "delete"), "uses")
-    assert owner.post("/segments/crew", action="delete", uses=seen).status_code == 303
+    assert owner.post("/segments/crew", action="delete", uses=observed).status_code == 409
+    observed = field(dialog(owner.get("/segments/crew").text, "delete"), "uses")
+    assert owner.post("/segments/crew", action="delete", uses=observed).status_code == 303
     assert api.get("/innkeeper/v1/segments/crew").status_code == 404
     assert "segment" not in api.get("/innkeeper/v1/exports/letters").json()
 
@@ -68,12 +68,12 @@ def test_f20_an_export_without_source_is_opened_pointed_elsewhere_and_deleted(
     api.post("/innkeeper/v1/segments", json={"name": "Other crew", "definition": EVERYBODY})
     form = owner.get("/exports/letters/edit").text
     assert "Choose one: it was deleted" in form
-    sent = {"name": "Letters", "kind": "FULL_SYNC", "format": "CSV", "columns": "ref"}
-    sent |= {"schedule": "* * *", "time": "00:30", "version": field(form, "version")}
-    unchanged = owner.post("/exports/letters/edit", segment="", **sent)
+    payload = {"name": "Letters", "kind": "FULL_SYNC", "format": "CSV", "columns": "ref"}
+    payload |= {"schedule": "* * *", "time": "00:30", "version": field(form, "version")}
+    unchanged = owner.post("/exports/letters/edit", segment="", **payload)
     assert unchanged.status_code == 303, unchanged.text
-    sent["version"] = field(owner.get("/exports/letters/edit").text, "version")
-    pointed = owner.post("/exports/letters/edit", segment="other_crew", **sent)
+    payload["version"] = field(owner.get("/exports/letters/edit").text, "version")
+    pointed = owner.post("/exports/letters/edit", segment="other_crew", **payload)
     assert pointed.status_code == 303, pointed.text
     assert "nextAt" in api.get("/innkeeper/v1/exports/letters").json()
     connection.execute("DELETE FROM ws_live.segments")
@@ -112,14 +112,14 @@ def test_f20_deleting_a_point_of_sale_needs_confirmation(
     connection.execute("INSERT INTO ws_live.site_aliases VALUES ('old.example', 'used.example')")
     page = owner.get("/settings/points-of-sale").text
     name = re.findall(r'data-opens="(pos-\d+)">Delete', page.split("used.example")[1])[0]
-    asked = dialog(page, name)
-    for told in ("Sold there", "old.example", "3 of the last 3 events"):
-        assert told in asked
-    gone = {"action": "delete", "name": "used.example"}
-    answer = owner.post("/settings/points-of-sale", **gone)
+    form = dialog(page, name)
+    for each in ("Sold there", "old.example", "3 of the last 3 events"):
+        assert each in form
+    body = {"action": "delete", "name": "used.example"}
+    answer = owner.post("/settings/points-of-sale", **body)
     assert answer.status_code == 409
     assert "Segment sold_there compares its name." in answer.text
     # More events of it are no news.
     assert api.post("/v1.2/events", json={**view, "pos": "used.example"}).is_success
-    seen = field(asked, "uses")
-    assert owner.post("/settings/points-of-sale", **gone, uses=seen).status_code == 303
+    observed = field(form, "uses")
+    assert owner.post("/settings/points-of-sale", **body, uses=observed).status_code == 303

@@ -156,5 +156,5 @@ def test_f23_hostile_forms_are_answered_with_pages(owner: Person, page) -> None:
 def test_f23_no_page_of_the_screens_answers_with_json() -> None:
     """Only scripts read a sandbox token, which is no page."""
     folder = Path(__file__).parents[2] / "src" / "innkeeper" / "web" / "ui"
-    found = [path.name for path in folder.glob("*.py") if "JSONResponse" in path.read_text()]
-    assert found == ["sandbox_tokens.py"]
+    paths = [path.name for path in folder.glob("*.py") if "JSONResponse" in path.read_text()]
+    assert paths == ["sandbox_tokens.py"]

@@ -98,16 +98,16 @@ class _Forms(HTMLParser):
         self._open: Form | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if tag == "form" and given.get("method") == "post":
-            self._open = Form(given.get("action") or "", {}, [])
+        options = dict(attrs)
+        if tag == "form" and options.get("method") == "post":
+            self._open = Form(options.get("action") or "", {}, [])
             self.found.append(self._open)
         if self._open is None:
             return
-        name, value = given.get("name"), given.get("value") or ""
+        name, value = options.get("name"), options.get("value") or ""
         if tag == "button" and name in ("action", "do"):
             self._open.buttons.append(value)
-        elif tag == "input" and name and given.get("type") not in ("checkbox", "radio"):
+        elif tag == "input" and name and options.get("type") not in ("checkbox", "radio"):
             self._open.fields[name] = value
 
     def handle_endtag(self, tag: str) -> None:
@@ -257,30 +257,34 @@ def test_f21_every_form_has_a_version_or_a_reason_to_have_none(
 def test_f21_every_outdated_form_with_a_version_shows_both_versions(
     owner: Person, examples: dict[str, str]
 ) -> None:
-    asked = set()
+    requests = set()
     for path in dict.fromkeys(examples.values()):
         for form in forms(owner.get(path).text):
             if not form.fields.get("version"):
                 continue
             target = (form.action or f"/w/live{path}").removeprefix("/w/live")
-            sent = {"action": "change", "do": "save", **form.fields, "version": "another"}
+            payload = {"action": "change", "do": "save", **form.fields, "version": "another"}
             if "/imports/" in path:
-                sent["action"] = "start"
+                payload["action"] = "start"
             if "identity-rules" in path:
                 # The first rule's menu is no input.
-                sent |= {"action": "guards"} if "group_limit" in sent else {"r0.c0": "field:email"}
+                payload |= (
+                    {"action": "guards"} if "group_limit" in payload else {"r0.c0": "field:email"}
+                )
             if "/extensions/" in path:
-                sent |= {"action": sent["action"] if sent["action"] == "delete" else "save"}
+                payload |= {
+                    "action": payload["action"] if payload["action"] == "delete" else "save"
+                }
             page = page_of(target.partition("?")[0])
-            sent |= _chosen(page, sent)
-            sent.pop("csrf")
-            answer = owner.post(target, **sent)
-            assert answer.status_code == 412, (path, sent, answer.text[-2000:])
+            payload |= _chosen(page, payload)
+            payload.pop("csrf")
+            answer = owner.post(target, **payload)
+            assert answer.status_code == 412, (path, payload, answer.text[-2000:])
             text = html.unescape(answer.text)
             assert ASKED in text, path
             assert "Use the stored values" in text, (path, "both, and a choice")
-            asked.add(page)
-    assert len(asked) == 18
+            requests.add(page)
+    assert len(requests) == 18
 
 
 EXPORT = {"segment": "crew", "kind": "FULL_SYNC", "format": "CSV", "columns": "ref"}
@@ -318,8 +322,8 @@ def resend(answer: httpx.Response) -> dict[str, Any]:
 
 def dialog(page: str, what: str, holds: str) -> dict[str, str]:
     """The fields of the dialog of a kind that holds a text."""
-    found = re.findall(rf'<dialog id="{what}-[^"]*".*?</dialog>', page, re.DOTALL)
-    (text,) = [each for each in found if holds in each]
+    matches = re.findall(rf'<dialog id="{what}-[^"]*".*?</dialog>', page, re.DOTALL)
+    (text,) = [each for each in matches if holds in each]
     (form,) = forms(text)
     return {name: value for name, value in form.fields.items() if name != "csrf"}
 
@@ -330,9 +334,9 @@ def test_f21_a_role_changed_twice_shows_both_and_can_be_saved_again(
     email = "saved-twice@example.com"
     invited(site, email, Role.ANALYST)
     path = "/settings/users"
-    sent = dialog(owner.get(path).text, "user", email) | {"action": "change", "every": "yes"}
-    assert owner.post(path, **sent, role="developer").status_code == 303
-    late = owner.post(path, **sent, role="admin", disabled="yes")
+    form = dialog(owner.get(path).text, "user", email) | {"action": "change", "every": "yes"}
+    assert owner.post(path, **form, role="developer").status_code == 303
+    late = owner.post(path, **form, role="admin", disabled="yes")
     assert late.status_code == 412
     text = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", late.text)).split())
     assert "Role admin developer" in text
@@ -351,9 +355,9 @@ def test_f21_a_key_changed_twice_shows_both_and_can_be_saved_again(
     owner: Person, site: Site
 ) -> None:
     key = site.key().client_key
-    sent = dialog(owner.get("/settings").text, "scopes", key)
-    assert owner.post("/settings", **sent, scopes=["read", "write"]).status_code == 303
-    late = owner.post("/settings", **sent, scopes=["read", "delete"])
+    form = dialog(owner.get("/settings").text, "scopes", key)
+    assert owner.post("/settings", **form, scopes=["read", "write"]).status_code == 303
+    late = owner.post("/settings", **form, scopes=["read", "delete"])
     assert late.status_code == 412
     text = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", late.text)).split())
     assert "Scopes read, delete read, write" in text
@@ -370,9 +374,9 @@ def test_f21_a_key_changed_twice_shows_both_and_can_be_saved_again(
 def test_f21_a_token_is_not_made_twice_from_one_page(owner: Person, site: Site) -> None:
     """The second one would end the first, which its maker has just given to a program."""
     key = site.key().client_key
-    sent = dialog(owner.get("/settings").text, "rotate", key)
-    assert owner.post("/settings", **sent).status_code == 200
-    late = owner.post("/settings", **sent)
+    form = dialog(owner.get("/settings").text, "rotate", key)
+    assert owner.post("/settings", **form).status_code == 200
+    late = owner.post("/settings", **form)
     assert late.status_code == 412
     assert "Another one" in late.text
     assert owner.post("/settings", **resend(late)).status_code == 200
@@ -395,8 +399,8 @@ def merging(owner: Person, api: Api) -> Callable[[], tuple[str, dict[str, str]]]
         one, other = api.guest(firstName="Ann"), api.guest(firstName="Bea")
         path = f"/guests/{one['ref']}/merge?other={other['ref']}"
         (form,) = [each for each in forms(owner.get(path).text) if "one" in each.fields]
-        sent = {name: value for name, value in form.fields.items() if name != "csrf"}
-        return path, {**sent, "survivor": other["ref"]}
+        payload = {name: value for name, value in form.fields.items() if name != "csrf"}
+        return path, {**payload, "survivor": other["ref"]}
 
     return make
 
@@ -404,25 +408,25 @@ def merging(owner: Person, api: Api) -> Callable[[], tuple[str, dict[str, str]]]
 def test_f21_two_people_merge_the_same_guests(
     owner: Person, api: Api, merging: Callable[[], tuple[str, dict[str, str]]]
 ) -> None:
-    path, sent = merging()
-    api.patch(f"/v2.1/guests/{sent['one']}", json={"city": "Galway"})
-    late = owner.post(path, **sent)
+    path, payload = merging()
+    api.patch(f"/v2.1/guests/{payload['one']}", json={"city": "Galway"})
+    late = owner.post(path, **payload)
     assert late.status_code == 412
     assert ASKED in late.text
     assert "Keep Bea, as shown before" in html.unescape(late.text)
     assert "Galway" in late.text, "what is stored is shown"
     version = field(late.text, "version")
-    assert version != sent["version"]
+    assert version != payload["version"]
     chosen = re.findall(r'name="survivor" value="([^"]+)"\s+checked', late.text)
-    assert chosen == [sent["survivor"]], "the choice is kept"
-    assert owner.post(path, **{**sent, "version": version}).status_code == 303
+    assert chosen == [payload["survivor"]], "the choice is kept"
+    assert owner.post(path, **{**payload, "version": version}).status_code == 303
     # Somebody else was asked the same, and would keep the other one.
-    third = owner.post(path, **{**sent, "version": version, "survivor": sent["one"]})
+    third = owner.post(path, **{**payload, "version": version, "survivor": payload["one"]})
     assert third.status_code == 412
     text = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", third.text)).split())
     assert "Merged into Bea" in text
-    assert f"/guests/{sent['survivor']}/identity" in third.text
-    merges = api.get("/innkeeper/v1/merges", params={"guestRef": sent["survivor"]}).json()
+    assert f"/guests/{payload['survivor']}/identity" in third.text
+    merges = api.get("/innkeeper/v1/merges", params={"guestRef": payload["survivor"]}).json()
     assert len([row for row in merges["items"] if "undoneAt" not in row]) == 1
 
 
@@ -430,12 +434,12 @@ def test_f21_two_people_undo_the_same_merge(
     owner: Person, api: Api, merging: Callable[[], tuple[str, dict[str, str]]]
 ) -> None:
     _, pair = merging()
-    made = {"survivor": pair["survivor"], "absorbed": pair["one"]}
-    if made["survivor"] == made["absorbed"]:
-        made["absorbed"] = pair["other"]
-    path = f"/merges/{api.post('/innkeeper/v1/merges', json=made).json()['ref']}/undo"
+    body = {"survivor": pair["survivor"], "absorbed": pair["one"]}
+    if body["survivor"] == body["absorbed"]:
+        body["absorbed"] = pair["other"]
+    path = f"/merges/{api.post('/innkeeper/v1/merges', json=body).json()['ref']}/undo"
     version = field(owner.get(path).text, "version")
-    api.patch(f"/v2.1/guests/{made['survivor']}", json={"city": "Galway"})
+    api.patch(f"/v2.1/guests/{body['survivor']}", json={"city": "Galway"})
     late = owner.post(path, version=version)
     assert late.status_code == 412
     assert ASKED in late.text
@@ -454,14 +458,14 @@ def test_f21_two_people_map_the_columns_of_one_import(owner: Person) -> None:
     )
     path = upload.headers["location"].removeprefix("/w/live")
     (form,) = [each for each in forms(owner.get(path).text) if "version" in each.fields]
-    sent = {name: value for name, value in form.fields.items() if name != "csrf"}
-    theirs = {**sent, "action": "start", "c0": "email", "c1": "city"}
+    payload = {name: value for name, value in form.fields.items() if name != "csrf"}
+    theirs = {**payload, "action": "start", "c0": "email", "c1": "city"}
     assert owner.post(path, **theirs).status_code == 303
     late = owner.post(path, **{**theirs, "c1": "state"})
     assert late.status_code == 412
     text = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", late.text)).split())
     assert "Town State City" in text
     assert "upload it again" in text
-    gone = owner.post(path, **{**sent, "action": "discard"})
-    assert gone.status_code == 412, "what is being imported is not thrown away"
+    response = owner.post(path, **{**payload, "action": "discard"})
+    assert response.status_code == 412, "what is being imported is not thrown away"
     UUID(path.rpartition("/")[2])

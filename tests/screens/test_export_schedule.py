@@ -24,8 +24,10 @@ def test_a_schedule_by_menus(
     name = "s" + re.sub(r"\W", "", days + time)
     api.post("/innkeeper/v1/segments", json={"name": name, "definition": EVERYBODY})
     fields = {"name": name, "segment": name, "kind": "FULL_SYNC", "format": "CSV"}
-    sent = owner.post("/exports/new", **fields, columns="ref", schedule=days, time=time, cron=cron)
-    assert sent.status_code == 303, sent.text
+    response = owner.post(
+        "/exports/new", **fields, columns="ref", schedule=days, time=time, cron=cron
+    )
+    assert response.status_code == 303, response.text
     stored = api.get(f"/innkeeper/v1/exports/{name}").json()
     assert stored.get("schedule") == line
     assert words in owner.get(f"/exports/{name}").text

@@ -19,8 +19,8 @@ def test_a_link_is_sent_where_the_operator_set_a_server(site: Site) -> None:
     with served(create_app(settings)) as url, Visitor(url) as visitor:
         assert 'href="/forgotten"' in visitor.get("/login").text
         csrf = field(visitor.get("/forgotten").text, "csrf")
-        sent = visitor.post("/forgotten", data={"csrf": csrf, "email": "no@example.com"})
-        assert "If this address has an account" in sent.text
+        response = visitor.post("/forgotten", data={"csrf": csrf, "email": "no@example.com"})
+        assert "If this address has an account" in response.text
         assert visitor.post("/forgotten", data={"email": "no@example.com"}).status_code == 403
     with psycopg.connect(site.dsn) as connection:
         query = "SELECT FROM jobs.procrastinate_jobs WHERE task_name = 'mails.reset'"

@@ -20,17 +20,17 @@ def as_before(api: Api) -> None:
 
 def lines(page: str) -> list[str]:
     """What the text area holds."""
-    found = search(r'<textarea[^>]* name="never"[^>]*>(.*?)</textarea>', page, DOTALL)
-    assert found is not None, page
-    return unescape(found[1]).splitlines()
+    match = search(r'<textarea[^>]* name="never"[^>]*>(.*?)</textarea>', page, DOTALL)
+    assert match is not None, page
+    return unescape(match[1]).splitlines()
 
 
 def test_f7_the_whole_list_is_shown_and_saved(owner: Person, api: Api) -> None:
-    shown = lines(owner.get(PATH).text)
-    assert shown == sorted(PLACEHOLDERS)
-    shown.remove("test")
+    text = lines(owner.get(PATH).text)
+    assert text == sorted(PLACEHOLDERS)
+    text.remove("test")
     form = {"action": "guards", "group_limit": "50", "region": "ie"}
-    saved = owner.post(PATH, **form, never="\r\n".join([*shown, "", " Walk-IN "]))
+    saved = owner.post(PATH, **form, never="\r\n".join([*text, "", " Walk-IN "]))
     assert saved.status_code == 303, saved.text
     guards = api.get(GUARDS).json()
     assert {*guards["never"]} == {*PLACEHOLDERS, "walk-in"} - {"test"}

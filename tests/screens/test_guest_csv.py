@@ -21,8 +21,8 @@ def test_csv_has_every_guest_over_http_on_its_page_and_by_command(
     rules = [{"field": "city", "comparator": "is equal to", "values": ["Csv"]}]
     definition = {"filterGroups": [{"entity": "guest", "rules": rules}]}
     body = {"name": "Csv", "friendlyId": "csv", "definition": definition}
-    made = api.post("/innkeeper/v1/segments", json=body)
-    assert made.status_code == 201, made.text
+    segment = api.post("/innkeeper/v1/segments", json=body)
+    assert segment.status_code == 201, segment.text
     query = {"columns": "firstName,emails", "sort": "firstName"}
     path = "/innkeeper/v1/segments/csv/table"
     assert len(api.get(path, params={**query, "limit": 3}).json()["rows"]) == 2

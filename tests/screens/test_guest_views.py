@@ -14,8 +14,8 @@ CORK = (
 
 def links(person: Person) -> list[str]:
     """The paths of the views in the menu."""
-    found = re.findall(r'href="/w/live(/guests\?view=[^"]+)"', person.get("/guests").text)
-    return [*dict.fromkeys(map(html.unescape, found))]
+    matches = re.findall(r'href="/w/live(/guests\?view=[^"]+)"', person.get("/guests").text)
+    return [*dict.fromkeys(map(html.unescape, matches))]
 
 
 def test_a_view_restores_filters_columns_and_sort(

@@ -29,9 +29,9 @@ def menus(page: str) -> list[str]:
 
 
 def test_the_buttons_of_the_form_work_without_a_script(owner: Person) -> None:
-    shown = owner.post(PATH, **BY_EMAIL, do="add:phone").text
-    assert menus(shown)[:3] == ["provider:email", "field:phone", "field:lastName"]
-    assert 'placeholder="Phone + Last name"' in shown
+    text = owner.post(PATH, **BY_EMAIL, do="add:phone").text
+    assert menus(text)[:3] == ["provider:email", "field:phone", "field:lastName"]
+    assert 'placeholder="Phone + Last name"' in text
     form = {**BY_EMAIL, **BY_PHONE}
     assert menus(owner.post(PATH, **form, do="up:1").text)[:3] == [
         *("field:phone", "field:lastName", "provider:email")
@@ -68,10 +68,10 @@ def test_a_preview_names_who_joins_and_who_parts_and_a_change_is_undone(
     applied = owner.post(PATH, **BY_EMAIL, **BY_PHONE, do="apply")
     site.run_worker()
     change = applied.headers["location"].removeprefix("/w/live")
-    shown = unescape(owner.get(change).text)
-    assert "2 guests part from their survivors, each" in shown
-    assert "The rules from before are in force again." in shown
-    assert f'/guests/{other["ref"]}">Noola Quirke</a>' in shown
+    text = unescape(owner.get(change).text)
+    assert "2 guests part from their survivors, each" in text
+    assert "The rules from before are in force again." in text
+    assert f'/guests/{other["ref"]}">Noola Quirke</a>' in text
     masked = developer.get(change).text
     assert "Quirke" not in masked
     assert "353861230077" not in masked

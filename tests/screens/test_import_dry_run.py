@@ -84,8 +84,8 @@ QUESTIONS = (
 
 def uploaded(owner: Person, name: str, file: bytes, holds: str = "") -> str:
     """The path of an upload that waits for its mapping, within the workspace."""
-    sent = {"csrf": owner.csrf, "entity": holds}
-    answer = owner.http.post("/w/live/imports", data=sent, files={"file": (name, file)})
+    payload = {"csrf": owner.csrf, "entity": holds}
+    answer = owner.http.post("/w/live/imports", data=payload, files={"file": (name, file)})
     assert answer.status_code == 303, answer.text
     return str(answer.headers["location"]).removeprefix("/w/live")
 
@@ -138,8 +138,8 @@ def test_i11_the_page_has_the_open_questions_of_the_file(
     report = owner.get(path).text
     assert "3 records in" in report
     assert "email: not a well-formed email address" in report
-    found = api.get("/v2.1/guests", params={"email": "ann@example.com", "expand": "true"})
-    guest = found.json()["items"][0]
+    response = api.get("/v2.1/guests", params={"email": "ann@example.com", "expand": "true"})
+    guest = response.json()["items"][0]
     assert guest["phoneNumbers"] == ["+12125550100"]
     assert guest["dateOfBirth"].startswith("1961-02-03")
     assert guest["gender"] == "Male"

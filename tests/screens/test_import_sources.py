@@ -43,13 +43,13 @@ def test_i12_a_source_is_created_read_and_deleted(owner: Person, analyst: Person
     # Somebody else saved meanwhile.
     late = owner.http.post(PAGE, data={**edited, "address": "old.csv", "schedule": ""})
     assert late.status_code == 412
-    shown = re.findall(r'data-label="(?:You typed|Stored now)">([^<]*)<', late.text)
-    assert shown == ["old.csv", "new.csv", "", "Every Monday at 04:30 UTC"]
+    matches = re.findall(r'data-label="(?:You typed|Stored now)">([^<]*)<', late.text)
+    assert matches == ["old.csv", "new.csv", "", "Every Monday at 04:30 UTC"]
     assert owner.http.post(PAGE, data={**form, "action": "run"}).status_code == 303
     assert "being read" in owner.http.get(PAGE).text
-    seen = analyst.http.get(PAGE).text
-    assert "Shop" in seen
-    assert "Read now" not in seen
+    text = analyst.http.get(PAGE).text
+    assert "Shop" in text
+    assert "Read now" not in text
     refused = analyst.http.post(PAGE, data={**form, "csrf": analyst.csrf, "action": "delete"})
     assert refused.status_code == 403
     assert owner.http.post(PAGE, data={**form, "action": "delete"}).status_code == 303

@@ -47,9 +47,9 @@ def test_i11_the_first_rows_of_a_large_file_are_shown_by_its_start(
     assert len(file) > START_BYTES
 
     def preview(person: Person, start: bytes, name: str) -> httpx.Response:
-        sent = {"csrf": person.csrf}
+        payload = {"csrf": person.csrf}
         path = "/w/live/imports/preview"
-        return person.http.post(path, data=sent, files={"file": (name, start)})
+        return person.http.post(path, data=payload, files={"file": (name, start)})
 
     page = preview(owner, file[:START_BYTES], "people.csv").text
     assert "<th>Größe</th>" in page
@@ -136,8 +136,8 @@ def test_s4_a_file_that_expands_without_end_is_refused() -> None:
 def test_s4_a_chunk_of_long_lines_has_few_records() -> None:
     """S4: a thousand lines of 8 MB are not held at once."""
     every = [(number, b"x" * (MAX_LINE // 4)) for number in range(1, 11)]
-    found = [(len(each.items), each.line) for each in chunks(every, lambda _, text: text, 1000)]
-    assert found == [(4, 4), (4, 8), (2, 10)]
+    rows = [(len(each.items), each.line) for each in chunks(every, lambda _, text: text, 1000)]
+    assert rows == [(4, 4), (4, 8), (2, 10)]
     short = [(number, b"{}") for number in range(1, 2501)]
     assert [len(each.items) for each in chunks(short, lambda _, text: text, 1000)] == [
         *(1000, 1000, 500),

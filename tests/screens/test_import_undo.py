@@ -13,19 +13,19 @@ from waiting import until
 
 def test_i10_an_import_is_undone_by_its_page(owner: Person, api: Api, site: Site) -> None:
     layout = {"entity": "guests", "compressed": False}
-    made = api.post("/innkeeper/v1/imports", json=layout).json()
+    batch = api.post("/innkeeper/v1/imports", json=layout).json()
     people = [{"identifiers": [{"provider": "email", "id": f"{uuid4()}@x.com"}]} for _ in range(3)]
     file = "\n".join(map(json.dumps, people)).encode()
-    httpx.put(made["location"]["href"], content=file).raise_for_status()
+    httpx.put(batch["location"]["href"], content=file).raise_for_status()
     site.run_worker()
-    path = f"/imports/{made['ref']}"
+    path = f"/imports/{batch['ref']}"
     assert f"{path}/undo" in owner.get(path).text
-    found = api.get("/v2.1/guests", params=_identifier(people[0])).json()["items"]
-    api.patch(found[0]["href"], json={"firstName": "Ann"}).raise_for_status()
+    items = api.get("/v2.1/guests", params=_identifier(people[0])).json()["items"]
+    api.patch(items[0]["href"], json={"firstName": "Ann"}).raise_for_status()
     page = owner.get(f"{path}/undo").text
     assert "Undo this import?" in page
     assert "Undo the rest" in page
-    assert f"/guests/{found[0]['ref']}" in page
+    assert f"/guests/{items[0]['ref']}" in page
     assert owner.post(f"{path}/undo").status_code == 409
     assert owner.post(f"{path}/undo", skip_changed="yes").is_redirect
     assert "Being undone" in owner.get(f"{path}/undo").text
@@ -44,8 +44,8 @@ def test_i10_a_batch_is_undone_over_http_and_its_page_shows_it(
 ) -> None:
     """By its ref; what it deleted stays, and is counted. The list of jobs has the undo."""
     batches, ref = Batches(api, site.settings), str(uuid4())
-    gone = record("guest", "delete", {"identifiers": [{"provider": "email", "id": "a@x.com"}]})
-    file = packed([upsert("a@x.com"), upsert("b@x.com"), gone])
+    deleted = record("guest", "delete", {"identifiers": [{"provider": "email", "id": "a@x.com"}]})
+    file = packed([upsert("a@x.com"), upsert("b@x.com"), deleted])
     href = batches.allocate(file, ref).json()["location"]["href"]
     assert batches.upload(href, file).status_code == 200
     batches.work_at_once()

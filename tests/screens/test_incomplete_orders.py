@@ -16,14 +16,14 @@ def test_f16_the_page_links_what_waits(api: Api, owner: Person) -> None:
     page("VIEW", pos="screens")
     page("CHECKOUT", reference_id="B-1", status="PURCHASED")
     ref = quarantine(api)[0]["orderRef"]
-    shown = owner.get(f"/orders/{ref}").text
-    assert "incomplete" in shown
-    (link,) = re.findall(r'href="/w/live(/quarantine\?order=[^"]+)"', shown)
+    text = owner.get(f"/orders/{ref}").text
+    assert "incomplete" in text
+    (link,) = re.findall(r'href="/w/live(/quarantine\?order=[^"]+)"', text)
     listed = owner.get(link).text
     assert listed.count('<details class="session">') == 1
     assert "Replay these 1" in listed
-    made = api.post("/v2/tenants/points-of-sale", json={"name": "screens", "timeout": 30})
-    assert made.status_code == 201
+    response = api.post("/v2/tenants/points-of-sale", json={"name": "screens", "timeout": 30})
+    assert response.status_code == 201
     try:
         answer = owner.post("/quarantine", order=ref)
         assert answer.status_code == 303
@@ -40,7 +40,7 @@ def test_f16_the_page_links_what_waits(api: Api, owner: Person) -> None:
 def test_f16_an_order_without_a_price_shows_none(api: Api, owner: Person) -> None:
     guest = api.guest()
     body = {"referenceId": "N-1", "orderedAt": "2026-11-20T10:00:00Z"}
-    made = api.post(f"/v2.1/guests/{guest['ref']}/orders", json=body).json()
-    for path in (f"/orders/{made['ref']}", f"/guests/{guest['ref']}/orders"):
+    record = api.post(f"/v2.1/guests/{guest['ref']}/orders", json=body).json()
+    for path in (f"/orders/{record['ref']}", f"/guests/{guest['ref']}/orders"):
         assert "–" in owner.get(path).text
     assert owner.get("/quarantine?order=x").status_code == 404

@@ -35,9 +35,9 @@ LONG = ("long " * 4_000).strip()
 
 def download(person: Person, page: str) -> Any:
     """What `Show all` of a page leads to."""
-    found = re.search(r'<a href="([^"]+)" download>Show all', page)
-    assert found is not None, page[:2000]
-    answer = person.http.get(found[1])
+    match = re.search(r'<a href="([^"]+)" download>Show all', page)
+    assert match is not None, page[:2000]
+    answer = person.http.get(match[1])
     assert answer.status_code == 200
     assert answer.headers["content-disposition"].startswith("attachment; ")
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -58,8 +58,8 @@ def test_s1_an_event_in_quarantine(owner: Person, api: Api) -> None:
     page = owner.get("/quarantine").text
     assert len(page) < LARGEST
     assert "unknown point of sale" in page.lower()
-    kept = download(owner, page)
-    assert kept["tokens"] == tokens
+    stored = download(owner, page)
+    assert stored["tokens"] == tokens
 
 
 def test_s1_raw_json(owner: Person, api: Api) -> None:
@@ -219,7 +219,7 @@ def test_s1_large_pages_are_rendered_off_the_event_loop(monkeypatch: pytest.Monk
 def test_s1_pages_are_rendered_without_a_connection(
     owner: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lent, held = 0, list[int]()
+    lent, locked = 0, list[int]()
     checkout, put_back, render = Database.checkout, Database.put_back, PageResponse.render_body
 
     async def counted_checkout(database: Database, **pool: bool) -> Any:
@@ -234,7 +234,7 @@ def test_s1_pages_are_rendered_without_a_connection(
         await put_back(database, connection, **pool)
 
     async def counted_render(response: PageResponse) -> None:
-        held.append(lent)
+        locked.append(lent)
         await render(response)
 
     monkeypatch.setattr(Database, "checkout", counted_checkout)
@@ -242,7 +242,7 @@ def test_s1_pages_are_rendered_without_a_connection(
     monkeypatch.setattr(PageResponse, "render_body", counted_render)
     for path in ("/", "/guests", "/segments", "/quarantine", "/settings"):
         assert owner.get(path).status_code == 200
-    assert held == [0] * 5
+    assert locked == [0] * 5
     assert lent == 0
 
 
@@ -320,8 +320,8 @@ def test_s1_lists_of_guests_read_lines(owner: Person, api: Api) -> None:
     ]
     assert page.count("+353861234567") == 2
     assert "Cork" in page
-    shown = re.findall(r'<a class="open ellipsis"', owner.get("/guests?type=visitor").text)
-    assert len(shown) == 1
+    matches = re.findall(r'<a class="open ellipsis"', owner.get("/guests?type=visitor").text)
+    assert len(matches) == 1
 
 
 def test_s1_what_a_session_keeps_has_a_bound(api: Api) -> None:

@@ -44,8 +44,8 @@ def test_f21_a_guest(owner: Person, api: Api) -> None:
 
 def test_f21_a_data_extension(owner: Person, api: Api) -> None:
     guest = api.guest()
-    made = api.extension(guest, name="ext", tier="Gold", visits=3)
-    path = f"/guests/{guest['ref']}/extensions/{made['ref']}"
+    extension = api.extension(guest, name="ext", tier="Gold", visits=3)
+    path = f"/guests/{guest['ref']}/extensions/{extension['ref']}"
     version = field(owner.get(path).text, "version")
     href = f"/v2.1/guests/{guest['ref']}/extensions/ext"
     api.patch(href, json={"name": "ext", "tier": "Silver"})
@@ -127,8 +127,8 @@ def test_f21_a_webhook(owner: Person, api: Api) -> None:
     assert api.patch("/innkeeper/v1/segments/crew", json={"webhook": hook}).is_success
     form = {"action": "create", "what": "segment:crew", "url": "https://example.com/mine"}
     assert_asked(owner.post(path, **form, version=version), hook)
-    gone = {"action": "delete", "what": "segment:crew", "version": version}
-    assert owner.post(path, **gone).status_code == 412
+    body = {"action": "delete", "what": "segment:crew", "version": version}
+    assert owner.post(path, **body).status_code == 412
     assert api.get("/innkeeper/v1/segments/crew").json()["webhook"] == hook
 
 
@@ -139,8 +139,8 @@ def test_f21_the_role_of_a_user(owner: Person, site: Site) -> None:
     page = owner.get(path).text
     forms = re.findall(r"<dialog id=\"user-\d+\".*?</dialog>", page, re.DOTALL)
     (form,) = [each for each in forms if email in each]
-    sent: dict[str, Any] = {name: field(form, name) for name in ("user", "version")}
-    change = {**sent, "action": "change", "every": "yes"}
+    payload: dict[str, Any] = {name: field(form, name) for name in ("user", "version")}
+    change = {**payload, "action": "change", "every": "yes"}
     assert owner.post(path, **change, role="developer").status_code == 303
     late = owner.post(path, **change, role="admin")
     assert late.status_code == 412
@@ -152,9 +152,9 @@ def test_f21_the_compatibility_of_a_key(owner: Person, site: Site) -> None:
     page = owner.get("/settings").text
     forms = re.findall(r"<dialog id=\"compat-\d+\".*?</dialog>", page, re.DOTALL)
     (form,) = [each for each in forms if key.client_key in each]
-    sent = {name: field(form, name) for name in ("version", "client_key", "compatibility")}
-    assert owner.post("/settings", action="compatibility", **sent).status_code == 303
-    assert owner.post("/settings", action="compatibility", **sent).status_code == 412
+    payload = {name: field(form, name) for name in ("version", "client_key", "compatibility")}
+    assert owner.post("/settings", action="compatibility", **payload).status_code == 303
+    assert owner.post("/settings", action="compatibility", **payload).status_code == 412
 
 
 @pytest.mark.parametrize("path", ["/guests/{}/edit"])

@@ -175,13 +175,13 @@ def _plant_import(owner: Person, shop: Planted) -> None:
     text = io.StringIO()
     rows = [["First name", "E-mail", "Country", "Born"], [WORD, MAIL, WORD, WORD]]
     csv.writer(text).writerows([*rows, ["x", WORD, "IE", BORN]])
-    sent = {"csrf": owner.csrf, "entity": "guests"}
+    payload = {"csrf": owner.csrf, "entity": "guests"}
     file = {"file": ("people.csv", text.getvalue().encode())}
-    answer = owner.http.post("/w/live/imports", data=sent, files=file)
+    answer = owner.http.post("/w/live/imports", data=payload, files=file)
     shop.paths.append(answer.headers["location"].removeprefix("/w/live"))
     form = {"c0": "firstName", "c1": "email", "c2": "country", "c3": "dateOfBirth"}
     file = {"file": ("done.csv", text.getvalue().encode())}
-    answer = owner.http.post("/w/live/imports", data=sent, files=file)
+    answer = owner.http.post("/w/live/imports", data=payload, files=file)
     path = answer.headers["location"].removeprefix("/w/live")
     assert owner.post(path, action="start", **form).status_code == 303
     shop.paths += [path, f"{path}/rejects"]
@@ -189,7 +189,7 @@ def _plant_import(owner: Person, shop: Planted) -> None:
 
 def crawl(person: Person, starts: list[str]) -> Iterator[tuple[str, httpx.Response]]:
     """Every page and download that links lead to, and what pages ask for by themselves."""
-    seen, left = set(starts), list(starts)
+    observed, left = set(starts), list(starts)
     while left:
         path = left.pop()
         answer = person.http.get(path, headers={"HX-Request": "true"})
@@ -200,12 +200,12 @@ def crawl(person: Person, starts: list[str]) -> Iterator[tuple[str, httpx.Respon
         links = re.findall(rf'(?:{names})="([^"]+)"', answer.text)
         for link in map(unescape, links):
             parts = urlsplit(link)
-            if not parts.netloc and link.startswith("/w/live") and link not in seen:
+            if not parts.netloc and link.startswith("/w/live") and link not in observed:
                 # Pages of a list, periods of a report and the like: one of each is enough, and
                 # every day one of a path.
                 shape = re.sub(r"(?<==)[^&]*", "", link) if LONG else parts.path
-                if shape not in seen or not parts.query:
-                    seen |= {link, shape}
+                if shape not in observed or not parts.query:
+                    observed |= {link, shape}
                     left.append(link)
 
 
@@ -229,24 +229,24 @@ def test_s8_every_page_and_download(site: Site, owner: Person, shop: Planted, ro
     starts += [f"/find?q={shop.guest}"]
     starts += ["/segments/values?entity=guest&field=core:firstName:string", "/reports/pages"]
     starts += [f"/guests/{shop.guest}/merge?other={WORD}", f"/orders/{shop.order}/file"]
-    visited, leaks, told, staff = set[str](), dict[str, list[str]](), 0, list[str]()
+    visited, leaks, report, staff = set[str](), dict[str, list[str]](), 0, list[str]()
     for path, answer in crawl(person, [f"/w/live{start}" for start in starts]):
         assert answer.status_code < 500, path
         if answer.status_code != 403:
             visited.add(urlsplit(path).path)
-        if found := revealed(answer):
-            leaks[path] = found
-            told += 1
+        if result := revealed(answer):
+            leaks[path] = result
+            report += 1
         # Who changed something, for those who do not manage users.
         if not may(role, Right.USERS) and owner.email in unquote(answer.text):
             staff.append(path)
-        if role not in MASKED and told > 10 and not LONG:
+        if role not in MASKED and report > 10 and not LONG:
             break
     person.http.close()
     assert staff == []
     if role not in MASKED:
         # The values are there: the others' pages are not clean for want of any.
-        assert told > 10
+        assert report > 10
         return
     assert leaks == {}
     open_to_all = [page.path for page in PAGES if page.show and page.right is None]
@@ -317,8 +317,8 @@ def test_s8_what_masking_leaves() -> None:
     assert masking.masked_page("/a?") == "/a?"
     assert masking.masked_line("Jane looked at /a?b=c today") == "Jane looked at /a?••• today"
     free = {"nick": "Jane", "age": 40, "vip": True, "none": None, "phone": NUMBER, "at": 53.3498053}
-    shown = {"nick": "J•••", "age": 40, "vip": True, "none": None, "phone": "•••", "at": "•••"}
-    assert masking.masked_free(free) == shown
+    expected = {"nick": "J•••", "age": 40, "vip": True, "none": None, "phone": "•••", "at": "•••"}
+    assert masking.masked_free(free) == expected
     assert masking.masked_free([{"a@b.ie": ["x"]}, 12.5]) == [{"a•••@•••": ["x•••"]}, 12.5]
 
 

@@ -18,8 +18,8 @@ from innkeeper.rules.masking import masked_setting
 def rows(owner: Person, action: str) -> list[str]:
     """The rows of the log of an action, newest first, as plain text."""
     page = owner.get(f"/settings/audit-log?action={action}").text
-    found = re.findall(r'<tr><td class="nowrap soft">.*?</tr>', page, re.DOTALL)
-    return [" ".join(html.unescape(re.sub(r"<[^>]+>", " ", each)).split()) for each in found]
+    matches = re.findall(r'<tr><td class="nowrap soft">.*?</tr>', page, re.DOTALL)
+    return [" ".join(html.unescape(re.sub(r"<[^>]+>", " ", each)).split()) for each in matches]
 
 
 def test_f22_log_ins_log_outs_and_failures_are_on_record(owner: Person, site: Site) -> None:
@@ -61,9 +61,9 @@ def test_f22_a_changed_role_is_logged_with_its_user_and_old_value(
     page = owner.get("/settings/users").text
     forms = re.findall(r"<dialog id=\"user-\d+\".*?</dialog>", page, re.DOTALL)
     (form,) = [each for each in forms if email in each]
-    sent = {name: field(form, name) for name in ("user", "version")}
-    sent |= {"action": "change", "every": "yes", "role": "developer", "disabled": "yes"}
-    assert owner.post("/settings/users", **sent).status_code == 303
+    payload = {name: field(form, name) for name in ("user", "version")}
+    payload |= {"action": "change", "every": "yes", "role": "developer", "disabled": "yes"}
+    assert owner.post("/settings/users", **payload).status_code == 303
     row = next(each for each in rows(owner, "user.change") if email in each)
     assert f"{owner.email} changed the user {email}" in row
     assert "Role : analyst → developer" in row
@@ -87,15 +87,15 @@ def test_f22_an_erasure_takes_the_guest_out_of_the_log(
     guest = api.guest(firstName=secret, city="Cork")
     owner.post(f"/guests/{guest['ref']}/edit", city=f"{secret} town")
     api.extension(guest, name="ext", nick=secret)
-    held = api.get(f"/innkeeper/v1/privacy/subjects/{guest['ref']}")
-    assert "guest.edit" in held.text, "access shows what the log holds"
+    stored_data = api.get(f"/innkeeper/v1/privacy/subjects/{guest['ref']}")
+    assert "guest.edit" in stored_data.text, "access shows what the log holds"
     answer = owner.post(f"/guests/{guest['ref']}/erase", confirm=guest["ref"])
     assert answer.status_code == 303
     text = connection.execute("SELECT string_agg(a::text, ' ') FROM innkeeper.audit_log a")
-    kept = str(text.fetchone())
-    assert secret not in kept
-    assert guest["ref"] not in kept
-    assert "guest.edit" in kept, "that something was done stays"
+    row = str(text.fetchone())
+    assert secret not in row
+    assert guest["ref"] not in row
+    assert "guest.edit" in row, "that something was done stays"
 
 
 @pytest.mark.parametrize(
@@ -112,22 +112,22 @@ def test_f22_a_change_of_settings_says_from_what_to_what(
     api.post("/innkeeper/v1/segments", json={"name": "Crew", "definition": everybody})
     api.post("/innkeeper/v1/exports", json={"name": "Letters", "segment": "crew"})
     api.put("/innkeeper/v1/traits/bought", json={"entity": "order", "function": "count"})
-    sent = {"segment": "crew", "kind": "FULL_SYNC", "format": "CSV", "columns": "ref"}
-    sent |= {"do": "save", "entity": "session", "function": "count", "operator": "AND", **form}
-    assert owner.post(path, **sent).status_code == 303
+    payload = {"segment": "crew", "kind": "FULL_SYNC", "format": "CSV", "columns": "ref"}
+    payload |= {"do": "save", "entity": "session", "function": "count", "operator": "AND", **form}
+    assert owner.post(path, **payload).status_code == 303
     assert any(told in row for row in rows(owner, action))
 
 
 def test_f22_rules_and_keys_say_from_what_to_what(owner: Person, api: Api, site: Site) -> None:
     page = "/settings/identity-rules"
-    sent = {"r0.name": "crm", "r0.c0": "provider:CRM", "do": "save"}
-    assert owner.post(page, **sent).status_code == 303
+    payload = {"r0.name": "crm", "r0.c0": "provider:CRM", "do": "save"}
+    assert owner.post(page, **payload).status_code == 303
     assert "Rules : email = email → crm = CRM" in rows(owner, "identity_rules.save")[0]
-    sent |= {"r0.name": "email", "r0.c0": "provider:email"}
-    assert owner.post(page, **sent).status_code == 303
+    payload |= {"r0.name": "email", "r0.c0": "provider:email"}
+    assert owner.post(page, **payload).status_code == 303
     key = site.key()
-    sent = {"client_key": key.client_key, "compatibility": "official", "action": "compatibility"}
-    assert owner.post("/settings", **sent).status_code == 303
+    payload = {"client_key": key.client_key, "compatibility": "official", "action": "compatibility"}
+    assert owner.post("/settings", **payload).status_code == 303
     (row,) = [each for each in rows(owner, "key.compatibility") if key.client_key in each]
     assert "Compatibility : open → official" in row
 

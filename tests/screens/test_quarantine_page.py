@@ -32,8 +32,8 @@ def test_a_missing_point_of_sale_is_created_and_all_that_wait_for_it_are_replaye
         refused = owner.post("/quarantine", action="correct", ref=left[0]["ref"], message=wrong)
         assert refused.status_code == 400, wrong
     owner.post("/quarantine", action="correct", ref=left[0]["ref"], message=json.dumps(message))
-    shown = owner.get("/quarantine").text
-    assert re.search("notice warn.*0 attached, 1 still in quarantine", shown, re.S), "amber"
+    text = owner.get("/quarantine").text
+    assert re.search("notice warn.*0 attached, 1 still in quarantine", text, re.S), "amber"
     product = {"item_id": "A", "type": "HAT", "price": 5, "quantity": 1}
     mended = {"message": {**message, "product": product}}
     answer = api.put(f"/innkeeper/v1/quarantine/{left[0]['ref']}", json=mended)

@@ -9,10 +9,10 @@ from visiting import Person
 
 def order(api: Api, guest: dict[str, Any], reference: str, **fields: Any) -> dict[str, Any]:
     body = {"referenceId": reference, "orderedAt": "2026-11-20T10:00:00Z", "status": "PURCHASED"}
-    found = made(api.post("/v2.1/orders", json={**body, "currencyCode": "EUR", **fields}))
+    response = made(api.post("/v2.1/orders", json={**body, "currencyCode": "EUR", **fields}))
     link = {"guest": {"href": guest["href"]}}
-    made(api.post(f"/v2.1/orders/{found['ref']}/contacts", json=link))
-    return found
+    made(api.post(f"/v2.1/orders/{response['ref']}/contacts", json=link))
+    return response
 
 
 def test_f4_the_page_of_a_guest(api: Api, owner: Person) -> None:

@@ -13,10 +13,10 @@ from waiting import until
 def counted(http: httpx.Client, method: str, route: str, status: int) -> float:
     """How many requests /metrics tells of."""
     labels = re.escape(f'{{method="{method}",route="{route}",status="{status}"}}')
-    found = re.search(
+    match = re.search(
         rf"^innkeeper_request_seconds_count{labels} (\S+)$", http.get("/metrics").text, re.M
     )
-    return float(found[1]) if found else 0.0
+    return float(match[1]) if match else 0.0
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
@@ -44,13 +44,13 @@ CALLS = (
 def test_f22_a_request_is_one_line_and_one_count(
     owner: Person, caplog: pytest.LogCaptureFixture, method: str, path: str, route: str, status: int
 ) -> None:
-    shown = "other" if method == "PURGE" else method
-    before = counted(owner.http, shown, route, status)
+    text = "other" if method == "PURGE" else method
+    before = counted(owner.http, text, route, status)
     with caplog.at_level(logging.INFO, "innkeeper.web"):
         answer = owner.http.request(method, path, headers={"X-Correlation-Id": "mine-7"})
         (line,) = lines(caplog)
     assert (answer.status_code, answer.headers["x-correlation-id"]) == (status, "mine-7")
-    assert counted(owner.http, shown, route, status) == before + 1
+    assert counted(owner.http, text, route, status) == before + 1
     members = line.members  # type: ignore[attr-defined]
     assert members["id"] == "mine-7"
     assert (members["method"], members["route"], members["status"]) == (method, route, status)

@@ -14,10 +14,10 @@ ASK = {"X-Requested-With": "innkeeper"}
 def test_a_token_opens_the_sandbox_alone(
     api: Api, owner: Person, developer: Person, analyst: Person, site: Site
 ) -> None:
-    made = owner.http.post("/sandbox-token?workspace=live", headers=ASK)
-    assert made.status_code == 201, made.text
-    assert made.headers["cache-control"] == "no-store"
-    client_key, token = made.json()["login"].split(":")
+    response = owner.http.post("/sandbox-token?workspace=live", headers=ASK)
+    assert response.status_code == 201, response.text
+    assert response.headers["cache-control"] == "no-store"
+    client_key, token = response.json()["login"].split(":")
     with Api(site.url, client_key, token) as sandbox:
         assert sandbox.get("/innkeeper/v1/jobs").status_code == 200
         assert sandbox.get("/innkeeper/v1/keys").status_code == 403, "no administration"
@@ -42,8 +42,8 @@ def test_a_token_opens_the_sandbox_alone(
 
 def test_a_sandbox_has_at_most_twenty(site: Site) -> None:
     async def create(work: object) -> list[str]:
-        made = [await sandbox_tokens.create(work, "live", EVERY_SCOPE) for _ in range(22)]  # type: ignore[arg-type]
-        return [each.client_key for each in made]
+        created = [await sandbox_tokens.create(work, "live", EVERY_SCOPE) for _ in range(22)]  # type: ignore[arg-type]
+        return [each.client_key for each in created]
 
     keys = site.control(create)
     with psycopg.connect(site.dsn) as connection:

@@ -16,7 +16,7 @@ from innkeeper.store.database import Database
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """How many connections were lent when each child was started."""
-    lent, found = 0, list[int]()
+    lent, result = 0, list[int]()
     checkout, put_back = Database.checkout, Database.put_back
     started = asyncio.create_subprocess_exec
 
@@ -32,13 +32,13 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         await put_back(database, connection, **more)
 
     async def counted_start(*words: Any, **more: Any) -> Any:
-        found.append(lent)
+        result.append(lent)
         return await started(*words, **more)
 
     monkeypatch.setattr(Database, "checkout", counted_checkout)
     monkeypatch.setattr(Database, "put_back", counted_put_back)
     monkeypatch.setattr(asyncio, "create_subprocess_exec", counted_start)
-    return found
+    return result
 
 
 def text() -> dict[str, str]:

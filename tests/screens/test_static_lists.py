@@ -27,8 +27,8 @@ def act(owner: Person, query: dict[str, Any], **form: Any) -> Any:
 
 def test_a_list_is_made_filled_and_deleted(owner: Person, api: Api) -> None:
     ann, bob = (api.guest(firstName=name, email=f"{name}@x.example") for name in ("ann", "bob"))
-    made = owner.post("/lists", name="Autumn mailing", description="For October")
-    assert made.headers["location"] == "/w/live/lists/autumn_mailing"
+    response = owner.post("/lists", name="Autumn mailing", description="For October")
+    assert response.headers["location"] == "/w/live/lists/autumn_mailing"
     path = "/lists/autumn_mailing"
     added = owner.post(path, action="add", identifiers=f"Mail,Name\nann@x.example,A\n{bob['ref']}")
     assert added.headers["location"] == "/w/live" + path

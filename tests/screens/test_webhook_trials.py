@@ -26,10 +26,10 @@ def test_a_test_message_and_its_answer(
     answer = api.post(TEST, json=payload).json()
     assert (answer["status"], answer["body"], answer["isCut"]) == (200, "", False)
     assert answer["headers"]["server"].startswith("BaseHTTP")
-    headers, sent = receiver.got[-1]
-    assert json.loads(sent) | {"at": ""} == {"event": "test", **payload, "at": ""}
+    headers, request = receiver.got[-1]
+    assert json.loads(request) | {"at": ""} == {"event": "test", **payload, "at": ""}
     stamp, mark = re.fullmatch(r"t=(\d+),v1=(\w+)", headers["X-Innkeeper-Signature"]).groups()  # type: ignore[union-attr]
-    signed = hmac.digest(secret.encode(), stamp.encode() + b"." + sent, sha256)
+    signed = hmac.digest(secret.encode(), stamp.encode() + b"." + request, sha256)
     assert mark == signed.hex()
     assert api.get("/innkeeper/v1/webhooks").json()["items"][0]["delivered"] == 0, (
         "it is not stored"
@@ -38,10 +38,10 @@ def test_a_test_message_and_its_answer(
     receiver.status, receiver.body = 500, b"<b>no</b>" + b"x" * 3000
     answer = api.post(TEST, json=payload).json()
     assert (answer["status"], len(answer["body"]), answer["isCut"]) == (500, 2048, True)
-    shown = owner.post("/settings/webhooks", action="test", what="segment:told")
-    assert shown.status_code == 200
-    assert "&lt;b&gt;no&lt;/b&gt;xxx" in shown.text
-    assert "The first 2,048 bytes" in shown.text
+    response = owner.post("/settings/webhooks", action="test", what="segment:told")
+    assert response.status_code == 200
+    assert "&lt;b&gt;no&lt;/b&gt;xxx" in response.text
+    assert "The first 2,048 bytes" in response.text
     assert analyst.post("/settings/webhooks", action="test", what="segment:told").status_code == 403
 
     for wrong, status in (

@@ -63,9 +63,9 @@ def basic(key: keys.NewKey, token: str = "") -> bytes:
 
 async def statements(database: Database, act: Callable[[], Awaitable[Any]]) -> int:
     """How many connections `act` takes."""
-    with patch.object(database, "checkout", wraps=database.checkout) as taken:
+    with patch.object(database, "checkout", wraps=database.checkout) as client:
         await act()
-    return taken.call_count
+    return client.call_count
 
 
 @pytest.mark.parametrize(
@@ -102,8 +102,8 @@ async def test_an_alias_that_another_process_deleted(process: Process, control: 
     await keys.set_alias(control, "context", key.client_key)
     await wait_until("both changes", lambda: len(process.heard) == 2)
     keyring = Keyring(process.database)
-    found = await keyring.workspace_of("context")
-    assert found.client_key == key.client_key
+    key_row = await keyring.workspace_of("context")
+    assert key_row.client_key == key.client_key
     await process.change("DELETE FROM innkeeper.client_key_aliases")
     with pytest.raises(Unauthorized):
         await keyring.workspace_of("context")

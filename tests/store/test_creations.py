@@ -97,11 +97,11 @@ TABLES = {
 
 def contents() -> dict[str, list[str]]:
     """What the workspace has, without refs and instants of writing."""
-    found = {}
+    results = {}
     for table, columns in TABLES.items():
         rows = Site.rows(f"SELECT {columns} FROM ws_live.{table} AS t")
-        found[table] = sorted(map(str, rows))
-    return found
+        results[table] = sorted(map(str, rows))
+    return results
 
 
 def add_rule_of_two() -> None:
@@ -117,16 +117,16 @@ def test_p4_rows_are_those_of_records_that_are_decided_one_by_one(site: None) ->
     """With a rule of two conditions, a chunk is decided one by one if any record has no creation:
     the last guest names nobody, and two orders are of one person."""
     imported = [[*GUESTS, {"firstName": "Nobody"}], ORDERS]
-    found = []
+    results = []
     for rule in (lambda: None, add_rule_of_two):
         Site.empty()
         Site.write("TRUNCATE ws_live.orders CASCADE; DELETE FROM ws_live.identifier_providers")
         rule()
         for holds, values in zip(("guests", "orders"), imported, strict=True):
             run_import(holds, values, chunk=100)
-        found.append(contents())
-    assert found[0] == found[1]
-    assert len(found[0]["guests"]) == 13
+        results.append(contents())
+    assert results[0] == results[1]
+    assert len(results[0]["guests"]) == 13
 
 
 def test_p4_words_are_those_that_the_database_derives(site: None) -> None:

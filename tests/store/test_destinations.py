@@ -66,13 +66,13 @@ def test_s6_what_is_listed_and_below_is_taken(
     ],
 )
 def test_s6_everything_else_is_refused(settings: Settings, tmp_path: Path, url: Any) -> None:
-    told = url.replace("{tmp}", str(tmp_path)) if isinstance(url, str) else url
-    if told == "data:,a":
+    report = url.replace("{tmp}", str(tmp_path)) if isinstance(url, str) else url
+    if report == "data:,a":
         # A name like any other, inside the folder of exports.
-        assert destination_of(settings, told).below == ("data:,a",)
+        assert destination_of(settings, report).below == ("data:,a",)
         return
     with pytest.raises(BadDestination):
-        destination_of(settings, told)
+        destination_of(settings, report)
 
 
 def test_s6_no_symbolic_link_below_the_listed_folder_is_followed(

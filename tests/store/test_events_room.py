@@ -20,11 +20,11 @@ pytestmark = pytest.mark.anyio
 async def record(work: Work, at: datetime) -> None:
     """A page view of a new browser, long ago, as a file of history has it."""
     browser, _ = await browsers.create(work)
-    taken = await ingest.record(
+    outcome = await ingest.record(
         work, IncomingEvent({"browser_id": str(browser), "type": "VIEW"}, at)
     )
-    assert taken is not None
-    assert taken.attached
+    assert outcome is not None
+    assert outcome.attached
 
 
 async def test_a_month_made_in_a_transaction_that_was_undone_is_made_again(work: Work) -> None:

@@ -56,9 +56,9 @@ async def test_together_is_what_one_by_one_is(work: Work) -> None:
     await one_by_one(work, [sent(alone, second, **more) for second, more in (first, *rest)])
     await one_by_one(work, [sent(together, first[0], **first[1])])
     events = [sent(together, second, **more) for second, more in rest]
-    taken = await ingest.record_batch(work, events)
-    assert [one and one.guest for one in taken] == [other] * 5
-    assert len({one.ref for one in taken if one}) == 5
+    outcome = await ingest.record_batch(work, events)
+    assert [one and one.guest for one in outcome] == [other] * 5
+    assert len({one.ref for one in outcome if one}) == 5
     assert await stored(work, together) == await stored(work, alone)
     # And the next one knows of them.
     for browser, whose in ((alone, guest), (together, other)):
@@ -86,8 +86,8 @@ async def test_what_is_not_plain_is_left_to_be_recorded_alone(
     await one_by_one(work, [sent(browser, 0)])
     other = sent(browser, 3, odd[0], **odd[1])
     events = [sent(browser, 1), sent(browser, 2), other, sent(browser, 4)]
-    taken = await ingest.record_batch(work, events)
-    assert [one is None for one in taken] == [False, False, True, True]
+    outcome = await ingest.record_batch(work, events)
+    assert [one is None for one in outcome] == [False, False, True, True]
     assert len((await stored(work, browser))[0]) == 3
 
 
@@ -123,8 +123,8 @@ async def test_any_cut_of_a_row_of_events(work: Work) -> None:
     left = [sent(together, at, type_, **more) for at, type_, more in row]
     while left:
         group = left[: chance.randint(1, 9)]
-        taken = await ingest.record_batch(work, group)
-        done = sum(one is not None for one in taken)
+        outcome = await ingest.record_batch(work, group)
+        done = sum(one is not None for one in outcome)
         if not done:
             await one_by_one(work, left[:1])
         left = left[done or 1 :]
@@ -155,11 +155,11 @@ async def test_events_of_different_browsers_together_are_what_they_are_alone(wor
             sent(pairs[which][1][0], at, type_, **more) for which, at, type_, more in row[:size]
         ]
         del row[:size]
-        taken = await ingest.record_batch(work, group)
-        left = [event for event, one in zip(group, taken, strict=True) if one is None]
+        outcome = await ingest.record_batch(work, group)
+        left = [event for event, one in zip(group, outcome, strict=True) if one is None]
         batched += len(group) - len(left)
         guest_of = {str(browser): guest for _, (browser, guest) in pairs}
-        for event, one in zip(group, taken, strict=True):
+        for event, one in zip(group, outcome, strict=True):
             assert one is None or one.guest == guest_of[str(event.message["browser_id"])]
         for event in left:
             await ingest.record(work, event)
@@ -182,9 +182,9 @@ async def test_an_event_that_is_left_alone_keeps_its_place(work: Work) -> None:
     other, guest = await browsers.create(work)
     bad = sent(one, 1, type="")
     events = [sent(one, 0), bad, sent(other, 0), sent(one, 2), sent(other, 1), sent(UUID(int=9), 1)]
-    taken = await ingest.record_batch(work, events)
-    assert [ingested is not None for ingested in taken] == [True, False, True, False, True, False]
-    assert [ingested.guest for ingested in (taken[2], taken[4]) if ingested] == [guest, guest]
+    outcome = await ingest.record_batch(work, events)
+    assert [ingested is not None for ingested in outcome] == [True, False, True, False, True, False]
+    assert [ingested.guest for ingested in (outcome[2], outcome[4]) if ingested] == [guest, guest]
     assert len((await stored(work, one))[0]) == 1
 
 
@@ -195,8 +195,8 @@ async def test_the_state_of_one_browser_is_out_of_date(work: Work) -> None:
     await work.connection.execute(
         "UPDATE ws_live.sessions SET version = version + 1 WHERE browser_ref = %s", [several[1]]
     )
-    taken = await ingest.record_batch(work, [sent(browser, 1) for browser in several])
-    assert [one is not None for one in taken] == [True, False, True]
+    outcome = await ingest.record_batch(work, [sent(browser, 1) for browser in several])
+    assert [one is not None for one in outcome] == [True, False, True]
     assert [len((await stored(work, browser))[0]) for browser in several] == [2, 1, 2]
 
 
@@ -212,5 +212,5 @@ async def test_a_session_that_another_has_locked_is_left_alone(
             await other.connection.execute(
                 "SELECT FROM ws_live.sessions WHERE browser_ref = %s FOR UPDATE", [browser]
             )
-        taken = await ingest.record_batch(work, [sent(browser, 1) for browser in several])
-    assert [one is not None for one in taken] == [False, True, False]
+        outcome = await ingest.record_batch(work, [sent(browser, 1) for browser in several])
+    assert [one is not None for one in outcome] == [False, True, False]

@@ -37,15 +37,15 @@ async def run(work: Work, export: UUID) -> dict[str | None, set[str]]:
     done = await export_runs.run(work, execution["ref"], most_rows=5)
     assert done is not None
     assert done["status"] == "SUCCESS", done["errors"]
-    found: dict[str | None, list[str]] = {}
+    results: dict[str | None, list[str]] = {}
     for file in await work.all("exports.files", execution=execution["ref"]):
         with Files.of(work.settings).open(file["name"]) as content:
             lines = gzip.decompress(content.read()).splitlines()
         assert len(lines) == file["rows"]
-        refs = found.setdefault(file["delta_action"], [])
+        refs = results.setdefault(file["delta_action"], [])
         refs += [json.loads(line)["ref"] for line in lines]
-    assert all(len(set(refs)) == len(refs) for refs in found.values())
-    return {action: set(refs) for action, refs in found.items()}
+    assert all(len(set(refs)) == len(refs) for refs in results.values())
+    return {action: set(refs) for action, refs in results.items()}
 
 
 @pytest.mark.parametrize("seed", range(8 if LONG else 1))
@@ -59,25 +59,25 @@ async def test_the_union_of_deltas_is_the_full_export(work: Work, seed: int) -> 
         work, {**body, "name": "delta", "definitionType": "DELTA"}
     )
     full = await audience_exports.create(work, {**body, "name": "full"})
-    known: list[UUID] = []
+    existing: list[UUID] = []
     elsewhere: set[str] = set()
     for _ in range(8):
         for _ in range(chance.randrange(12)):
             city = chance.choice(["Cork", "Sligo"])
             match chance.randrange(4):
                 case 0 | 1:
-                    made = await guests.create(work, {"guest_type": "visitor", "city": city})
-                    known.append(made["ref"])
-                case 2 if known:
-                    await guests.patch(work, chance.choice(known), {"city": city})
-                case 3 if known:
-                    await guests.delete(work, known.pop(chance.randrange(len(known))))
+                    guest = await guests.create(work, {"guest_type": "visitor", "city": city})
+                    existing.append(guest["ref"])
+                case 2 if existing:
+                    await guests.patch(work, chance.choice(existing), {"city": city})
+                case 3 if existing:
+                    await guests.delete(work, existing.pop(chance.randrange(len(existing))))
         if chance.random() < 0.5:
             await flush(work)
         if chance.random() < 0.2:
             await compact(work, everything=True, grace=timedelta(0))
-        told = await run(work, delta["ref"])
-        added, removed = told.get("add", set()), told.get("remove", set())
+        result = await run(work, delta["ref"])
+        added, removed = result.get("add", set()), result.get("remove", set())
         assert not added & elsewhere
         assert removed <= elsewhere
         elsewhere = elsewhere - removed | added

@@ -42,12 +42,12 @@ async def _two_of_one_phone(work: Work) -> tuple[str, str]:
     """A customer, whose order names a contact, and a visitor with the same phone and name."""
     order = await orders.create(work, ORDER)
     customer = {"guest_type": "customer", **PHONE}
-    kept = (await guests.create(work, {**customer, "emails": ["ann@x.com"]}))["ref"]
-    gone = (await guests.create(work, {"guest_type": "visitor", **PHONE}))["ref"]
+    survivor = (await guests.create(work, {**customer, "emails": ["ann@x.com"]}))["ref"]
+    absorbed = (await guests.create(work, {"guest_type": "visitor", **PHONE}))["ref"]
     await CONTACTS.create(
-        work, order=order["ref"], changes={"first_name": "Ann", "guest_ref": str(kept)}
+        work, order=order["ref"], changes={"first_name": "Ann", "guest_ref": str(survivor)}
     )
-    return str(kept), str(gone)
+    return str(survivor), str(absorbed)
 
 
 def test_rules_are_listed_added_reordered_and_deleted(command: Any) -> None:
@@ -69,27 +69,27 @@ def test_a_preview_says_what_apply_does_and_unmerge_undoes_it(
     command: Any, dsn: str, tmp_path: Path
 ) -> None:
     """A rule change is previewed, applied, explained and taken back."""
-    kept, gone = work_on(dsn, _two_of_one_phone)
-    before = [work_on(dsn, lambda work, ref=ref: _shown(work, ref)) for ref in (kept, gone)]
+    stored, deleted = work_on(dsn, _two_of_one_phone)
+    before = [work_on(dsn, lambda work, ref=ref: _shown(work, ref)) for ref in (stored, deleted)]
     rules = tmp_path / "rules.json"
     rules.write_text('[{"identityRule": "phone", "fields": ["phone", "lastName"]}]')
-    told = command("preview", "--rules", str(rules), "--json")
-    assert (told["guests"], told["merging"], told["groups"]) == (2, 1, 1)
-    assert told["largest"][0]["survivor"] == kept
+    output = command("preview", "--rules", str(rules), "--json")
+    assert (output["guests"], output["merging"], output["groups"]) == (2, 1, 1)
+    assert output["largest"][0]["survivor"] == stored
     assert "1 of 2 guests would be merged" in command("preview", "--rules", str(rules))
     # Looking changes nothing.
     assert [rule["identityRule"] for rule in command("rules", "list", "--json")] == ["email"]
 
     assert command("apply", "--rules", str(rules), "--json")["merged"] == 1
-    why = command("why", kept, "--json")
-    assert {str(ref) for ref in why["guests"]} == {kept, gone}
+    why = command("why", stored, "--json")
+    assert {str(ref) for ref in why["guests"]} == {stored, deleted}
     (merge,) = why["merges"]
-    assert (merge["absorbedRef"], merge["rule"]) == (gone, "phone")
-    assert "order contact" in command("why", kept)
+    assert (merge["absorbedRef"], merge["rule"]) == (deleted, "phone")
+    assert "order contact" in command("why", stored)
     command("unmerge", merge["ref"])
-    after = [work_on(dsn, lambda work, ref=ref: _shown(work, ref)) for ref in (kept, gone)]
+    after = [work_on(dsn, lambda work, ref=ref: _shown(work, ref)) for ref in (stored, deleted)]
     assert after == before
-    history = command("history", kept, "--json")
+    history = command("history", stored, "--json")
     assert [entry["merge"]["ref"] for entry in history] == [merge["ref"]] * 2
 
     # Undone as a whole; rules that changed meanwhile stay.
@@ -98,17 +98,19 @@ def test_a_preview_says_what_apply_does_and_unmerge_undoes_it(
     dry = command("undo", job, "--dry-run")
     assert "1 merges would be undone.\nRules: unchanged." in dry
     assert command("undo", job, "--json")["undoes"] == job
-    assert [work_on(dsn, lambda work, ref=ref: _shown(work, ref)) for ref in (kept, gone)] == before
+    assert [
+        work_on(dsn, lambda work, ref=ref: _shown(work, ref)) for ref in (stored, deleted)
+    ] == before
     assert [row["undoable"] for row in command("jobs", "--json")] == [False] * 4
     assert [rule["identityRule"] for rule in command("rules", "list", "--json")] == ["phone", "crm"]
     assert {entry["event"] for entry in history} == {"merged", "undone"}
 
 
 def test_a_merge_by_hand_and_what_guards_stopped(command: Any, dsn: str) -> None:
-    kept, gone = work_on(dsn, _two_of_one_phone)
-    merge = command("merge", kept, gone, "--json")
-    assert (merge["survivorRef"], merge["absorbedRef"]) == (kept, gone)
-    assert "Unknown" not in command("history", kept)
+    stored, deleted = work_on(dsn, _two_of_one_phone)
+    merge = command("merge", stored, deleted, "--json")
+    assert (merge["survivorRef"], merge["absorbedRef"]) == (stored, deleted)
+    assert "Unknown" not in command("history", stored)
     command("guards", "--group-limit", "5", "--region", "IE")
     assert command("guards", "--json")["groupLimit"] == 5
 
@@ -120,17 +122,17 @@ def test_a_merge_by_hand_and_what_guards_stopped(command: Any, dsn: str) -> None
         )
 
     work_on(dsn, arrive)
-    (stopped,) = command("guarded", "--json")
-    assert stopped["reason"] == "value never identifies"
+    (blocked,) = command("guarded", "--json")
+    assert blocked["reason"] == "value never identifies"
 
 
 def test_f7_values_that_never_identify_are_shown_and_extended(command: Any) -> None:
     """F7: by command; the list that comes with the program is the start."""
-    shown = command("guards", "--json")["never"]
-    assert {"[object object]", "not set", "guest", "-", "{}"} <= {*shown}
+    output = command("guards", "--json")["never"]
+    assert {"[object object]", "not set", "guest", "-", "{}"} <= {*output}
     words = ("--add-never", "Walk-In", "--add-never", "'kiosk'", "--remove-never", "TEST")
     changed = command("guards", *words, "--json")["never"]
-    assert {*changed} ^ {*shown} == {"walk-in", "kiosk", "test"}
+    assert {*changed} ^ {*output} == {"walk-in", "kiosk", "test"}
     assert command("guards", "--never", "only", "--json")["never"] == ["only"]
     command("guards", "--add-never", "x" * 256, status=1)
 

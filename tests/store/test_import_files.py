@@ -62,8 +62,8 @@ def test_i1_i3_german_export_of_excel(run: Import, dsn: str) -> None:
 
 
 def test_i4_an_unproved_date_format_is_a_question(run: Import, dsn: str, tmp_path: Path) -> None:
-    asked = run(DATES)
-    assert (asked.exit_code, bodies(dsn)) == (1, [])
+    output = run(DATES)
+    assert (output.exit_code, bodies(dsn)) == (1, [])
     mapping = tmp_path / "file.csv.mapping.toml"
     lines = mapping.read_text().splitlines()
     assert '# "Birthday" = "DD/MM/YYYY"  # 03/04/1980 is 3 April 1980' in lines

@@ -137,12 +137,12 @@ async def test_once_runs_what_waits_behind_a_lock_and_what_comes_of_it(
 
 async def doing(connection: AsyncConnection, worker: int, **columns: str | None) -> int:
     """A job that a worker is at; its id."""
-    given = {"task_name": "tests.note", "lock": None, "queueing_lock": None, **columns}
+    options = {"task_name": "tests.note", "lock": None, "queueing_lock": None, **columns}
     cursor = await connection.execute(
         "INSERT INTO jobs.procrastinate_jobs "
         "(queue_name, task_name, lock, queueing_lock, args, status, worker_id) VALUES "
         "('default', %s, %s, %s, '{}', 'doing', %s) RETURNING id",
-        [*given.values(), worker],
+        [*options.values(), worker],
     )
     row = await cursor.fetchone()
     assert row is not None
@@ -164,7 +164,7 @@ async def test_only_the_jobs_of_dead_workers_are_requeued(dsn: str, work: Work) 
         )
         (living,), (dead,) = await cursor.fetchall()
         await connection.execute("SELECT pg_advisory_lock(%s, %s)", [worker_locks.LOCKS, living])
-        kept, taken = [await doing(connection, each) for each in (living, dead)]
+        stored, outcome = [await doing(connection, each) for each in (living, dead)]
         # Of a scheduled task whose next run waits already, which held up all others once.
         scheduled = await doing(connection, dead, lock="tick", queueing_lock="tick")
         await connection.execute(
@@ -173,18 +173,22 @@ async def test_only_the_jobs_of_dead_workers_are_requeued(dsn: str, work: Work) 
         )
         other = WorkerLock(jobs_path(dsn), silent_seconds=0.2)
         other.beat()
-        assert (await statuses(work))[taken] == "doing", "not before it was silent for so long"
+        assert (await statuses(work))[outcome] == "doing", "not before it was silent for so long"
         await asyncio.sleep(0.25)
         for _ in range(2):
             other.beat()
-            found = await statuses(work)
-            assert (found[kept], found[taken], found[scheduled]) == ("doing", "todo", "aborted")
+            result = await statuses(work)
+            assert (result[stored], result[outcome], result[scheduled]) == (
+                "doing",
+                "todo",
+                "aborted",
+            )
             await asyncio.sleep(0.25)
         await connection.execute("SELECT pg_advisory_unlock_all()")
         other.beat()
         await asyncio.sleep(0.25)
         other.beat()
-        assert (await statuses(work))[kept] == "todo"
+        assert (await statuses(work))[stored] == "todo"
         other.close()
 
 
@@ -209,11 +213,11 @@ def test_a_worker_whose_connection_is_cut_gets_another_or_ends(server: str, dsn:
     with psycopg.connect(address, autocommit=True) as connection:
         row = connection.execute("SELECT * FROM procrastinate_register_worker_v1()").fetchone()
         assert row is not None
-        held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = %s"
+        text = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = %s"
 
         def holder(without: int = 0) -> int:
             def look() -> list[int]:
-                rows = connection.execute(held, [worker_locks.LOCKS]).fetchall()
+                rows = connection.execute(text, [worker_locks.LOCKS]).fetchall()
                 return [int(pid) for (pid,) in rows if pid != without]
 
             return until("a session that holds the worker's lock", look)[0]
@@ -242,5 +246,5 @@ def test_a_worker_whose_connection_is_cut_gets_another_or_ends(server: str, dsn:
             # Freed by the kill itself, not by a time that passes.
             until(
                 "the lock to be free",
-                lambda: not connection.execute(held, [worker_locks.LOCKS]).fetchall(),
+                lambda: not connection.execute(text, [worker_locks.LOCKS]).fetchall(),
             )

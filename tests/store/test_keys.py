@@ -26,10 +26,10 @@ async def test_a_key_is_32_alphanumerics_and_a_token_of_256_bits(control: Work) 
     key = await keys.create(control, "live", "official", "shop")
     assert re.fullmatch(r"[A-Za-z0-9]{32}", key.client_key)
     assert len(key.api_token) >= 43
-    found = await keys.find(control, key.client_key)
-    assert found is not None
-    assert (found["workspace"], found["compatibility"]) == ("live", "official")
-    assert bytes(found["token_sha256"]) == hashlib.sha256(key.api_token.encode()).digest()
+    key_row = await keys.find(control, key.client_key)
+    assert key_row is not None
+    assert (key_row["workspace"], key_row["compatibility"]) == ("live", "official")
+    assert bytes(key_row["token_sha256"]) == hashlib.sha256(key.api_token.encode()).digest()
 
 
 async def test_no_token_is_stored_in_clear(control: Work) -> None:
@@ -60,14 +60,14 @@ async def test_rotating_keeps_the_client_key_and_ends_the_token(control: Work) -
     new = await keys.rotate(control, old.client_key)
     assert (new.client_key, new.compatibility) == (old.client_key, "official")
     assert new.api_token != old.api_token
-    found = await keys.find(control, old.client_key)
-    assert found is not None
-    assert bytes(found["token_sha256"]) == hashlib.sha256(new.api_token.encode()).digest()
+    key_row = await keys.find(control, old.client_key)
+    assert key_row is not None
+    assert bytes(key_row["token_sha256"]) == hashlib.sha256(new.api_token.encode()).digest()
 
 
 async def test_a_change_is_announced_once_it_is_committed(database: Database, dsn: str) -> None:
-    heard: list[str] = []
-    notices = Notifications(dsn, {CHANNEL: heard.append}, lambda _: None)
+    messages: list[str] = []
+    notices = Notifications(dsn, {CHANNEL: messages.append}, lambda _: None)
     await notices.start()
     await wait_until("the listener", lambda: notices.connected)
     async with database.control() as control, database.control() as another:
@@ -77,9 +77,9 @@ async def test_a_change_is_announced_once_it_is_committed(database: Database, ds
             await keys.revoke(control, key)
             # What is announced later comes first: the revocation is not committed.
             await another.connection.execute("SELECT pg_notify(%s, 'later')", [CHANNEL])
-            await wait_until("three announcements", lambda: len(heard) == 3)
-            assert heard == [API_KEYS, API_KEYS, "later"]
-    await wait_until("the revocation", lambda: heard == [API_KEYS, API_KEYS, "later", API_KEYS])
+            await wait_until("three announcements", lambda: len(messages) == 3)
+            assert messages == [API_KEYS, API_KEYS, "later"]
+    await wait_until("the revocation", lambda: messages == [API_KEYS, API_KEYS, "later", API_KEYS])
     await notices.close()
 
 
@@ -110,8 +110,8 @@ async def test_many_processes_make_one_first_key(database: Database) -> None:
         async with database.control() as control:
             return await keys.create_first(control, "live")
 
-    made = await asyncio.gather(*(ask() for _ in range(8)))
-    assert len([key for key in made if key is not None]) == 1
+    task = await asyncio.gather(*(ask() for _ in range(8)))
+    assert len([key for key in task if key is not None]) == 1
 
 
 async def test_a_key_that_expires_is_refused_from_the_cache_too(

@@ -76,15 +76,15 @@ async def test_a_question_sees_what_was_just_committed(work: Work) -> None:
 
 async def test_any_row_of_changes_flushes_and_compactions_shows_the_store(work: Work) -> None:
     chance = random.Random(7)
-    known: list[UUID] = []
+    existing: list[UUID] = []
     for _ in range(60):
         match chance.randrange(6):
             case 0 | 1:
-                known.append(await guest(work, city=chance.choice(["Cork", "Sligo"])))
-            case 2 if known:
-                await guests.patch(work, chance.choice(known), {"city": uuid4().hex})
-            case 3 if known:
-                await guests.delete(work, known.pop(chance.randrange(len(known))))
+                existing.append(await guest(work, city=chance.choice(["Cork", "Sligo"])))
+            case 2 if existing:
+                await guests.patch(work, chance.choice(existing), {"city": uuid4().hex})
+            case 3 if existing:
+                await guests.delete(work, existing.pop(chance.randrange(len(existing))))
             case 4:
                 await flush(work, most=chance.choice([1, 2, 100]))
             case 5:
@@ -204,14 +204,14 @@ async def test_values_of_an_extension_keep_their_types(work: Work) -> None:
             work, guest=ref, changes={"name": "ext", "pairs": {"tier": value}, "single": False}
         )
     sql = "SELECT value, number, truth, value_type FROM extensions WHERE key = 'tier' ORDER BY 4"
-    wanted = [
+    expected = [
         ("true", None, True, "boolean"),
         ("5", 5.0, None, "number"),
         ("5", None, None, "string"),
     ]
-    assert await ask(work, sql) == wanted
+    assert await ask(work, sql) == expected
     await flush(work)
-    assert await ask(work, sql) == wanted
+    assert await ask(work, sql) == expected
 
 
 async def test_any_engine_reads_the_files_by_the_vendors_names(

@@ -55,7 +55,7 @@ async def test_a_killed_worker_loses_and_doubles_nothing(dsn: str, tmp_path: Pat
     settings = Settings(database=dsn, data=tmp_path)
     database = Database(dsn, settings=settings)
     await database.open()
-    known: list[UUID] = []
+    existing: list[UUID] = []
     deleted: list[UUID] = []
     async with database.work("live") as work:
         for _ in range(KILLS):
@@ -65,22 +65,22 @@ async def test_a_killed_worker_loses_and_doubles_nothing(dsn: str, tmp_path: Pat
                 assert worker.stdout is not None
                 assert worker.stdout.readline() == b"ready\n"
                 for _ in range(chance.randrange(20, 200)):
-                    if known and chance.random() < 0.2:
-                        deleted.append(known.pop())
+                    if existing and chance.random() < 0.2:
+                        deleted.append(existing.pop())
                         await guests.delete(work, deleted[-1])
-                    elif known and chance.random() < 0.4:
-                        await guests.patch(work, chance.choice(known), {"city": "Sligo"})
+                    elif existing and chance.random() < 0.4:
+                        await guests.patch(work, chance.choice(existing), {"city": "Sligo"})
                     else:
-                        made = await guests.create(work, {"guest_type": "visitor", "city": "Cork"})
-                        known.append(made["ref"])
+                        guest = await guests.create(work, {"guest_type": "visitor", "city": "Cork"})
+                        existing.append(guest["ref"])
                 worker.send_signal(signal.SIGKILL)
             cursor = await work.connection.execute(
                 "SELECT ref::text, body ->> 'city' AS city FROM ws_live.guests"
             )
-            wanted = Counter((row["ref"], row["city"]) for row in await cursor.fetchall())
+            result = Counter((row["ref"], row["city"]) for row in await cursor.fetchall())
             async with opened(work) as lake:
                 question = parse_one("SELECT guest_ref, core_city FROM guests")
-                assert Counter(await lake.rows(question)) == wanted
+                assert Counter(await lake.rows(question)) == result
         place = storage(settings)
         for path, _ in list(place.listed("live")):
             before = time.time() - ORPHANED.total_seconds() - 60
@@ -95,6 +95,6 @@ async def test_a_killed_worker_loses_and_doubles_nothing(dsn: str, tmp_path: Pat
         files = [place.full(path) for path, _ in place.listed("live")]
         rows = duckdb.sql(f"SELECT meta_ref FROM read_parquet({files}, union_by_name = true)")
         left = {ref for (ref,) in rows.fetchall()}
-        assert left == {str(ref) for ref in known}
+        assert left == {str(ref) for ref in existing}
         assert deleted
     await database.close()

@@ -36,9 +36,9 @@ async def database(anyio_backend: str, dsn: str, tmp_path: Path) -> AsyncIterato
 async def find(lake: Lake, folder: Path, sql: str, seconds: float = 10) -> list[str]:
     """The guests that a text finds, by a child process."""
     path, rows = await find_sql_members(lake.snapshot, sql, folder, seconds)
-    found = path.read_text().split()
-    assert len(found) == rows
-    return found
+    result = path.read_text().split()
+    assert len(result) == rows
+    return result
 
 
 GOOD = [

@@ -53,10 +53,10 @@ def on_spark(snapshot: Snapshot, master: str = WORKERS) -> Snapshot:
 
 @pytest.fixture
 async def database(anyio_backend: str, dsn: str, tmp_path: Path) -> AsyncIterator[Database]:
-    found = Database(dsn, settings=Settings(database=dsn, data=tmp_path))
-    await found.open()
-    yield found
-    await found.close()
+    result = Database(dsn, settings=Settings(database=dsn, data=tmp_path))
+    await result.open()
+    yield result
+    await result.close()
 
 
 @pytest.fixture
@@ -65,14 +65,14 @@ async def shop(database: Database) -> AsyncIterator[tuple[Snapshot, LakeSession,
     await demo.load(database, "live", 60)
     async with database.work("live") as work:
         await flush_all(work)
-        known = await some_guests(work)
-        await guests.delete(work, known[0])
-        await guests.patch(work, known[1], {"city": "Cork"})
+        existing = await some_guests(work)
+        await guests.delete(work, existing[0])
+        await guests.patch(work, existing[1], {"city": "Cork"})
         await flush_all(work)
-        await guests.patch(work, known[2], {"city": "Cork"})
-        await guests.delete(work, known[3])
+        await guests.patch(work, existing[2], {"city": "Cork"})
+        await guests.delete(work, existing[3])
         await work.connection.execute(
-            "UPDATE ws_live.guests SET survivor_ref = %s WHERE ref = %s", [known[1], known[4]]
+            "UPDATE ws_live.guests SET survivor_ref = %s WHERE ref = %s", [existing[1], existing[4]]
         )
         # Refunds that were booked as orders of their own (F4).
         await work.connection.execute(
@@ -103,12 +103,12 @@ def same(
     duck: LakeSession, spark: LakeSession, question: exp.Query, *, ordered: bool = False
 ) -> list[Any]:
     """The answer of both; raises where they differ."""
-    wanted, found = duck.rows(question, PATIENT), spark.rows(question, PATIENT)
+    rows, row = duck.rows(question, PATIENT), spark.rows(question, PATIENT)
     if ordered:
-        assert found == wanted, question.sql(dialect="duckdb")
+        assert row == rows, question.sql(dialect="duckdb")
     else:
-        assert sorted(map(repr, found)) == sorted(map(repr, wanted)), question.sql("duckdb")
-    return wanted
+        assert sorted(map(repr, row)) == sorted(map(repr, rows)), question.sql("duckdb")
+    return rows
 
 
 async def test_spark_finds_what_duckdb_finds(
@@ -127,17 +127,17 @@ async def test_spark_finds_what_duckdb_finds(
         ("guest", "odd name", "tier"),
         ("event", "custom", "sc_search_term"),
     ):
-        asked = catalogue_sql.values(ENTITIES[entity], None, place, name, name)
-        assert asked is not None
-        same(duck, spark, catalogue_sql.ranked(asked, "", 50))
-        same(duck, spark, catalogue_sql.ranked(asked, "O", 50))
+        requests = catalogue_sql.values(ENTITIES[entity], None, place, name, name)
+        assert requests is not None
+        same(duck, spark, catalogue_sql.ranked(requests, "", 50))
+        same(duck, spark, catalogue_sql.ranked(requests, "O", 50))
     same(duck, spark, catalogue_sql.member_kinds([("custom", "sc_search_term"), ("ext", "a")]))
     same(duck, spark, catalogue_sql.currencies())
     payload = {"time_zone": "Europe/Dublin", "interval": "week", "currency": "GBP"}
-    given = asking._read_parameters("revenue", payload, asking.MOST_PERIODS)
+    options = asking._read_parameters("revenue", payload, asking.MOST_PERIODS)
     for report in reports.REPORTS.values():
-        same(duck, spark, reports.question(report, given, most=1000), ordered=True)
-    for step in reports.funnel(["VIEW", "ADD", "CONFIRM"], given):
+        same(duck, spark, reports.question(report, options, most=1000), ordered=True)
+    for step in reports.funnel(["VIEW", "ADD", "CONFIRM"], options):
         assert same(duck, spark, step)[0][0] > 0
     for name in [*Traits(), "lifetimeValue.GBP", "averageOrderValue.GBP", "rfmValue.GBP"]:
         assert same(duck, spark, trait_values(Traits().trait(name))), name
@@ -237,20 +237,20 @@ async def test_segments_of_the_product_are_calculated_by_spark(dsn: str, tmp_pat
             },
         ]
         definition = {"filterGroups": [{"entity": "guest", "rules": rules}]}
-        found = await segment_questions.preview(work, definition)
-        assert (found["size"], found["total"], len(found["sample"])) == (2, 3, 2)
-        made = await segments.create(work, {"name": "Cork", "definition": definition})
-        await segments.start(work, made["ref"])
-        await segment_runs.publish(work, made["ref"])
-        known = await guests.create(work, {"guest_type": "customer", "city": "Cork"})
+        preview = await segment_questions.preview(work, definition)
+        assert (preview["size"], preview["total"], len(preview["sample"])) == (2, 3, 2)
+        segment = await segments.create(work, {"name": "Cork", "definition": definition})
+        await segments.start(work, segment["ref"])
+        await segment_runs.publish(work, segment["ref"])
+        existing = await guests.create(work, {"guest_type": "customer", "city": "Cork"})
         await segment_runs.refresh(work)
-        assert (await segments.fetch(work, made["ref"]))["size"] == 3
-        assert [each["ref"] for each in await segments.of_guest(work, known["ref"])] == [
-            made["ref"]
+        assert (await segments.fetch(work, segment["ref"]))["size"] == 3
+        assert [each["ref"] for each in await segments.of_guest(work, existing["ref"])] == [
+            segment["ref"]
         ]
-        runs = await segment_runs.runs(work, made["ref"])
-        told = [(run["kind"], run["engine"], run["state"], run["rows"]) for run in runs]
-        assert told == [("LIVE", "spark", "SUCCESS", 3), ("PUBLISH", "spark", "SUCCESS", 2)]
+        runs = await segment_runs.runs(work, segment["ref"])
+        expected = [(run["kind"], run["engine"], run["state"], run["rows"]) for run in runs]
+        assert expected == [("LIVE", "spark", "SUCCESS", 3), ("PUBLISH", "spark", "SUCCESS", 2)]
         typed = {"sql": "SELECT guest_ref FROM guests WHERE core_city = 'Cork'"}
         assert (await segment_questions.preview(work, typed))["size"] == 3
         body = {"name": "Cork", "segment": "cork", "columns": ["ref", "city", "trait.orderCount"]}

@@ -129,10 +129,10 @@ async def test_s3_slots_are_handed_on_in_order_and_lost_by_nobody() -> None:
             order.append(name)
 
     await slots.acquire()
-    first, gone, last = (asyncio.create_task(take(name)) for name in ("first", "gone", "last"))
+    first, task, last = (asyncio.create_task(take(name)) for name in ("first", "gone", "last"))
     await wait_until("the queue to fill", lambda: slots.queued == 3)
-    gone.cancel()
-    await asyncio.gather(gone, return_exceptions=True)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
     assert slots.queued == 2
     slots.release()
     # Granted and given up at the same moment: the next one has it.

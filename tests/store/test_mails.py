@@ -143,11 +143,11 @@ async def test_a_failed_job_is_reported_once_to_its_user(
     for job in await jobs(database):
         members = {name: value for name, value in job["args"].items() if name != "workspace"}
         await mails.send_failure(database, "live", members)
-    sent = {recipients[0]: message for _, recipients, message in mailbox.messages}
-    assert sent.keys() == {"nora@example.com", "dev@example.com"}
-    assert sent["nora@example.com"]["Subject"] == "Innkeeper: the load of demo data failed"
-    assert "of jo@example.com" in sent["nora@example.com"].get_content()
-    assert "jo@example.com" not in sent["dev@example.com"].get_content()
+    payload = {recipients[0]: message for _, recipients, message in mailbox.messages}
+    assert payload.keys() == {"nora@example.com", "dev@example.com"}
+    assert payload["nora@example.com"]["Subject"] == "Innkeeper: the load of demo data failed"
+    assert "of jo@example.com" in payload["nora@example.com"].get_content()
+    assert "jo@example.com" not in payload["dev@example.com"].get_content()
 
 
 def test_every_kind_of_job_has_words() -> None:

@@ -53,16 +53,16 @@ def test_status_changes_nothing(empty_dsn: str) -> None:
     assert state.scope == "control"
     assert (state.applied, state.pending[0]) == ([], "0001_baseline")
     with psycopg.connect(empty_dsn) as connection:
-        found = connection.execute("SELECT to_regnamespace('innkeeper')").fetchone()
-    assert found == (None,)
+        rows = connection.execute("SELECT to_regnamespace('innkeeper')").fetchone()
+    assert rows == (None,)
 
 
 def test_what_is_applied_is_not_applied_again(dsn: str) -> None:
     _change(dsn, "INSERT INTO ws_live.points_of_sale (name) VALUES ('airport')")
     _migrate(dsn)
     with psycopg.connect(dsn) as connection:
-        found = connection.execute("SELECT count(*) FROM ws_live.points_of_sale").fetchone()
-    assert found == (2,)
+        rows = connection.execute("SELECT count(*) FROM ws_live.points_of_sale").fetchone()
+    assert rows == (2,)
 
 
 def test_a_changed_migration_is_refused(dsn: str) -> None:
@@ -96,8 +96,8 @@ def test_a_new_migration_reaches_every_workspace_or_stays_pending_where_it_fails
     assert (control.pending, live.pending) == ([], ["9002_bad"])
     assert live.applied == [*map(_label, real), "9001_good", "functions"]
     with psycopg.connect(dsn) as connection:
-        found = connection.execute("SELECT to_regclass('ws_live.c'), to_regclass('ws_live.e')")
-        assert found.fetchone() == ("ws_live.c", None)
+        rows = connection.execute("SELECT to_regclass('ws_live.c'), to_regclass('ws_live.e')")
+        assert rows.fetchone() == ("ws_live.c", None)
 
 
 def test_a_database_of_before_the_first_version_is_refused(dsn: str) -> None:
@@ -185,8 +185,8 @@ RELEASED: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("kind", RELEASED)
 def test_released_migrations_are_never_edited(kind: str) -> None:
-    found = {f"{one.number:04}_{one.name}": one.sha256.hex() for one in migrate.migrations(kind)}
-    assert {name: found.get(name) for name in RELEASED[kind]} == RELEASED[kind]
+    params = {f"{one.number:04}_{one.name}": one.sha256.hex() for one in migrate.migrations(kind)}
+    assert {name: params.get(name) for name in RELEASED[kind]} == RELEASED[kind]
 
 
 def test_an_unreachable_server_is_one_sentence_without_its_password() -> None:

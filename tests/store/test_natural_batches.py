@@ -96,13 +96,13 @@ async def test_a_batched_read_sees_each_acknowledged_write(database: Database) -
     assert (await run_alone(database, read))["city"] == "Cork"
     gate = asyncio.Event()
     _, queue = database.batches
-    held = asyncio.ensure_future(queue.run(None, gate.wait))
+    task = asyncio.ensure_future(queue.run(None, gate.wait))
     await asyncio.sleep(0)
     await run_alone(database, lambda work: guests.patch(work, guest["ref"], {"city": "Galway"}))
     reads = [asyncio.ensure_future(run_alone(database, read)) for _ in range(3)]
     await asyncio.sleep(0)
     gate.set()
-    await held
+    await task
     assert [record["city"] for record in await asyncio.gather(*reads)] == ["Galway"] * 3
 
 
@@ -128,7 +128,7 @@ async def test_guests_created_in_one_batch(database: Database) -> None:
             assert stored["email"] == f"{number}@example.com"
             assert {name: stored.get(name) for name in guest} == guest
             page = await guests.list_(work, PageRequest(filters={"email": stored["email"]}))
-            assert [found["ref"] for found in page.items] == [guest["ref"]]
+            assert [each["ref"] for each in page.items] == [guest["ref"]]
         assert (await guests.list_(work, PageRequest())).total == 4
 
 
@@ -271,10 +271,10 @@ async def test_guests_changed_in_one_batch(database: Database) -> None:
     for guest in results:
         assert await run_alone(database, reading(guests.fetch, guest["ref"])) == guest
     for email, expected in (("new@example.com", [first]), ("0@example.com", [])):
-        found = await run_alone(
+        result = await run_alone(
             database, lambda work, by=email: guests.list_(work, PageRequest(filters={"email": by}))
         )
-        assert [guest["ref"] for guest in found.items] == expected
+        assert [guest["ref"] for guest in result.items] == expected
 
 
 async def test_a_guest_that_another_has_locked_is_left_alone(database: Database) -> None:
@@ -297,16 +297,16 @@ async def test_contacts_created_in_one_batch(database: Database) -> None:
     something, or whose order does not exist, gets what it would get alone."""
     names = ("ann", "bob", "cy", "dee")
     ids = {name: [{"provider": "email", "id": f"{name}@x.com"}] for name in names}
-    known = await new_guest(database, identifiers=ids["bob"], emails=["bob@x.com"])
+    existing = await new_guest(database, identifiers=ids["bob"], emails=["bob@x.com"])
     order = await new_order(database, "R-1")
     await run_alone(database, creating_contact(order, identifiers=ids["cy"]))
-    gone = {"ref": uuid4()}
+    form = {"ref": uuid4()}
     ann, twin, bob, missing, taught, cy, dee, user = await run_batched(
         database,
         creating_contact(order, identifiers=ids["ann"], first_name="Ann"),
         creating_contact(order, identifiers=ids["ann"], first_name="Ann"),
         creating_contact(order, identifiers=ids["bob"]),
-        creating_contact(gone, identifiers=ids["ann"]),
+        creating_contact(form, identifiers=ids["ann"]),
         creating_contact(order, identifiers=ids["bob"], city="Cork"),
         creating_contact(order, identifiers=ids["cy"]),
         creating_contact(order, identifiers=ids["dee"]),
@@ -315,10 +315,10 @@ async def test_contacts_created_in_one_batch(database: Database) -> None:
     assert isinstance(missing, Unknown)
     assert user["guest_ref"] == cy["guest_ref"]
     assert ann["guest_ref"] == twin["guest_ref"] != cy["guest_ref"]
-    assert bob["guest_ref"] == taught["guest_ref"] == known["ref"]
+    assert bob["guest_ref"] == taught["guest_ref"] == existing["ref"]
     async with database.work("live") as work:
         assert (await guests.list_(work, PageRequest())).total == 4
-        assert (await guests.fetch(work, known["ref"]))["city"] == "Cork"
+        assert (await guests.fetch(work, existing["ref"]))["city"] == "Cork"
         contacts = await CONTACTS.list_(work, PageRequest(), order=order["ref"])
         cursor = await work.connection.execute(
             "SELECT source || ' ' || rule || ' ' || (evidence -> 0 ->> 'value') AS note "

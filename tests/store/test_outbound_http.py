@@ -152,8 +152,8 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 async def post(url: str, settings: Settings = OPEN, **more: Any) -> OutboundResponse:
-    given: dict[str, Any] = {"headers": {}, "seconds": PATIENCE_SECONDS, **more}
-    return await send_request(settings, "POST", url, **given)
+    options: dict[str, Any] = {"headers": {}, "seconds": PATIENCE_SECONDS, **more}
+    return await send_request(settings, "POST", url, **options)
 
 
 async def outcome(url: str, settings: Settings = OPEN, **more: Any) -> str:
@@ -198,12 +198,12 @@ async def test_s5_a_name_is_looked_up_once_and_its_address_is_the_one_called(
 ) -> None:
     """DNS that gives another address the second time leads nowhere else; `Host` is the name."""
     answers = iter(["127.0.0.2", "127.0.0.3"])
-    asked, heads, others = [], list[bytes](), list[bytes]()
+    requests, heads, others = [], list[bytes](), list[bytes]()
     real = socket.getaddrinfo
 
     def resolve(host: Any, *given: Any, **named: Any) -> Any:
         if host == "hooks.example":
-            asked.append(host)
+            requests.append(host)
             host = next(answers)
         return real(host, *given, **named)
 
@@ -211,7 +211,7 @@ async def test_s5_a_name_is_looked_up_once_and_its_address_is_the_one_called(
     settings = Settings(allowed_private_hosts="127.0.0.2")
     async with serving(saying(OK, heads=heads), "127.0.0.2") as port:
         assert (await post(f"http://hooks.example:{port}/", settings)).status == 200
-    assert asked == ["hooks.example"]
+    assert requests == ["hooks.example"]
     assert f"Host: hooks.example:{port}\r\n".encode() in heads[0]
     async with serving(saying(OK, heads=others), "127.0.0.3") as port:
         assert await outcome(f"http://hooks.example:{port}/", settings) == NOT_REACHED
@@ -223,11 +223,11 @@ async def test_s5_a_name_with_one_private_address_is_not_called(
 ) -> None:
     heads: list[bytes] = []
     async with serving(saying(OK, heads=heads)) as port:
-        found = [
+        rows = [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
             for address in ("127.0.0.1", "10.0.0.1")
         ]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: rows)
         assert await outcome(f"http://both.example:{port}/") == NOT_REACHED
         # Unless its name is listed, which is the operator's word for all that it stands for.
         settings = Settings(allowed_private_hosts="both.example")
@@ -240,8 +240,8 @@ async def test_s5_a_redirect_is_an_error_and_not_followed() -> None:
     async with serving(saying(OK, heads=there)) as other:
         moved = f"HTTP/1.1 307 Moved\r\nLocation: http://127.0.0.1:{other}/\r\n\r\n".encode()
         async with serving(saying(moved)) as port:
-            told = await outcome(f"http://127.0.0.1:{port}/")
-    assert told == "answered with an error (3xx)"
+            result = await outcome(f"http://127.0.0.1:{port}/")
+    assert result == "answered with an error (3xx)"
     assert there == []
 
 
@@ -265,8 +265,8 @@ async def test_s5_everything_together_has_one_deadline(drips: tuple[bytes, ...])
         hung_up.set()
 
     async with serving(drip) as port:
-        given = {"seconds": 0.5, "most_bytes": 1000}
-        assert await outcome(f"http://127.0.0.1:{port}/", **given) == TOO_LATE
+        options = {"seconds": 0.5, "most_bytes": 1000}
+        assert await outcome(f"http://127.0.0.1:{port}/", **options) == TOO_LATE
         await wait_until("the connection to be closed", hung_up.is_set)
 
 
@@ -334,7 +334,7 @@ def certificate(folder: Path, name: str) -> tuple[Path, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
     called = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
-    made = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(called)
         .issuer_name(called)
@@ -347,7 +347,7 @@ def certificate(folder: Path, name: str) -> tuple[Path, Path]:
         .sign(key, hashes.SHA256())
     )
     pem, private = folder / "certificate.pem", folder / "key.pem"
-    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    pem.write_bytes(builder.public_bytes(serialization.Encoding.PEM))
     plain = serialization.NoEncryption()
     form = serialization.PrivateFormat.PKCS8
     private.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, plain))

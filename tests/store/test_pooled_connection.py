@@ -228,8 +228,8 @@ async def test_prepared_statements_that_are_not_used_are_dropped(opened: PooledC
         # The first one is in use all the time.
         assert opened.statements.rows(await opened.statements.run(texts[0], {})) == [{"number": 0}]
     prepared = await opened.execute("SELECT statement FROM pg_prepared_statements")
-    held = {row["statement"] for row in await prepared.fetchall()}
-    assert held == {texts[0], *texts[4:]}
+    rows = {row["statement"] for row in await prepared.fetchall()}
+    assert rows == {texts[0], *texts[4:]}
 
 
 async def test_a_statement_whose_columns_change_is_prepared_anew(

@@ -108,16 +108,16 @@ def act(dsn: str, what: Any) -> Any:
 
 async def contact(work: Work, **person: Any) -> UUID:
     order = {"reference_id": str(uuid4()), "ordered_at": "2025-01-01T00:00:00.000Z", "price": 1}
-    made = await orders.create(work, {**order, "currency_code": "EUR"})
-    return (await CONTACTS.create(work, order=made["ref"], changes=person))["guest_ref"]  # type: ignore[no-any-return]
+    created = await orders.create(work, {**order, "currency_code": "EUR"})
+    return (await CONTACTS.create(work, order=created["ref"], changes=person))["guest_ref"]  # type: ignore[no-any-return]
 
 
 def test_keys_are_made_again(old: str) -> None:
     """F8, F9: of a guest, of one that others are merged into, and only of those who need it."""
     set_rules(old)
     jane = insert(old, JANE, OLD_KEYS)
-    seen = "2025-01-01T00:00:00.000Z"
-    state = {"guest_type": "customer", "body": JANE, "last_seen": seen, "modified_at": seen}
+    at = "2025-01-01T00:00:00.000Z"
+    state = {"guest_type": "customer", "body": JANE, "last_seen": at, "modified_at": at}
     merged = insert(old, {"first_name": "Other"}, OLD_KEYS, {"base": state, "now": state})
     damaged = insert(old, DAMAGED, [field_key("field:phone", "353861234567.0")])
     plain = insert(old, {"phone_numbers": ["+353 86 123 4567"]}, [UUID(int=1)])

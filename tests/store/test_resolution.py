@@ -79,10 +79,10 @@ async def test_64_arrivals_of_one_person_at_once_make_one_guest(crowd: Database)
 
         return await retrying(once)
 
-    found = await asyncio.gather(*(arrive(number) for number in range(64)))
-    assert len(set(found)) == 1
+    task = await asyncio.gather(*(arrive(number) for number in range(64)))
+    assert len(set(task)) == 1
     async with crowd.work("live") as work:
-        guest = await guests.fetch(work, found[0])
+        guest = await guests.fetch(work, task[0])
         assert sorted(one["provider"] for one in guest["identifiers"]) == ["crm", "email"]
 
 
@@ -94,15 +94,15 @@ async def new_order(work: Work, number: int = 1) -> UUID:
 
 async def written_of(work: Work, guest: UUID) -> list[Any]:
     """What is stored of a guest, but for refs and times."""
-    found = []
+    results = []
     for sql in (
         "SELECT guest_type, body, survivor_ref, unmerged FROM ws_live.guests WHERE ref = %s",
         "SELECT key FROM ws_live.guest_keys WHERE guest_ref = %s ORDER BY key",
         "SELECT rule, evidence, source, actor FROM ws_live.guest_joins WHERE guest_ref = %s",
     ):
         rows = await (await work.connection.execute(sql, [guest])).fetchall()
-        found.append([tuple(row.values()) for row in rows])
-    return found
+        results.append([tuple(row.values()) for row in rows])
+    return results
 
 
 @pytest.mark.parametrize("role", ["contact", "consumer"])
@@ -119,9 +119,9 @@ async def test_a_stranger_is_written_alike_in_one_statement_and_in_several(
     assert await written_of(work, person["guest_ref"]) == expected
     again = await people.create(work, order=order, changes=ANN)
     assert again["guest_ref"] == person["guest_ref"]
-    known = await written_of(work, person["guest_ref"])
-    assert known[:2] == expected[:2]
-    assert known[2] == expected[2] * 2
+    existing = await written_of(work, person["guest_ref"])
+    assert existing[:2] == expected[:2]
+    assert existing[2] == expected[2] * 2
     stranger = {**ANN, "identifiers": [{"provider": "x", "id": "1"}]}
     with pytest.raises(Unknown):
         await people.create(work, stranger, order=uuid4())
@@ -151,8 +151,8 @@ DRAWN: dict[str, Any] = {
 
 def drawn(chance: Random) -> dict[str, Any]:
     """A person of whom something is told."""
-    told = chance.sample(list(DRAWN), chance.randint(1, len(DRAWN)))
-    return {name: DRAWN[name](chance) for name in told} or {"first_name": "Ann"}
+    report = chance.sample(list(DRAWN), chance.randint(1, len(DRAWN)))
+    return {name: DRAWN[name](chance) for name in report} or {"first_name": "Ann"}
 
 
 async def everybody(work: Work, known: list[UUID]) -> dict[UUID | None, Any]:
@@ -183,21 +183,21 @@ async def test_the_short_way_equals_the_long_one(work: Work) -> None:
 async def compare(work: Work, order: UUID, chance: Random) -> None:
     await work.connection.execute("DELETE FROM ws_live.guests")
     kinds = chance.choices(["visitor", "customer", "traveller"], [1, 3, 1], k=2)
-    known = [
+    values = [
         (await guests.create(work, {"guest_type": kind, **drawn(chance)}))["ref"] for kind in kinds
     ]
     if chance.random() < 0.3:
-        await merges.create(work, *known)
+        await merges.create(work, *values)
     person = {"first_name": "Ann", "last_name": "Lee", **drawn(chance)}
     with pytest.raises(LookupError):
         async with work.transaction():
             guest = await resolve.attach(work, person, role="contact", order=order)
-            expected = await everybody(work, known)
+            expected = await everybody(work, values)
             raise LookupError
     await CONTACTS.create(work, order=order, changes=person)
-    assert await everybody(work, known) == expected
+    assert await everybody(work, values) == expected
     rows = await work.all("order_contacts.contacts_of", order=order)
-    if guest in known:
+    if guest in values:
         assert rows[0]["guest_ref"] == guest
 
 
@@ -356,9 +356,9 @@ async def test_a_consumer_named_like_a_contact_is_that_guest(work: Work) -> None
 async def test_a_retired_or_unknown_guest_cannot_be_given(work: Work) -> None:
     one, other = await visitor(work), await visitor(work)
     await merges.create(work, one, other)
-    for given in (other, uuid4()):
+    for options in (other, uuid4()):
         with pytest.raises(Invalid, match=r"guest\.href"):
-            await attach(work, ANN, named_guest=given)
+            await attach(work, ANN, named_guest=options)
 
 
 async def test_without_rules_a_guest_holds_every_identifier_or_is_made(work: Work) -> None:
@@ -437,8 +437,8 @@ async def test_an_identity_somebody_has_absorbs_the_anonymous_guest(work: Work) 
     assert retired.value.survivor == existing
     record = await guests.fetch(work, existing)
     assert (record["state"], record.get("city")) == ("Munster", None)
-    told = await merges.explain(work, existing)
-    (merge,) = told["merges"]
+    report = await merges.explain(work, existing)
+    (merge,) = report["merges"]
     assert (merge["rule"], merge["source"]) == ("email", "IDENTITY event")
     await merges.undo(work, merge["ref"])
     assert (await guests.fetch(work, anonymous))["city"] == "Cork"

@@ -56,8 +56,8 @@ def test_p2_words_of_one_statement_and_of_many(dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         for groups in ([[ANN, ODD]], [[ANN], [ODD]], [[ODD, ANN, ANN], []]):
             refs = [ref for group in groups for ref in insert(connection, group)]
-            found = [set(words_of(connection, ref)) for ref in refs]
-            assert all(words in WORDS.values() for words in found), found
+            results = [set(words_of(connection, ref)) for ref in refs]
+            assert all(words in WORDS.values() for words in results), results
             assert vocabulary(connection) == expected(WORDS["ann"] | WORDS["odd"])
             providers = "SELECT provider FROM ws_live.identifier_providers ORDER BY 1"
             assert connection.execute(providers).fetchall() == [("CRM",), ("till",)]

@@ -31,8 +31,8 @@ async def test_f4_guests_are_looked_at_though_nothing_was_written(dsn: str, tmp_
         await work.connection.execute("UPDATE ws_live.lake_state SET flushed_at = NULL")
         assert await segments.of_guest(work, guest["ref"]) == []
         await lake.flush(work)
-        (found,) = await segments.of_guest(work, guest["ref"])
-        assert found["name"] == "ann"
+        (result,) = await segments.of_guest(work, guest["ref"])
+        assert result["name"] == "ann"
         row = await work.one("lake.waiting")
         assert row is not None
         assert (row["waiting"], row["touched"]) == (False, False)

@@ -47,21 +47,21 @@ async def test_a_run_that_was_killed_has_failed(dsn: str, tmp_path: Path) -> Non
     await database.open()
     async with database.work("live") as work:
         await guests.create(work, {"guest_type": "visitor"})
-        made = await segments.create(work, {"name": "endless", "definition": {"sql": ENDLESS}})
+        segment = await segments.create(work, {"name": "endless", "definition": {"sql": ENDLESS}})
         with subprocess.Popen(  # noqa: ASYNC220
             [sys.executable, "-c", WORKER, dsn, str(tmp_path)]
         ) as worker:
-            running = await wait_until("the run", lambda: segment_runs.runs(work, made["ref"]))
+            running = await wait_until("the run", lambda: segment_runs.runs(work, segment["ref"]))
             assert (running[0]["state"], running[0]["error"]) == ("RUNNING", None)
             worker.send_signal(signal.SIGKILL)
         # As soon as no run may have lasted so long.
         await asyncio.sleep(0.1)
         work.settings = replace(settings, lake_query_seconds=0.01, sql_segment_seconds=0.01)
-        (run,) = await segment_runs.runs(work, made["ref"])
+        (run,) = await segment_runs.runs(work, segment["ref"])
         assert (run["state"], run["error"]) == ("FAILED", "The run was cut off.")
         assert run["finished_at"] > run["started_at"]
         # And another one is possible at once: the killed one holds nothing.
-        again = await segment_runs.run(work, made["ref"])
+        again = await segment_runs.run(work, segment["ref"])
         assert again["state"] == "FAILED"
         assert "longer than" in again["error"]
     await database.close()
@@ -79,15 +79,15 @@ async def test_a_run_names_its_engine(
     async with database.work("live") as work:
         await guests.create(work, {"guest_type": "visitor"})
         typed = {"sql": "SELECT guest_ref FROM guests"}
-        made = await segments.create(work, {"name": "typed", "definition": typed})
-        run = await segment_runs.run(work, made["ref"])
+        segment = await segments.create(work, {"name": "typed", "definition": typed})
+        run = await segment_runs.run(work, segment["ref"])
         assert (run["state"], run["engine"], run["rows"]) == ("SUCCESS", DUCKDB, 1)
         assert (await segment_questions.preview(work, typed))["size"] == 1
         rule = {"field": "ref", "comparator": "is not null", "values": []}
         ruled = {"filterGroups": [{"entity": "guest", "rules": [rule]}]}
-        made = await segments.create(work, {"name": "ruled", "definition": ruled})
+        segment = await segments.create(work, {"name": "ruled", "definition": ruled})
         with pytest.raises(OperatorError):
-            await segment_runs.run(work, made["ref"])
-        (run,) = await segment_runs.runs(work, made["ref"])
+            await segment_runs.run(work, segment["ref"])
+        (run,) = await segment_runs.runs(work, segment["ref"])
         assert (run["state"], run["engine"]) == ("FAILED", SPARK)
     await database.close()

@@ -30,8 +30,8 @@ async def lake(
     await database.open()
     async with database.work("live") as work:
         await fill(work, generated(clock.now(), 2_000, 20_000, 3_000))
-        async with opened(work) as found:
-            yield found
+        async with opened(work) as client:
+            yield client
     await database.close()
 
 
@@ -49,8 +49,8 @@ async def test_twenty_segments_contain_the_guests_of_a_query_by_hand(lake: Lake)
     assert len(TWENTY) == 20
     sizes = {}
     for question in TWENTY:
-        found = await find_members(lake, GuestQuery.of(question.definition, Traits()))
-        assert len(found) == len(set(found))
-        assert set(found) == by_hand(lake, question), question.name
-        sizes[question.name] = len(found)
+        result = await find_members(lake, GuestQuery.of(question.definition, Traits()))
+        assert len(result) == len(set(result))
+        assert set(result) == by_hand(lake, question), question.name
+        sizes[question.name] = len(result)
     assert all(0 < size < 2_000 for size in sizes.values()), sizes

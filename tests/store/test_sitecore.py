@@ -50,13 +50,15 @@ def shown(result: Result) -> dict[str, str]:
 
 def fill() -> dict[str, Any]:
     """Fill the workspace with one of everything; returns the refs that tests ask for."""
-    made = Site.made
-    made("POST", "/v2/tenants/points-of-sale", {"name": "shop.ie", "market": "IE", "timeout": 30})
-    made("POST", "/v2/tenants/identity-rules", {"identityRule": "CRM", "providers": ["CRM"]})
+    created = Site.made
+    created(
+        "POST", "/v2/tenants/points-of-sale", {"name": "shop.ie", "market": "IE", "timeout": 30}
+    )
+    created("POST", "/v2/tenants/identity-rules", {"identityRule": "CRM", "providers": ["CRM"]})
 
     def guest(name: str, **more: Any) -> str:
         body = {"guestType": "customer", "firstName": name, **more}
-        return str(made("POST", "/v2.1/guests", body)["ref"])
+        return str(created("POST", "/v2.1/guests", body)["ref"])
 
     mail = {"provider": "email", "id": "ada@example.com"}
     ada = guest(
@@ -66,14 +68,14 @@ def fill() -> dict[str, Any]:
         gender="Female", subscriptions=[{"name": "news", "status": "SUBSCRIBED"}],
     )  # fmt: skip
     pairs = {"name": "ext", "points": 12.5, "vip": True, "code": "00042", "many": 12345678901234567}
-    made("POST", f"/v2.1/guests/{ada}/extensions", pairs)
-    made("POST", f"/v2.1/guests/{ada}/extensions", {"name": "loyalty", "tier": "gold"})
+    created("POST", f"/v2.1/guests/{ada}/extensions", pairs)
+    created("POST", f"/v2.1/guests/{ada}/extensions", {"name": "loyalty", "tier": "gold"})
     old = guest("Ada", identifiers=[{"provider": "CRM", "id": "7"}])
     older = guest("Adeline", identifiers=[{"provider": "Other", "id": "x"}])
     bob = guest("Bob", identifiers=[{"provider": "CRM", "id": "8"}])
     for survivor, absorbed in ((old, older), (ada, old)):
-        made("POST", "/innkeeper/v1/merges", {"survivor": survivor, "absorbed": absorbed})
-    order = made(
+        created("POST", "/innkeeper/v1/merges", {"survivor": survivor, "absorbed": absorbed})
+    order = created(
         *("POST", "/v2.1/orders"),
         {
             **{"referenceId": "R-1", "orderedAt": "2026-03-01T10:00:00.000Z", "price": 99.9},
@@ -82,22 +84,22 @@ def fill() -> dict[str, Any]:
         },
     )["ref"]
     person = {"identifiers": [mail], "firstName": "Ada"}
-    made("POST", f"/v2.1/orders/{order}/contacts", person)
-    item = made(
+    created("POST", f"/v2.1/orders/{order}/contacts", person)
+    item = created(
         *("POST", f"/v2.1/orders/{order}/orderItems"),
         {
             **{"name": "Shoe", "type": "SHOE", "productId": "S", "price": 99.9, "quantity": 1},
             **{"currencyCode": "EUR", "status": "PURCHASED"},
         },
     )["ref"]
-    made("POST", f"/v2.1/orders/{order}/extensions/ext", {"key": "default", "gift": True})
-    made("POST", f"/v2.1/orderItems/{item}/extensions/ext", {"key": "default", "size": 42})
+    created("POST", f"/v2.1/orders/{order}/extensions/ext", {"key": "default", "gift": True})
+    created("POST", f"/v2.1/orderItems/{item}/extensions/ext", {"key": "default", "size": 42})
     link = {"href": f"http://test/v2.1/orderItems/{item}"}
     traveller = {"identifiers": [{"provider": "CRM", "id": "9"}], "orderItems": {"items": [link]}}
-    made("POST", f"/v2.1/orders/{order}/consumers", traveller)
+    created("POST", f"/v2.1/orders/{order}/consumers", traveller)
     client = Site.logins["open"].client_key
     browsers = [
-        made("GET", f"/v1.2/browser/create.json?client_key={client}&message={{}}")["ref"]
+        created("GET", f"/v1.2/browser/create.json?client_key={client}&message={{}}")["ref"]
         for _ in range(2)
     ]
     for browser in browsers:
@@ -162,10 +164,10 @@ def test_i13_everything_comes_over_with_its_refs(
     write_export(Site.rows, folder, migrated=[refs["old"]])
     done = run(folder, target)
     assert done.exit_code == 0, done.output
-    expected, found = everything(dsn), everything(target)
+    expected, result = everything(dsn), everything(target)
     for name, rows in expected.items():
         assert rows, name
-        assert found[name] == rows, name
+        assert result[name] == rows, name
     assert shown(done) == {
         **{"identity rules": "2 2", "points of sale": "2 2", "guests": "4 4"},
         **{"identifiers": "4 4", "data extensions": "4 4", "retired guests": "3 3"},
@@ -175,7 +177,7 @@ def test_i13_everything_comes_over_with_its_refs(
     # Again, as after a kill: nothing is doubled, nothing changes.
     again = run(folder, target)
     assert again.exit_code == 0, again.output
-    assert everything(target) == found
+    assert everything(target) == result
 
 
 def undo(dsn: str, done: Result, *words: str) -> Result:
@@ -343,5 +345,5 @@ def test_i13_an_open_session_lacks_its_cart_and_is_counted(status: str, faults: 
     """The vendor's export has no carts; that of a closed session is summed up in its type."""
     ref = str(uuid4())
     raw = json.dumps({"ref": ref, "status": status, "startedAt": "2026-01-02T03:04:05Z"})
-    found = session({"meta_ref": ref, "raw": raw})
-    assert list(found.faults) == ["cart: the export does not have those of open sessions"] * faults
+    result = session({"meta_ref": ref, "raw": raw})
+    assert list(result.faults) == ["cart: the export does not have those of open sessions"] * faults

@@ -108,8 +108,8 @@ def test_s4_the_limit_of_memory_counts_what_is_allocated(tmp_path: Path) -> None
     if child == 0:
         limit_memory(64)
         try:
-            held = bytearray(128 * 2**20)
-            os.write(write, b"%d" % len(held))
+            locked = bytearray(128 * 2**20)
+            os.write(write, b"%d" % len(locked))
         except MemoryError:
             os.write(write, b"MemoryError")
         os._exit(0)
@@ -122,19 +122,19 @@ def test_s4_the_limit_of_memory_counts_what_is_allocated(tmp_path: Path) -> None
 @pytest.mark.long
 async def test_s4_the_answer_holds_refs_of_guests_alone(work: Work, tmp_path: Path) -> None:
     """Whatever a text returns, the answer is no longer than the list of guests."""
-    made = [await guests.create(work, {"guest_type": "customer"}) for _ in range(3)]
+    guest = [await guests.create(work, {"guest_type": "customer"}) for _ in range(3)]
     await flush(work)
-    asked = [
+    cases = [
         ("SELECT guest_ref FROM guests UNION ALL SELECT guest_ref FROM guests", 3),
         ("SELECT upper(guest_ref) AS guest_ref FROM guests", 0),
         ("SELECT 1 AS guest_ref FROM guests a, guests b, guests c", 0),
     ]
     async with opened(work) as lake:
-        for text, size in asked:
+        for text, size in cases:
             path, rows = await find_sql_members(lake.snapshot, text, tmp_path, 10)
             assert (rows, len(path.read_text().split())) == (size, size)
-        found = await find_members(lake, Question.of({"sql": PLAIN}, {}))
-    assert found == sorted(str(each["ref"]) for each in made)
+        result = await find_members(lake, Question.of({"sql": PLAIN}, {}))
+    assert result == sorted(str(each["ref"]) for each in guest)
 
 
 @pytest.mark.long

@@ -53,15 +53,15 @@ def test_i10_the_preview_counts_what_is_removed_and_restored(site: None) -> None
         "guests",
         [person(1, firstName="Ann", **extended(2)), person(2, **extended(3)), person(3), person(4)],
     )
-    found = call(undo.describe, ref)
-    assert found["state"] is None
-    assert found["removed"] == {"guests": 2, "extensions": 1}
-    assert found["restored"] == {"guests": 1, "extensions": 1}
-    assert (found["blocked"], found["complete"]) == ({}, True)
+    description = call(undo.describe, ref)
+    assert description["state"] is None
+    assert description["removed"] == {"guests": 2, "extensions": 1}
+    assert description["restored"] == {"guests": 1, "extensions": 1}
+    assert (description["blocked"], description["complete"]) == ({}, True)
     undone = run_undo(ref)
     assert undone["state"] == undo.DONE
     assert {name: undone[name] for name in ("removed", "restored")} == {
-        name: found[name] for name in ("removed", "restored")
+        name: description[name] for name in ("removed", "restored")
     }
     assert not differences(before)
     with pytest.raises(Conflict, match="is undone already"):
@@ -191,8 +191,10 @@ def test_i10_what_was_recorded_is_erased_and_shown_and_expires(site: None, dsn: 
     """Subject access shows the row before; an erasure removes it; `undo_days` ends it."""
     run_import("guests", [person(1, firstName="Planted"), person(2)])
     ref = run_import("guests", [person(1, firstName="Ann"), person(2, firstName="Bob"), person(3)])
-    held = call(privacy.access, guest_of(1))["held"]["import_changes"]
-    assert [row["previous"]["body"]["first_name"] for row in held if row["previous"]] == ["Planted"]
+    stored_data = call(privacy.access, guest_of(1))["held"]["import_changes"]
+    assert [row["previous"]["body"]["first_name"] for row in stored_data if row["previous"]] == [
+        "Planted"
+    ]
     guests = [guest_of(1), guest_of(3)]
     for guest in guests:
         call(privacy.erase, guest)
@@ -259,9 +261,9 @@ def test_i10_what_a_batch_deleted_or_merged_stays(site: None) -> None:
     )
     outcomes = {"created": 1, "updated": 1, "deleted": 1, "merged": 1}
     assert call(batches.fetch, ref)["outcomes"] == outcomes
-    found = call(undo.describe, ref)
-    assert found["not_undone"] == {"deleted": 1, "merged": 1}
-    assert (found["removed"], found["blocked"]) == ({"guests": 1}, {"merged later": 1})
+    description = call(undo.describe, ref)
+    assert description["not_undone"] == {"deleted": 1, "merged": 1}
+    assert (description["removed"], description["blocked"]) == ({"guests": 1}, {"merged later": 1})
     run_undo(ref, skip_changed=True)
     (merge,) = Site.rows("SELECT ref FROM ws_live.merges")
     Site.do(merges.undo, merge["ref"])
@@ -290,8 +292,8 @@ def test_i10_static_lists_that_lose_guests_are_named(site: None, holds: str) -> 
     for name, numbers in (("Both", (1, 2)), ("One", (2,)), ("None", ())):
         row = Site.do(static_lists.create, {"name": name})
         Site.do(static_lists.add, row["ref"], [guest_of(number) for number in numbers])
-    found = call(undo.describe, ref)
-    assert (found["lists"], found["blocked"]) == ({"Both": 2, "One": 1}, {})
+    description = call(undo.describe, ref)
+    assert (description["lists"], description["blocked"]) == ({"Both": 2, "One": 1}, {})
     assert run_undo(ref)["lists"] == {"Both": 2, "One": 1}
     assert not Site.rows("SELECT FROM ws_live.static_list_members")
 
@@ -316,17 +318,17 @@ def test_i10_over_http_and_in_the_audit_log(site: None) -> None:
     """Previewed, refused with 409, queued; the log has the request and the end."""
     ref = run_import("guests", [person(1), person(2)])
     path = f"/innkeeper/v1/imports/{ref}/undo"
-    shown = Site.made("GET", path)
-    assert (shown["status"], shown["removed"]) == ("possible", {"guests": 2})
+    record = Site.made("GET", path)
+    assert (record["status"], record["removed"]) == ("possible", {"guests": 2})
     Site.made("PATCH", f"/v2.1/guests/{guest_of(1)}", {"firstName": "Ann"})
     status, body = Site.call("POST", path, {})
     assert status == 409
     assert str(guest_of(1)) in body["message"] + str(body)
     assert Site.made("POST", path, {"skipChanged": True})["status"] == "waiting"
     call(undo.run, ref)
-    shown = Site.made("GET", path)
-    assert (shown["status"], shown["removed"]) == ("done", {"guests": 1})
-    assert shown["examples"] == [
+    record = Site.made("GET", path)
+    assert (record["status"], record["removed"]) == ("done", {"guests": 1})
+    assert record["examples"] == [
         {"of": "guests", "ref": str(guest_of(1)), "reason": "changed later"}
     ]
     rows = Site.rows("SELECT action, details FROM innkeeper.audit_log WHERE action ~ 'undo'")

@@ -46,10 +46,10 @@ def test_i10_the_preview_of_an_import_of_events_counts_and_names_what_blocks(sit
     run_import("guests", [person(1)])
     before = contents()
     ref = run_import("events", [event(1), event(2), event(3, ext={"plan": "pro"})])
-    found = call(undo.describe, ref)
+    description = call(undo.describe, ref)
     # The visitor of the first browser is merged into the guest that was there.
-    assert found["removed"] == {"guests": 3, "browsers": 3, "sessions": 3, "events": 6}
-    assert (found["blocked"], found["complete"]) == ({}, True)
+    assert description["removed"] == {"guests": 3, "browsers": 3, "sessions": 3, "events": 6}
+    assert (description["blocked"], description["complete"]) == ({}, True)
     guest = guest_of(3)
     Site.made("PATCH", f"/v2.1/guests/{guest}", {"firstName": "Ann"})
     with pytest.raises(Conflict, match=f"1 changed later.*guest {guest}"):
@@ -103,8 +103,8 @@ def test_i10_consumers_of_an_imported_event_are_its_own(site: None) -> None:
         event(1, type="ORDER_CHECKOUT", order=bought),
     ]
     ref = run_import("events", values)
-    found = call(undo.describe, ref)
-    assert found["blocked"] == {}, found
+    description = call(undo.describe, ref)
+    assert description["blocked"] == {}, description
     assert run_undo(ref)["state"] == undo.DONE
     assert not differences(before)
 
@@ -168,10 +168,10 @@ def test_i10_a_batch_with_events_is_undone_as_a_whole(site: None) -> None:
     run_import("guests", [person(9)])
     before = contents()
     ref = run_import("batch", MIXED)
-    found = call(undo.describe, ref)
-    assert (found["blocked"], found["complete"]) == ({}, True)
+    description = call(undo.describe, ref)
+    assert (description["blocked"], description["complete"]) == ({}, True)
     counts = {"guests": 5, "browsers": 2, "sessions": 2, "events": 4, "extensions": 1}
-    assert found["removed"] == {**counts, "orders": 1, "items": 1, "contacts": 1}
+    assert description["removed"] == {**counts, "orders": 1, "items": 1, "contacts": 1}
     assert run_undo(ref)["state"] == undo.DONE
     assert not differences(before)
 

@@ -24,12 +24,12 @@ async def view(work: Work, browser: UUID, minute: int, channel: str = "WEB") -> 
     browsers._cache.clear()
     at = BASE + timedelta(minutes=minute)
     payload = {"channel": channel, "pos": "default", "requested_at": at.isoformat()}
-    sent = IncomingEvent(
+    request = IncomingEvent(
         {"browser_id": str(browser), "type": "VIEW", **payload}, at + timedelta(seconds=1)
     )
-    taken = await ingest.record(work, sent)
-    assert taken is not None
-    return taken.guest
+    outcome = await ingest.record(work, request)
+    assert outcome is not None
+    return outcome.guest
 
 
 async def sessions(work: Work, browser: UUID) -> list[list[int]]:

@@ -27,13 +27,13 @@ async def test_f21_reading_and_making_is_one_statement(work: Work, statements: l
     statements.clear()
     guest = await guests.create(work, {"guest_type": "visitor"})
     assert len(statements) == 1
-    found = await guests.fetch(work, guest["ref"])
+    rows = await guests.fetch(work, guest["ref"])
     assert len(statements) == 2
     order = await orders.create(work, {**placed, "reference_id": "R-2"})
     assert len(statements) == 3
     stored = await orders.fetch(work, order["ref"])
     assert len(statements) == 4
-    assert version_of(guest) == version_of(found)
+    assert version_of(guest) == version_of(rows)
     assert version_of(order) == version_of(stored)
 
 

@@ -179,15 +179,15 @@ async def test_who_waits_for_the_only_connection_gets_it(dsn: str) -> None:
     database = Database(dsn, pool_size=1)
     await database.open()
     try:
-        held = await database.checkout()
+        locked = await database.checkout()
         waiting = asyncio.create_task(database.checkout())
         await asyncio.sleep(0)
-        await database.put_back(held)
-        assert await asyncio.wait_for(waiting, PATIENCE_SECONDS) is held
-        await database.put_back(held)
+        await database.put_back(locked)
+        assert await asyncio.wait_for(waiting, PATIENCE_SECONDS) is locked
+        await database.put_back(locked)
     finally:
         await database.close()
-    assert held.closed
+    assert locked.closed
 
 
 async def test_no_free_connection_is_unavailable(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +212,7 @@ async def test_no_database_at_all_is_unavailable(monkeypatch: pytest.MonkeyPatch
 
 async def test_a_deadlock_is_run_again_and_succeeds(database: Database) -> None:
     attempts = 0
-    met = asyncio.Barrier(2)
+    paths = asyncio.Barrier(2)
 
     async def lock(first: int, second: int) -> None:
         async def once() -> None:
@@ -221,7 +221,7 @@ async def test_a_deadlock_is_run_again_and_succeeds(database: Database) -> None:
             async with database.control() as work, work.transaction():
                 await work.run("control.one_at_a_time", lock=first)
                 if attempts <= 2:
-                    await met.wait()
+                    await paths.wait()
                 await work.run("control.one_at_a_time", lock=second)
 
         await retrying(once)
@@ -253,14 +253,14 @@ async def test_a_slow_statement_is_cut_off(dsn: str) -> None:
 
 
 async def test_the_listener_hears_and_comes_back(database: Database, dsn: str) -> None:
-    heard: list[str] = []
+    messages: list[str] = []
     lost: list[bool] = []
-    notices = Notifications(dsn, {CHANNEL: heard.append}, lost.append)
+    notices = Notifications(dsn, {CHANNEL: messages.append}, lost.append)
     await notices.start()
     await wait_until("the listener", lambda: notices.connected)
     async with database.control() as work:
         await work.connection.execute("SELECT pg_notify(%s, 'one')", [CHANNEL])
-        await wait_until("the first notice", lambda: heard == ["one"])
+        await wait_until("the first notice", lambda: messages == ["one"])
         before = len(lost)
         await work.connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'"
@@ -268,7 +268,7 @@ async def test_the_listener_hears_and_comes_back(database: Database, dsn: str) -
         )
         await wait_until("the listener to come back", lambda: lost[before:] == [False, True])
         await work.connection.execute("SELECT pg_notify(%s, 'two')", [CHANNEL])
-        await wait_until("the second notice", lambda: heard == ["one", "two"])
+        await wait_until("the second notice", lambda: messages == ["one", "two"])
     await notices.close()
     assert not notices.connected
 
@@ -281,13 +281,13 @@ async def test_rows_are_copied_in_as_the_columns_have_it(work: Work) -> None:
         "VALUES (%s, 'batch', 'processing', '{}', 'a', now(), now())",
         [batch],
     )
-    told = [
+    expected = [
         (batch, 1, None, 400, "tab\tback\\slash\nÓ", ["é\\N", ""]),
         (batch, 2**40, "r", 409, "", []),
     ]
-    assert await work.copy_in("batches.copy_failures", told) == 2
+    assert await work.copy_in("batches.copy_failures", expected) == 2
     cursor = await work.connection.execute("SELECT * FROM ws_live.batch_failures ORDER BY line")
-    assert [tuple(row.values()) for row in await cursor.fetchall()] == told
+    assert [tuple(row.values()) for row in await cursor.fetchall()] == expected
 
 
 @pytest.mark.parametrize("text", ["\x00", "\ud800"])
@@ -309,10 +309,10 @@ async def test_queries_in_turn_see_what_those_before_them_waited_for(
                 "INSERT INTO ws_live.orders VALUES (%s, 'R-1', %s, now(), '{}', now(), now())",
                 [uuid4(), key],
             )
-            asked = asyncio.create_task(_locked_orders(work, key))
+            task = asyncio.create_task(_locked_orders(work, key))
             await wait_until_blocked(dsn)
-            assert not asked.done()
-        assert await asked == ["R-1"]
+            assert not task.done()
+        assert await task == ["R-1"]
 
 
 async def _locked_orders(work: Work, key: UUID) -> list[str]:

@@ -33,12 +33,12 @@ async def test_live_is_there_with_a_rule_and_a_point_of_sale(work: Work) -> None
 
 
 async def test_a_workspace_comes_with_a_sandbox_each_with_a_key(control: Work) -> None:
-    made = await workspaces.create(control, "hotel")
-    assert list(made) == ["hotel", "hotel_sandbox"]
-    for name, key in made.items():
-        found = await keys.find(control, key.client_key)
-        assert found is not None
-        assert found["workspace"] == name
+    workspace = await workspaces.create(control, "hotel")
+    assert list(workspace) == ["hotel", "hotel_sandbox"]
+    for name, key in workspace.items():
+        key_row = await keys.find(control, key.client_key)
+        assert key_row is not None
+        assert key_row["workspace"] == name
     listed = [(row["name"], row["sandbox_of"]) for row in await workspaces.list_all(control)]
     assert listed == [
         ("hotel", None),

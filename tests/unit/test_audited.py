@@ -72,16 +72,16 @@ def test_f22_whoever_writes_configuration_records_it() -> None:
     """Every function that runs such a query calls `audit.record` or `audit.note` itself, or every
     function of its module that calls it does."""
     every = list(functions())
-    wanted = writing_queries() - EXPLAINED.keys()
-    met: set[str] = set()
+    expected = writing_queries() - EXPLAINED.keys()
+    paths: set[str] = set()
     unrecorded = []
     for module, name, source in every:
         # The two of webhooks are named by their kind.
         text = source.replace("subscribe_{kind}", 'subscribe_segment", "webhooks.subscribe_export')
         if module == "named_records":
             text += "".join(f'"{table}.{name}"' for table in NAMED)
-        ran = {query for query in wanted if f'"{query}"' in text}
-        met |= ran
+        ran = {query for query in expected if f'"{query}"' in text}
+        paths |= ran
         if not ran or "audit." in source or "_record" in source:
             continue
         callers = [each for where, _, each in every if where == module and f"{name}(" in each]
@@ -91,7 +91,7 @@ def test_f22_whoever_writes_configuration_records_it() -> None:
         if not callers or not all("audit." in each or "_record" in each for each in callers):
             unrecorded.append((module, name, sorted(ran)))
     assert not unrecorded
-    assert met == wanted, "each is run by somebody, so each was looked at"
+    assert paths == expected, "each is run by somebody, so each was looked at"
 
 
 def test_f22_what_is_explained_exists() -> None:
@@ -108,9 +108,9 @@ def test_f22_json_is_recorded_by_the_members_that_differ() -> None:
     assert differences(SEGMENT, before, after) == {
         "filterGroups[0].rules[0].values": [["Cork"], ["Sligo"]]
     }
-    made = differences(SEGMENT, None, before)
-    assert made["name"] == [None, "X"]
-    assert made["filterGroups[0].entity"] == [None, "guest"]
+    changes = differences(SEGMENT, None, before)
+    assert changes["name"] == [None, "X"]
+    assert changes["filterGroups[0].entity"] == [None, "guest"]
     assert differences(SEGMENT, before, None)["filterGroups[0].entity"] == ["guest", None]
 
 
@@ -135,8 +135,8 @@ def test_f22_secrets_are_never_recorded() -> None:
 
 def test_f22_a_row_is_bounded_whatever_was_sent() -> None:
     wide = {"name": "t", "definition": {f"m{at}": at for at in range(MOST_FIELDS + 7)}}
-    found = differences(TRAIT, None, wide)
-    assert len(found) == MOST_FIELDS + 1
-    assert found["…"] == [None, "7 more"]
+    changes = differences(TRAIT, None, wide)
+    assert len(changes) == MOST_FIELDS + 1
+    assert changes["…"] == [None, "7 more"]
     long = differences(KEY, None, {"client_key": "k", "name": "x" * (LONGEST + 5)})
     assert long["name"] == [None, "x" * LONGEST + "…"]

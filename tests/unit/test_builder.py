@@ -14,9 +14,9 @@ VALUES = {"string": "a", "number": 2, "timestamp": "2026-10-01"}
 
 
 def rule(comparator: str, kind: str) -> dict[str, Any]:
-    known = COMPARATORS[comparator]
-    days = known.test in ("past", "next", "plus", "minus")
-    values = [3, "weeks"] if days else [VALUES[kind]] * known.least if known.least else []
+    existing = COMPARATORS[comparator]
+    days = existing.test in ("past", "next", "plus", "minus")
+    values = [3, "weeks"] if days else [VALUES[kind]] * existing.least if existing.least else []
     place = {"location": "ext", "field": "x", "comparatorDataType": kind}
     return {**place, "comparator": comparator, "values": values}
 
@@ -48,12 +48,12 @@ def test_what_the_form_cannot_hold_is_known(group: dict[str, Any]) -> None:
 
 
 def test_examples_fit_and_saved_definitions_are_unchanged() -> None:
-    for told in (each.definition for each in EXAMPLES.values()):
-        assert builder.fits(told, Traits())
-        same = builder.definition_of(builder.draft_of("", told, Traits()))
-        assert same != told
-        assert builder.definition_to_save(same, told, Traits()) is told
-        assert builder.definition_to_save({"sql": "SELECT 1"}, told, Traits()) == {
+    for item in (each.definition for each in EXAMPLES.values()):
+        assert builder.fits(item, Traits())
+        same = builder.definition_of(builder.draft_of("", item, Traits()))
+        assert same != item
+        assert builder.definition_to_save(same, item, Traits()) is item
+        assert builder.definition_to_save({"sql": "SELECT 1"}, item, Traits()) == {
             "sql": "SELECT 1"
         }
 

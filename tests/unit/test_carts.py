@@ -38,10 +38,10 @@ def test_add_replaces_a_line_and_keeps_its_place() -> None:
 def test_a_cart_is_not_changed_in_place() -> None:
     before = after(("ADD", line("1")))
     assert before is not None
-    kept = {**before, "lines": {**before["lines"]}}
+    expected = {**before, "lines": {**before["lines"]}}
     carts.applied(before, "ADD", line("2"), AT)
     carts.applied(before, "CHECKOUT", {}, AT)
-    assert before == kept
+    assert before == expected
 
 
 def test_what_a_checkout_buys() -> None:
@@ -102,8 +102,8 @@ def test_what_became_of_a_cart(events: Any, cart_type: str, revenue: Any) -> Non
     """Section 5 rows cartType and abandoned revenue."""
     cart = after(*events)
     assert carts.cart_type(cart) == cart_type
-    found = carts.abandoned_revenue(cart)
-    assert found == (None if revenue is None else Decimal(str(revenue)))
+    result = carts.abandoned_revenue(cart)
+    assert result == (None if revenue is None else Decimal(str(revenue)))
 
 
 def test_whether_a_change_is_late() -> None:

@@ -188,14 +188,14 @@ def read(tmp_path: Path) -> Read:
         path.write_text(text)
         layout = Layout("guests", "csv", False, mapping_of("guests", document)).prepared(path)
         assert layout.mapping is not None
-        found = []
+        results = []
         with layout.opened(path) as source:
             for _, row in layout.rows(source):
                 try:
-                    found.append(layout.mapping.value("guests", row))
+                    results.append(layout.mapping.value("guests", row))
                 except Unfit as unfit:
-                    found.append(str(unfit))
-        return found
+                    results.append(str(unfit))
+        return results
 
     return values
 
@@ -220,13 +220,13 @@ def test_i4_the_file_or_an_answer_decides(read: Read) -> None:
 
 
 def test_i4_zone_and_two_digit_years(read: Read) -> None:
-    seen = {"columns": {"Seen": "firstSeen"}, "timezone": "Europe/Berlin"}
-    assert read("Seen\n25.07.2024 10:00\n2.1.2024 10:00\n", **seen) == [
+    event = {"columns": {"Seen": "firstSeen"}, "timezone": "Europe/Berlin"}
+    assert read("Seen\n25.07.2024 10:00\n2.1.2024 10:00\n", **event) == [
         {"firstSeen": "2024-07-25T08:00:00.000Z"},
         {"firstSeen": "2024-01-02T09:00:00.000Z"},
     ]
     text = "Seen\n2024-07-25 10:00\n2024-07-25T10:00:00Z\n"
-    assert read(text, **seen) == [
+    assert read(text, **event) == [
         {"firstSeen": "2024-07-25T08:00:00.000Z"},
         {"firstSeen": "2024-07-25T10:00:00Z"},
     ]
@@ -294,8 +294,8 @@ def test_i3_guards_of_spreadsheets_are_taken_off_only_where_chosen(
 ) -> None:
     text = 'Id,Phone\n\'7210448301122,"=""0012345"""\n\'tis,+1\n'
     to = {"columns": {"Id": "identifiers.CRM", "Phone": "extensions.ext.phone"}}
-    kept = read(text, **to)
-    assert kept[0]["identifiers"][0]["id"] == "'7210448301122"
+    stored = read(text, **to)
+    assert stored[0]["identifiers"][0]["id"] == "'7210448301122"
     first, second = read(text, **to, guards=["Phone", "Id"])
     assert first["identifiers"][0]["id"] == "7210448301122"
     assert first["extensions"][0]["phone"] == "0012345"
@@ -337,10 +337,10 @@ def test_i3_i4_a_wrong_mapping_says_what_is_wrong(document: dict[str, Any], faul
 
 
 def test_i4_dates_that_no_calendar_has_in_utc_are_refused_alone(read: Read) -> None:
-    seen = {"columns": {"Seen": "firstSeen"}, "timezone": "Europe/Berlin"}
+    event = {"columns": {"Seen": "firstSeen"}, "timezone": "Europe/Berlin"}
     outside = "Seen: is before the year 1, or after 9999, in UTC"
     for text in ("0001-01-01 00:00\n2024-07-25 10:00\n", "01.01.0001 00:00\n25.07.2024 10:00\n"):
-        assert read(f"Seen\n{text}", **seen) == [
+        assert read(f"Seen\n{text}", **event) == [
             outside,
             {"firstSeen": "2024-07-25T08:00:00.000Z"},
         ]

@@ -34,9 +34,9 @@ EMAIL = {"provider": "email", "id": "jane@example.com"}
 
 def meaning(type_: str, **message: Any) -> dict[str, Any]:
     """What a message means of which no part breaks a rule."""
-    told, parts = event_types.meaning_of(type_, message)
+    members, parts = event_types.meaning_of(type_, message)
     assert parts == []
-    return told
+    return members
 
 
 def problems(type_: str, **message: Any) -> str:
@@ -86,7 +86,7 @@ def test_a_flight_search_that_lacks_something(changed: dict[str, Any], named: st
 
 def test_identity() -> None:
     """4.2 row IDENTITY, identity.md 5 and 7: spellings of streams become a guest's fields."""
-    told = meaning(
+    members = meaning(
         "IDENTITY",
         identifiers=[{**EMAIL, "expiry_date": "2027-12-31T23:59"}],
         email="jane@example.com",
@@ -102,8 +102,8 @@ def test_identity() -> None:
         city="",
         unknown="kept as arbitrary data",
     )
-    assert told["identifiers"] == [{**EMAIL, "expiryDate": "2027-12-31T23:59:00.000Z"}]
-    assert told["person"] == {
+    assert members["identifiers"] == [{**EMAIL, "expiryDate": "2027-12-31T23:59:00.000Z"}]
+    assert members["person"] == {
         "emails": ["jane@example.com"],
         "first_name": "Jane",
         "last_name": "Doe",
@@ -124,10 +124,10 @@ def test_identity_of_nobody(identifiers: Any) -> None:
 def test_parts_of_identity_that_break_a_rule() -> None:
     """They go to quarantine alone; the rest identifies."""
     bad = {"provider": "crm", "id": "7", "expiry_date": "soon"}
-    told, parts = event_types.meaning_of(
+    members, parts = event_types.meaning_of(
         "IDENTITY", {"identifiers": [EMAIL, bad], "country": "Ireland", "firstname": "Jane"}
     )
-    assert (told["identifiers"], told["person"]) == ([EMAIL], {"first_name": "Jane"})
+    assert (members["identifiers"], members["person"]) == ([EMAIL], {"first_name": "Jane"})
     assert [(part.reason, part.message) for part in parts] == [
         (BAD_MEMBER, {"identifiers": [bad]}),
         (BAD_MEMBER, {"country": "Ireland"}),
@@ -139,8 +139,8 @@ def test_parts_of_identity_that_break_a_rule() -> None:
 
 def test_add() -> None:
     """4.2 row ADD: whatever else is sent stays with the line; a numeric id is one."""
-    told = meaning("ADD", product={**PRODUCT, "item_id": 7, "colour": "red"})
-    assert told == {"product": {**PRODUCT, "item_id": "7", "colour": "red"}}
+    members = meaning("ADD", product={**PRODUCT, "item_id": 7, "colour": "red"})
+    assert members == {"product": {**PRODUCT, "item_id": "7", "colour": "red"}}
 
 
 @pytest.mark.parametrize(
@@ -182,8 +182,10 @@ def test_people_of_an_order() -> None:
     }
     consumer = {"firstname": "Jim", "lastname": "Poe", "nationality": "IE"}
     for spelt in ("item_ids", "items", "orderItems", "list of item ids"):
-        told = meaning("ADD_CONSUMERS", consumer=[{**consumer, spelt: ["1", {"item_id": 2}, None]}])
-        assert told["consumer"][0]["item_ids"] == ["1", "2"]
+        members = meaning(
+            "ADD_CONSUMERS", consumer=[{**consumer, spelt: ["1", {"item_id": 2}, None]}]
+        )
+        assert members["consumer"][0]["item_ids"] == ["1", "2"]
 
 
 @pytest.mark.parametrize("people", [None, "Jane", [], ["Jane"], [{}], [{"title": "Ms"}]])
@@ -210,11 +212,11 @@ def test_checkout_and_payment() -> None:
 def test_order_checkout() -> None:
     """4.2 row ORDER_CHECKOUT: item fields all optional, extensions as pairs."""
     ext = [{"name": "ext", "key": "default", "gift": True, "loyaltyTier": "level2"}]
-    told = meaning("ORDER_CHECKOUT", order={**ORDER, "extensions": ext, "orderItems": [{}]})
-    assert told["order"]["reference_id"] == "O-1"
-    assert (told["order"]["price"], told["order"]["currency_code"]) == (42, "EUR")
-    assert told["items"] == [{"ext": {}}]
-    assert told["ext"] == {"gift": True, "loyaltyTier": "level2"}
+    members = meaning("ORDER_CHECKOUT", order={**ORDER, "extensions": ext, "orderItems": [{}]})
+    assert members["order"]["reference_id"] == "O-1"
+    assert (members["order"]["price"], members["order"]["currency_code"]) == (42, "EUR")
+    assert members["items"] == [{"ext": {}}]
+    assert members["ext"] == {"gift": True, "loyaltyTier": "level2"}
 
 
 @pytest.mark.parametrize(
@@ -256,9 +258,9 @@ def test_the_item_of_a_line() -> None:
 def test_people_on_the_block_list_are_found() -> None:
     """Whom IDENTITY, contacts and consumers name, with what the list looks at."""
     jane = {"email": "jane@example.com", "identifiers": [EMAIL], "firstname": "Jane"}
-    known = {"email": "jane@example.com", "identifiers": [EMAIL]}
-    assert event_types.named_in("IDENTITY", jane) == [known]
-    assert event_types.named_in("ADD_CONTACTS", {"contact": [jane, "x"]}) == [known]
+    event = {"email": "jane@example.com", "identifiers": [EMAIL]}
+    assert event_types.named_in("IDENTITY", jane) == [event]
+    assert event_types.named_in("ADD_CONTACTS", {"contact": [jane, "x"]}) == [event]
     assert event_types.named_in("ADD_CONSUMERS", {"consumer": {"email": 7}}) == [
         {"identifiers": []}
     ]
@@ -321,8 +323,8 @@ def test_f12_dates_that_cannot_be_read_are_parts(
 
 def test_f12_an_identity_by_nothing_but_an_id_of_unreadable_expiry() -> None:
     """Issue F12: it may have expired, so it identifies nobody; the reason names the date."""
-    sent = {"identifiers": [{**EMAIL, "expiry_date": "soon"}]}
+    payload = {"identifiers": [{**EMAIL, "expiry_date": "soon"}]}
     with pytest.raises(InvalidEvent) as refused:
-        event_types.meaning_of("IDENTITY", sent)
+        event_types.meaning_of("IDENTITY", payload)
     assert refused.value.reason == BAD_ATTRIBUTES
     assert refused.value.detail == "identifiers: must be an ISO 8601 date-time"

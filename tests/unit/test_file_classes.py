@@ -126,5 +126,5 @@ def test_i1_each_class_of_file_is_imported_questioned_or_refused(name: str, tmp_
     content, expected = CLASSES[name]
     path = tmp_path / name
     path.write_bytes(content)
-    found = outcome(path)
-    assert found.startswith(expected), found
+    result = outcome(path)
+    assert result.startswith(expected), result

@@ -325,11 +325,11 @@ def test_i1_a_first_look_ends_after_so_many_rows_or_bytes(tmp_path: Path) -> Non
     """What it saw is said; the rest is neither decoded nor read."""
     path = tmp_path / "a.csv"
     path.write_bytes(b"Email,Name\n" + b"a@x.example,Ann\n" * 1000 + b"b@x.example,\xff\n")
-    for limit, seen in ((LookLimit(rows=10), 10), (LookLimit(rows=500, size=90), 5)):
+    for limit, each in ((LookLimit(rows=10), 10), (LookLimit(rows=500, size=90), 5)):
         layout, survey = Layout("guests", "csv").surveyed(path, limit=limit)
-        assert (survey.rows, survey.is_partial) == (seen, True)
+        assert (survey.rows, survey.is_partial) == (each, True)
         assert layout.form is not None
-        assert layout.form.notes[-1].startswith(f"The first {seen} rows were looked at.")
+        assert layout.form.notes[-1].startswith(f"The first {each} rows were looked at.")
     assert layout.form.encoding == "utf-8"
     assert not Layout("guests", "csv").surveyed(path)[1].is_partial
 

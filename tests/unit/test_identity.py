@@ -46,13 +46,13 @@ def ids(**pairs: str) -> list[dict[str, str]]:
 
 def guest(number: int, days: int = 0, **fields: Any) -> dict[str, Any]:
     """A guest last seen `days` ago."""
-    seen = NOW - timedelta(days=days)
-    return {**fields, "ref": UUID(int=number), "last_seen": seen, "created_at": seen}
+    at = NOW - timedelta(days=days)
+    return {**fields, "ref": UUID(int=number), "last_seen": at, "created_at": at}
 
 
 def decided(person: dict[str, Any], guests: list[dict[str, Any]], rules: IdentityRules) -> Decision:
-    found = evidence(person, rules, NOW)
-    keys = set(found.keys())
+    result = evidence(person, rules, NOW)
+    keys = set(result.keys())
     rows = [
         {**one, "key": key}
         for one in guests
@@ -60,7 +60,7 @@ def decided(person: dict[str, Any], guests: list[dict[str, Any]], rules: Identit
         for key, _ in rule_keys(one, rule, rules.region, None)
         if key in keys
     ]
-    return resolve(found, rows, rules, NOW)
+    return resolve(result, rows, rules, NOW)
 
 
 def met(person: dict[str, Any], *rules: IdentityRule) -> list[str]:
@@ -78,9 +78,9 @@ def test_ids_compare_exactly_except_those_of_the_provider_email() -> None:
     holder = guest(1, identifiers=ids(CRM="Ab", email="ann@x.com"))
     assert decided({"identifiers": ids(CRM="ab")}, [holder], book(CRM, EMAIL)).guest is None
     assert decided({"identifiers": ids(CRM="Ab")}, [holder], book(CRM, EMAIL)).rule == "crm"
-    found = decided({"identifiers": ids(email=" ANN@x.com")}, [holder], book(CRM, EMAIL))
-    assert (found.guest, found.rule) == (UUID(int=1), "email")
-    assert found.evidence == [{"provider": "email", "value": " ANN@x.com"}]
+    result = decided({"identifiers": ids(email=" ANN@x.com")}, [holder], book(CRM, EMAIL))
+    assert (result.guest, result.rule) == (UUID(int=1), "email")
+    assert result.evidence == [{"provider": "email", "value": " ANN@x.com"}]
 
 
 def test_an_empty_id_meets_no_rule() -> None:
@@ -110,8 +110,8 @@ def test_the_first_rule_with_a_match_wins() -> None:
 def test_a_met_rule_without_a_match_leaves_it_to_the_next() -> None:
     """rest-v2.1.md 8, step 2."""
     two = guest(2, identifiers=ids(email="a@x"))
-    found = decided({"identifiers": ids(CRM="1", email="a@x")}, [two], book(CRM, EMAIL))
-    assert (found.guest, found.rule) == (two["ref"], "email")
+    result = decided({"identifiers": ids(CRM="1", email="a@x")}, [two], book(CRM, EMAIL))
+    assert (result.guest, result.rule) == (two["ref"], "email")
 
 
 def test_of_several_owners_the_most_recently_seen_is_meant() -> None:
@@ -170,11 +170,11 @@ def test_long_lists_of_values_do_not_multiply() -> None:
     "value", ["Unknown", " NULL ", "test@test.com", "0", "000-000", "00000000", "  ", "n/a"]
 )
 def test_some_values_never_identify(value: str) -> None:
-    found = evidence({"identifiers": ids(CRM=value)}, book(CRM), NOW)
-    assert found.rule_matches == []
-    (stopped,) = found.blocked
-    assert (stopped.rule, stopped.reason) == ("crm", NEVER_IDENTIFIES)
-    assert stopped.evidence == [{"provider": "CRM", "value": value}]
+    result = evidence({"identifiers": ids(CRM=value)}, book(CRM), NOW)
+    assert result.rule_matches == []
+    (blocked,) = result.blocked
+    assert (blocked.rule, blocked.reason) == ("crm", NEVER_IDENTIFIES)
+    assert blocked.evidence == [{"provider": "CRM", "value": value}]
 
 
 def test_the_list_of_such_values_can_be_changed() -> None:
@@ -185,23 +185,23 @@ def test_the_list_of_such_values_can_be_changed() -> None:
 
 def test_a_value_that_too_many_share_is_passed_over() -> None:
     shared = {"identifiers": ids(CRM="desk", email="a@x")}
-    crowd = [guest(number, identifiers=ids(CRM="desk")) for number in range(1, 4)]
+    people = [guest(number, identifiers=ids(CRM="desk")) for number in range(1, 4)]
     own = guest(9, identifiers=ids(email="a@x"))
-    found = decided(shared, [*crowd, own], book(CRM, EMAIL, group_limit=2))
-    assert (found.guest, found.rule) == (own["ref"], "email")
-    assert [(one.rule, one.reason) for one in found.blocked] == [("crm", TOO_MANY)]
-    assert decided(shared, [*crowd, own], book(CRM, EMAIL, group_limit=3)).rule == "crm"
+    result = decided(shared, [*people, own], book(CRM, EMAIL, group_limit=2))
+    assert (result.guest, result.rule) == (own["ref"], "email")
+    assert [(one.rule, one.reason) for one in result.blocked] == [("crm", TOO_MANY)]
+    assert decided(shared, [*people, own], book(CRM, EMAIL, group_limit=3)).rule == "crm"
 
 
 def test_without_rules_every_identifier_must_be_held() -> None:
     """rest-v2.1.md 8, step 3; identity.md 9, identity with zero rules."""
     person = {"identifiers": ids(CRM="1", email="A@x")}
     rules = book()
-    found = evidence_without_rules(person, rules, NOW)
+    result = evidence_without_rules(person, rules, NOW)
     half = guest(1, identifiers=ids(CRM="1"))
     whole = guest(2, 5, identifiers=ids(email="a@X", CRM="1", more="2"))
-    assert resolve_without_rules(found, [half], NOW).guest is None
-    assert resolve_without_rules(found, [half, whole], NOW).guest == whole["ref"]
+    assert resolve_without_rules(result, [half], NOW).guest is None
+    assert resolve_without_rules(result, [half, whole], NOW).guest == whole["ref"]
     nothing = evidence_without_rules({}, rules, NOW)
     assert resolve_without_rules(nothing, [half, whole], NOW).guest is None
 
@@ -296,8 +296,8 @@ def test_a_consumer_may_be_a_contact(consumer: dict[str, Any], expected: int | N
         {**JANE, "identifiers": ids(email="jane@x.com"), "guest_ref": UUID(int=1)},
         {"first_name": "Sam", "last_name": "Lee", "guest_ref": UUID(int=2)},
     ]
-    found = decide_companion(consumer, contacts, book(EMAIL), NOW).guest
-    assert found == (None if expected is None else UUID(int=expected))
+    result = decide_companion(consumer, contacts, book(EMAIL), NOW).guest
+    assert result == (None if expected is None else UUID(int=expected))
 
 
 def test_without_rules_a_consumer_may_share_an_identifier() -> None:

@@ -68,9 +68,9 @@ def test_p3_items_as_text_are_the_items(view: View) -> None:
     for values in (whole, few, {}, null, {**whole, **null}, whole):
         record = {**refs, "order_items": [str(uuid4()), refs["ref"]], **values}
         record["order_items"] = [str(uuid4()), refs["ref"]]
-        shown = json.loads(encode(encoder(view)(dict(record), BASE)))
+        document = json.loads(encode(encoder(view)(dict(record), BASE)))
         (item,) = write([as_text(record)], encode(BASE)[1:-1])
-        assert json.loads(bytes(item)) == shown
+        assert json.loads(bytes(item)) == document
 
 
 def test_p3_lists_of_guests_and_children_of_orders_are_written_as_text() -> None:
@@ -92,11 +92,11 @@ def test_p3_prepared_pages_of_children_are_the_pages(number: int) -> None:
         view = view_at(order, path, OFFICIAL)
         page = url + path.removeprefix(ORDER.item)
         link = f"{page}?offset=0&limit=100"
-        shown = json.loads(bytes(embedded_page(view)(page, items)))
-        assert shown["items"] == items
-        assert shown["first"] == shown["last"] == {"href": link}
-        assert not shown.keys() & {"next", "totalCount"}
-        if "name" in shown:  # data extensions, whose page is that of the one name (E-6)
-            assert (shown["href"], shown["order"]) == (f"{page}/{shown['name']}", {"href": url})
+        record = json.loads(bytes(embedded_page(view)(page, items)))
+        assert record["items"] == items
+        assert record["first"] == record["last"] == {"href": link}
+        assert not record.keys() & {"next", "totalCount"}
+        if "name" in record:  # data extensions, whose page is that of the one name (E-6)
+            assert (record["href"], record["order"]) == (f"{page}/{record['name']}", {"href": url})
         else:
-            assert (shown["href"], shown["offset"], shown["limit"]) == (link, 0, 100)
+            assert (record["href"], record["offset"], record["limit"]) == (link, 0, 100)

@@ -123,8 +123,8 @@ def test_f1_the_end_of_a_message_is_where_it_was() -> None:
         expected, used = shortest_object(value, rest)
         _, message = messages.parse_query(b"message=" + text, takes_message=True)
         parameters, _ = messages.parse_query(b"&".join(rest[used:]), takes_message=False)
-        read, found = messages.parse_query(b"message=" + text, takes_message=True)
-        assert (message, found) == (expected, expected), text
+        read, result = messages.parse_query(b"message=" + text, takes_message=True)
+        assert (message, result) == (expected, expected), text
         assert read == (parameters if rest[used:] else {}), text
 
 
@@ -224,10 +224,10 @@ def test_f1_cookies(repeated: bytes) -> None:
 
 
 def test_f1_our_cookies_arrive_beside_quoted_ones() -> None:
-    sent = [(b"cookie", b'a="\\"x"; innkeeper_login=secret; b="y"'), (b"accept", b'"z"')]
-    (_, cookies), other = remove_cookies(sent)
+    payloads = [(b"cookie", b'a="\\"x"; innkeeper_login=secret; b="y"'), (b"accept", b'"z"')]
+    (_, cookies), other = remove_cookies(payloads)
     assert cookie_parser(cookies.decode()) == {"innkeeper_login": "secret"}
-    assert other == sent[1]
+    assert other == payloads[1]
 
 
 def test_s2_very_many_cookies_take_no_step_each() -> None:

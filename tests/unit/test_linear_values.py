@@ -110,14 +110,14 @@ def test_s2_numbers(repeated: bytes) -> None:
 
 def kinds(resource: type[Resource]) -> list[Kind]:
     """Every kind of value in a resource, those inside others included."""
-    found: list[Kind] = []
+    results: list[Kind] = []
     left = [field.kind for field in resource.fields.values()]
     while left:
         kind = left.pop()
-        found.append(kind)
+        results.append(kind)
         left += [kind.element] if isinstance(kind, ListOf) else []
         left += kind.members.values() if isinstance(kind, ObjectOf) else []
-    return found
+    return results
 
 
 @pytest.mark.parametrize("repeated", [b"a", b"@", b"a.", b"1", b"-", b"/", b" ", b"00000000-"])

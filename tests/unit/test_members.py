@@ -31,9 +31,12 @@ def test_f15_without_a_near_name_a_few_known_ones_are_listed() -> None:
 
 def test_f15_members_at_every_level_with_their_paths() -> None:
     step = {"entity": "event", "rules": [{"field": "page", "valeus": []}]}
-    sent = {"opertor": "AND", "filterGroups": [{"sequence": [step, {"absnt": True}]}, "no object"]}
+    payload = {
+        "opertor": "AND",
+        "filterGroups": [{"sequence": [step, {"absnt": True}]}, "no object"],
+    }
     assert [
-        problem.field for problem in unknown_members(sent, PayloadOf(SegmentDefinition).schema())
+        problem.field for problem in unknown_members(payload, PayloadOf(SegmentDefinition).schema())
     ] == [
         "opertor",
         "filterGroups[0].sequence[0].rules[0].valeus",

@@ -106,12 +106,12 @@ def test_links_of_a_page(
     """L-1, L-2, L-7: worked out by hand."""
     items = [{}] * shown
     page = envelope(GUEST, URL, {}, PageRequest(offset, limit), total, items)
-    found = {
+    params = {
         name: value if name == "href" else value["href"]
         for name, value in page.items()
         if name in ("href", "first", "last", "next", "prev")
     }
-    assert found == {name: f"{URL}?offset={at}&limit={limit}" for name, at in links.items()}
+    assert params == {name: f"{URL}?offset={at}&limit={limit}" for name, at in links.items()}
     assert (page["offset"], page["limit"], page["totalCount"]) == (offset, limit, total)
 
 

@@ -37,11 +37,11 @@ async def test_f2_an_error_of_the_file_is_a_reason() -> None:
         yield 1
         raise RecursionError("too deep")
 
-    seen = []
+    visited = []
     with pytest.raises(Unreadable, match="^RecursionError: too deep$"):
         async for each in ahead(broken()):
-            seen.append(each)
-    assert seen == [1]
+            visited.append(each)
+    assert visited == [1]
 
 
 @pytest.mark.anyio

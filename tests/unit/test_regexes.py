@@ -35,9 +35,9 @@ class Use:
 
 
 def _flags(call: ast.Call) -> int:
-    given = [each.value for each in call.keywords if each.arg == "flags"] + call.args[1:]
+    values = [each.value for each in call.keywords if each.arg == "flags"] + call.args[1:]
     flags = 0
-    for node in given:
+    for node in values:
         for each in ast.walk(node):
             if isinstance(each, ast.Attribute):
                 flags |= getattr(re, each.attr, 0) if each.attr.isupper() else 0
@@ -100,13 +100,13 @@ def _literal(node: ast.expr) -> str | bytes | None:
 
 def _expression(use: Use) -> str | bytes | None:
     """A literal, or what constants of the module make of an f-string or a name."""
-    found = _literal(use.expression)
-    if found is None and isinstance(use.expression, ast.JoinedStr | ast.Name):
+    result = _literal(use.expression)
+    if result is None and isinstance(use.expression, ast.JoinedStr | ast.Name):
         module = importlib.import_module(
             "innkeeper." + use.module.removesuffix(".py").replace("/", ".")
         )
         return str(eval(compile(ast.Expression(use.expression), "", "eval"), vars(module)))  # noqa: S307
-    return found
+    return result
 
 
 def _ambiguity(use: Use) -> str:

@@ -33,8 +33,8 @@ REF = "f7aabbca-1c1b-4fc2-be72-3e16294a4f03"
 )
 def test_a_path_is_found(path: str, methods: set[str], parameters: dict[str, str]) -> None:
     """C-7: segments have no case, parameters do; escapes are read once."""
-    found, given = ROUTER.find(path)
-    assert (set(found), given) == (methods, parameters)
+    operation, route = ROUTER.find(path)
+    assert (set(operation), route) == (methods, parameters)
 
 
 @pytest.mark.parametrize(
@@ -50,5 +50,5 @@ def test_a_path_is_found(path: str, methods: set[str], parameters: dict[str, str
     ],
 )
 def test_another_path_is_not(path: str) -> None:
-    found, _ = ROUTER.find(path)
-    assert not found
+    operation, _ = ROUTER.find(path)
+    assert not operation

@@ -62,8 +62,8 @@ def test_s11_what_is_wrong_is_named_with_advice(
 ) -> None:
     facts = replace(GOOD, **changes)
     assert states(facts)[name] is state
-    (found,) = (check for check in checks(facts) if check.name == name)
-    assert found.advice
+    (result,) = (check for check in checks(facts) if check.name == name)
+    assert result.advice
 
 
 @pytest.mark.parametrize(

@@ -119,9 +119,9 @@ def test_where_an_event_happened(told: str, site: Any, last: Any, expected: str)
 
 def test_an_unknown_point_of_sale() -> None:
     """Section 9: its own name is never replaced by the default."""
-    for config, told in ((configured("default"), "shop"), (configured("a", "b"), "")):
+    for config, each in ((configured("default"), "shop"), (configured("a", "b"), "")):
         with pytest.raises(InvalidEvent) as misused:
-            config.point_of_sale(told, None, None)
+            config.point_of_sale(each, None, None)
         assert misused.value.reason == stream.UNKNOWN_POINT_OF_SALE
 
 

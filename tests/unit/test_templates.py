@@ -61,8 +61,8 @@ def test_no_script_or_style_is_inline(name: str) -> None:
 def test_macros_that_are_called_exist(name: str) -> None:
     imported = list(imports(name))
     assert [(file, macro) for file, macro in imported if macro not in macros(file)] == []
-    known = macros(name) | {macro for _, macro in imported} | OF_CONTEXT
-    assert calls(name) - known == set()
+    existing = macros(name) | {macro for _, macro in imported} | OF_CONTEXT
+    assert calls(name) - existing == set()
     unused = {macro for _, macro in imported} - calls(name)
     assert unused == set(), "imported and not called"
 
@@ -85,11 +85,11 @@ def test_every_shared_macro_is_shown_on_the_page_of_components() -> None:
     page = "components.html"
     shared = {(file, macro) for name in SOURCES if name != page for file, macro in imports(name)}
     shared |= {("charts.html", macro) for macro in macros("charts.html")}
-    shown = {(file, macro) for file, macro in imports(page) if macro in calls(page)}
+    record = {(file, macro) for file, macro in imports(page) if macro in calls(page)}
     named = {"ui": "ui.html", "charts": "charts.html"}
     for file, macro in re.findall(r"\b(ui|charts)\.(\w+)\(", SOURCES[page]):
-        shown.add((named[file], macro))
-    pending = list(shown)
+        record.add((named[file], macro))
+    pending = list(record)
     while pending:
         file, macro = pending.pop()
         [body] = [each for each in TREES[file].find_all(nodes.Macro) if each.name == macro]
@@ -101,9 +101,9 @@ def test_every_shared_macro_is_shown_on_the_page_of_components() -> None:
         used = {(file, name) for name in within & macros(file)} | {
             each for each in imports(file) if each[1] in within
         }
-        pending += used - shown
-        shown |= used
-    assert shared - shown == set()
+        pending += used - record
+        record |= used
+    assert shared - record == set()
 
 
 def test_every_template_is_reachable() -> None:

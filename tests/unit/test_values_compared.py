@@ -99,12 +99,12 @@ INVISIBLE = (
 @pytest.mark.parametrize("mark", INVISIBLE, ids=lambda mark: f"U+{ord(mark):04X}")
 def test_f9_invisible_characters_make_no_other_person(mark: str) -> None:
     """F9: at either end and inside, whatever the value is."""
-    for sent in (f"{mark}Ja{mark}ne@example.com{mark}", f"\u00a0{mark}Jane@example.com\u202f"):
-        assert normalize.email(sent) == "jane@example.com"
-        assert email_key(sent) == email_key("Jane@example.com")
-        assert identifier_key("email", sent) == identifier_key("email", "jane@example.com")
-    for sent in (f"{mark}C{mark}-1{mark}", f"{mark}\u00a0C-1\u2007{mark}"):
-        assert identifier_key("CRM", sent) == identifier_key("CRM", "C-1")
+    for each in (f"{mark}Ja{mark}ne@example.com{mark}", f"\u00a0{mark}Jane@example.com\u202f"):
+        assert normalize.email(each) == "jane@example.com"
+        assert email_key(each) == email_key("Jane@example.com")
+        assert identifier_key("email", each) == identifier_key("email", "jane@example.com")
+    for each in (f"{mark}C{mark}-1{mark}", f"{mark}\u00a0C-1\u2007{mark}"):
+        assert identifier_key("CRM", each) == identifier_key("CRM", "C-1")
     assert normalize.folded(f"{mark}Ó N{mark}éill") == "oneill"
     assert normalize.folded(f"{mark}Jane") == "jane"
     assert normalize.phone(f"+353{mark} 86 123{mark}4567\u00a0", None) == "+353861234567"

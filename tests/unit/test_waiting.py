@@ -46,11 +46,11 @@ def test_f24_no_test_gives_up_after_a_time_of_its_own() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and getattr(node.func, "attr", getattr(node.func, "id", "")) in WAITING
-        for given in node.keywords
+        for options in node.keywords
         # Less than a second is a pause of a loop that waits on.
-        if given.arg == "timeout"
-        and isinstance(given.value, ast.Constant)
-        and given.value.value >= 1
+        if options.arg == "timeout"
+        and isinstance(options.value, ast.Constant)
+        and options.value.value >= 1
     }
     assert hasty == set()
 
