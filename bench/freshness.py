@@ -21,7 +21,7 @@ LIVE_MANY, LIVE_FEW = 30, 4
 def freshness(ours: Server, full: bool) -> Iterator[str]:
     """A line each: on demand, and Live."""
     site = _Site(ours)
-    total = [_seconds(site.view, site.asked) for _ in range(MANY if full else FEW)]
+    total = [_seconds(site.view, site.count_members) for _ in range(MANY if full else FEW)]
     yield f"- An event is counted by a query that is sent after it: {_told(total)} (target: 1 s)."
     site.publish()
     stored = [_seconds(site.view, site.stored) for _ in range(LIVE_MANY if full else LIVE_FEW)]
@@ -76,8 +76,8 @@ class _Site:
         self._views += 1
         return self._views
 
-    def asked(self) -> int:
-        """Who is in the segment, asked now."""
+    def count_members(self) -> int:
+        """The number of guests in the segment now."""
         return int(self._call("POST", f"{OWN}/preview", {"definition": self._definition})["size"])
 
     def publish(self) -> None:

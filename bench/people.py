@@ -39,7 +39,7 @@ _SYLLABLES: Final = str.split(
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class FilledGuest:
     """A guest, the n-th."""
 
     number: int
@@ -76,7 +76,7 @@ class Known:
         }
 
 
-async def filled(dsn: str, number: int) -> list[Known]:
+async def filled(dsn: str, number: int) -> list[FilledGuest]:
     """The guests of the workspace, which is made and filled unless it has exactly these."""
     people = _people(number)
     database = Database(dsn, pool_size=1, statement_timeout_ms=0)
@@ -96,7 +96,7 @@ async def filled(dsn: str, number: int) -> list[Known]:
     return people
 
 
-async def _check(work: Work, people: list[Known]) -> None:
+async def _check(work: Work, people: list[FilledGuest]) -> None:
     """Raise RuntimeError unless the workspace has these guests, of which a thousand are compared.
 
     Guests that a measurement creates are further ones.
@@ -113,7 +113,7 @@ async def _check(work: Work, people: list[Known]) -> None:
         raise RuntimeError(f"{WORKSPACE} has other guests or rules: delete it to fill it again")
 
 
-async def served(server: Server) -> Server:
+async def fill_server(server: Server) -> Server:
     """The server as a key of the workspace sees it."""
     database = Database(server.dsn, pool_size=1)
     await database.open()
@@ -128,7 +128,7 @@ async def served(server: Server) -> Server:
     )
 
 
-def _people(number: int) -> list[Known]:
+def _people(number: int) -> list[FilledGuest]:
     """Few names are frequent and many are rare."""
     chance = random.Random(1)
     first = _names(chance, 3_000, 2)
@@ -137,7 +137,7 @@ def _people(number: int) -> list[Known]:
     lasts = chance.choices(last, weights, k=number)
     firsts = chance.choices(first, weights[: len(first)], k=number)
     return [
-        Known(at, UUID(int=chance.getrandbits(128), version=4), one, other)
+        FilledGuest(at, UUID(int=chance.getrandbits(128), version=4), one, other)
         for at, (one, other) in enumerate(zip(firsts, lasts, strict=True))
     ]
 
@@ -151,7 +151,7 @@ def _names(chance: random.Random, number: int, syllables: int) -> list[str]:
     return sorted(results, key=lambda name: chance.random())
 
 
-async def _fill(dsn: str, people: list[Known], book: IdentityRules) -> None:
+async def _fill(dsn: str, people: list[FilledGuest], book: IdentityRules) -> None:
     connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True)
     schema = f"ws_{WORKSPACE}"
     guests = (

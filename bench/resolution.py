@@ -12,7 +12,7 @@ from bench import people
 from bench.guests import create
 from bench.load import drive
 from bench.orders import order
-from bench.people import Known
+from bench.people import FilledGuest
 from bench.report import Bench
 from bench.servers import Server
 
@@ -25,7 +25,7 @@ def measure(bench: Bench) -> Iterator[str]:
     """A table of p50 and p99 by what a contact is known by."""
     number = people.FULL if bench.full else people.SMALL
     guests = asyncio.run(people.filled(bench.ours.dsn, number))
-    ours = asyncio.run(people.served(bench.ours))
+    ours = asyncio.run(people.fill_server(bench.ours))
     orders = [create(ours, "/v2.1/orders", order(one))["ref"] for one in range(ORDERS)]
     chance = random.Random(3)
     rules = ", ".join(rule.name for rule in people.RULES)
@@ -34,7 +34,7 @@ def measure(bench: Bench) -> Iterator[str]:
     yield "|---|---:|---:|---:|---:|"
     for kind, told in KINDS.items():
 
-        def request(_: int, told: Callable[[Known], dict[str, Any]] = told) -> bytes:
+        def request(_: int, told: Callable[[FilledGuest], dict[str, Any]] = told) -> bytes:
             body = json.dumps(told(chance.choice(guests))).encode()
             return ours.post(f"/v2.1/orders/{chance.choice(orders)}/contacts", body)
 
@@ -73,15 +73,15 @@ def _undone(ours: Server) -> str:
     )
 
 
-def _named(one: Known) -> dict[str, Any]:
+def _named(one: FilledGuest) -> dict[str, Any]:
     return {"firstName": one.first, "lastName": one.last}
 
 
-def _by_email(one: Known, **more: Any) -> dict[str, Any]:
+def _by_email(one: FilledGuest, **more: Any) -> dict[str, Any]:
     return {**_named(one), "emails": [one.email], **more}
 
 
-def _stranger(_: Known) -> dict[str, Any]:
+def _stranger(_: FilledGuest) -> dict[str, Any]:
     word = uuid4().hex[:12]
     return {
         "firstName": word,
@@ -93,7 +93,7 @@ def _stranger(_: Known) -> dict[str, Any]:
     }
 
 
-KINDS: dict[str, Callable[[Known], dict[str, Any]]] = {
+KINDS: dict[str, Callable[[FilledGuest], dict[str, Any]]] = {
     "matched by the first rule": lambda one: {
         **_named(one),
         "identifiers": [{"provider": "CRM", "id": one.crm}],

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from bench import people
-from bench.people import Known
+from bench.people import FilledGuest
 from bench.report import Bench
 from innkeeper.actions.console import search
 from innkeeper.store.database import Database
@@ -42,10 +42,10 @@ async def _measured(dsn: str, number: int) -> dict[str, list[float]]:
         await database.close()
 
 
-async def _timed(work: Work, known: list[Known]) -> dict[str, list[float]]:
+async def _timed(work: Work, known: list[FilledGuest]) -> dict[str, list[float]]:
     chance = random.Random(2)
 
-    def one() -> Known:
+    def one() -> FilledGuest:
         return chance.choice(known)
 
     def names() -> tuple[str, str]:

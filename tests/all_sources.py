@@ -82,7 +82,7 @@ class Sources(RestSources):
     def open_browser(self) -> str:
         with self.step():
             client = Site.logins["open"].client_key
-            browser = Site.made(
+            browser = Site.body_of(
                 "GET", f"/v1.2/browser/create.json?client_key={client}&message=%7B%7D"
             )
             ref = UUID(browser["customer_ref"])

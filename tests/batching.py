@@ -103,7 +103,9 @@ class Batches:
 
         asyncio.run(act())
 
-    def sent(self, file: bytes, ref: str | None = None, **headers: str) -> dict[str, Any]:
+    def upload_and_apply(
+        self, file: bytes, ref: str | None = None, **headers: str
+    ) -> dict[str, Any]:
         """Allocate, upload and apply; the inspected batch."""
         allocated = self.allocate(file, ref)
         assert allocated.status_code == 200, allocated.text
@@ -114,7 +116,7 @@ class Batches:
 
     def apply(self, *records: Mapping[str, Any] | str | bytes) -> Log:
         """Send records; what the log says of those that failed."""
-        return self.log(self.sent(packed(records)))
+        return self.log(self.upload_and_apply(packed(records)))
 
     def inspect(self, ref: str) -> dict[str, Any]:
         answer = self.api.get(f"/v2/batches/inspect/{ref}")

@@ -81,7 +81,7 @@ def check(compatibility: str, method: str, target: str, answer: httpx.Response) 
     check_answer(compatibility, method, target, answer.status_code, headers, answer.content)
 
 
-def made(answer: httpx.Response) -> dict[str, Any]:
+def body_of(answer: httpx.Response) -> dict[str, Any]:
     """The body of a good answer."""
     assert answer.is_success, answer.text
     body: dict[str, Any] = answer.json()
@@ -195,7 +195,7 @@ def as_bytes(text: bytes | str) -> bytes:
 
 
 @contextmanager
-def served(
+def run_server(
     app: ASGIApp, protocol: type[LimitedHttpProtocol] = LimitedHttpProtocol
 ) -> Iterator[str]:
     """Serve an application from a thread, as `innkeeper serve` does; its URL."""

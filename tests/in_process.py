@@ -108,7 +108,7 @@ class Site:
         return payloads[0]["status"], json.loads(text) if text else None
 
     @classmethod
-    def made(cls, *call: Any, **more: Any) -> Any:
+    def body_of(cls, *call: Any, **more: Any) -> Any:
         """The body of a successful request."""
         status, body = cls.call(*call, **more)
         assert status in (200, 201), (call, status, body)
@@ -119,7 +119,7 @@ class Site:
         """The answer to an event of a browser."""
         client = cls.logins["open"].client_key
         common = {"client_key": client, "browser_id": browser, "channel": "WEB", "pos": "default"}
-        return cls.made("POST", "/v1.2/events", {**common, "type": type_, **members})
+        return cls.body_of("POST", "/v1.2/events", {**common, "type": type_, **members})
 
 
 class Lifespan:

@@ -66,7 +66,7 @@ PERSON: dict[str, Any] = {
 PARTS = ("contacts", "consumers", "orderItems")
 
 
-def made(answer: httpx.Response, status: int = 201) -> dict[str, Any]:
+def checked_body(answer: httpx.Response, status: int = 201) -> dict[str, Any]:
     """The body of an answer of that status; a create names where it stands (CT-7)."""
     assert answer.status_code == status, answer.text
     body: dict[str, Any] = answer.json()
@@ -76,17 +76,19 @@ def made(answer: httpx.Response, status: int = 201) -> dict[str, Any]:
 
 
 def new_order(api: Api, **fields: Any) -> dict[str, Any]:
-    return made(api.post("/v2.1/orders", json={**ORDER, **fields}))
+    return checked_body(api.post("/v2.1/orders", json={**ORDER, **fields}))
 
 
 def new_item(api: Api, order: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return made(api.post(f"/v2.1/orders/{order['ref']}/orderItems", json={**ITEM, **fields}))
+    return checked_body(
+        api.post(f"/v2.1/orders/{order['ref']}/orderItems", json={**ITEM, **fields})
+    )
 
 
 def new_person(api: Api, order: dict[str, Any], kind: str, **fields: Any) -> dict[str, Any]:
     """A contact or consumer (`kind` is `contacts` or `consumers`), as it is shown."""
     body = fields or PERSON
-    return made(api.post(f"/v2.1/orders/{order['ref']}/{kind}", json=body))
+    return checked_body(api.post(f"/v2.1/orders/{order['ref']}/{kind}", json=body))
 
 
 def guest_of(person: dict[str, Any]) -> str:
@@ -100,7 +102,7 @@ def refs_in(answer: httpx.Response) -> list[str]:
     return [item["href"].rpartition("/")[2] for item in answer.json()["items"]]
 
 
-def told(body: dict[str, Any], *added: str) -> dict[str, Any]:
+def own_fields(body: dict[str, Any], *added: str) -> dict[str, Any]:
     """What the caller told of a resource, without what the server adds."""
     server = {"ref", "href", "createdAt", "modifiedAt", "order", "guest", "dataExtensions", *PARTS}
     return {name: value for name, value in body.items() if name not in {*server, *added}}

@@ -39,7 +39,7 @@ class RestSources(Compared):
     def post_guest(self, person: Any, kind: str, way: tuple[str, str]) -> UUID:
         with self.step():
             body = {**wire(person), "guestType": kind}
-            created = Site.made("POST", f"/{way[0]}/guests", body, way[1])
+            created = Site.body_of("POST", f"/{way[0]}/guests", body, way[1])
             at = datetime.fromisoformat(created["createdAt"])
             (row,) = Site.rows(
                 "SELECT created_at FROM ws_live.guests WHERE ref = %s", created["ref"]
@@ -83,7 +83,7 @@ class RestSources(Compared):
         with self.step():
             body = {"referenceId": reference, "orderedAt": ORDERED_AT, "price": price}
             more = {"currencyCode": "EUR", "pointOfSale": "shop"}
-            Site.made("POST", f"/{way}/orders", {**body, **more})
+            Site.body_of("POST", f"/{way}/orders", {**body, **more})
             self.order(reference, price=price, currency_code="EUR", point_of_sale="shop")
 
     @rule(ref=refs, reference=references, price=prices, nested=st.booleans())
@@ -115,7 +115,7 @@ class RestSources(Compared):
         order = self.order_ref(reference)
         with self.step():
             path = f"/{way}/orders/{order.ref}/orderItems"
-            Site.made("POST", path, {**LINE, "referenceId": item})
+            Site.body_of("POST", path, {**LINE, "referenceId": item})
             order.lines.append(item)
 
     @rule(reference=references)
@@ -125,7 +125,7 @@ class RestSources(Compared):
         if roots:
             with self.step():
                 path = f"/v2.1/guests/{roots[0]}/orders/{order.ref}/items"
-                Site.made("POST", path, {"sku": "P", "quantity": 1})
+                Site.body_of("POST", path, {"sku": "P", "quantity": 1})
                 order.lines.append(NESTED_LINE)
 
     @rule(reference=references, level=st.integers(0, 2))
@@ -133,7 +133,7 @@ class RestSources(Compared):
         order = self.order_ref(reference)
         with self.step():
             way = "POST" if order.pairs is None else "PUT"
-            Site.made(way, f"/v2.1/orders/{order.ref}/extensions/ext", {"level": level})
+            Site.body_of(way, f"/v2.1/orders/{order.ref}/extensions/ext", {"level": level})
             order.pairs = {"level": level}
 
     # Contacts and consumers over REST

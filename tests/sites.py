@@ -12,7 +12,7 @@ from typing import Any
 import databases
 import psycopg
 import pytest
-from calling import Api, Bare, served
+from calling import Api, Bare, run_server
 from databases import cloned
 from waiting import until
 
@@ -108,7 +108,7 @@ class Site:
 def run_site(settings: Settings) -> Iterator[Site]:
     """Serve a site on a migrated database from a thread."""
     app: Any = create_app(settings)
-    with served(app) as url:
+    with run_server(app) as url:
         yield Site(url, settings.database, settings, app.apis.database.cache)
 
 

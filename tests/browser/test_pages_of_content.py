@@ -11,7 +11,7 @@ TABS += ["/extensions/new"]
 
 
 @pytest.fixture(scope="module")
-def made(shop, opened):
+def content(shop, opened):
     """What pages of their own are about: a segment, an export that ran, an import that waits."""
     with httpx.Client(base_url=shop.url, auth=(shop.client_key, shop.token)) as api:
         body = {"name": "Everybody", "definition": {"filterGroups": [{"entity": "guest"}]}}
@@ -67,14 +67,14 @@ def _first(api: httpx.Client, path: str) -> str:
 
 
 @WIDE_AND_NARROW
-def test_pages_of_what_was_made(shared, made) -> None:
-    for number, path in enumerate(made):
+def test_pages_of_what_was_made(shared, content) -> None:
+    for number, path in enumerate(content):
         shared[0].go(path)
         check(shared, number)
     undo = shared[0].page.get_by_role("link", name="Undo…")
     undo.click()
     shared[0].page.get_by_role("heading", name="Undo this merge?").wait_for()
-    check(shared, len(made))
+    check(shared, len(content))
 
 
 @WIDE_AND_NARROW

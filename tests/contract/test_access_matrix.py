@@ -14,7 +14,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from batching import declared, packed, upsert
-from calling import Api, made
+from calling import Api, body_of
 from sites import Site
 from starlette.routing import Route
 from streams import Page
@@ -82,14 +82,14 @@ def own_refs(api: Api) -> dict[str, str]:
     """Something of every kind that a path names, by the name of its parameter."""
     guest, other = (api.guest(lastName=PLANTED)["ref"] for _ in range(2))
     extension = {"name": "ext", "note": PLANTED}
-    data_extension = made(api.post(f"/v2.1/guests/{guest}/extensions", json=extension))["ref"]
+    data_extension = body_of(api.post(f"/v2.1/guests/{guest}/extensions", json=extension))["ref"]
     order = {"referenceId": uuid4().hex, "orderedAt": "2026-10-02T10:00:00.000Z", "price": 1}
     order |= {"currencyCode": "EUR", "status": "PURCHASED", "channel": "WEB"}
-    order_ref = made(api.post("/v2.1/orders", json=order))["ref"]
+    order_ref = body_of(api.post("/v2.1/orders", json=order))["ref"]
     item = {"name": PLANTED, "type": "X", "price": 1, "currencyCode": "EUR", "status": "OK"}
     person = {"firstName": "A", "lastName": PLANTED}
     parts = {
-        name: made(api.post(f"/v2.1/orders/{order_ref}/{path}", json=body))["ref"]
+        name: body_of(api.post(f"/v2.1/orders/{order_ref}/{path}", json=body))["ref"]
         for name, path, body in (
             ("order_item", "orderItems", item),
             ("order_contact", "contacts", person),
@@ -98,28 +98,28 @@ def own_refs(api: Api) -> dict[str, str]:
     }
     batch = str(uuid4())
     assert api.put(f"/v2/batches/{batch}", json=declared(packed([upsert("a@x.ie")]))).is_success
-    merge = made(api.post("/innkeeper/v1/merges", json={"survivor": guest, "absorbed": other}))
+    merge = body_of(api.post("/innkeeper/v1/merges", json={"survivor": guest, "absorbed": other}))
     rule = {"field": "country", "comparator": "is equal to", "values": [PLANTED]}
     definition = {"filterGroups": [{"entity": "guest", "rules": [rule]}]}
     body = {"name": PLANTED, "definition": definition}
-    segment = made(api.post("/innkeeper/v1/segments", json=body))["ref"]
+    segment = body_of(api.post("/innkeeper/v1/segments", json=body))["ref"]
     body = {"name": PLANTED, "segment": segment, "format": "NDJSON"}
-    export = made(api.post("/innkeeper/v1/exports", json=body))["ref"]
-    static_list = made(api.post("/innkeeper/v1/staticLists", json={"name": PLANTED}))["ref"]
+    export = body_of(api.post("/innkeeper/v1/exports", json=body))["ref"]
+    static_list = body_of(api.post("/innkeeper/v1/staticLists", json={"name": PLANTED}))["ref"]
     body = {"name": PLANTED, "definition": definition}
-    view = made(api.post("/innkeeper/v1/guestViews", json=body))["ref"]
+    view = body_of(api.post("/innkeeper/v1/guestViews", json=body))["ref"]
     body = {"selection": {"guests": [guest]}}
-    action = made(api.post(f"/innkeeper/v1/staticLists/{static_list}/guests", json=body))["ref"]
-    run = made(api.post(f"/innkeeper/v1/exports/{export}/run"))
+    action = body_of(api.post(f"/innkeeper/v1/staticLists/{static_list}/guests", json=body))["ref"]
+    run = body_of(api.post(f"/innkeeper/v1/exports/{export}/run"))
     Page(api)("VIEW", pos="nowhere", note=PLANTED)
     quarantined = api.get("/innkeeper/v1/quarantine").json()["items"][0]["ref"]
-    job = made(api.post("/innkeeper/v1/identity/apply", json={}))["ref"]
+    job = body_of(api.post("/innkeeper/v1/identity/apply", json={}))["ref"]
     trait = {"entity": "order", "function": "greatest", "field": "price", "currency": "EUR"}
     assert api.put("/innkeeper/v1/traits/dearest", json=trait).is_success
-    files = made(api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}))
-    upload = made(api.post("/innkeeper/v1/imports", json={"entity": "guests"}))
+    files = body_of(api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}))
+    upload = body_of(api.post("/innkeeper/v1/imports", json={"entity": "guests"}))
     body = {"name": PLANTED, "address": "people.csv", "entity": "guests"}
-    source = made(api.post("/innkeeper/v1/importSources", json=body))
+    source = body_of(api.post("/innkeeper/v1/importSources", json=body))
     return {
         **parts,
         **{"guest": guest, "data_extension": data_extension, "order": order_ref, "batch": batch},

@@ -230,7 +230,7 @@ def stored(api: Api) -> None:
     assert api.post(f"{OWN}/guestViews", json=segment).status_code == 201
 
 
-def sent(api: Api, name: str, body: Any) -> Any:
+def send_unknown_member(api: Api, name: str, body: Any) -> Any:
     """A body with an unknown member."""
     route = OPERATIONS[name]
     trait = "own" if name in RIGHT and body.get("function") == "count" else "Wrong name"
@@ -251,7 +251,7 @@ def test_f15_every_operation_is_tried() -> None:
 def test_f15_wrong_names_and_wrong_values_at_once(api: Api, name: str) -> None:
     """F15, ER-3: the unknown member and each wrong value, in one answer."""
     body, members = WRONG[name]
-    problems = refused(sent(api, name, body))
+    problems = refused(send_unknown_member(api, name, body))
     assert sorted(each.partition(": ")[0] for each in problems) == sorted(["zzz", *members])
     assert len(set(problems)) == len(problems)
 
@@ -265,7 +265,7 @@ def test_f15_an_unknown_member_alone_keeps_all_as_it_was(api: Api, name: str) ->
         return [api.get(f"{OWN}/{path}").text for path in LISTS]
 
     before = state()
-    (problem,) = refused(sent(api, name, RIGHT[name]))
+    (problem,) = refused(send_unknown_member(api, name, RIGHT[name]))
     assert problem.startswith("zzz: is not a known member")
     assert state() == before
 
@@ -285,11 +285,13 @@ def test_f15_every_declared_member_is_checked(api: Api, name: str) -> None:
     """F15: a wrong value for every member of a declaration, each named in one answer."""
     members = members_of(OPERATIONS[name].request)
     body = {member.wire_name: wrong_for(member.kind) for member in members}
-    named = {re.split(r"[.:\[]", each)[0] for each in refused(sent(api, name, body))}
+    named = {re.split(r"[.:\[]", each)[0] for each in refused(send_unknown_member(api, name, body))}
     assert named >= {"zzz", *body}
     required = {member.wire_name for member in members if member.is_required}
     if required:
-        assert {each.partition(":")[0] for each in refused(sent(api, name, {}))} >= required
+        assert {
+            each.partition(":")[0] for each in refused(send_unknown_member(api, name, {}))
+        } >= required
 
 
 PAGED = {

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from calling import NOBODY, Api, Bare, no_guest, problem, served
+from calling import NOBODY, Api, Bare, no_guest, problem, run_server
 from sites import Site
 from waiting import until
 
@@ -28,7 +28,7 @@ def basic(text: str | bytes) -> str:
 @pytest.fixture
 def twin(site: Site) -> Iterator[str]:
     """The URL of a second server on the same database."""
-    with served(create_app(site.settings)) as url:
+    with run_server(create_app(site.settings)) as url:
         yield url
 
 

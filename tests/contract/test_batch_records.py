@@ -28,7 +28,7 @@ def identified(email: str = JANE, **fields: Any) -> dict[str, Any]:
     return {"identifiers": [{"provider": "email", "id": email}], **fields}
 
 
-def told(log: list[dict[str, Any]]) -> list[tuple[int, str]]:
+def errors_in(log: list[dict[str, Any]]) -> list[tuple[int, str]]:
     return [(line["code"], line["message"]) for line in log]
 
 
@@ -44,7 +44,7 @@ class TestFile:
 
     def test_last_line_needs_no_end_and_lines_may_end_in_crlf(self, batches: Batches) -> None:
         text = as_json(upsert("a@example.com")) + b"\r\n\n" + as_json(upsert("b@example.com"))
-        batch = batches.sent(gzip.compress(text))
+        batch = batches.upload_and_apply(gzip.compress(text))
         assert (batch["status"]["code"], batch["totalRecords"]) == ("success", 2)
 
     def test_a_file_may_have_guests_and_orders(self, batches: Batches) -> None:
@@ -93,7 +93,7 @@ class TestFile:
     def test_unsupported_modes_are_402(self, batches: Batches, schema: Any, mode: Any) -> None:
         """Sections 5 and 11: guest insert, tracking schema."""
         log = batches.apply({"ref": "1", "schema": schema, "mode": mode, "value": identified()})
-        assert told(log) == [(402, "Unsupported mode")]
+        assert errors_in(log) == [(402, "Unsupported mode")]
 
     def test_tracking_is_for_who_enables_it(
         self, batches: Batches, api: Api, site: Site, connection: psycopg.Connection
@@ -131,7 +131,7 @@ class TestFile:
     @pytest.mark.parametrize("value", [None, 5, "text", []])
     def test_a_value_that_is_no_object_is_400(self, batches: Batches, value: Any) -> None:
         log = batches.apply({"ref": "1", "schema": "guest", "mode": "upsert", "value": value})
-        assert told(log) == [(400, "Validation error")]
+        assert errors_in(log) == [(400, "Validation error")]
 
 
 class TestGuestUpsert:
@@ -229,7 +229,7 @@ class TestGuestUpsert:
             record("guest", "upsert", {"identifiers": [{"provider": "email", "id": " "}]}),
             record("guest", "upsert", {}),
         )
-        assert told(log) == [(400, "Identity information missing")] * 4
+        assert errors_in(log) == [(400, "Identity information missing")] * 4
 
     @pytest.mark.parametrize(
         ("fields", "error"),
@@ -339,7 +339,7 @@ class TestOtherGuestModes:
         log = batches.apply(
             record("guest", "create", value), record("guest", "create", {**value, "city": "Cork"})
         )
-        assert told(log) == [(409, "Guest already exists")]
+        assert errors_in(log) == [(409, "Guest already exists")]
         body = batches.api.get("/v2.1/guests").json()
         assert body["totalCount"] == 1
         assert "city" not in body["items"][0]
@@ -349,7 +349,7 @@ class TestOtherGuestModes:
             record("guest", "merge", identified(firstName="Jane")),
             record("guest", "merge", identified(firstName="Jane", guestType="customer")),
         )
-        assert told(log) == [(400, "Validation error")]
+        assert errors_in(log) == [(400, "Validation error")]
         assert log[0]["errors"] == ["guestType: may not be null."]
         assert batches.api.get("/v2.1/guests").json()["totalCount"] == 1
 
@@ -567,7 +567,7 @@ class TestOrderInsert:
 
     def test_a_contact_who_is_nobody_is_400(self, batches: Batches) -> None:
         value = order(contact={"firstName": "Jane"})
-        assert told(batches.apply(record("order", "insert", value))) == [
+        assert errors_in(batches.apply(record("order", "insert", value))) == [
             (400, "Identity information missing")
         ]
 
@@ -687,7 +687,7 @@ class TestGuestDelete:
     )
     def test_too_little_is_400(self, batches: Batches, value: dict[str, Any]) -> None:
         log = batches.apply(upsert(JANE), record("guest", "delete", value))
-        assert told(log) == [(400, "Not Enough Identifying Info")]
+        assert errors_in(log) == [(400, "Not Enough Identifying Info")]
 
     @pytest.mark.parametrize("mode", ["delete", "gdpr_delete"])
     def test_a_guest_with_an_open_session_stays(
@@ -695,7 +695,7 @@ class TestGuestDelete:
     ) -> None:
         batches.apply(upsert(JANE))
         open_session(connection, batches.guest(JANE)["ref"])
-        assert told(batches.apply(record("guest", mode, identified()))) == [
+        assert errors_in(batches.apply(record("guest", mode, identified()))) == [
             (403, "Action not allowed")
         ]
         assert batches.guest(JANE)
@@ -736,7 +736,7 @@ class TestOrderDelete:
     def test_none_found_is_404(self, batches: Batches) -> None:
         log = batches.apply(record("order", "delete", {"referenceId": "ORDER-1"}))
         message = "No order found for the provided referenceId and orderedAt attributes"
-        assert told(log) == [(404, message)]
+        assert errors_in(log) == [(404, message)]
 
     def test_several_need_the_day_or_the_ref(self, batches: Batches) -> None:
         batches.apply(
@@ -745,7 +745,7 @@ class TestOrderDelete:
         )
         first, second = sorted(orders_of(batches), key=lambda one: one["orderedAt"])
         log = batches.apply(record("order", "delete", {"referenceId": "ORDER-1"}))
-        assert told(log) == [
+        assert errors_in(log) == [
             (
                 400,
                 "More than one order exists with that referenceId, please supply the orderedAt "
@@ -766,7 +766,9 @@ class TestOrderDelete:
         ],
     )
     def test_validation(self, batches: Batches, value: dict[str, Any]) -> None:
-        assert told(batches.apply(record("order", "delete", value))) == [(400, "Validation error")]
+        assert errors_in(batches.apply(record("order", "delete", value))) == [
+            (400, "Validation error")
+        ]
 
 
 class TestMigration:

@@ -106,7 +106,7 @@ class TestAllocate:
 
     def test_a_batch_that_was_applied_is_409(self, batches: Batches) -> None:
         """Section 11."""
-        batch = batches.sent(FILE)
+        batch = batches.upload_and_apply(FILE)
         assert batches.allocate(FILE, batch["ref"]).status_code == 409
 
     def test_needs_credentials(self, batches: Batches, anonymous: Api) -> None:
@@ -152,7 +152,7 @@ class TestUpload:
     def test_header_variants_of_real_clients(
         self, batches: Batches, headers: dict[str, str]
     ) -> None:
-        batch = batches.sent(FILE, **headers)
+        batch = batches.upload_and_apply(FILE, **headers)
         assert batch["status"] == {"code": "success"}
 
     @pytest.mark.parametrize("header", [md5_header(b"other"), "not base64!", "aGk="])
@@ -241,7 +241,7 @@ class TestStatus:
         assert codes() == ("success", "success")
 
     def test_status_answer_is_the_allocation_with_another_status(self, batches: Batches) -> None:
-        batch = batches.sent(FILE)
+        batch = batches.upload_and_apply(FILE)
         plain = batches.api.get(f"/v2/batches/{batch['ref']}").json()
         assert plain.keys() == {
             *("href", "ref", "checksum", "size", "status", "createdAt", "modifiedAt"),
@@ -250,7 +250,9 @@ class TestStatus:
         assert batch["totalRecords"] == 1
 
     def test_failed_records_make_it_an_error_with_a_log(self, batches: Batches) -> None:
-        batch = batches.sent(packed([upsert("a@example.com"), record("guest", "insert", {})]))
+        batch = batches.upload_and_apply(
+            packed([upsert("a@example.com"), record("guest", "insert", {})])
+        )
         assert batch["status"]["code"] == "error"
         (line,) = batches.log(batch)
         assert line["code"] == 402
@@ -262,19 +264,19 @@ class TestStatus:
     def test_an_unreadable_file_is_an_error_without_log(
         self, batches: Batches, file: bytes
     ) -> None:
-        batch = batches.sent(file)
+        batch = batches.upload_and_apply(file)
         assert batch["status"] == {"code": "error"}
 
     def test_a_zip_is_an_error_without_log(self, batches: Batches) -> None:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             archive.writestr("import.json", "{}")
-        assert batches.sent(buffer.getvalue())["status"] == {"code": "error"}
+        assert batches.upload_and_apply(buffer.getvalue())["status"] == {"code": "error"}
 
     @pytest.mark.parametrize("text", ["", "\n\n  \n"])
     def test_an_empty_file_is_a_success_of_no_records(self, batches: Batches, text: str) -> None:
         """Section 11."""
-        batch = batches.sent(gzip.compress(text.encode()))
+        batch = batches.upload_and_apply(gzip.compress(text.encode()))
         assert batch["status"] == {"code": "success"}
         assert batch["totalRecords"] == 0
 
@@ -289,8 +291,8 @@ class TestInspectList:
     """Sections 1, 4 and 10."""
 
     def test_lists_newest_first_and_filters_by_status(self, batches: Batches) -> None:
-        good = batches.sent(FILE)["ref"]
-        bad = batches.sent(packed(["no json"]))["ref"]
+        good = batches.upload_and_apply(FILE)["ref"]
+        bad = batches.upload_and_apply(packed(["no json"]))["ref"]
         waiting = batches.allocate(FILE).json()["ref"]
 
         def refs(query: str = "") -> list[str]:
@@ -348,7 +350,7 @@ class TestLog:
             "upsert",
             {"identifiers": [{"provider": "email", "id": "a@b.ie"}], "shoeSize": 44},
         )
-        batch = batches.sent(packed([upsert("good@example.com"), wrong, "{"]))
+        batch = batches.upload_and_apply(packed([upsert("good@example.com"), wrong, "{"]))
         first, second = batches.log(batch)
         assert first == {
             "ref": wrong["ref"],
@@ -361,12 +363,12 @@ class TestLog:
 
     def test_code_is_text_on_request(self, batches: Batches) -> None:
         """Section 11: the type of `code`."""
-        batch = batches.sent(packed(["{"]))
+        batch = batches.upload_and_apply(packed(["{"]))
         (line,) = batches.log(batch, "&codeType=string")
         assert line["code"] == "400"
 
     def test_link_expires(self, batches: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
-        batch = batches.sent(packed(["{"]))
+        batch = batches.upload_and_apply(packed(["{"]))
         assert path_of(batch["status"]["log"]).endswith("/log.gz")
         later = datetime.now(UTC) + timedelta(hours=2)
         monkeypatch.setattr(clock, "now", lambda: later)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from calling import Api, made, served
+from calling import Api, body_of, run_server
 from logging_in import Visitor, invited
 from sites import Site
 
@@ -37,7 +37,7 @@ def visitor(site: Site) -> Iterator[Visitor]:
 def behind_https(site: Site) -> Iterator[str]:
     """A server whose public address is https; a proxy in front would speak plain HTTP to it."""
     settings = replace(site.settings, public_url="https://cdp.example.com/")
-    with served(create_app(settings)) as url:
+    with run_server(create_app(settings)) as url:
         yield url
 
 
@@ -137,7 +137,7 @@ def test_s9_a_cron_line_that_never_comes_is_400(api: Api, line: str) -> None:
     rules = [{"field": "city", "comparator": "is equal to", "values": ["Cork"]}]
     group = {"type": "criteria", "entity": "guest", "rules": rules}
     segment = {"name": f"S {uuid4().hex}", "definition": {"filterGroups": [group]}}
-    ref = made(api.post("/innkeeper/v1/segments", json=segment))["ref"]
+    ref = body_of(api.post("/innkeeper/v1/segments", json=segment))["ref"]
     payload = {"name": f"E {uuid4().hex}", "segment": ref, "schedule": line}
     answer = api.post("/innkeeper/v1/exports", json=payload)
     assert answer.status_code == 400

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from batching import declared, packed, upsert
-from calling import Api, served
+from calling import Api, run_server
 from profiles import each_day
 from prometheus_client import REGISTRY
 from sites import Site
@@ -42,7 +42,7 @@ class Slow(Quick):
 @pytest.fixture(scope="module")
 def quick(site: Site) -> Iterator[str]:
     """The same installation served with little patience."""
-    with served(create_app(site.settings), Quick) as url:
+    with run_server(create_app(site.settings), Quick) as url:
         yield url
 
 
@@ -156,7 +156,7 @@ def test_s4_a_large_body_may_take_longer(site: Site, api: Api, bare: Any) -> Non
         "Content-Type: application/json\r\nConnection: close\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
-    with served(create_app(site.settings), Slow) as url, connected(url) as connection:
+    with run_server(create_app(site.settings), Slow) as url, connected(url) as connection:
         connection.sendall(head.encode() + body[:-1])
         time.sleep(1.5)  # longer than an empty body may take, checks included
         connection.sendall(body[-1:])
@@ -176,7 +176,7 @@ def test_s4_a_body_that_nobody_reads_is_not_waited_for(quick: str) -> None:
 def test_s4_a_response_that_nobody_reads_ends() -> None:
     """S4: whoever asks and does not read keeps no connection."""
     before = closed("response")
-    with served(Waiting(), Quick) as url, closing(socket.socket()) as connection:
+    with run_server(Waiting(), Quick) as url, closing(socket.socket()) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", urlsplit(url).port))
         connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -222,7 +222,7 @@ class Few(LimitedHttpProtocol):
 
 def test_s4_idle_connections_make_room_for_new_ones() -> None:
     """S4: thousands that say nothing keep nobody out; the oldest goes first."""
-    with served(Waiting(), Few) as url:
+    with run_server(Waiting(), Few) as url:
         silent = [connected(url) for _ in range(3)]
         half = connected(url)
         assert rest_of(silent[0]) == b""
@@ -238,7 +238,7 @@ def test_s4_idle_connections_make_room_for_new_ones() -> None:
 def test_s4_a_connection_too_many_is_503() -> None:
     """S4: where all are being served, the new one is told so, in the body of every error."""
     application = Waiting()
-    with served(application, Few) as url:
+    with run_server(application, Few) as url:
         busy = [connected(url) for _ in range(3)]
         for each in busy:
             each.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 from batching import packed, upsert
-from calling import Api, Bare, made, problem
+from calling import Api, Bare, body_of, problem
 from sites import Site
 from streams import Page
 
@@ -53,7 +53,7 @@ def test_f13_rest_reads_a_compressed_body(
 
     def send(method: str, path: str, **members: Any) -> dict[str, Any]:
         content = pack(json.dumps(members).encode())
-        return made(api.request(method, path, content=content, headers=headers))
+        return body_of(api.request(method, path, content=content, headers=headers))
 
     guest = send("POST", "/v2.1/guests", guestType="customer", firstName="Jane")
     path = f"/v2.1/guests/{guest['ref']}"
@@ -154,7 +154,7 @@ def test_f13_an_upload_is_stored_as_it_is_sent(site: Site, api: Api) -> None:
     ref = str(uuid4())
     checksum = hashlib.md5(file, usedforsecurity=False).hexdigest()
     answer = api.put(f"/v2/batches/{ref}", json={"checksum": checksum, "size": len(file)})
-    href = made(answer)["location"]["href"]
+    href = body_of(answer)["location"]["href"]
     response = api.put(href, content=file, headers={"Content-Encoding": "gzip"}, auth=None)
     assert response.status_code == 200
     site.run_worker()

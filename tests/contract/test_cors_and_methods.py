@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from calling import NOBODY, Api, Bare, problem, served
+from calling import NOBODY, Api, Bare, problem, run_server
 from openapi_spec_validator import validate
 from profiles import each_day
 from sites import Site
@@ -239,7 +239,7 @@ def test_a_browser_may_read_every_answer(api: Api, anonymous: Api) -> None:
 def test_origins_can_be_listed(dsn: str) -> None:
     settings = Settings(database=dsn, log_level="error", cors_origins=f"{SHOP}, https://b.example")
     payload = {"Access-Control-Request-Method": "GET"}
-    with served(create_app(settings)) as url, Api(url) as anyone:
+    with run_server(create_app(settings)) as url, Api(url) as anyone:
         for origin in (SHOP, "https://b.example"):
             answer = anyone.options("/v2.1/guests", headers={**payload, "Origin": origin})
             assert answer.headers["access-control-allow-origin"] == origin
@@ -251,7 +251,7 @@ def test_origins_can_be_listed(dsn: str) -> None:
 
 def test_cors_can_be_off(dsn: str) -> None:
     settings = Settings(database=dsn, log_level="error", cors_origins="")
-    with served(create_app(settings)) as url, Api(url) as anyone:
+    with run_server(create_app(settings)) as url, Api(url) as anyone:
         answer = anyone.get("/v2.1/guests", headers={"Origin": SHOP})
         assert "access-control-allow-origin" not in answer.headers
 

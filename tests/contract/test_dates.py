@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from batching import Batches, record, upsert
 from calling import Api
-from ordering import ORDER, PERSON, made
+from ordering import ORDER, PERSON, checked_body
 from sites import Site
 from streams import JANE, Page, ago, product, quarantine
 
@@ -37,17 +37,17 @@ def test_f12_by_rest_in_each_dialect(api: Api, written: str, shown: str) -> None
     payload = {"provider": "email", "id": "jane@example.com", "expiryDate": written}
     guest = api.guest(passportExpiry=written, identifiers=[payload])
     assert guest["passportExpiry"] == guest["identifiers"][0]["expiryDate"] == shown
-    order = made(api.post("/v2.1/orders", json={**ORDER, "orderedAt": written}))
+    order = checked_body(api.post("/v2.1/orders", json={**ORDER, "orderedAt": written}))
     assert order["orderedAt"] == shown
     contact = {**PERSON, "passportExpiry": written}
-    contact = made(api.post(f"/v2.1/orders/{order['ref']}/contacts", json=contact))
+    contact = checked_body(api.post(f"/v2.1/orders/{order['ref']}/contacts", json=contact))
     assert contact["passportExpiry"] == shown
     old = {**ORDER, "orderedAt": written, "referenceId": "old", "channel": "WEB"}
     old |= {"pointOfSale": "default", "status": "PURCHASED"}
-    assert made(api.post("/v2/orders", json=old))["orderedAt"] == shown
+    assert checked_body(api.post("/v2/orders", json=old))["orderedAt"] == shown
     nested = {"referenceId": "nested", "orderedAt": written}
     path = f"/v2.1/guests/{guest['ref']}/orders"
-    assert made(api.post(path, json=nested))["orderedAt"] == shown
+    assert checked_body(api.post(path, json=nested))["orderedAt"] == shown
 
 
 @EACH

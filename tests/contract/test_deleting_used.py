@@ -15,7 +15,7 @@ from sites import Site
 from test_exports_api import OWN as EXPORTS
 from test_exports_api import contents, exported, run
 from test_segments_api import OWN as SEGMENTS
-from test_segments_api import guests_where, jobs, made, rule
+from test_segments_api import create_segment, guests_where, jobs, rule
 from waiting import PATIENCE_SECONDS, until, until_blocked
 
 from innkeeper.actions.audiences import audience_exports, export_runs
@@ -42,7 +42,7 @@ def orphan(connection: psycopg.Connection, segment: dict[str, Any]) -> None:
 
 
 def test_f20_a_segment_with_exports_and_a_webhook_is_409_with_each(api: Api) -> None:
-    segment = made(api, EVERYBODY, webhook="https://example.com/hook")
+    segment = create_segment(api, EVERYBODY, webhook="https://example.com/hook")
     path = f"{SEGMENTS}/{segment['ref']}"
     exported(api, segment, friendlyId="letters", name="Letters")
     exported(api, segment, friendlyId="calls", name="Calls")
@@ -61,13 +61,13 @@ def test_f20_a_segment_with_exports_and_a_webhook_is_409_with_each(api: Api) -> 
 
 def test_f20_an_export_that_reads_another_segment_by_a_filter_does_not_use_it(api: Api) -> None:
     """A filter is a copy of a definition, so nothing of it is lost."""
-    segment, other = made(api, EVERYBODY), made(api, EVERYBODY, name="Other")
+    segment, other = create_segment(api, EVERYBODY), create_segment(api, EVERYBODY, name="Other")
     exported(api, other, filter=EVERYBODY)
     assert api.delete(f"{SEGMENTS}/{segment['ref']}").status_code == 204
 
 
 def test_f20_many_uses_are_counted_after_twenty(api: Api) -> None:
-    segment = made(api, EVERYBODY)
+    segment = create_segment(api, EVERYBODY)
     for number in range(23):
         exported(api, segment, friendlyId=f"e{number:02}")
     response = refused(api.delete(f"{SEGMENTS}/{segment['ref']}"))
@@ -78,9 +78,9 @@ def test_f20_many_uses_are_counted_after_twenty(api: Api) -> None:
 def test_f20_a_trait_names_all_of_its_users(api: Api) -> None:
     assert api.put(f"{TRAITS}/dearest", json=TRAIT).status_code == 200
     large = guests_where(rule("dearest", "is greater than", 5, location="trait"))
-    made(api, large, friendlyId="large")
-    made(api, large, friendlyId="larger")
-    every = made(api, EVERYBODY, friendlyId="every")
+    create_segment(api, large, friendlyId="large")
+    create_segment(api, large, friendlyId="larger")
+    every = create_segment(api, EVERYBODY, friendlyId="every")
     exported(api, every, friendlyId="priced", columns=["ref", "trait.dearest"])
     assert sorted(refused(api.delete(f"{TRAITS}/dearest"))) == [
         "Audience export priced uses trait dearest.",
@@ -100,7 +100,7 @@ def half_done(site: Site, statement: str, *values: Any) -> Iterator[psycopg.Conn
 
 def test_f20_an_export_that_is_being_made_is_waited_for(api: Api, site: Site) -> None:
     """Of a delete and a create at the same time the second one sees the first."""
-    segment = made(api, EVERYBODY)
+    segment = create_segment(api, EVERYBODY)
     export = exported(api, segment, friendlyId="late")
     assert api.delete(f"{EXPORTS}/{export['ref']}").status_code == 204
     copy = (
@@ -125,7 +125,7 @@ def test_f20_a_definition_made_while_its_trait_is_deleted_is_400(
 ) -> None:
     api.put(f"{TRAITS}/dearest", json=TRAIT)
     large = guests_where(rule("dearest", "is greater than", 5, location="trait"))
-    every = made(api, EVERYBODY, friendlyId="every")
+    every = create_segment(api, EVERYBODY, friendlyId="every")
     calls = {
         "segment": (SEGMENTS, {"name": "Large", "definition": large}),
         "export": (EXPORTS, {"name": "Out", "segment": every["ref"], "columns": ["trait.dearest"]}),
@@ -148,7 +148,7 @@ def test_f20_an_export_without_source_is_read_downloaded_changed_and_deleted(
     api: Api, jobs: Any, connection: psycopg.Connection
 ) -> None:
     guest = api.guest()
-    segment = made(api, EVERYBODY)
+    segment = create_segment(api, EVERYBODY)
     export = exported(api, segment, friendlyId="left", schedule="DAILY")
     execution = run(api, jobs, export)
     path = f"{EXPORTS}/{export['ref']}"
@@ -164,7 +164,7 @@ def test_f20_an_export_without_source_is_read_downloaded_changed_and_deleted(
     assert renamed.status_code == 200, renamed.text
     assert (renamed.json()["name"], renamed.json()["schedule"]) == ("Left alone", "DAILY")
     assert "nextAt" not in renamed.json()
-    other = made(api, EVERYBODY, name="Other")
+    other = create_segment(api, EVERYBODY, name="Other")
     pointed = api.patch(path, json={"segment": other["friendlyId"]}).json()
     assert (pointed["segment"], pointed["nextAt"][-14:]) == (other["ref"], "T00:30:00.000Z")
     assert run(api, jobs, export)["successes"] == 1
@@ -179,7 +179,7 @@ def test_f20_an_execution_without_its_source_ends_with_a_reason(
 ) -> None:
     """Also where somebody is told of its end."""
     api.guest()
-    segment = made(api, EVERYBODY)
+    segment = create_segment(api, EVERYBODY)
     export = exported(api, segment, webhook="https://example.com/hook")
     execution = api.post(f"{EXPORTS}/{export['ref']}/run").json()["executionRef"]
     orphan(connection, segment)
@@ -191,7 +191,7 @@ def test_f20_an_execution_without_its_source_ends_with_a_reason(
 def test_f20_an_export_that_cannot_start_holds_up_no_other(
     api: Api, jobs: Any, connection: psycopg.Connection
 ) -> None:
-    segment, other = made(api, EVERYBODY), made(api, EVERYBODY, name="Other")
+    segment, other = create_segment(api, EVERYBODY), create_segment(api, EVERYBODY, name="Other")
     for name in ("first", "second", "third"):
         source = segment if name == "second" else other
         exported(api, source, friendlyId=name, schedule="DAILY")
@@ -210,7 +210,7 @@ def test_f20_an_export_that_is_deleted_while_it_runs_leaves_no_files(
     api: Api, jobs: Any, site: Site, connection: psycopg.Connection
 ) -> None:
     api.guest()
-    export = exported(api, made(api, EVERYBODY))
+    export = exported(api, create_segment(api, EVERYBODY))
     execution = api.post(f"{EXPORTS}/{export['ref']}/run").json()["executionRef"]
     started, free = threading.Event(), threading.Event()
 
@@ -247,5 +247,5 @@ def test_f20_a_point_of_sale_that_is_used_is_deleted_over_the_vendors_path(api: 
     path = "/v2/tenants/points-of-sale"
     assert api.post(path, json={"name": "used.example"}).status_code == 201
     sold = {"entity": "order", "rules": [rule("pointOfSale", "is equal to", "used.example")]}
-    made(api, {"filterGroups": [sold]})
+    create_segment(api, {"filterGroups": [sold]})
     assert api.delete(f"{path}/used.example").status_code == 200

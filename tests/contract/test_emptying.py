@@ -5,7 +5,7 @@ import os
 import databases
 import psycopg
 import pytest
-from calling import Api, made
+from calling import Api, body_of
 from psycopg import sql
 from sites import Site
 
@@ -35,7 +35,7 @@ def test_f24_nothing_stays_but_what_is_configured(
     api.extension(guest, name="ext", nick="JD")
     order = {"referenceId": "F24", "orderedAt": "2026-10-02T10:00:00.000Z", "currencyCode": "EUR"}
     order |= {"price": 1, "status": "PURCHASED", "channel": "WEB"}
-    made(api.post("/v2.1/orders", json={**order, "guestRef": guest["ref"]}))
+    body_of(api.post("/v2.1/orders", json={**order, "guestRef": guest["ref"]}))
     assert {"guests", "orders"} <= filled(connection)
     opened, without_triggers = databases.connect_to_empty(site.dsn)
     with opened:

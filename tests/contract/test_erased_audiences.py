@@ -15,7 +15,7 @@ import pytest
 from calling import Api
 from receiving import Receiver, receiver, send_due
 from test_exports_api import OWN, contents, delivered, exported, run
-from test_segments_api import guests_where, jobs, made, members, person, publish, rule
+from test_segments_api import create_segment, guests_where, jobs, members, person, publish, rule
 
 from innkeeper.actions.audiences import deliveries, erased_guests, export_runs, webhooks
 from innkeeper.actions.privacy import privacy
@@ -60,7 +60,7 @@ def refs_in(shape: dict[str, Any], content: bytes) -> list[str]:
 
 @pytest.fixture
 def everybody(api: Api) -> dict[str, Any]:
-    return made(api, guests_where(rule("ref", "is not null")))
+    return create_segment(api, guests_where(rule("ref", "is not null")))
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -196,7 +196,7 @@ def test_nobody_erased_is_a_member_or_a_sample_or_in_a_message(
 ) -> None:
     deleted, stays = person(api, city="Cork"), person(api, city="Cork")
     cork = guests_where(rule("city", "is equal to", "Cork"))
-    segment = made(api, cork, webhook=receiver.url)
+    segment = create_segment(api, cork, webhook=receiver.url)
     publish(api, jobs, segment)
     jobs(send_due)
     ((_, body),) = receiver.got

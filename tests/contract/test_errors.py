@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from calling import NOBODY, Api, Bare, absent, invalid, no_guest, problem, served
+from calling import NOBODY, Api, Bare, absent, invalid, no_guest, problem, run_server
 
 from innkeeper.settings import Settings
 from innkeeper.web.app import create_app
@@ -69,7 +69,7 @@ def test_an_unknown_path_is_404(api: Api) -> None:
 def test_more_info_url_is_a_setting(dsn: str) -> None:
     """ER-5: in the API, outside it and where HTTP itself is broken."""
     settings = Settings(database=dsn, log_level="error", more_info_url="https://help.example/")
-    with served(create_app(settings)) as url, Api(url) as anyone:
+    with run_server(create_app(settings)) as url, Api(url) as anyone:
         for path in ("/v2.1/guests", "/nothing"):
             assert anyone.get(path).json()["moreInfoUrl"] == "https://help.example/"
 
@@ -79,7 +79,7 @@ def test_an_internal_error_reveals_nothing(dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("ALTER TABLE innkeeper.api_keys RENAME TO hidden")
     settings = Settings(database=dsn, log_level="error")
-    with served(create_app(settings)) as url, Api(url, "k" * 32, "x") as api:
+    with run_server(create_app(settings)) as url, Api(url, "k" * 32, "x") as api:
         answer = api.get("/v2.1/guests", headers={"x-correlation-id": "find-me"})
     assert (answer.status_code, answer.headers["x-correlation-id"]) == (500, "find-me")
     message = "The request id names the entry in the log."
@@ -232,7 +232,7 @@ def test_links_are_built_on_the_callers_host(bare: Bare, host: str) -> None:
 def test_a_public_url_overrides_the_host(dsn: str, anonymous: Api) -> None:
     """C-6: in the API description as well."""
     settings = Settings(database=dsn, log_level="error", public_url="https://cdp.example/")
-    with served(create_app(settings)) as url, Api(url) as anyone:
+    with run_server(create_app(settings)) as url, Api(url) as anyone:
         servers = anyone.get("/openapi.json").json()["servers"]
     assert servers == [{"url": "https://cdp.example"}]
     assert anonymous.get("/openapi.json").json()["servers"] == [{"url": anonymous.url}]

@@ -23,7 +23,7 @@ import httpx
 import pytest
 from calling import NOBODY, Api
 from receiving import Receiver, receiver, send_due
-from test_segments_api import guests_where, jobs, made, order, person, rule
+from test_segments_api import create_segment, guests_where, jobs, order, person, rule
 from waiting import PATIENCE_SECONDS, until
 
 from innkeeper.actions.admin import background, oauth
@@ -148,7 +148,7 @@ def test_neither_kind_of_credentials_replaces_the_other(
 def test_the_three_reads(api: Api, jobs: Any, vendor: httpx.Client) -> None:
     """A1 to A3, EU-6; 9: latestExport before any run is 404."""
     api.guest(city="Cork")
-    segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    segment = create_segment(api, guests_where(rule("city", "is equal to", "Cork")))
     export = exported(api, segment, friendlyId="out_1", format="NDJSON", columns=["ref", "city"])
     latest = f"{VENDOR}/definitions/out_1/latestExport"
     assert vendor.get(latest).status_code == 404
@@ -181,7 +181,7 @@ def test_the_three_reads(api: Api, jobs: Any, vendor: httpx.Client) -> None:
 def test_a_link_ends_with_its_signature(api: Api, jobs: Any) -> None:
     """9: presigned URLs; without the right signature there is nothing."""
     api.guest()
-    export = exported(api, made(api, guests_where(rule("ref", "is not null"))))
+    export = exported(api, create_segment(api, guests_where(rule("ref", "is not null"))))
     execution = run(api, jobs, export)
     listing = api.get(f"{OWN}/executions/{execution['executionRef']}/files").json()
     url = listing["exports"][0]["url"]
@@ -196,7 +196,7 @@ def test_csv_with_delimiter_header_and_quotes(api: Api, jobs: Any) -> None:
     guest = person(api, city='Co"rk', dateOfBirth="1990-02-03")
     api.extension(guest, name="loyalty", tier="gold")
     order(api, guest, price=12.5)
-    segment = made(api, guests_where(rule("ref", "is not null")))
+    segment = create_segment(api, guests_where(rule("ref", "is not null")))
     columns = ["ref", "city", "dateOfBirth", "lastSeen", "loyalty.tier", "trait.orderCount"]
     export = exported(api, segment, columns=columns, delimiter="|", quote=True)
     ((_, content),) = contents(api, run(api, jobs, export))
@@ -214,7 +214,7 @@ def test_a_byte_order_mark_digests_and_the_name_to_save_a_file_as(api: Api, jobs
     """Digests by hashlib: of the address in lower case, and of the number with its country code."""
     guest = api.guest(email="Ann@Example.COM", phoneNumbers=["+353 86 123-4567"])
     bare = api.guest(phoneNumbers=["086 1234567"])
-    segment = made(api, guests_where(rule("ref", "is not null")))
+    segment = create_segment(api, guests_where(rule("ref", "is not null")))
     columns = ["ref", "sha256.email", "sha256.phone"]
     export = exported(api, segment, columns=columns, bom=True)
     execution = run(api, jobs, export)
@@ -245,7 +245,7 @@ def test_s9_formulas_are_marked_on_request(api: Api, jobs: Any, site: Any) -> No
     for text in texts:
         guest = api.guest(firstName=text)
         api.extension(guest, name="ext", note=text, points=-3)
-    segment = made(api, guests_where(rule("ref", "is not null")))
+    segment = create_segment(api, guests_where(rule("ref", "is not null")))
     columns = ["firstName", "ext.note", "ext.points"]
     for name, more, each in (("off", {}, texts), ("on", {"guarded": True}, cells)):
         export = exported(
@@ -284,7 +284,7 @@ def test_s9_a_mapping_is_beside_a_file_that_was_written_guarded(
 ) -> None:
     """Whatever the export says later: an import undoes marks that are there, and no text."""
     api.guest(firstName="=1+1")
-    segment = made(api, guests_where(rule("ref", "is not null")))
+    segment = create_segment(api, guests_where(rule("ref", "is not null")))
     export = exported(
         *(api, segment),
         columns=["firstName"],
@@ -312,7 +312,7 @@ def test_a_trait_stays_while_an_export_uses_it(api: Api) -> None:
     path = "/innkeeper/v1/traits/dearest"
     definition = {"entity": "order", "function": "greatest", "field": "price", "currency": "EUR"}
     assert api.put(path, json=definition).status_code == 200
-    segment = made(api, guests_where(rule("ref", "is not null")))
+    segment = create_segment(api, guests_where(rule("ref", "is not null")))
     large = guests_where(rule("dearest", "is greater than", 5, location="trait"))
     shapes: list[dict[str, Any]] = [
         {"columns": ["ref", "trait.dearest"]},
@@ -341,7 +341,7 @@ def test_json_templates_and_parquet(api: Api, jobs: Any) -> None:
     """2.2: advanced mode is a template, JSON only; rest-v2.1.md 10: lines of {"data": text}."""
     guest = person(api, firstName="Jane", city="Cork")
     order(api, guest, price=12.5)
-    segment = made(api, guests_where(rule("ref", "is not null")))
+    segment = create_segment(api, guests_where(rule("ref", "is not null")))
     shapes: list[dict[str, Any]] = [
         {"format": "JSON", "columns": ["ref", "firstName"]},
         {"format": "NDJSON", "columns": ["firstName", "orders"]},
@@ -371,7 +371,7 @@ def test_many_records_make_several_files(api: Api, jobs: Any) -> None:
     """2.2: up to so many records one archive, more several; the count is the segment's."""
     refs = sorted(api.guest(city="Cork")["ref"] for _ in range(7))
     api.guest(city="Sligo")
-    segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    segment = create_segment(api, guests_where(rule("city", "is equal to", "Cork")))
     export = exported(api, segment, format="NDJSON", columns=["ref"])
     execution = run(api, jobs, export, most=3)
     parts = [
@@ -387,7 +387,7 @@ def test_a_filter_keeps_a_subgroup(api: Api, jobs: Any) -> None:
     """2.2: optional filters keep a subgroup."""
     guest = api.guest(city="Cork", country="IE")
     api.guest(city="Cork", country="FR")
-    segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    segment = create_segment(api, guests_where(rule("city", "is equal to", "Cork")))
     only = guests_where(rule("country", "is equal to", "IE"))
     export = exported(api, segment, format="NDJSON", columns=["ref"], filter=only)
     execution = run(api, jobs, export)
@@ -400,7 +400,7 @@ def test_a_filter_keeps_a_subgroup(api: Api, jobs: Any) -> None:
 def test_a_delta_begins_whole_and_then_adds_and_removes(api: Api, jobs: Any) -> None:
     """2.2: the first run equals a full one; then added and removed guests in separate files."""
     first, second = api.guest(city="Cork"), api.guest(city="Cork")
-    segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    segment = create_segment(api, guests_where(rule("city", "is equal to", "Cork")))
     export = exported(api, segment, definitionType="DELTA", format="NDJSON", columns=["ref"])
 
     def actions(execution: dict[str, Any]) -> dict[str | None, set[str]]:
@@ -422,7 +422,7 @@ def test_a_delta_begins_whole_and_then_adds_and_removes(api: Api, jobs: Any) -> 
 def test_running_an_execution_again_duplicates_nothing(api: Api, jobs: Any, site: Any) -> None:
     """Issue 6: a re-run duplicates nothing; an interrupted one starts anew under its own name."""
     api.guest(city="Cork")
-    segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    segment = create_segment(api, guests_where(rule("city", "is equal to", "Cork")))
     export = exported(api, segment, definitionType="DELTA", format="NDJSON", columns=["ref"])
     execution = UUID(api.post(f"{OWN}/{export['ref']}/run").json()["executionRef"])
 
@@ -456,7 +456,7 @@ def test_running_an_execution_again_duplicates_nothing(api: Api, jobs: Any, site
 def test_a_failed_run_says_why(api: Api, jobs: Any) -> None:
     api.guest(city="Cork")
     sql = "SELECT guest_ref FROM guests WHERE CAST(core_city AS INTEGER) = 1"
-    execution = run(api, jobs, exported(api, made(api, {"sql": sql})))
+    execution = run(api, jobs, exported(api, create_segment(api, {"sql": sql})))
     assert execution["status"] == "FAILED"
     assert "Cork" in execution["errorLogs"][0]
 
@@ -466,7 +466,7 @@ def test_an_execution_without_storage_is_retried(
 ) -> None:
     """Issue 6: the storage cannot be reached; it goes on when it can, and not for ever."""
     api.guest()
-    export = exported(api, made(api, guests_where(rule("ref", "is not null"))))
+    export = exported(api, create_segment(api, guests_where(rule("ref", "is not null"))))
     api.post(f"{OWN}/{export['ref']}/run")
 
     def told() -> dict[str, Any]:
@@ -502,7 +502,7 @@ def test_an_execution_without_storage_is_retried(
 def test_a_message_reports_the_end(api: Api, jobs: Any, receiver: Receiver) -> None:
     """2.2: a connection is told with these members."""
     api.guest()
-    segment = made(api, guests_where(rule("ref", "is not null")))
+    segment = create_segment(api, guests_where(rule("ref", "is not null")))
     export = exported(api, segment, webhook=receiver.url)
     execution = run(api, jobs, export)
     assert jobs(send_due) == 1
@@ -521,7 +521,7 @@ def test_a_message_reports_the_end(api: Api, jobs: Any, receiver: Receiver) -> N
 
 def test_a_folder_gets_the_files(api: Api, jobs: Any, site: Any) -> None:
     api.guest()
-    segment = made(api, guests_where(rule("ref", "is not null")))
+    segment = create_segment(api, guests_where(rule("ref", "is not null")))
     destination = {"type": "FOLDER", "url": "weekly/fans"}
     export = exported(api, segment, format="PARQUET", columns=["ref"], destination=destination)
     execution = UUID(run(api, jobs, export)["executionRef"])
@@ -539,7 +539,7 @@ def test_a_web_address_gets_batches_and_a_repeat_goes_on(
     """Issue 6: HTTP webhook in batches with back-pressure; down, it delays only itself."""
     monkeypatch.setattr(deliveries, "BATCH", 2)
     refs = sorted(api.guest()["ref"] for _ in range(5))
-    segment = made(api, guests_where(rule("ref", "is not null")))
+    segment = create_segment(api, guests_where(rule("ref", "is not null")))
     destination = {"type": "WEBHOOK", "url": receiver.url}
     export = exported(api, segment, format="NDJSON", columns=["ref"], destination=destination)
     execution = UUID(run(api, jobs, export)["executionRef"])
@@ -572,7 +572,7 @@ def test_destinations_that_are_down_delay_only_themselves(
     monkeypatch.setattr(delivery_slots.FILES.slow, "slots", 6)  # three of one workspace
     monkeypatch.setattr(worker, "CONCURRENCY", 1)
     api.guest()
-    segment = made(api, guests_where(rule("ref", "is not null")))
+    segment = create_segment(api, guests_where(rule("ref", "is not null")))
     shape = {"format": "NDJSON", "columns": ["ref"]}
 
     def to(url: str, name: str) -> dict[str, Any]:
@@ -619,7 +619,7 @@ def test_a_delivery_waits_for_the_one_before_it(
 ) -> None:
     """2.2: a delta follows the one before it, also where that was not taken at once."""
     destination = {"type": "WEBHOOK", "url": receiver.url}
-    segment = made(api, guests_where(rule("ref", "is not null")))
+    segment = create_segment(api, guests_where(rule("ref", "is not null")))
     shape = {"definitionType": "DELTA", "format": "NDJSON", "columns": ["ref"]}
     export = exported(api, segment, **shape, destination=destination)
     receiver.status = 503
@@ -645,7 +645,7 @@ def test_a_stalled_copy_is_cancelled(
     """Issue 6: as from or to a network disk that hangs; none is begun beside it."""
     monkeypatch.setattr(deliveries, "STILL_SECONDS", 0.1)
     api.guest()
-    segment = made(api, guests_where(rule("ref", "is not null")))
+    segment = create_segment(api, guests_where(rule("ref", "is not null")))
     destination = {"type": "FOLDER", "url": "still"}
     export = exported(api, segment, format="PARQUET", columns=["ref"], destination=destination)
     execution = UUID(run(api, jobs, export)["executionRef"])
@@ -674,7 +674,7 @@ def test_a_stalled_copy_is_cancelled(
 def test_a_schedule_starts_exports_once_each_time(api: Api, jobs: Any) -> None:
     """2.2: daily, weekly or custom schedule."""
     api.guest()
-    segment = made(api, guests_where(rule("ref", "is not null")))
+    segment = create_segment(api, guests_where(rule("ref", "is not null")))
     export = exported(api, segment, schedule="DAILY")
     assert export["nextAt"].endswith("T00:30:00.000Z")
     assert jobs(audience_exports.start_due) == 0
@@ -693,7 +693,7 @@ def test_a_schedule_starts_exports_once_each_time(api: Api, jobs: Any) -> None:
 
 def test_files_are_stored_for_a_week(api: Api, jobs: Any) -> None:
     api.guest()
-    export = exported(api, made(api, guests_where(rule("ref", "is not null"))))
+    export = exported(api, create_segment(api, guests_where(rule("ref", "is not null"))))
     execution = run(api, jobs, export)
     assert jobs(export_runs.remove_expired_files) == 0
     old = "UPDATE ws_live.export_executions SET finished_at = now() - interval '8 days'"

@@ -52,7 +52,7 @@ EVERYTHING: dict[str, Any] = {
 SERVER_OWNED = {"ref", "href", "guestRef", "createdAt", "modifiedAt", "firstSeen", "lastSeen"}
 
 
-def told(guest: dict[str, Any]) -> dict[str, Any]:
+def own_fields(guest: dict[str, Any]) -> dict[str, Any]:
     """What the caller told of a guest, without what the server adds."""
     return {
         name: value
@@ -94,9 +94,9 @@ def test_the_documented_guest_is_created(api: Api) -> None:
 def test_every_documented_field_comes_back(api: Api, official: Api) -> None:
     """N-9, C-10: the full list of fields; only the day of birth is shown by compatibility."""
     guest = api.guest(**EVERYTHING)
-    assert told(guest) == EVERYTHING
-    assert told(api.get(guest["href"]).json()) == EVERYTHING
-    assert told(official.get(guest["href"]).json()) == {
+    assert own_fields(guest) == EVERYTHING
+    assert own_fields(api.get(guest["href"]).json()) == EVERYTHING
+    assert own_fields(official.get(guest["href"]).json()) == {
         **EVERYTHING,
         "dateOfBirth": "1990-01-01T00:00:00.000Z",
     }
@@ -121,7 +121,7 @@ def test_an_empty_open_guest_is_a_visitor(api: Api) -> None:
     """N-4: nothing is required."""
     answer = api.post("/v2.1/guests", json={})
     assert answer.status_code == 201
-    assert told(answer.json()) == {"guestType": "visitor"}
+    assert own_fields(answer.json()) == {"guestType": "visitor"}
 
 
 @pytest.mark.parametrize("key", ["open", "official"])
@@ -188,14 +188,16 @@ def test_server_owned_and_unknown_members_are_ignored(api: Api) -> None:
         dataExtensions=[{"name": "ext"}],
         favouriteColour="teal",
     )
-    assert told(guest) == {"guestType": "visitor"}
+    assert own_fields(guest) == {"guestType": "visitor"}
     assert guest["ref"] != NOBODY
     assert guest["createdAt"] > "2026"
 
 
 def test_null_members_of_a_create_are_absent(api: Api) -> None:
     """C-10: what is absent or null is not shown."""
-    assert told(api.guest(firstName=None, street=None, gender=None)) == {"guestType": "visitor"}
+    assert own_fields(api.guest(firstName=None, street=None, gender=None)) == {
+        "guestType": "visitor"
+    }
 
 
 @pytest.mark.parametrize("value", ["JANE", "jane", "  Jane ", "", "İstanbul", "e\u0301", "a\tb"])
@@ -474,7 +476,7 @@ def test_put_clears_what_is_not_sent(api: Api) -> None:
     answer = api.put(guest["href"], json={"lastName": "Roe"})
     assert answer.status_code == 200
     after = answer.json()
-    assert told(after) == {"guestType": "traveller", "lastName": "Roe"}
+    assert own_fields(after) == {"guestType": "traveller", "lastName": "Roe"}
     assert after["modifiedAt"] > guest["modifiedAt"]
     for each in ("ref", "href", "createdAt", "firstSeen", "lastSeen"):
         assert after[each] == guest[each]
@@ -498,7 +500,7 @@ def test_the_guest_type_need_not_be_sent_again(
     """G-4, G-5: absent or null it keeps the stored value."""
     caller = {"open": api, "official": official}[key]
     answer = caller.request(method, api.guest(guestType="customer")["href"], json=body)
-    assert (answer.status_code, told(answer.json())) == (200, {"guestType": "customer"})
+    assert (answer.status_code, own_fields(answer.json())) == (200, {"guestType": "customer"})
 
 
 def test_patch_changes_only_what_is_sent(api: Api) -> None:
@@ -511,7 +513,7 @@ def test_patch_changes_only_what_is_sent(api: Api) -> None:
     assert answer.status_code == 200
     expected = {**EVERYTHING, "guestType": "customer", "phoneNumbers": ["1"]}
     del expected["title"], expected["street"]
-    assert told(answer.json()) == expected
+    assert own_fields(answer.json()) == expected
     assert api.get(guest["href"]).json() == answer.json()
 
 
@@ -528,7 +530,7 @@ def test_an_empty_patch_changes_nothing_but_the_time(api: Api) -> None:
 def test_null_clears_every_field_but_the_type(api: Api, name: str) -> None:
     """G-5."""
     guest = api.guest(**EVERYTHING)
-    after = told(api.patch(guest["href"], json={name: None}).json())
+    after = own_fields(api.patch(guest["href"], json={name: None}).json())
     cleared = {"email", "emails"} if name in ("email", "emails") else {name} - {"guestType"}
     assert after == {key: value for key, value in EVERYTHING.items() if key not in cleared}
 

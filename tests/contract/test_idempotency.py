@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from calling import NOBODY, Api, problem, served
+from calling import NOBODY, Api, problem, run_server
 from sites import Site
 from waiting import PATIENCE_SECONDS, until_blocked
 
@@ -30,7 +30,7 @@ USED = problem(
 @pytest.fixture
 def twin(site: Site) -> Iterator[str]:
     """The URL of a second server on the same database."""
-    with served(create_app(site.settings)) as url:
+    with run_server(create_app(site.settings)) as url:
         yield url
 
 
@@ -276,7 +276,7 @@ def test_s3_twins_wait_for_each_other_without_a_connection_each(
 
     connection.execute("SELECT pg_advisory_lock(%s)", [lock_of(scope)])
     with (
-        served(create_app(settings)) as url,
+        run_server(create_app(settings)) as url,
         Api(url, api.client_key, api.token) as caller,
         ThreadPoolExecutor(6) as threads,
     ):

@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from calling import Api, invalid, made, served
+from calling import Api, body_of, invalid, run_server
 from profiles import each_day
 from prometheus_client import REGISTRY
 from sites import Site
@@ -64,13 +64,13 @@ def test_s2_large_bodies_are_dealt_with_beside_the_event_loop(
 ) -> None:
     """S2: small ones on the loop as ever, larger ones in the thread; the answers are the same."""
     before = large()
-    guest = made(api.post("/v2.1/guests", content=padded(GUEST, size), headers=JSON))
+    guest = body_of(api.post("/v2.1/guests", content=padded(GUEST, size), headers=JSON))
     assert guest["firstName"] == "Jane"
     assert large() == before + more
     changed = api.patch(
         f"/v2.1/guests/{guest['ref']}", content=padded(b'{"city":"Cork"}', size), headers=JSON
     )
-    assert made(changed)["city"] == "Cork"
+    assert body_of(changed)["city"] == "Cork"
     assert large() == before + 2 * more
     event = f'{{"client_key":"{api.client_key}","browser_id":"{page.browser}","type":"VIEW"}}'
     answer = page.post("/v1.2/events", content=padded(event.encode(), size))
@@ -103,7 +103,7 @@ def test_s2_errors_and_repetitions_are_the_same_in_the_thread(api: Api, page: Pa
     content = padded(GUEST, LARGE_BYTES + 1)
     first = api.post("/v2.1/guests", content=content, headers=key)
     again = api.post("/v2.1/guests", content=content, headers=key)
-    assert (again.json(), again.headers["idempotent-replayed"]) == (made(first), "true")
+    assert (again.json(), again.headers["idempotent-replayed"]) == (body_of(first), "true")
 
 
 def test_s2_numbers_stay_as_they_are_written(api: Api) -> None:
@@ -121,7 +121,7 @@ def test_s2_numbers_stay_as_they_are_written(api: Api) -> None:
 @pytest.fixture
 def narrow(site: Site) -> Iterator[str]:
     """A server with one database connection for all requests."""
-    with served(create_app(replace(site.settings, pool_size=1))) as url:
+    with run_server(create_app(replace(site.settings, pool_size=1))) as url:
         yield url
 
 
@@ -143,8 +143,8 @@ def test_s2_large_bodies_hold_no_connection_of_others(site: Site, api: Api, narr
             sender.start()
         until_blocked(site.dsn, 1)
         for _ in range(3):
-            made(caller.get(f"/v2.1/guests/{other['ref']}"))
-            made(caller.patch(f"/v2.1/guests/{other['ref']}", json={"city": "Cork"}))
+            body_of(caller.get(f"/v2.1/guests/{other['ref']}"))
+            body_of(caller.patch(f"/v2.1/guests/{other['ref']}", json={"city": "Cork"}))
         assert not answers
         holding.rollback()
         for sender in senders:
@@ -167,7 +167,7 @@ def test_s2_a_limited_number_of_large_bodies_waits(
             path = f"/v2.1/guests/{guest['ref']}"
             answers.append(caller.patch(path, content=body, headers=JSON).status_code)
 
-    with served(create_app(site.settings)) as url, psycopg.connect(site.dsn) as holding:
+    with run_server(create_app(site.settings)) as url, psycopg.connect(site.dsn) as holding:
         holding.execute("SELECT FROM ws_live.guests WHERE ref = %s FOR UPDATE", [guest["ref"]])
         senders = [threading.Thread(target=send, args=(url,)) for _ in range(MAX_RUNNING + 3)]
         for sender in senders:
@@ -183,7 +183,10 @@ def test_s2_a_limited_number_of_large_bodies_waits(
 @pytest.mark.long
 def test_s2_a_server_without_large_bodies_has_no_such_process(site: Site, api: Api) -> None:
     before = processes()
-    with served(create_app(site.settings)) as url, Api(url, api.client_key, api.token) as caller:
+    with (
+        run_server(create_app(site.settings)) as url,
+        Api(url, api.client_key, api.token) as caller,
+    ):
         caller.guest()
         assert processes() == before
         body = padded(GUEST, LARGE_BYTES + 1)
@@ -205,7 +208,7 @@ def test_s2_a_request_whose_process_is_killed_gets_503_with_retry_after(
     body = padded(b'{"city":"Cork"}', LARGE_BYTES + 1)
     answers: list[int] = []
     with (
-        served(create_app(site.settings)) as url,
+        run_server(create_app(site.settings)) as url,
         Api(url, api.client_key, api.token) as caller,
         psycopg.connect(site.dsn) as holding,
     ):
@@ -283,7 +286,7 @@ def test_s2_one_person_has_a_limited_number_of_identities(
 def test_s2_what_an_event_names_too_many_of_waits_in_quarantine(api: Api, page: Page) -> None:
     """S2: the event counts with what is in bounds, the rest is kept as a part."""
     page("IDENTITY", identifiers=identifiers(250))
-    guest = made(api.get(f"/v2.1/guests/{page.guest}"))
+    guest = body_of(api.get(f"/v2.1/guests/{page.guest}"))
     assert len(guest["identifiers"]) == 200
     (part,) = quarantine(api)
     assert "more than 200" in part["detail"]
@@ -351,7 +354,7 @@ def test_s2_bodies_of_very_many_members_are_refused(api: Api) -> None:
         assert api.post(path, content=damaged, headers=JSON).status_code == 400
     text = ",:[{" * 7_000
     prose = {"name": "ext", **{f"text{n}": text for n in range(30)}}
-    made(api.post(path, content=json.dumps(prose), headers=JSON))
+    body_of(api.post(path, content=json.dumps(prose), headers=JSON))
 
 
 def test_s2_large_results_are_read_beside_the_event_loop(api: Api, site: Site) -> None:

@@ -35,7 +35,7 @@ def test_a_query_of_a_csv_is_interrupted_when_its_client_leaves(dsn: str, monkey
         rules = [{"field": "ref", "comparator": "is not null"}]
         definition = {"filterGroups": [{"entity": "guest", "rules": rules}]}
         segment = {"name": "All", "definition": definition}
-        ref = Site.made("POST", "/innkeeper/v1/segments", segment)["ref"]
+        ref = Site.body_of("POST", "/innkeeper/v1/segments", segment)["ref"]
         monkeypatch.setattr(engine, "limited", slow)
         result = Site.runner.run(
             _get(f"/innkeeper/v1/segments/{ref}/table", b"format=csv", messages)

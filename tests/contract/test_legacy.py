@@ -10,11 +10,11 @@ from ordering import (
     PERSON,
     V2_ITEM,
     WHOLE_ORDER,
+    checked_body,
     guest_of,
-    made,
     new_order,
+    own_fields,
     refs_in,
-    told,
 )
 
 _TYPES = (
@@ -47,15 +47,17 @@ def v2(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def v2_order(api: Api, **fields: Any) -> dict[str, Any]:
-    return made(api.post("/v2/orders", json={**WHOLE_ORDER, **fields}))
+    return checked_body(api.post("/v2/orders", json={**WHOLE_ORDER, **fields}))
 
 
 def v2_item(api: Api, order: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return made(api.post(f"/v2/orders/{order['ref']}/orderItems", json={**V2_ITEM, **fields}))
+    return checked_body(
+        api.post(f"/v2/orders/{order['ref']}/orderItems", json={**V2_ITEM, **fields})
+    )
 
 
 def v2_guest(api: Api, **fields: Any) -> dict[str, Any]:
-    return made(api.post("/v2/guests", json={"guestType": "customer", **fields}))
+    return checked_body(api.post("/v2/guests", json={"guestType": "customer", **fields}))
 
 
 # What v2 lacks
@@ -114,16 +116,16 @@ def test_a_guest_is_created_found_and_replaced(api: Api) -> None:
         "emails": ["jane@example.com"],
         "subscriptions": [{"name": "News", "channel": "EMAIL", "status": "SUBSCRIBED"}],
     }
-    guest = made(api.post("/v2/guests", json=body))
+    guest = checked_body(api.post("/v2/guests", json=body))
     assert guest["href"] == f"{api.url}/v2/guests/{guest['ref']}"
     assert {name: guest[name] for name in body} == body
     assert "dataExtensions" not in guest
     answer = api.post("/v2/guests", json={"firstName": "J"})
     assert (answer.status_code, answer.json()) == (400, v2(absent("guestType")))
-    replaced = made(api.post(guest["href"], json={"lastName": "Doe"}), 200)
+    replaced = checked_body(api.post(guest["href"], json={"lastName": "Doe"}), 200)
     assert (replaced["guestType"], replaced["lastName"]) == ("customer", "Doe")
     assert not {"firstName", "emails", "subscriptions"} & set(replaced)
-    assert made(api.get(guest["href"]), 200) == replaced
+    assert checked_body(api.get(guest["href"]), 200) == replaced
     assert api.post(f"/v2/guests/{NOBODY}", json={}).status_code == 404
 
 
@@ -191,14 +193,14 @@ def test_an_order_is_created_and_replaced(api: Api) -> None:
         **{part: {"href": f"{href}/{part}", "items": []} for part in PARTS},
     }
     links = {part: {"href": f"{href}/{part}"} for part in PARTS}
-    assert made(api.get(path), 200) == {**order, **links}
+    assert checked_body(api.get(path), 200) == {**order, **links}
     item = v2_item(api, order)
-    expanded = made(api.get(f"{path}?expand=orderItems"), 200)
+    expanded = checked_body(api.get(f"{path}?expand=orderItems"), 200)
     assert expanded["href"] == f"{href}?expand=orderItems"
     assert (expanded["orderItems"]["items"], expanded["contacts"]) == ([item], links["contacts"])
     small = {name: WHOLE_ORDER[name] for name in ("pointOfSale", "currencyCode", "price")}
-    replaced = made(api.post(path, json=small), 200)
-    assert told(replaced) == {
+    replaced = checked_body(api.post(path, json=small), 200)
+    assert own_fields(replaced) == {
         **small,
         **{name: WHOLE_ORDER[name] for name in ("orderedAt", "referenceId")},
     }
@@ -218,7 +220,7 @@ def test_an_order_of_two_days_is_one(api: Api) -> None:
 def test_orders_are_listed_by_reference_or_guest(api: Api) -> None:
     """LO2, VO-3, VO-5, VL-1: one of the two is needed; a create may name the guest."""
     guest = v2_guest(api, firstName="Jane")
-    order = made(api.post(f"/v2/orders?guestRef={guest['ref']}", json=WHOLE_ORDER))
+    order = checked_body(api.post(f"/v2/orders?guestRef={guest['ref']}", json=WHOLE_ORDER))
     (contact,) = order["contacts"]["items"]
     assert guest_of(contact) == guest["ref"]
     page = api.get(f"/v2/orders?guestRef={guest['ref']}").json()
@@ -258,13 +260,13 @@ def test_a_flight_keeps_its_segments(api: Api) -> None:
     """Section 7, VU-4: local times as they came, members no document lists among them."""
     fields = {"passengerTypeCode": "ADT", "flightSegments": [SEGMENT], "quantity": 2}
     item = v2_item(api, v2_order(api), **fields)
-    assert told(item, "orderedAt") == {**V2_ITEM, **fields}
-    assert made(api.get(item["href"]), 200) == item
-    official = made(api.get(f"/v2.1/orderItems/{item['ref']}"), 200)
+    assert own_fields(item, "orderedAt") == {**V2_ITEM, **fields}
+    assert checked_body(api.get(item["href"]), 200) == item
+    official = checked_body(api.get(f"/v2.1/orderItems/{item['ref']}"), 200)
     assert not {"flightSegments", "passengerTypeCode"} & set(official)
-    made(api.patch(official["href"], json={"vendor": "EI"}), 200)
-    made(api.put(official["href"], json={**ITEM, "quantity": 2}), 200)
-    after = made(api.get(item["href"]), 200)
+    checked_body(api.patch(official["href"], json={"vendor": "EI"}), 200)
+    checked_body(api.put(official["href"], json={**ITEM, "quantity": 2}), 200)
+    after = checked_body(api.get(item["href"]), 200)
     assert after["flightSegments"] == [SEGMENT]
     incomplete = {name: value for name, value in SEGMENT.items() if name != "carrier"}
     answer = api.post(item["href"], json={**V2_ITEM, "flightSegments": [incomplete]})
@@ -275,9 +277,9 @@ def test_typed_items_keep_what_no_document_lists(api: Api) -> None:
     """Section 7, VU-4: opaque members are echoed, and replaced with the item."""
     extra = {"hotelStars": 4, "rooms": [{"beds": 2}], "checkIn": "2025-12-24"}
     item = v2_item(api, v2_order(api), type="HOTEL", **extra)
-    assert told(item, "orderedAt") == {**V2_ITEM, "type": "HOTEL", **extra}
-    replaced = made(api.post(item["href"], json=V2_ITEM), 200)
-    assert told(replaced, "orderedAt") == V2_ITEM
+    assert own_fields(item, "orderedAt") == {**V2_ITEM, "type": "HOTEL", **extra}
+    replaced = checked_body(api.post(item["href"], json=V2_ITEM), 200)
+    assert own_fields(replaced, "orderedAt") == V2_ITEM
 
 
 def test_items_are_listed_replaced_and_deleted(api: Api) -> None:
@@ -289,8 +291,8 @@ def test_items_are_listed_replaced_and_deleted(api: Api) -> None:
     assert page["href"] == f"{api.url}{path}?offset=0&limit=10"
     assert page["items"] == [{"href": item["href"]}]
     assert api.get(f"{path}?expand=true").json()["items"] == [item]
-    replaced = made(api.post(item["href"], json={**V2_ITEM, "price": 30.6}), 200)
-    assert told(replaced, "orderedAt") == {**V2_ITEM, "price": 30.6}
+    replaced = checked_body(api.post(item["href"], json={**V2_ITEM, "price": 30.6}), 200)
+    assert own_fields(replaced, "orderedAt") == {**V2_ITEM, "price": 30.6}
     assert api.delete(item["href"]).status_code == 204
     assert api.get(item["href"]).status_code == 404
 
@@ -298,8 +300,8 @@ def test_items_are_listed_replaced_and_deleted(api: Api) -> None:
 def test_a_free_type_is_shown_as_it_is(api: Api) -> None:
     """Section 7: a v2.1 item over v2."""
     order = new_order(api)
-    item = made(api.post(f"/v2.1/orders/{order['ref']}/orderItems", json=ITEM))
-    response = made(api.get(f"/v2/orderItems/{item['ref']}"), 200)
+    item = checked_body(api.post(f"/v2.1/orders/{order['ref']}/orderItems", json=ITEM))
+    response = checked_body(api.get(f"/v2/orderItems/{item['ref']}"), 200)
     assert (response["type"], "dataExtensions" in response) == ("MOBILE", False)
     assert response["order"] == {"href": f"{api.url}/v2/orders/{order['ref']}"}
 
@@ -318,7 +320,7 @@ def test_people_need_both_names(api: Api, kind: str, one: str) -> None:
         body = {name: value for name, value in PERSON.items() if name != field}
         answer = api.post(path, json=body)
         assert (answer.status_code, answer.json()) == (400, v2(absent(field)))
-    person = made(api.post(path, json={**PERSON, "gender": "Male"}))
+    person = checked_body(api.post(path, json={**PERSON, "gender": "Male"}))
     expected = {
         **PERSON,
         "gender": "male",
@@ -335,8 +337,8 @@ def test_people_need_both_names(api: Api, kind: str, one: str) -> None:
     assert api.get(path).json()["items"] == [{"href": person["href"]}]
     assert api.get(path).json()["href"] == f"{api.url}{path}?offset=0&limit=10"
     small = {"firstName": "J", "lastName": "D"}
-    replaced = made(api.post(person["href"], json=small), 200)
-    assert told(replaced, "orderItems") == small
+    replaced = checked_body(api.post(person["href"], json=small), 200)
+    assert own_fields(replaced, "orderItems") == small
     assert guest_of(replaced) == guest_of(person)
 
 
@@ -345,7 +347,7 @@ def test_a_guest_is_linked_by_href(api: Api) -> None:
     guest, order = v2_guest(api), v2_order(api)
     href = f"{api.url}/v2/guests/{guest['ref'].upper()}"
     body = {"firstName": "A", "lastName": "B", "guest": {"href": href}}
-    contact = made(
+    contact = checked_body(
         api.post(
             f"/v2/orders/{order['ref'].upper()}/contacts",
             json={**body, "dateOfBirth": "2025-12-24T00:00Z"},
@@ -365,7 +367,7 @@ def test_a_consumer_names_items(api: Api) -> None:
     item = v2_item(api, order)
     links = {"items": [{"href": item["href"]}]}
     body = {**PERSON, "orderItems": links}
-    consumer = made(api.post(f"/v2/orders/{order['ref']}/consumers", json=body))
+    consumer = checked_body(api.post(f"/v2/orders/{order['ref']}/consumers", json=body))
     assert consumer["orderItems"] == links
 
 
@@ -377,14 +379,18 @@ def test_a_guest_context_holds_everything(api: Api) -> None:
     guest = v2_guest(api, firstName="Jane")
     by = f"/v2/orders?guestRef={guest['ref']}"
     orders = [
-        made(api.post(by, json={**WHOLE_ORDER, "referenceId": day, "orderedAt": f"2025-01-{day}"}))
+        checked_body(
+            api.post(by, json={**WHOLE_ORDER, "referenceId": day, "orderedAt": f"2025-01-{day}"})
+        )
         for day in ("01", "02", "03")
     ]
     item = v2_item(api, orders[2])
-    extension = made(api.post(f"{guest['href']}/extext", json={"key": "default", "vip": True}))
+    extension = checked_body(
+        api.post(f"{guest['href']}/extext", json={"key": "default", "vip": True})
+    )
     path = f"/v2/guestContexts/{guest['ref']}"
     query = "expand=items.orders(offset:0,limit:100)&source=all&timeout=30000"
-    context = made(api.get(f"{path}?{query}"), 200)
+    context = checked_body(api.get(f"{path}?{query}"), 200)
     assert (context["ref"], context["firstName"]) == (guest["ref"], "Jane")
     assert [order["ref"] for order in context["orders"]] == [o["ref"] for o in reversed(orders)]
     assert [order["orderItems"] for order in context["orders"]] == [[item], [], []]
@@ -392,9 +398,11 @@ def test_a_guest_context_holds_everything(api: Api) -> None:
     expected = {name: extension[name] for name in ("href", "ref", "createdAt", "modifiedAt", "key")}
     assert context["dataExtensions"] == [{**expected, "name": "ext", "values": {"vip": True}}]
     assert context["sessions"] == []
-    part = made(api.get(f"{path}?expand=orders(offset:1,limit:1),sessions(offset:0,limit:5)"), 200)
+    part = checked_body(
+        api.get(f"{path}?expand=orders(offset:1,limit:1),sessions(offset:0,limit:5)"), 200
+    )
     assert [order["ref"] for order in part["orders"]] == [orders[1]["ref"]]
-    assert len(made(api.get(path), 200)["orders"]) == 3
+    assert len(checked_body(api.get(path), 200)["orders"]) == 3
     assert api.get(f"/v2/guestContexts/{NOBODY}").status_code == 404
 
 
@@ -402,7 +410,7 @@ def test_a_browser_without_guest_has_no_context(api: Api) -> None:
     """LK2, VK-2: 400 without browserRef, no items for one nobody knows."""
     answer = api.get("/v2/guestContexts")
     assert (answer.status_code, answer.json()) == (400, v2(absent("browserRef")))
-    assert made(api.get("/v2/guestContexts?browserRef=x"), 200) == {"items": []}
+    assert checked_body(api.get("/v2/guestContexts?browserRef=x"), 200) == {"items": []}
 
 
 # Configuration
@@ -411,7 +419,7 @@ def test_a_browser_without_guest_has_no_context(api: Api) -> None:
 def test_points_of_sale_are_configured(api: Api) -> None:
     """segmentation-and-export.md 7: a bare list, create, delete with a body."""
     path = "/v2/tenants/points-of-sale"
-    before = made(api.get(path), 200)
+    before = checked_body(api.get(path), 200)
     assert {"name": "default", "timeout": 20} in before
     shop = {"name": "spinair.com/france", "market": "France", "brand": "B", "language": "fr"}
     answer = api.post(path, json={**shop, "timeout": 30})
@@ -426,7 +434,7 @@ def test_points_of_sale_are_configured(api: Api) -> None:
     }
     location = answer.headers["location"]
     assert location == f"{api.url}{path}/spinair.com%2Ffrance"
-    after = made(api.get(path), 200)
+    after = checked_body(api.get(path), 200)
     assert [point for point in after if point not in before] == [{**shop, "timeout": 30}]
     assert api.post(path, json=shop).status_code == 409
     assert api.post(path, json={}).json() == v2(absent("name"))
@@ -439,7 +447,7 @@ def test_points_of_sale_are_configured(api: Api) -> None:
 
 def test_the_configuration_names_the_workspace(api: Api) -> None:
     """segmentation-and-export.md 7."""
-    response = made(api.get("/v2/configurations"), 200)
+    response = checked_body(api.get("/v2/configurations"), 200)
     assert response["settings"]["clientKey"] == api.client_key
     assert response["settings"]["defaultTimeout"] == 20
     assert response["configurations"]["name"] == "live"

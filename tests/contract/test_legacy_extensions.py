@@ -5,7 +5,7 @@ from uuid import UUID, uuid5
 
 import pytest
 from calling import NOBODY, Api, absent, invalid
-from ordering import made, new_order, refs_in
+from ordering import checked_body, new_order, refs_in
 from test_legacy import v2
 
 PARENTS = {"guest": "guests", "order": "orders"}
@@ -28,7 +28,7 @@ def at(parent: Parent, name: str = "ext", version: str = "v2") -> str:
 
 
 def put(api: Api, parent: Parent, name: str = "ext", **body: Any) -> dict[str, Any]:
-    return made(api.post(at(parent, name), json={"key": "default", **body}))
+    return checked_body(api.post(at(parent, name), json={"key": "default", **body}))
 
 
 def pairs(extension: dict[str, Any], parent: Parent) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def test_an_extension_is_created_under_a_key(api: Api, parent: Parent) -> None:
         member: {"href": f"{api.url}/v2/{PARENTS[member]}/{ref}"},
     }
     assert put(api, parent)["ref"] == str(uuid5(UUID(ref), "ext"))
-    assert made(api.get(budgets["href"]), 200) == budgets
+    assert checked_body(api.get(budgets["href"]), 200) == budgets
 
 
 def test_a_post_replaces_what_has_the_key(api: Api, parent: Parent) -> None:
@@ -65,7 +65,7 @@ def test_a_post_replaces_what_has_the_key(api: Api, parent: Parent) -> None:
 def test_a_post_on_the_ref_replaces_it(api: Api, parent: Parent) -> None:
     """LX4, LE4, VX-2, VX-5, V-5: 200; the key stays."""
     extension = put(api, parent, a=1, b=2)
-    updated = made(api.post(extension["href"], json={"key": "default", "c": 1}), 200)
+    updated = checked_body(api.post(extension["href"], json={"key": "default", "c": 1}), 200)
     assert (updated["ref"], pairs(updated, parent)) == (extension["ref"], {"c": 1})
     for body, expected in (
         ({"a": 1}, absent("key")),
@@ -105,9 +105,9 @@ def test_keys_under_a_name_are_listed(api: Api, parent: Parent) -> None:
     path = at(parent)
     page = {"href": f"{api.url}{path}?offset=0&limit=10"}
     empty = {**page, "offset": 0, "limit": 10, "first": page, "last": page, "items": []}
-    assert made(api.get(path), 200) == empty
+    assert checked_body(api.get(path), 200) == empty
     one, two = put(api, parent), put(api, parent, key="budgets")
-    assert made(api.get(path), 200) == {
+    assert checked_body(api.get(path), 200) == {
         **empty,
         "items": [{"href": one["href"]}, {"href": two["href"]}],
     }
@@ -150,13 +150,13 @@ def test_both_versions_share_one_store(api: Api, parent: Parent) -> None:
     official = at(parent, version="v2.1")
     put(api, parent, key="budgets", a=1)
     put(api, parent, key="email", b=1)
-    response = made(api.get(official), 200)
+    response = checked_body(api.get(official), 200)
     assert (response["key"], pairs(response, parent)) == ("budgets", {"a": 1})
     default = put(api, parent, c=1)
-    response = made(api.get(official), 200)
+    response = checked_body(api.get(official), 200)
     assert (response["ref"], pairs(response, parent)) == (default["ref"], {"c": 1})
-    made(api.put(official, json={"d": 1}), 200)
-    assert pairs(made(api.get(default["href"]), 200), parent) == {"d": 1}
+    checked_body(api.put(official, json={"d": 1}), 200)
+    assert pairs(checked_body(api.get(default["href"]), 200), parent) == {"d": 1}
     assert api.delete(official).status_code in (200, 204)
     assert refs_in(api.get(at(parent))) == []
 
@@ -168,21 +168,21 @@ def test_what_v21_makes_v2_reads(api: Api) -> None:
     parent = ("guest", guest["ref"])
     (ref,) = refs_in(api.get(at(parent, "ext1")))
     assert ref == made_first["ref"]
-    assert pairs(made(api.get(f"{at(parent, 'ext1')}/{ref}"), 200), parent) == {"vip": True}
+    assert pairs(checked_body(api.get(f"{at(parent, 'ext1')}/{ref}"), 200), parent) == {"vip": True}
 
 
 def test_a_record_has_a_member_for_each_name(api: Api, parent: Parent) -> None:
     """VG-5, VU-2: named after the route; the collection itself when expanded."""
     member, ref = parent
     record = f"/v2/{PARENTS[member]}/{ref}"
-    assert not [name for name in made(api.get(record), 200) if name.startswith("ext")]
+    assert not [name for name in checked_body(api.get(record), 200) if name.startswith("ext")]
     extension = put(api, parent, a=1)
     put(api, parent, "Preferences")
-    response = made(api.get(record), 200)
+    response = checked_body(api.get(record), 200)
     assert response["extext"] == {"href": f"{api.url}{at(parent)}"}
     assert response["extPreferences"] == {"href": f"{api.url}{at(parent, 'Preferences')}"}
-    whole = made(api.get(f"{record}?expand=true"), 200)
+    whole = checked_body(api.get(f"{record}?expand=true"), 200)
     assert whole["extext"]["items"] == [extension]
-    some = made(api.get(f"{record}?expand=extext"), 200)
+    some = checked_body(api.get(f"{record}?expand=extext"), 200)
     assert some["extext"]["items"] == [extension]
     assert "items" not in some["extPreferences"]

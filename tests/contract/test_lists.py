@@ -12,7 +12,7 @@ from calling import NOBODY, Api, absent, invalid
 PATH = "/v2.1/guests"
 
 
-def found(api: Api, **filters: str) -> list[str]:
+def find_refs(api: Api, **filters: str) -> list[str]:
     """Refs of the guests that filters find; the total agrees."""
     page = api.get(PATH, params={name.replace("__", "."): text for name, text in filters.items()})
     assert page.status_code == 200, page.text
@@ -314,11 +314,11 @@ def test_the_email_filter(api: Api) -> None:
     one = api.guest(email="Jane@Example.com")["ref"]
     two = api.guest(emails=["first@example.com", "JANE@example.COM"])["ref"]
     api.guest(email="jane@example.co")
-    assert set(found(api, email="jane@example.com")) == {one, two}
-    assert set(found(api, email="JANE@EXAMPLE.COM")) == {one, two}
-    assert found(api, email="first@example.com") == [two]
+    assert set(find_refs(api, email="jane@example.com")) == {one, two}
+    assert set(find_refs(api, email="JANE@EXAMPLE.COM")) == {one, two}
+    assert find_refs(api, email="first@example.com") == [two]
     for nobody in ("jane@example", "jane", "", "%", "jane@example.com,first@example.com", "\x00"):
-        assert found(api, email=nobody) == []
+        assert find_refs(api, email=nobody) == []
 
 
 def test_the_identifier_filter(api: Api) -> None:
@@ -329,7 +329,7 @@ def test_the_identifier_filter(api: Api) -> None:
     email = api.guest(identifiers=[{"provider": "email", "id": "Jane@x.co"}])["ref"]
 
     def who(provider: str, id_: str) -> list[str]:
-        return found(api, identifiers__provider=provider, identifiers__id=id_)
+        return find_refs(api, identifiers__provider=provider, identifiers__id=id_)
 
     assert who("BXLP", "1") == [one]
     assert who("crm", "2") == [one]
@@ -361,10 +361,10 @@ def test_filters_combine_with_and(api: Api) -> None:
     api.guest(email="a@b.co", city="Dublin")
     api.guest(identifiers=[{"provider": "p", "id": "1"}], city="Cork")
     both = {"email": "a@b.co", "identifiers__provider": "p", "identifiers__id": "1"}
-    assert found(api, **both) == [jane["ref"]]
-    assert found(api, **both, city="Cork", guestType="visitor") == [jane["ref"]]
-    assert found(api, **both, city="Dublin") == []
-    assert found(api, **both, guestType="customer") == []
+    assert find_refs(api, **both) == [jane["ref"]]
+    assert find_refs(api, **both, city="Cork", guestType="visitor") == [jane["ref"]]
+    assert find_refs(api, **both, city="Dublin") == []
+    assert find_refs(api, **both, guestType="customer") == []
 
 
 @pytest.mark.parametrize("query", [f"browserRef={NOBODY}", "foo", "foo=%00", "foo=%FF&&=", "ref=x"])
@@ -411,31 +411,31 @@ def test_further_equality_filters(api: Api, name: str, field: str, value: str, o
 
     ref = api.guest(**{field: as_sent(value)})["ref"]
     api.guest(**{field: as_sent(other)})
-    assert found(api, **{name: value}) == [ref]
-    assert found(api, **{name: value + "x"}) == []
+    assert find_refs(api, **{name: value}) == [ref]
+    assert find_refs(api, **{name: value + "x"}) == []
 
 
 def test_a_day_of_birth_is_found_as_it_is_shown(official: Api) -> None:
     """G-13, N-8: an official key sees a date-time."""
     guest = official.guest(dateOfBirth="1990-01-01")
-    assert found(official, dateOfBirth=guest["dateOfBirth"]) == [guest["ref"]]
-    assert found(official, dateOfBirth="1990-01-01") == [guest["ref"]]
-    assert found(official, dateOfBirth="1990") == []
+    assert find_refs(official, dateOfBirth=guest["dateOfBirth"]) == [guest["ref"]]
+    assert find_refs(official, dateOfBirth="1990-01-01") == [guest["ref"]]
+    assert find_refs(official, dateOfBirth="1990") == []
 
 
 def test_the_legacy_email_filter_is_exact(api: Api) -> None:
     """G-13: `email.untouched` has a case."""
     one = api.guest(email="Jane@x.co")["ref"]
     two = api.guest(emails=["a@x.co", "jane@x.co"])["ref"]
-    assert found(api, email__untouched="Jane@x.co") == [one]
-    assert found(api, email__untouched="jane@x.co") == [two]
-    assert found(api, email__untouched="JANE@x.co") == []
+    assert find_refs(api, email__untouched="Jane@x.co") == [one]
+    assert find_refs(api, email__untouched="jane@x.co") == [two]
+    assert find_refs(api, email__untouched="JANE@x.co") == []
 
 
 def test_a_workspace_lists_its_own_guests(api: Api, stranger: Api) -> None:
     """AU-3 for lists."""
     guest = stranger.guest(email="a@b.co")
-    assert found(api, email="a@b.co") == []
+    assert find_refs(api, email="a@b.co") == []
     assert api.get(PATH).json()["totalCount"] == 0
     assert stranger.delete(guest["href"]).status_code == 204
 

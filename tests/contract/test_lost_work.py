@@ -20,7 +20,7 @@ from sites import Site
 from test_exports_api import OWN as EXPORTS
 from test_exports_api import exported, run
 from test_identity_api import ruled
-from test_segments_api import guests_where, jobs, made, publish, rule
+from test_segments_api import create_segment, guests_where, jobs, publish, rule
 
 from innkeeper.actions.audiences import bulk_actions, segment_runs, webhooks
 from innkeeper.actions.bulk import batches, command_imports, imports
@@ -106,7 +106,7 @@ class TestRequeue:
         api.guest()
         destination = {"type": "WEBHOOK", "url": receiver.url}
         shape = {"format": "NDJSON", "columns": ["ref"], "destination": destination}
-        export = exported(api, made(api, EVERYBODY), **shape)
+        export = exported(api, create_segment(api, EVERYBODY), **shape)
         api.post(f"{EXPORTS}/{export['ref']}/run")
         lose_jobs(site)
         jobs(requeue)
@@ -130,7 +130,7 @@ class TestRequeue:
     ) -> None:
         api.guest()
         shape = {"format": "NDJSON", "columns": ["ref"]}
-        export = exported(api, made(api, EVERYBODY), **shape)
+        export = exported(api, create_segment(api, EVERYBODY), **shape)
         run(api, jobs, export)
         destination = {"type": "WEBHOOK", "url": receiver.url}
         changed = api.patch(f"{EXPORTS}/{export['ref']}", json={"destination": destination})
@@ -143,7 +143,7 @@ class TestRequeue:
         assert len(receiver.got) == 1
 
     def test_f2_a_segment_that_is_published(self, api: Api, jobs: Any, site: Site) -> None:
-        segment = made(api, EVERYBODY)
+        segment = create_segment(api, EVERYBODY)
         path = f"/innkeeper/v1/segments/{segment['ref']}"
         assert api.post(f"{path}/start").is_success
         lose_jobs(site)
@@ -338,7 +338,7 @@ class TestApart:
         self, api: Api, jobs: Any, connection: psycopg.Connection
     ) -> None:
         api.guest()
-        bad, good = (made(api, EVERYBODY, name=name) for name in ("Bad", "Good"))
+        bad, good = (create_segment(api, EVERYBODY, name=name) for name in ("Bad", "Good"))
         for each in (bad, good):
             publish(api, jobs, each)
         connection.execute("DELETE FROM ws_live.segment_members")

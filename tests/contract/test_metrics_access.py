@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from calling import Api, served
+from calling import Api, run_server
 from sites import Site
 
 from innkeeper.web.app import create_app
@@ -27,7 +27,7 @@ def test_s10_metrics_refuse_what_a_proxy_passed_on(anonymous: Api, header: str) 
 
 def test_s10_metrics_by_token(site: Site) -> None:
     with (
-        served(create_app(replace(site.settings, metrics_token=TOKEN))) as url,
+        run_server(create_app(replace(site.settings, metrics_token=TOKEN))) as url,
         Api(url) as anonymous,
     ):
         for word, status in ((TOKEN, 200), (f" {TOKEN}", 200), ("wrong", 403), ("_", 403)):
@@ -40,7 +40,7 @@ def test_s10_metrics_by_token(site: Site) -> None:
 
 def test_s10_metrics_open_to_everybody(site: Site) -> None:
     with (
-        served(create_app(replace(site.settings, metrics_open=True))) as url,
+        run_server(create_app(replace(site.settings, metrics_open=True))) as url,
         Api(url) as anonymous,
     ):
         assert anonymous.get("/metrics", headers=FORWARDED).status_code == 200

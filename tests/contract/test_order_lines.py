@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from batching import Batches, record
 from calling import Api
-from ordering import ITEM, WHOLE_ITEM, made, new_order
+from ordering import ITEM, WHOLE_ITEM, checked_body, new_order
 from profiles import each_day
 from sites import Site
 from streams import JANE, Page, product
@@ -148,15 +148,15 @@ def test_f3_posting_an_item_always_creates(api: Api) -> None:
     """Issue F3: the rule is for messages that carry an order with its lines."""
     stored_order = new_order(api)
     for _ in range(2):
-        made(api.post(f"/v2.1/orders/{stored_order['ref']}/orderItems", json=WHOLE_ITEM))
-        made(api.post(f"/v2/orders/{stored_order['ref']}/orderItems", json={**ITEM, **V2}))
+        checked_body(api.post(f"/v2.1/orders/{stored_order['ref']}/orderItems", json=WHOLE_ITEM))
+        checked_body(api.post(f"/v2/orders/{stored_order['ref']}/orderItems", json={**ITEM, **V2}))
     guest = api.guest()
     api.post(
         f"/v2.1/orders/{stored_order['ref']}/contacts", json={"guest": {"href": guest["href"]}}
     )
     nested = f"/v2.1/guests/{guest['ref']}/orders/{stored_order['ref']}/items"
     for _ in range(2):
-        made(api.post(nested, json={"sku": "S", "quantity": 1}))
+        checked_body(api.post(nested, json={"sku": "S", "quantity": 1}))
     assert len(items_of(api)) == 6
 
 

@@ -13,13 +13,13 @@ from ordering import (
     PARTS,
     PERSON,
     WHOLE_ORDER,
+    checked_body,
     guest_of,
-    made,
     new_item,
     new_order,
     new_person,
+    own_fields,
     refs_in,
-    told,
 )
 
 INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z")
@@ -42,7 +42,7 @@ def no_order(api: Api, ref: str) -> dict[str, Any]:
 
 def test_an_order_is_created_with_every_field(api: Api) -> None:
     """O1, O-9, C-4 to C-8: 201 with all that was sent; no guest, no part yet."""
-    order = made(api.post("/v2.1/orders", json=WHOLE_ORDER))
+    order = checked_body(api.post("/v2.1/orders", json=WHOLE_ORDER))
     base = f"{api.url}/v2.1/orders/{UUID(order['ref'])}"
     assert INSTANT.fullmatch(order["createdAt"])
     assert order == {
@@ -60,13 +60,13 @@ def test_an_order_is_created_with_every_field(api: Api) -> None:
 def test_an_order_is_fetched_with_links_to_its_parts(api: Api) -> None:
     """O3: a member for each collection, none embedded."""
     order = new_order(api)
-    fetched = made(api.get(f"/v2.1/orders/{order['ref']}"), 200)
+    fetched = checked_body(api.get(f"/v2.1/orders/{order['ref']}"), 200)
     base = order["href"]
     assert {name: fetched[name] for name in (*PARTS, "dataExtensions")} == {
         **{part: {"href": f"{base}/{part}"} for part in PARTS},
         "dataExtensions": {"href": f"{base}/extensions"},
     }
-    assert told(fetched) == ORDER
+    assert own_fields(fetched) == ORDER
 
 
 @pytest.mark.parametrize("field", ["referenceId", "orderedAt", "currencyCode", "price"])
@@ -114,7 +114,7 @@ def test_money_stays_what_it_was(api: Api, price: str) -> None:
     """Section 5.1: 12 is not 12.0, and 12.50 keeps its zero."""
     body = f'{{"referenceId":"M","orderedAt":"2025-01-01","currencyCode":"EUR","price":{price}}}'
     headers = {"content-type": "application/json"}
-    order = made(api.post("/v2.1/orders", content=body, headers=headers))
+    order = checked_body(api.post("/v2.1/orders", content=body, headers=headers))
     text = api.get(f"/v2.1/orders/{order['ref']}").text
     assert f'"price":{price},' in text
 
@@ -132,16 +132,16 @@ def test_one_guest_may_be_linked_by_the_query(api: Api) -> None:
     """O-10: `guestRef` makes that guest a contact, once; an unknown one is 400."""
     guest = api.guest(firstName="Jane", lastName="Doe", gender="Female", email="jane@example.com")
     path = f"/v2.1/orders?guestRef={guest['ref']}"
-    order = made(api.post(path, json=ORDER))
+    order = checked_body(api.post(path, json=ORDER))
     (contact,) = order["contacts"]["items"]
     assert guest_of(contact) == guest["ref"]
-    assert told(contact) == {
+    assert own_fields(contact) == {
         "firstName": "Jane",
         "lastName": "Doe",
         "gender": "female",
         "emails": ["jane@example.com"],
     }
-    again = made(api.post(path, json=ORDER))
+    again = checked_body(api.post(path, json=ORDER))
     assert again["ref"] == order["ref"]
     assert len(again["contacts"]["items"]) == 1
     assert api.get(f"/v2.1/guests/{guest['ref']}").json()["guestType"] == "customer"
@@ -207,7 +207,7 @@ def test_a_match_updates_what_was_sent(api: Api) -> None:
     order = new_order(api, cardType="Visa", channel="WEB")
     item = new_item(api, order)
     again = new_order(api, price=13, cardType=None, status="REFUNDED")
-    assert told(again) == {**ORDER, "price": 13, "channel": "WEB", "status": "REFUNDED"}
+    assert own_fields(again) == {**ORDER, "price": 13, "channel": "WEB", "status": "REFUNDED"}
     assert [each["ref"] for each in again["orderItems"]["items"]] == [item["ref"]]
     assert api.get(f"/v2.1/orders/{order['ref']}").json()["price"] == 13
 
@@ -218,7 +218,7 @@ def test_64_creates_at_once_make_one_order(api: Api) -> None:
     def create(number: int) -> str:
         with api.another() as caller:
             body = {**ORDER, "orderedAt": f"2025-12-19T12:{number % 60:02}:00Z", "price": number}
-            return str(made(caller.post("/v2.1/orders", json=body))["ref"])
+            return str(checked_body(caller.post("/v2.1/orders", json=body))["ref"])
 
     with ThreadPoolExecutor(64) as pool:
         refs = set(pool.map(create, range(64)))
@@ -243,11 +243,11 @@ def test_what_makes_an_order_cannot_change(api: Api, method: str) -> None:
 
 def test_a_replace_clears_what_is_not_sent(api: Api) -> None:
     """O4, O-4, O-5: referenceId and orderedAt may be left out, price and currency not."""
-    order = made(api.post("/v2.1/orders", json=WHOLE_ORDER))
+    order = checked_body(api.post("/v2.1/orders", json=WHOLE_ORDER))
     path = f"/v2.1/orders/{order['ref']}"
-    replaced = made(api.put(path, json={"currencyCode": "USD", "price": 5}), 200)
-    assert told(replaced) == {**ORDER, "currencyCode": "USD", "price": 5}
-    assert replaced == made(api.get(path), 200)
+    replaced = checked_body(api.put(path, json={"currencyCode": "USD", "price": 5}), 200)
+    assert own_fields(replaced) == {**ORDER, "currencyCode": "USD", "price": 5}
+    assert replaced == checked_body(api.get(path), 200)
     answer = api.put(path, json={"cardType": "Visa"})
     assert (answer.status_code, answer.json()) == (
         400,
@@ -257,14 +257,14 @@ def test_a_replace_clears_what_is_not_sent(api: Api) -> None:
 
 def test_a_patch_changes_what_is_sent(api: Api) -> None:
     """O5, O-5, C-11: a subset; null clears an optional field, not a required one."""
-    order = made(api.post("/v2.1/orders", json=WHOLE_ORDER))
+    order = checked_body(api.post("/v2.1/orders", json=WHOLE_ORDER))
     path = f"/v2.1/orders/{order['ref']}"
-    patched = made(api.patch(path, json={"status": "REFUNDED", "cardType": None}), 200)
+    patched = checked_body(api.patch(path, json={"status": "REFUNDED", "cardType": None}), 200)
     expected = {**WHOLE_ORDER, "status": "REFUNDED"}
     del expected["cardType"]
-    assert told(patched) == expected
+    assert own_fields(patched) == expected
     assert patched["modifiedAt"] >= order["modifiedAt"]
-    assert told(made(api.patch(path, json={}), 200)) == expected
+    assert own_fields(checked_body(api.patch(path, json={}), 200)) == expected
     answer = api.patch(path, json={"price": None})
     assert (answer.status_code, answer.json()) == (400, absent("price"))
 
@@ -338,18 +338,18 @@ def test_expand_embeds_parts(api: Api) -> None:
     order = new_order(api)
     path = f"/v2.1/orders/{order['ref']}"
     item, contact = new_item(api, order), new_person(api, order, "contacts")
-    made(api.post(f"{path}/extensions/ext", json={"firstTimeOrder": True}))
-    whole = made(api.get(f"{path}?expand=true"), 200)
+    checked_body(api.post(f"{path}/extensions/ext", json={"firstTimeOrder": True}))
+    whole = checked_body(api.get(f"{path}?expand=true"), 200)
     assert whole["orderItems"]["items"] == [item]
     assert whole["contacts"]["items"] == [contact]
     assert whole["consumers"]["items"] == []
     assert whole["dataExtensions"]["items"][0]["firstTimeOrder"] is True
     assert whole["orderItems"]["href"] == f"{api.url}{path}/orderItems?offset=0&limit=100"
-    some = made(api.get(f"{path}?expand=orderItems,nothing"), 200)
+    some = checked_body(api.get(f"{path}?expand=orderItems,nothing"), 200)
     assert some["orderItems"]["items"] == [item]
     assert some["contacts"] == {"href": f"{api.url}{path}/contacts"}
     (listed,) = api.get("/v2.1/orders?expand=true").json()["items"]
-    assert listed == made(api.get(path), 200)
+    assert listed == checked_body(api.get(path), 200)
     (listed,) = api.get("/v2.1/orders?expand=contacts").json()["items"]
     assert listed["contacts"]["items"] == [contact]
 
@@ -361,7 +361,7 @@ def test_embedded_parts_read_as_they_do_alone(api: Api) -> None:
     items = [new_item(api, order, orderedAt=f"2025-12-19T12:07:18.{ms}Z") for ms in ("000", "120")]
     money = b'{"name":"A","type":"BAG","price":12.50,"currencyCode":"EUR","status":"CONFIRMED"}'
     json = {"Content-Type": "application/json"}
-    items.append(made(api.post(f"{path}/orderItems", content=money, headers=json)))
+    items.append(checked_body(api.post(f"{path}/orderItems", content=money, headers=json)))
     used = {"items": [{"href": item["href"]} for item in (items[1], items[0])]}
     consumer = new_person(api, order, "consumers", firstName="A", lastName="B", orderItems=used)
     answer = api.get(f"{path}?expand=true")
@@ -380,7 +380,7 @@ def test_a_delete_takes_all_parts_with_it(api: Api) -> None:
     item, contact = new_item(api, order), new_person(api, order, "contacts")
     consumer = new_person(api, order, "consumers", **PERSON)
     path = f"/v2.1/orders/{order['ref']}"
-    made(api.post(f"{path}/extensions/ext", json={"a": 1}))
+    checked_body(api.post(f"{path}/extensions/ext", json={"a": 1}))
     answer = api.delete(path)
     assert (answer.status_code, answer.content) == (204, b"")
     deleted = [path, f"{path}/orderItems", f"{path}/contacts", f"{path}/consumers"]

@@ -5,7 +5,7 @@ from uuid import UUID, uuid5
 
 import pytest
 from calling import NOBODY, Api, invalid, problem
-from ordering import made, new_item, new_order
+from ordering import checked_body, new_item, new_order
 
 SAMPLES: dict[str, dict[str, Any]] = {
     "order": {
@@ -41,7 +41,7 @@ def test_an_extension_is_created_where_its_path_says(api: Api, parent: Parent) -
     """OE1, OE2, OX1, OX2, E-1 to E-4, E-3, C-5, X-10: no name in the body, a name-based ref."""
     kind, owner = parent
     href = f"{owner['href']}/extensions/ext"
-    extension = made(api.post(href, json=SAMPLES[kind]))
+    extension = checked_body(api.post(href, json=SAMPLES[kind]))
     assert extension == {
         "name": "ext",
         "href": href,
@@ -52,7 +52,7 @@ def test_an_extension_is_created_where_its_path_says(api: Api, parent: Parent) -
         **SAMPLES[kind],
         kind: {"href": owner["href"]},
     }
-    assert made(api.get(href), 200) == extension
+    assert checked_body(api.get(href), 200) == extension
 
 
 def test_no_other_name_is_taken(api: Api, parent: Parent) -> None:
@@ -71,7 +71,7 @@ def test_no_other_name_is_taken(api: Api, parent: Parent) -> None:
 def test_an_extension_that_exists_is_a_conflict(api: Api, parent: Parent) -> None:
     """E-5."""
     href = f"{parent[1]['href']}/extensions/ext"
-    made(api.post(href, json={"a": 1}))
+    checked_body(api.post(href, json={"a": 1}))
     answer = api.post(href, json={"b": 1})
     assert (answer.status_code, answer.json()) == (
         409,
@@ -107,7 +107,7 @@ def test_reserved_members_are_no_pairs(api: Api, parent: Parent) -> None:
     """X-8: accepted and ignored, `name` and `key` among them."""
     kind, owner = parent
     body = {"name": "other", "key": "k", "ref": NOBODY, "order": {}, "orderItem": {}, "a": "1"}
-    extension = made(api.post(f"{owner['href']}/extensions/ext", json=body))
+    extension = checked_body(api.post(f"{owner['href']}/extensions/ext", json=body))
     assert (extension["name"], extension["key"], extension["a"]) == ("ext", "default", "1")
     assert extension[kind] == {"href": owner["href"]}
 
@@ -118,10 +118,10 @@ def test_pairs_are_replaced_patched_and_removed(api: Api, parent: Parent) -> Non
     server = {"name", "href", "ref", "key", "createdAt", "modifiedAt", parent[0]}
 
     def pairs(method: str, path: str, **more: Any) -> dict[str, Any]:
-        body = made(api.request(method, path, **more), 200)
+        body = checked_body(api.request(method, path, **more), 200)
         return {name: value for name, value in body.items() if name not in server}
 
-    made(api.post(href, json={"a": 1, "b": 2}))
+    checked_body(api.post(href, json={"a": 1, "b": 2}))
     assert pairs("PATCH", href, json={"b": "two", "c": 3.5}) == {"a": 1, "b": "two", "c": 3.5}
     assert pairs("PUT", href, json={"d": 1, "e": 2, "f": 3, "g": 4}) == {
         "d": 1,
@@ -139,7 +139,7 @@ def test_a_deleted_extension_is_404(api: Api, parent: Parent) -> None:
     """OE5, OX5, S-3, S-6, X-13: 200 with null; nothing can be written to it then (X-12)."""
     kind, owner = parent
     href = f"{owner['href']}/extensions/ext"
-    first = made(api.post(href, json={"a": 1}))
+    first = checked_body(api.post(href, json={"a": 1}))
     answer = api.delete(href)
     assert (answer.status_code, answer.json()) == (200, None)
     assert answer.headers["content-type"] == "application/json"
@@ -148,7 +148,7 @@ def test_a_deleted_extension_is_404(api: Api, parent: Parent) -> None:
         answer = api.request(method, href, json={"a": 1} if method[0] == "P" else None)
         assert (answer.status_code, answer.json()) == (404, missing)
     assert api.delete(f"{href}/fields").status_code == 404
-    assert made(api.post(href, json={"a": 1}))["ref"] == first["ref"]
+    assert checked_body(api.post(href, json={"a": 1}))["ref"] == first["ref"]
 
 
 def test_a_list_has_the_envelope_of_its_extension(api: Api, parent: Parent) -> None:
@@ -166,10 +166,10 @@ def test_a_list_has_the_envelope_of_its_extension(api: Api, parent: Parent) -> N
         "items": [],
         kind: {"href": owner["href"]},
     }
-    assert made(api.get(path), 200) == empty
-    extension = made(api.post(f"{path}/ext", json={"a": 1}))
+    assert checked_body(api.get(path), 200) == empty
+    extension = checked_body(api.post(f"{path}/ext", json={"a": 1}))
     link = {"href": f"{path}/ext", "ref": extension["ref"]}
-    assert made(api.get(path), 200) == {**empty, "items": [link]}
+    assert checked_body(api.get(path), 200) == {**empty, "items": [link]}
     assert api.get(f"{path}?expand=true&limit=40&offset=0").json()["items"] == [extension]
 
 

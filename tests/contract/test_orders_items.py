@@ -8,12 +8,12 @@ from ordering import (
     ITEM,
     ORDERED_AT,
     WHOLE_ITEM,
-    made,
+    checked_body,
     new_item,
     new_order,
     new_person,
+    own_fields,
     refs_in,
-    told,
 )
 
 
@@ -25,7 +25,7 @@ def no_item(api: Api, ref: str) -> dict[str, Any]:
 def test_an_item_is_created_with_every_field(api: Api) -> None:
     """OI1, OI3, R-1, I-7: its link stands at the top level; the order stays as it is."""
     order = new_order(api)
-    item = made(api.post(f"/v2.1/orders/{order['ref']}/orderItems", json=WHOLE_ITEM))
+    item = checked_body(api.post(f"/v2.1/orders/{order['ref']}/orderItems", json=WHOLE_ITEM))
     assert item == {
         **WHOLE_ITEM,
         "ref": item["ref"],
@@ -36,8 +36,8 @@ def test_an_item_is_created_with_every_field(api: Api) -> None:
         "order": {"href": order["href"]},
         "dataExtensions": {"href": f"{api.url}/v2.1/orderItems/{item['ref']}/extensions"},
     }
-    assert made(api.get(item["href"]), 200) == item
-    after = made(api.get(item["order"]["href"]), 200)
+    assert checked_body(api.get(item["href"]), 200) == item
+    after = checked_body(api.get(item["order"]["href"]), 200)
     assert (after["price"], after["modifiedAt"]) == (order["price"], order["modifiedAt"])
 
 
@@ -125,23 +125,24 @@ def test_an_item_has_its_own_time_if_sent(api: Api) -> None:
     item = new_item(api, new_order(api), orderedAt="2025-12-20T00:00Z")
     assert item["orderedAt"] == "2025-12-20T00:00:00.000Z"
     assert (
-        made(api.patch(item["href"], json={"quantity": 2}), 200)["orderedAt"] == item["orderedAt"]
+        checked_body(api.patch(item["href"], json={"quantity": 2}), 200)["orderedAt"]
+        == item["orderedAt"]
     )
-    assert made(api.put(item["href"], json=ITEM), 200)["orderedAt"] == ORDERED_AT
+    assert checked_body(api.put(item["href"], json=ITEM), 200)["orderedAt"] == ORDERED_AT
 
 
 def test_a_replace_clears_and_a_patch_keeps(api: Api) -> None:
     """OI4, OI5, I-4."""
     order = new_order(api)
-    item = made(api.post(f"/v2.1/orders/{order['ref']}/orderItems", json=WHOLE_ITEM))
-    patched = made(api.patch(item["href"], json={"quantity": 3, "vendor": None}), 200)
+    item = checked_body(api.post(f"/v2.1/orders/{order['ref']}/orderItems", json=WHOLE_ITEM))
+    patched = checked_body(api.patch(item["href"], json={"quantity": 3, "vendor": None}), 200)
     expected = {**WHOLE_ITEM, "quantity": 3}
     del expected["vendor"]
-    assert told(patched, "orderedAt") == expected
-    replaced = made(api.put(item["href"], json=ITEM), 200)
-    assert told(replaced, "orderedAt") == ITEM
+    assert own_fields(patched, "orderedAt") == expected
+    replaced = checked_body(api.put(item["href"], json=ITEM), 200)
+    assert own_fields(replaced, "orderedAt") == ITEM
     assert replaced["createdAt"] == item["createdAt"]
-    assert made(api.get(item["href"]), 200) == replaced
+    assert checked_body(api.get(item["href"]), 200) == replaced
 
 
 def test_items_are_listed_and_expanded(api: Api) -> None:
@@ -163,8 +164,8 @@ def test_items_are_listed_and_expanded(api: Api) -> None:
 def test_expand_embeds_the_extension(api: Api) -> None:
     """I-5."""
     item = new_item(api, new_order(api))
-    made(api.post(f"{item['href']}/extensions/ext", json={"color": "obsidian"}))
-    whole = made(api.get(f"{item['href']}?expand=true"), 200)
+    checked_body(api.post(f"{item['href']}/extensions/ext", json={"color": "obsidian"}))
+    whole = checked_body(api.get(f"{item['href']}?expand=true"), 200)
     (extension,) = whole["dataExtensions"]["items"]
     assert extension["color"] == "obsidian"
 
@@ -178,7 +179,7 @@ def test_a_deleted_item_is_404(api: Api) -> None:
     answer = api.delete(item["href"])
     assert (answer.status_code, answer.content) == (204, b"")
     assert api.get(item["href"]).json() == no_item(api, item["ref"])
-    assert made(api.get(consumer["href"]), 200)["orderItems"] == {"items": []}
+    assert checked_body(api.get(consumer["href"]), 200)["orderItems"] == {"items": []}
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])

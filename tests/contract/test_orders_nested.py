@@ -9,8 +9,8 @@ from ordering import (
     ORDER,
     PARTS,
     WHOLE_ORDER,
+    checked_body,
     guest_of,
-    made,
     new_item,
     new_order,
     new_person,
@@ -32,12 +32,12 @@ def orders_of(guest: dict[str, Any]) -> str:
 
 
 def nested_order(api: Api, guest: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return made(api.post(orders_of(guest), json={**NESTED, **fields}))
+    return checked_body(api.post(orders_of(guest), json={**NESTED, **fields}))
 
 
 def test_an_order_is_created_for_its_guest(api: Api, guest: dict[str, Any]) -> None:
     """T14, N-19, N-20, table 3.1: and the guest is its contact."""
-    order = made(api.post(orders_of(guest), json=WHOLE))
+    order = checked_body(api.post(orders_of(guest), json=WHOLE))
     href = f"{api.url}/v2.1/orders/{order['ref']}"
     assert order == {
         **WHOLE,
@@ -51,7 +51,7 @@ def test_an_order_is_created_for_its_guest(api: Api, guest: dict[str, Any]) -> N
         **{part: {"href": f"{href}/{part}"} for part in PARTS},
         "dataExtensions": {"href": f"{href}/extensions"},
     }
-    official = made(api.get(href), 200)
+    official = checked_body(api.get(href), 200)
     assert (official["price"], official["referenceId"]) == (30.6, "N-1")
     assert refs_in(api.get(f"/v2.1/orders?guestRef={guest['ref']}")) == [order["ref"]]
     (contact,) = api.get(f"{href}/contacts?expand=true").json()["items"]
@@ -63,7 +63,7 @@ def test_little_is_required(api: Api, guest: dict[str, Any]) -> None:
     """N-20: without price and currency, which the official route then omits."""
     order = nested_order(api, guest)
     assert not {"totalPrice", "price", "currencyCode", "status"} & set(order)
-    official = made(api.get(order["href"]), 200)
+    official = checked_body(api.get(order["href"]), 200)
     assert not {"price", "currencyCode", "status"} & set(official)
     for field in NESTED:
         body = {name: value for name, value in NESTED.items() if name != field}
@@ -92,7 +92,7 @@ def test_what_the_body_cannot_carry_is_ignored(api: Api, guest: dict[str, Any]) 
     """Table 3.1, C-10: items, contacts and the official fields that seed 000 lacks."""
     order = nested_order(api, guest, items=[1], contacts=[], channel="SHOP", orderRef=NOBODY)
     assert order["orderRef"] != NOBODY
-    assert "channel" not in made(api.get(order["href"]), 200)
+    assert "channel" not in checked_body(api.get(order["href"]), 200)
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_each_status_is_stored_in_official_words(
     """N-17: in."""
     order = nested_order(api, guest, status=sent)
     assert order["status"] == sent
-    assert made(api.get(order["href"]), 200)["status"] == official
+    assert checked_body(api.get(order["href"]), 200)["status"] == official
     # Stored, it lasts over an official patch of something else (section 5.1).
-    assert made(api.patch(order["href"], json={"price": 1}), 200)["status"] == official
+    assert checked_body(api.patch(order["href"], json={"price": 1}), 200)["status"] == official
 
 
 @pytest.mark.parametrize(
@@ -135,14 +135,16 @@ def test_official_words_are_shown_in_seed_000s(
     order = new_order(api, status=official)
     new_person(api, order, "contacts", guest={"href": guest["href"]})
     path = f"{orders_of(guest)}/{order['ref']}"
-    assert made(api.get(path), 200).get("status") == shown
+    assert checked_body(api.get(path), 200).get("status") == shown
     body = {name: ORDER[name] for name in ("referenceId", "orderedAt")}
-    response = made(api.put(path, json={**body, **({"status": shown} if shown else {})}), 200)
+    response = checked_body(
+        api.put(path, json={**body, **({"status": shown} if shown else {})}), 200
+    )
     assert response.get("status") == shown
-    assert made(api.get(order["href"]), 200)["status"] == official
-    changed = made(api.put(path, json={**body, "status": "SHIPPED"}), 200)
+    assert checked_body(api.get(order["href"]), 200)["status"] == official
+    changed = checked_body(api.put(path, json={**body, "status": "SHIPPED"}), 200)
     assert changed["status"] == "SHIPPED"
-    cleared = made(api.put(path, json=body), 200)
+    cleared = checked_body(api.put(path, json=body), 200)
     assert "status" not in cleared
 
 
@@ -169,9 +171,9 @@ def test_a_whole_order_is_fetched(api: Api, guest: dict[str, Any]) -> None:
     """T15, table 3.1: items as an array, contacts, consumers and extensions embedded."""
     order = nested_order(api, guest)
     path = f"{orders_of(guest)}/{order['ref']}"
-    item = made(api.post(f"{path}/items", json={"sku": "S", "quantity": 2}))
-    made(api.post(f"{order['href']}/extensions/ext", json={"a": 1}))
-    whole = made(api.get(path), 200)
+    item = checked_body(api.post(f"{path}/items", json={"sku": "S", "quantity": 2}))
+    checked_body(api.post(f"{order['href']}/extensions/ext", json={"a": 1}))
+    whole = checked_body(api.get(path), 200)
     assert whole["items"] == [item]
     assert [guest_of(contact) for contact in whole["contacts"]["items"]] == [guest["ref"]]
     assert whole["consumers"]["items"] == []
@@ -187,7 +189,7 @@ def test_an_order_of_two_days_is_one(api: Api, guest: dict[str, Any]) -> None:
     contact = new_person(api, order, "contacts")
     body = {"referenceId": ORDER["referenceId"], "orderedAt": "2025-12-20", "totalPrice": 7}
     for _ in range(2):
-        again = made(api.post(orders_of(guest), json=body))
+        again = checked_body(api.post(orders_of(guest), json=body))
         assert (again["ref"], again["price"], again["currencyCode"]) == (order["ref"], 7, "EUR")
     people = api.get(f"{order['href']}/contacts?expand=true").json()["items"]
     assert [guest_of(person) for person in people] == [guest_of(contact), guest["ref"]]
@@ -195,12 +197,12 @@ def test_an_order_of_two_days_is_one(api: Api, guest: dict[str, Any]) -> None:
 
 def test_a_replace_keeps_what_it_cannot_carry(api: Api, guest: dict[str, Any]) -> None:
     """T16, N-22: price and currency are cleared; both fixed fields are needed, and fixed."""
-    order = made(api.post("/v2.1/orders", json=WHOLE_ORDER))
+    order = checked_body(api.post("/v2.1/orders", json=WHOLE_ORDER))
     new_person(api, order, "contacts", guest={"href": guest["href"]})
     path = f"{orders_of(guest)}/{order['ref']}"
     body = {name: ORDER[name] for name in ("referenceId", "orderedAt")}
-    made(api.put(path, json={**body, "status": "CONFIRMED"}), 200)
-    after = made(api.get(order["href"]), 200)
+    checked_body(api.put(path, json={**body, "status": "CONFIRMED"}), 200)
+    after = checked_body(api.get(order["href"]), 200)
     expected = {**WHOLE_ORDER}
     del expected["price"], expected["currencyCode"]
     assert {name: after[name] for name in expected} == expected
@@ -216,7 +218,7 @@ def test_a_replace_keeps_what_it_cannot_carry(api: Api, guest: dict[str, Any]) -
 def test_a_delete_takes_the_parts_too(api: Api, guest: dict[str, Any]) -> None:
     """T17, N-23: 204, and the guest stays."""
     order = nested_order(api, guest)
-    item = made(
+    item = checked_body(
         api.post(f"{orders_of(guest)}/{order['ref']}/items", json={"sku": "S", "quantity": 1})
     )
     answer = api.delete(f"{orders_of(guest)}/{order['ref']}")
@@ -261,7 +263,7 @@ def test_an_item_is_created(api: Api, guest: dict[str, Any]) -> None:
     """T18, T19, table 3.2: sku is productId; the line's total is decimal."""
     order = nested_order(api, guest, status="SHIPPED", currencyCode="EUR")
     path = f"{orders_of(guest)}/{order['ref']}/items"
-    item = made(api.post(path, json={"sku": "S-1", "quantity": 3, "price": 0.1}))
+    item = checked_body(api.post(path, json={"sku": "S-1", "quantity": 3, "price": 0.1}))
     href = f"{api.url}/v2.1/orderItems/{item['ref']}"
     assert item == {
         "ref": item["ref"],
@@ -277,7 +279,7 @@ def test_an_item_is_created(api: Api, guest: dict[str, Any]) -> None:
         "order": {"href": order["href"]},
         "dataExtensions": {"href": f"{href}/extensions"},
     }
-    named = made(api.post(path, json={"sku": "S-2", "quantity": 1, "name": "Two"}))
+    named = checked_body(api.post(path, json={"sku": "S-2", "quantity": 1, "name": "Two"}))
     assert (named["name"], "totalPrice" in named) == ("Two", False)
     assert api.get(path).json() == [item, named]
 
@@ -291,8 +293,8 @@ def test_the_other_family_reads_defaults(api: Api, guest: dict[str, Any]) -> Non
     records = {}
     for order in (bare, whole):
         path = f"{orders_of(guest)}/{order['ref']}/items"
-        item = made(api.post(path, json={"sku": "S", "quantity": 1}))
-        records[order["referenceId"]] = made(api.get(item["href"]), 200)
+        item = checked_body(api.post(path, json={"sku": "S", "quantity": 1}))
+        records[order["referenceId"]] = checked_body(api.get(item["href"]), 200)
     first, second = records["N-1"], records["2"]
     assert (first["name"], first["type"], first["status"]) == ("S", "OTHER", "CONFIRMED")
     assert "currencyCode" not in first

@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 from calling import NOBODY, Api, absent, invalid, problem
 from jsonschema import Draft202012Validator
-from ordering import PERSON, guest_of, made, new_item, new_order, new_person, refs_in, told
+from ordering import (
+    PERSON,
+    checked_body,
+    guest_of,
+    new_item,
+    new_order,
+    new_person,
+    own_fields,
+    refs_in,
+)
 
 WHOLE: dict[str, Any] = {
     "title": "Ms",
@@ -49,8 +58,8 @@ def test_a_person_is_created_with_every_field(api: Api, kind: str) -> None:
     if kind == "consumers":
         expected["orderItems"] = {"items": []}
     assert person == expected
-    assert made(api.get(person["href"]), 200) == person
-    guest = made(api.get(person["guest"]["href"]), 200)
+    assert checked_body(api.get(person["href"]), 200) == person
+    guest = checked_body(api.get(person["guest"]["href"]), 200)
     assert guest["guestType"] == "customer"
     assert (guest["firstName"], guest["emails"]) == ("Jane", WHOLE["emails"])
 
@@ -67,7 +76,7 @@ def test_a_person_is_created_with_every_field(api: Api, kind: str) -> None:
 def test_one_thing_is_enough_to_know_someone(api: Api, kind: str, enough: dict[str, Any]) -> None:
     """P-1."""
     person = new_person(api, new_order(api), kind, **enough)
-    assert told(person, "orderItems") == enough
+    assert own_fields(person, "orderItems") == enough
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -186,12 +195,12 @@ def test_a_merge_is_followed_when_people_are_read(api: Api, site: Any) -> None:
 
     with psycopg.connect(site.dsn, autocommit=True) as connection:
         connection.execute(sql, [survivor["ref"], guest_of(contact)])
-        assert guest_of(made(api.get(contact["href"]), 200)) == survivor["ref"]
+        assert guest_of(checked_body(api.get(contact["href"]), 200)) == survivor["ref"]
         response = "/v2.1/orders?guestRef="
         assert refs_in(api.get(response + survivor["ref"])) == [order["ref"]]
         assert refs_in(api.get(response + guest_of(contact))) == []
         assert refs_in(api.get(f"/v2.1/guests?orderRef={order['ref']}")) == [survivor["ref"]]
-        patched = made(api.patch(contact["href"], json={"city": "Cork"}), 200)
+        patched = checked_body(api.patch(contact["href"], json={"city": "Cork"}), 200)
         assert guest_of(patched) == survivor["ref"]
         recorded = "SELECT guest_ref FROM ws_live.order_contacts"
         assert str(connection.execute(recorded).fetchone()[0]) == guest_of(contact)
@@ -206,15 +215,15 @@ def test_a_merge_is_followed_when_people_are_read(api: Api, site: Any) -> None:
 def test_a_replace_clears_and_a_patch_keeps(api: Api, kind: str) -> None:
     """OC4, OC5, ON4, ON5, P-5: the guest stays while no new evidence comes."""
     person = new_person(api, new_order(api), kind, **WHOLE)
-    patched = made(api.patch(person["href"], json={"city": "Cork", "title": None}), 200)
+    patched = checked_body(api.patch(person["href"], json={"city": "Cork", "title": None}), 200)
     expected = {**WHOLE, "city": "Cork"}
     del expected["title"]
-    assert told(patched, "orderItems") == expected
+    assert own_fields(patched, "orderItems") == expected
     small = {"firstName": "J", "lastName": "D"}
-    replaced = made(api.put(person["href"], json=small), 200)
-    assert told(replaced, "orderItems") == small
+    replaced = checked_body(api.put(person["href"], json=small), 200)
+    assert own_fields(replaced, "orderItems") == small
     assert guest_of(patched) == guest_of(replaced) == guest_of(person)
-    assert made(api.get(person["href"]), 200) == replaced
+    assert checked_body(api.get(person["href"]), 200) == replaced
     assert api.get("/v2.1/guests").json()["totalCount"] == 1
 
 
@@ -225,10 +234,10 @@ def test_new_evidence_may_move_the_link(api: Api, method: str) -> None:
     person = new_person(api, order, "contacts")
     other = api.guest(identifiers=[{"provider": "email", "id": "other@example.com"}])
     changed = {"identifiers": other["identifiers"]}
-    moved = made(api.request(method, person["href"], json=changed), 200)
+    moved = checked_body(api.request(method, person["href"], json=changed), 200)
     assert guest_of(moved) == other["ref"]
     back = {**PERSON, "guest": person["guest"]}
-    moved = made(api.request(method, person["href"], json=back), 200)
+    moved = checked_body(api.request(method, person["href"], json=back), 200)
     assert guest_of(moved) == guest_of(person)
     unknown = {**PERSON, "guest": {"href": f"/{NOBODY}"}}
     assert api.request(method, person["href"], json=unknown).status_code == 400
@@ -250,12 +259,14 @@ def test_a_consumer_uses_items(api: Api) -> None:
     assert sorted(refs_in(api.get(path))) == sorted(item["ref"] for item in items)
     assert api.get(path).json()["href"] == f"{api.url}{path}?offset=0&limit=10"
     assert api.get(f"{path}?expand=true").json()["items"] == items
-    fewer = made(api.patch(consumer["href"], json={"orderItems": {"items": links[:1]}}), 200)
+    fewer = checked_body(
+        api.patch(consumer["href"], json={"orderItems": {"items": links[:1]}}), 200
+    )
     assert fewer["orderItems"] == {"items": links[:1]}
-    assert made(api.patch(consumer["href"], json={"city": "X"}), 200)["orderItems"] == {
+    assert checked_body(api.patch(consumer["href"], json={"city": "X"}), 200)["orderItems"] == {
         "items": links[:1]
     }
-    assert made(api.put(consumer["href"], json=PERSON), 200)["orderItems"] == {"items": []}
+    assert checked_body(api.put(consumer["href"], json=PERSON), 200)["orderItems"] == {"items": []}
     assert refs_in(api.get(path)) == []
     assert api.get(f"/v2.1/orderConsumers/{NOBODY}/orderItems").status_code == 404
 

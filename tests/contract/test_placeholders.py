@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from batching import Batches, record, upsert
-from calling import Api, made
+from calling import Api, body_of
 from ordering import ORDER, guest_of, new_order, new_person
 from profiles import each_day
 from sites import Site
@@ -29,7 +29,7 @@ def batches(api: Api, site: Site) -> Batches:
 @pytest.fixture
 def ruled(api: Api) -> Iterator[Api]:
     """The API; rules and guards are as they were afterwards."""
-    before = made(api.get(f"{OWN}/identity/rules"))
+    before = body_of(api.get(f"{OWN}/identity/rules"))
     yield api
     api.put(f"{OWN}/identity/rules", json=before)
     api.patch(GUARDS, json=dict.fromkeys(("groupLimit", "region", "never")))
@@ -40,9 +40,9 @@ def person(value: str, name: str = "Ann", provider: str = "email") -> dict[str, 
     return {"firstName": name, "lastName": f"Of {name}", "identifiers": ids}
 
 
-def found(api: Api, value: str, provider: str = "email") -> list[dict[str, Any]]:
+def find_guests(api: Api, value: str, provider: str = "email") -> list[dict[str, Any]]:
     query = {"identifiers.provider": provider, "identifiers.id": value}
-    items: list[dict[str, Any]] = made(api.get("/v2.1/guests", params=query))["items"]
+    items: list[dict[str, Any]] = body_of(api.get("/v2.1/guests", params=query))["items"]
     return items
 
 
@@ -62,9 +62,9 @@ def test_f7_contacts_and_events_stay_apart(api: Api, value: str) -> None:
         page("IDENTITY", identifiers=[{"provider": "email", "id": value}], firstname=name)
         guests.add(page.guest)
     assert len(guests) == 4
-    assert {guest["ref"] for guest in found(api, value)} == guests
-    assert {guest["identifiers"][0]["id"] for guest in found(api, value)} == {value}
-    guarded = made(api.get(f"{OWN}/identity/guarded"))["items"]
+    assert {guest["ref"] for guest in find_guests(api, value)} == guests
+    assert {guest["identifiers"][0]["id"] for guest in find_guests(api, value)} == {value}
+    guarded = body_of(api.get(f"{OWN}/identity/guarded"))["items"]
     assert {entry["reason"] for entry in guarded} == {"value never identifies"}
     assert {entry["evidence"][0]["value"] for entry in guarded} == {value}
 
@@ -81,7 +81,7 @@ def test_f7_batches(batches: Batches, value: str) -> None:
     ]
     log = batches.apply(*(record("order", "upsert", order) for order in orders))
     assert log == []
-    assert len(found(api, value)) == 2
+    assert len(find_guests(api, value)) == 2
     ids = first["identifiers"]
     log = batches.apply(
         record("guest", "upsert", {"guestType": "customer", **first}),
@@ -93,7 +93,7 @@ def test_f7_batches(batches: Batches, value: str) -> None:
         (400, "Not Enough Identifying Info"),
         (400, "Identity information missing"),
     ]
-    assert len(found(api, value)) == 2
+    assert len(find_guests(api, value)) == 2
 
 
 def test_f7_imported_events_without_a_browser(batches: Batches) -> None:
@@ -118,11 +118,11 @@ def test_f7_imported_events_without_a_browser(batches: Batches) -> None:
             (2, "Identity information missing"),
             (3, "Validation error"),
         ]
-    assert {one["id"] for one in found(batches.api, "a@x.com")[0]["identifiers"]} == {
+    assert {one["id"] for one in find_guests(batches.api, "a@x.com")[0]["identifiers"]} == {
         "null",
         "a@x.com",
     }
-    assert len(found(batches.api, "b@x.com")) == 1
+    assert len(find_guests(batches.api, "b@x.com")) == 1
 
 
 def test_f7_consumers_named_like_nobody(batches: Batches) -> None:
@@ -144,9 +144,9 @@ def test_f7_consumers_named_like_nobody(batches: Batches) -> None:
     expected |= {"paymentType": "Cash", "orderItems": [{**item, "price": 1, "currencyCode": "EUR"}]}
     assert batches.apply(record("order", "insert", expected)) == []
     for name in ("B-2", "B-3"):
-        (stored,) = made(api.get("/v2.1/orders", params={"referenceId": name}))["items"]
+        (stored,) = body_of(api.get("/v2.1/orders", params={"referenceId": name}))["items"]
         paths = (f"/v2.1/orders/{stored['ref']}/{kind}?expand=true" for kind in PEOPLE)
-        (one,), (other,) = (made(api.get(path))["items"] for path in paths)
+        (one,), (other,) = (body_of(api.get(path))["items"] for path in paths)
         assert guest_of(one) == of_contact
         assert guest_of(other) != of_contact
 
@@ -157,7 +157,7 @@ PEOPLE = ("contacts", "consumers")
 def test_f7_without_rules(ruled: Api) -> None:
     """F7, identity.md 9, identity with zero rules: such a value joins nobody either, and whoever
     has nothing else is an anonymous visitor still."""
-    made(ruled.put(f"{OWN}/identity/rules", json={"rules": []}))
+    body_of(ruled.put(f"{OWN}/identity/rules", json={"rules": []}))
     assert contact(ruled, **person("null")) != contact(ruled, **person("null", "Ben"))
     page, existing = Page(ruled), contact(ruled, **person("C-1", provider="CRM"))
     page("IDENTITY", identifiers=[{"provider": "CRM", "id": "undefined"}])
@@ -171,7 +171,7 @@ def test_f7_without_rules(ruled: Api) -> None:
 def test_f7_rules_over_fields(ruled: Api) -> None:
     """F7: any part of a rule that says nothing makes the rule say nothing."""
     rule = {"identityRule": "person", "providers": [], "fields": ["firstName", "lastName"]}
-    made(ruled.put(f"{OWN}/identity/rules", json={"rules": [rule]}))
+    body_of(ruled.put(f"{OWN}/identity/rules", json={"rules": [rule]}))
     names = {"firstName": "Ann", "lastName": '"undefined"'}
     assert contact(ruled, **names) != contact(ruled, **{**names, "lastName": "UNDEFINED"})
     names["lastName"] = "Lee"
@@ -191,15 +191,15 @@ def test_f7_erased_people_take_nobody_along(batches: Batches) -> None:
     ]
     content = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
     assert batches.upload(waiting["location"]["href"], content).status_code == 200
-    stored_data = made(api.get(f"{OWN}/privacy/subjects/{guest['ref']}"))["held"]
+    stored_data = body_of(api.get(f"{OWN}/privacy/subjects/{guest['ref']}"))["held"]
     assert [found["line"] for found in stored_data["uploads"]] == [1]
     body = {"guestRef": guest["ref"], "suppress": True}
     assert api.post(f"{OWN}/privacy/erasures", json=body).status_code == 201
     batches.search_files()
     batches.work_at_once()
-    done = made(api.get(waiting["href"]))
+    done = body_of(api.get(waiting["href"]))
     assert (done["status"], done["outcomes"]) == ("success", {"created": 1})
-    assert [one["firstName"] for one in found(api, "ben@x.com")] == ["Ben"]
+    assert [one["firstName"] for one in find_guests(api, "ben@x.com")] == ["Ben"]
     assert contact(api, **person("null", "Cai"))
     nobody = api.post(f"{OWN}/privacy/suppressions", json={"identifiers": ids[:1]})
     assert nobody.status_code == 400
@@ -212,11 +212,13 @@ def test_f7_erased_people_take_nobody_along(batches: Batches) -> None:
 
 def test_f7_the_list_is_shown_and_extended(ruled: Api) -> None:
     """F7: one list, in one place; a workspace adds to it and takes from it."""
-    response = made(ruled.get(GUARDS))["never"]
+    response = body_of(ruled.get(GUARDS))["never"]
     assert response == sorted(PLACEHOLDERS)
     walk_in = person("Walk-In", provider="email")
     assert contact(ruled, **walk_in) == contact(ruled, **walk_in)
-    changed = made(ruled.patch(GUARDS, json={"addNever": [' "WALK-in" '], "removeNever": ["test"]}))
+    changed = body_of(
+        ruled.patch(GUARDS, json={"addNever": [' "WALK-in" '], "removeNever": ["test"]})
+    )
     assert set(changed["never"]) ^ set(response) == {"walk-in", "test"}
     assert contact(ruled, **walk_in) != contact(ruled, **walk_in, title="Ms")
     assert contact(ruled, **person("TEST")) == contact(ruled, **person("test", "Ben"))
@@ -227,7 +229,7 @@ def test_f7_the_list_is_shown_and_extended(ruled: Api) -> None:
         {"addNever": [str(number) for number in range(1001)]},
     ):
         assert ruled.patch(GUARDS, json=body).status_code == 400
-    assert made(ruled.get(GUARDS))["never"] == changed["never"]
+    assert body_of(ruled.get(GUARDS))["never"] == changed["never"]
 
 
 @pytest.mark.parametrize("damaged", ["3.53861E+11", "353861234567.0", "#NAME?", '"3,53861e+11"'])
@@ -256,7 +258,7 @@ def test_f8_damaged_numbers_are_reported_by_import(
         reason = "is a value that a spreadsheet damaged"
         assert [error.partition(":")[0] for error in reject["errors"]] == [where]
         assert reason in reject["errors"][0]
-    assert made(batches.api.get("/v2.1/guests"))["totalCount"] == 0
+    assert body_of(batches.api.get("/v2.1/guests"))["totalCount"] == 0
 
 
 def test_f8_a_damaged_id_is_reported_with_all_else_that_is_wrong(batches: Batches) -> None:
@@ -270,12 +272,12 @@ def test_f8_a_damaged_id_is_reported_with_all_else_that_is_wrong(batches: Batche
 def test_f8_damaged_numbers_are_stored_by_the_vendors_ways(ruled: Api, batches: Batches) -> None:
     """F8: there they are kept as sent and found, and give no key; extensions tell people apart."""
     rule = {"identityRule": "phone", "providers": [], "fields": ["phone"]}
-    made(ruled.put(f"{OWN}/identity/rules", json={"rules": [rule]}))
-    made(ruled.patch(GUARDS, json={"region": "IE"}))
+    body_of(ruled.put(f"{OWN}/identity/rules", json={"rules": [rule]}))
+    body_of(ruled.patch(GUARDS, json={"region": "IE"}))
     damaged, names = "3.53861E+11", {"firstName": "Ann", "lastName": "Lee"}
     one = contact(ruled, **names, phoneNumbers=[damaged])
     assert one != contact(ruled, **names, phoneNumbers=[damaged], title="Ms")
-    response = made(ruled.get(f"/v2.1/guests/{one}"))
+    response = body_of(ruled.get(f"/v2.1/guests/{one}"))
     assert response["phoneNumbers"] == [damaged]
 
     def by(number: str) -> str:
@@ -293,7 +295,7 @@ def test_f9_one_person_by_every_way_in(batches: Batches, mark: str) -> None:
     """F9: and what is stored is what was sent."""
     api, request = batches.api, f"\u00a0{mark}ja{mark}ne@example.com{mark}"
     jane = contact(api, **person(request))
-    stored = made(api.get(f"/v2.1/guests/{jane}"))
+    stored = body_of(api.get(f"/v2.1/guests/{jane}"))
     assert stored["identifiers"] == person(request)["identifiers"]
     assert contact(api, **person("jane@example.com")) == jane
     page = Page(api)
@@ -303,16 +305,16 @@ def test_f9_one_person_by_every_way_in(batches: Batches, mark: str) -> None:
     assert batches.apply(record("guest", "upsert", payload)) == []
     done = imported(batches, "guests", [person(f"jane@example.com{mark}")])
     assert done["outcomes"].get("created", 0) == 0
-    assert made(api.get("/v2.1/guests"))["totalCount"] == 1
+    assert body_of(api.get("/v2.1/guests"))["totalCount"] == 1
 
 
 def imported(batches: Batches, entity: str, values: list[Any], **more: Any) -> dict[str, Any]:
     body = {"entity": entity, "compressed": False, **more}
-    execution = made(batches.api.post(f"{OWN}/imports", json=body))
+    execution = body_of(batches.api.post(f"{OWN}/imports", json=body))
     content = b"".join(json.dumps(value).encode() + b"\n" for value in values)
     assert batches.upload(execution["location"]["href"], content).status_code == 200
     batches.work_at_once()
-    return made(batches.api.get(execution["href"]))
+    return body_of(batches.api.get(execution["href"]))
 
 
 def rejects(batches: Batches, done: dict[str, Any]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from batching import Batches, record, upsert
 from calling import Api
-from ordering import ITEM, ORDER, guest_of, made, new_item, new_order, new_person
+from ordering import ITEM, ORDER, checked_body, guest_of, new_item, new_order, new_person
 from sites import Site
 from streams import JANE, Page, product
 
@@ -51,11 +51,11 @@ class Doors:
     def contact_put(self) -> None:
         order = new_order(self.api)
         contact = new_person(self.api, order, "contacts", firstName="Jane", lastName="Doe")
-        made(self.api.put(f"/v2.1/orderContacts/{contact['ref']}", json=PERSON), 200)
+        checked_body(self.api.put(f"/v2.1/orderContacts/{contact['ref']}", json=PERSON), 200)
 
     def legacy_contact(self) -> None:
         order = new_order(self.api)
-        made(self.api.post(f"/v2/orders/{order['ref']}/contacts", json=PERSON))
+        checked_body(self.api.post(f"/v2/orders/{order['ref']}/contacts", json=PERSON))
 
     def identity(self) -> None:
         Page(self.api)("IDENTITY", **JANE)
@@ -97,7 +97,7 @@ class Doors:
 
     def _import(self, entity: str, form: str, content: bytes) -> None:
         about = {"entity": entity, "format": form, "compressed": False}
-        execution = made(self.batches.api.post("/innkeeper/v1/imports", json=about))
+        execution = checked_body(self.batches.api.post("/innkeeper/v1/imports", json=about))
         assert self.batches.upload(execution["location"]["href"], content).status_code == 200
         self.batches.work_at_once()
         done = self.api.get(execution["href"]).json()
@@ -130,7 +130,7 @@ def jane(api: Api) -> str:
 
 def reasons(api: Api) -> list[tuple[Any, Any]]:
     """(rule, evidence) of each record that joined Jane by a rule."""
-    body = made(api.get(f"/innkeeper/v1/guests/{jane(api)}/identity"), 200)
+    body = checked_body(api.get(f"/innkeeper/v1/guests/{jane(api)}/identity"), 200)
     return [(row["rule"], row["evidence"]) for row in body["joined"] if "rule" in row]
 
 
@@ -197,7 +197,7 @@ def test_f5_who_is_new_by_no_rule_is_listed(doors: Doors, way: str) -> None:
 
 def joined(api: Api, ref: str) -> list[dict[str, Any]]:
     """The records that made a guest or joined it, not those of guests that were merged into it."""
-    body = made(api.get(f"/innkeeper/v1/guests/{ref}/identity"), 200)
+    body = checked_body(api.get(f"/innkeeper/v1/guests/{ref}/identity"), 200)
     return [row for row in body["joined"] if row["guest"]["ref"] == ref]
 
 
@@ -215,23 +215,23 @@ def test_f5_the_answer_stays_whatever_changes(
     old = api.get(rules).json()
     try:
         by_name = {"identityRule": "name", "providers": [], "fields": ["firstName", "lastName"]}
-        made(api.put(rules, json={"rules": [by_name, *old["rules"]]}), 200)
+        checked_body(api.put(rules, json={"rules": [by_name, *old["rules"]]}), 200)
         assert joined(api, ref) == before
-        made(api.put("/innkeeper/v1/identity/rules", json={"rules": [by_name]}), 200)
+        checked_body(api.put("/innkeeper/v1/identity/rules", json={"rules": [by_name]}), 200)
         assert joined(api, ref) == before
     finally:
-        made(api.put(rules, json=old), 200)
+        checked_body(api.put(rules, json=old), 200)
     other = [{"provider": "email", "id": "other@example.com"}]
-    made(api.patch(path, json={"identifiers": other, "email": "other@example.com"}), 200)
+    checked_body(api.patch(path, json={"identifiers": other, "email": "other@example.com"}), 200)
     assert joined(api, ref) == before
     third = api.guest(firstName="Tom", email="tom@example.com", identifiers=[NULL])
     pair = {"survivor": third["ref"], "absorbed": ref}
-    merge = made(api.post("/innkeeper/v1/merges", json=pair))
-    whole = made(api.get(f"/innkeeper/v1/guests/{third['ref']}/identity"), 200)["joined"]
+    merge = checked_body(api.post("/innkeeper/v1/merges", json=pair))
+    whole = checked_body(api.get(f"/innkeeper/v1/guests/{third['ref']}/identity"), 200)["joined"]
     assert [row for row in whole if row["guest"]["ref"] == ref] == before
-    made(api.post(f"{merge['href']}/undo"), 200)
+    checked_body(api.post(f"{merge['href']}/undo"), 200)
     assert joined(api, ref) == before
-    made(api.put(path, json={"guestType": "customer", "lastName": "Doe"}), 200)
+    checked_body(api.put(path, json={"guestType": "customer", "lastName": "Doe"}), 200)
     assert joined(api, ref) == before
 
 

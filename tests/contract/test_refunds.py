@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 from calling import Api
-from ordering import ITEM, made
+from ordering import ITEM, checked_body
 from streams import JANE, Page, product
 from test_reports_api import report
+from test_segments_api import create_segment as segment
 from test_segments_api import jobs, members, order, person, rule
-from test_segments_api import made as segment
 
 from innkeeper import clock
 from innkeeper.actions.console import figures
@@ -24,7 +24,7 @@ def traits(api: Api, guest: dict[str, Any]) -> dict[str, Any]:
 
 
 def refund(api: Api, bought: dict[str, Any], status: str = "REFUNDED", **more: Any) -> None:
-    made(api.patch(f"/v2.1/orders/{bought['ref']}", json={"status": status, **more}), 200)
+    checked_body(api.patch(f"/v2.1/orders/{bought['ref']}", json={"status": status, **more}), 200)
 
 
 def spent(api: Api, amount: float) -> set[str]:
@@ -164,11 +164,13 @@ def test_f4_items_follow_their_own_status_else_their_orders(api: Api) -> None:
         ("returned", {"status": "Refunded", "price": 9}),
     ):
         body = {**ITEM, "productId": name, **more}
-        made(api.post(f"/v2.1/orders/{bought['ref']}/orderItems", json=body))
+        checked_body(api.post(f"/v2.1/orders/{bought['ref']}/orderItems", json=body))
     nested = f"/v2.1/guests/{guest['ref']}/orders"
     body = {"sku": "borrowed", "quantity": 1, "price": 5}
-    made(api.post(f"{nested}/{bought['ref']}/items", json=body))
-    made(api.post(f"{nested}/{back['ref']}/items", json={**body, "sku": "own", "price": -3}))
+    checked_body(api.post(f"{nested}/{bought['ref']}/items", json=body))
+    checked_body(
+        api.post(f"{nested}/{back['ref']}/items", json={**body, "sku": "own", "price": -3})
+    )
     assert products(api) == [["own", "EUR", 2, 11], ["borrowed", "EUR", 1, 5]]
     refund(api, bought)
     assert products(api) == [["own", "EUR", 2, 11]]
@@ -184,7 +186,7 @@ def test_f4_the_favourite_category_is_of_what_was_bought(api: Api) -> None:
         ("BAR", "CANCELLED", 3),
     ):
         for _ in range(count):
-            made(api.post(items, json={**ITEM, "type": kind, "status": status}))
+            checked_body(api.post(items, json={**ITEM, "type": kind, "status": status}))
     assert traits(api, guest)["favouriteCategory"] == "SPA"
     named = [rule("favouriteCategory", "is equal to", "SPA", location="trait")]
     result = segment(api, {"filterGroups": [{"entity": "guest", "rules": named}]})

@@ -7,7 +7,7 @@ from batching import Batches, packed, upsert
 from calling import Api
 from sites import Site
 from test_exports_api import VENDOR, client, exported, jobs, run, vendor
-from test_segments_api import guests_where, made, rule
+from test_segments_api import create_segment, guests_where, rule
 
 from innkeeper.actions.admin import keys, oauth
 
@@ -19,7 +19,7 @@ def test_s10_revoking_an_oauth_client_ends_its_links(
     api: Api, jobs: Any, vendor: httpx.Client, site: Site, client: oauth.NewClient
 ) -> None:
     api.guest(city="Cork")
-    segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    segment = create_segment(api, guests_where(rule("city", "is equal to", "Cork")))
     export = exported(api, segment)
     execution = run(api, jobs, export)
     answer = vendor.get(f"{VENDOR}/executions/{execution['executionRef']}/export")

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from calling import Api, made
+from calling import Api, body_of
 from ordering import guest_of, new_order, new_person, refs_in
 from sites import Site
 from streams import work_on
@@ -25,7 +25,7 @@ MAIL = "jane@x.example"
 @pytest.fixture
 def ruled(api: Api) -> Iterator[Api]:
     """The API; rules and guards are as they were afterwards."""
-    before = made(api.get(f"{OWN}/identity/rules"))
+    before = body_of(api.get(f"{OWN}/identity/rules"))
     yield api
     api.put(f"{OWN}/identity/rules", json=before)
     api.patch(f"{OWN}/identity/guards", json=dict.fromkeys(("groupLimit", "region", "never")))
@@ -50,7 +50,9 @@ def search(api: Api, **query: str) -> list[str]:
 
 
 def set_rules(api: Api, *rules: dict[str, Any]) -> None:
-    made(api.put(f"{OWN}/identity/rules", json={"rules": [{"providers": [], **r} for r in rules]}))
+    body_of(
+        api.put(f"{OWN}/identity/rules", json={"rules": [{"providers": [], **r} for r in rules]})
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,7 @@ def test_f10_exact_matches_come_first(api: Api) -> None:
     assert search(api, **by_id("Jane@x.example")) == [refs[2], *refs[:2], *refs[3:]]
     assert search(api, **by_id("JANE@X.EXAMPLE")) == refs
     url = f"{api.url}/v2.1/guests?identifiers.provider=email&identifiers.id=jane%40x.example"
-    response, page = [], made(api.get(url + "&limit=2"))
+    response, page = [], body_of(api.get(url + "&limit=2"))
     while True:
         assert page["totalCount"] == 5
         assert page["last"] == {"href": f"{url}&offset=4&limit=2"}
@@ -96,9 +98,9 @@ def test_f10_exact_matches_come_first(api: Api) -> None:
         response += [item["ref"] for item in page["items"]]
         if "next" not in page:
             break
-        page = made(api.get(page["next"]["href"]))
+        page = body_of(api.get(page["next"]["href"]))
     assert response == expected
-    behind = made(api.get(url + "&offset=50&limit=2"))
+    behind = body_of(api.get(url + "&offset=50&limit=2"))
     assert (behind["items"], behind["totalCount"]) == ([], 5)
 
 
@@ -152,7 +154,7 @@ def test_f10_phone_numbers(ruled: Api) -> None:
 def indexed(api: Api, site: Site) -> None:
     """Let the background index guests by the rules in force."""
     site.run_worker()
-    (job, *_) = made(api.get(f"{OWN}/identity/jobs"))["items"]
+    (job, *_) = body_of(api.get(f"{OWN}/identity/jobs"))["items"]
     assert job["state"] == "done", job
 
 
@@ -160,7 +162,7 @@ def indexed(api: Api, site: Site) -> None:
 def test_f10_phone_numbers_by_a_rule(ruled: Api, site: Site) -> None:
     """G-9: whom the rule finds, exact matches first; the extension is part of the number."""
     set_rules(ruled, {"identityRule": "phone", "fields": ["phone"]})
-    made(ruled.patch(f"{OWN}/identity/guards", json={"region": "IE"}))
+    body_of(ruled.patch(f"{OWN}/identity/guards", json={"region": "IE"}))
     national = ruled.guest(phoneNumbers=["086 123 4567"])["ref"]
     whole = ruled.guest(phoneNumbers=["+353 86 123 4567"])["ref"]
     desk = ruled.guest(phoneNumbers=["01 234 5678 x5"])["ref"]
@@ -186,7 +188,7 @@ def test_f10_an_absorbed_guest_leads_to_its_survivor(ruled: Api) -> None:
     other = ruled.guest(identifiers=ids(MAIL.upper()), phoneNumbers=["+353861234567"])["ref"]
     survivor = ruled.guest(firstName="A")["ref"]
     absorbed = ruled.guest(identifiers=ids(MAIL), phoneNumbers=["+353 86 123 4567"])["ref"]
-    made(ruled.post(f"{OWN}/merges", json={"survivor": survivor, "absorbed": absorbed}))
+    body_of(ruled.post(f"{OWN}/merges", json={"survivor": survivor, "absorbed": absorbed}))
     assert search(ruled, **by_id(MAIL)) == [survivor, other]
     assert search(ruled, **by_id(MAIL.upper())) == [other, survivor]
     assert search(ruled, phoneNumber="+353 86 123 4567") == [survivor, other]
@@ -212,7 +214,7 @@ def test_f10_rules_that_another_process_changed(ruled: Api, site: Site) -> None:
     response = cache.get(IDENTITY_RULES, "live")
     set_rules(ruled, {"identityRule": "phone", "fields": ["phone"]})
     ruled.patch(f"/v2.1/guests/{guest}", json={"city": "Cork"})
-    made(ruled.patch(f"{OWN}/identity/guards", json={"removeNever": ["null"]}))
+    body_of(ruled.patch(f"{OWN}/identity/guards", json={"removeNever": ["null"]}))
     for query in (payload, report):
         cache.put(IDENTITY_RULES, "live", response)
         assert search(ruled, **query) == [guest]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from calling import NOBODY, Api
-from ordering import ITEM, PARTS, WHOLE_ITEM, guest_of, made, new_item, new_order, refs_in
+from ordering import ITEM, PARTS, WHOLE_ITEM, checked_body, guest_of, new_item, new_order, refs_in
 from waiting import PATIENCE_SECONDS
 
 PAIRS = {
@@ -243,15 +243,15 @@ ATTRIBUTES = [
 @pytest.mark.parametrize(("name", "sent", "shown"), ATTRIBUTES)
 def test_an_attribute_of_an_order_contact(api: Api, name: str, sent: Any, shown: Any) -> None:
     """The tables of attributes, identifiers and standard response attributes."""
-    order = made(api.post("/v2/orders", json=V2_ORDER))
+    order = checked_body(api.post("/v2/orders", json=V2_ORDER))
     body = {"firstName": "Jane", "lastName": "Roe", name: sent}
-    contact = made(api.post(f"/v2/orders/{order['ref']}/contacts", json=body))
+    contact = checked_body(api.post(f"/v2/orders/{order['ref']}/contacts", json=body))
     assert contact[name] == (sent if shown is None else shown)
     assert contact["href"] == f"{api.url}/v2/orderContacts/{contact['ref']}"
     assert {"createdAt", "modifiedAt"} <= set(contact)
     assert contact["order"] == {"href": order["href"]}
     assert contact["guest"] == {"href": f"{api.url}/v2/guests/{guest_of(contact)}"}
-    assert made(api.get(contact["href"]), 200) == contact
+    assert checked_body(api.get(contact["href"]), 200) == contact
 
 
 @pytest.mark.parametrize("missing", ["provider", "id"])
@@ -259,7 +259,7 @@ def test_an_identifier_needs_both(api: Api, missing: str) -> None:
     """The table of identifiers: provider and id are required, the date is not."""
     identifier = {"provider": "ProfileSystem", "id": "1"}
     del identifier[missing]
-    order = made(api.post("/v2/orders", json=V2_ORDER))
+    order = checked_body(api.post("/v2/orders", json=V2_ORDER))
     body = {"firstName": "Jane", "lastName": "Roe", "identifiers": [identifier]}
     answer = api.post(f"/v2/orders/{order['ref']}/contacts", json=body)
     assert answer.status_code == 400
@@ -298,5 +298,5 @@ def test_an_example_of_the_table(api: Api, field: str, value: Any) -> None:
     """The five attributes that are needed at a minimum, with each value it shows."""
     least = ("pointOfSale", "currencyCode", "price", "orderedAt", "referenceId")
     body = {name: V2_ORDER[name] for name in least}
-    order = made(api.post("/v2/orders", json={**body, field: value}))
+    order = checked_body(api.post("/v2/orders", json={**body, field: value}))
     assert order[field] == value

@@ -20,7 +20,7 @@ NOW = datetime(2026, 10, 15, 23, tzinfo=UTC)
 TABLES = ("guests", "extensions", "events", "orders")
 
 
-class Crowd:
+class GuestTables:
     """Guests in memory, and the same in tables of DuckDB."""
 
     def __init__(self, folder: Path) -> None:
@@ -54,7 +54,7 @@ class Crowd:
                     f"INSERT INTO {table} SELECT * FROM read_json('{path}', columns = {shape})"
                 )
 
-    def found(self, *groups: dict[str, Any], now: datetime = NOW) -> set[str]:
+    def find(self, *groups: dict[str, Any], now: datetime = NOW) -> set[str]:
         """Names of those in a segment: both interpreters say the same."""
         definition = resolved(read({"filterGroups": list(groups)}), now)
         rows = self._connection.execute(members(definition).sql(dialect="duckdb")).fetchall()
@@ -67,8 +67,8 @@ class Crowd:
 
 
 @pytest.fixture
-def crowd(tmp_path: Path) -> Crowd:
-    return Crowd(tmp_path)
+def tables(tmp_path: Path) -> GuestTables:
+    return GuestTables(tmp_path)
 
 
 def guest(field: str, comparator: str, *values: Any, **more: Any) -> dict[str, Any]:
@@ -100,7 +100,7 @@ DAYS = [
 
 @pytest.mark.parametrize(("comparator", "values", "first", "last"), DAYS)
 def test_days_begin_and_end_at_midnight_utc(
-    crowd: Crowd, comparator: str, values: list[Any], first: str, last: str
+    tables: GuestTables, comparator: str, values: list[Any], first: str, last: str
 ) -> None:
     """1.2: whole days, all in UTC; the negative is the complement, null included."""
     start = at(f"{first}T00:00:00+00:00")
@@ -108,45 +108,45 @@ def test_days_begin_and_end_at_midnight_utc(
     tick = timedelta(microseconds=1)
     event = {"too early": start - tick, "first": start, "last": end - tick, "too late": end}
     for name, moment in event.items():
-        crowd.add(name, core_last_seen_at=moment)
-    crowd.add("never", core_last_seen_at=None)
-    assert crowd.found(guest("lastSeen", comparator, *values)) == {"first", "last"}
+        tables.add(name, core_last_seen_at=moment)
+    tables.add("never", core_last_seen_at=None)
+    assert tables.find(guest("lastSeen", comparator, *values)) == {"first", "last"}
     if comparator in ("is in the past", "is in the next", "is on the day", "is between"):
         negative = comparator.replace("is ", "is not ", 1)
-        result = crowd.found(guest("lastSeen", negative, *values))
+        result = tables.find(guest("lastSeen", negative, *values))
         assert result == {"too early", "too late", "never"}
 
 
-def test_before_and_after_leave_out_the_day_itself(crowd: Crowd) -> None:
+def test_before_and_after_leave_out_the_day_itself(tables: GuestTables) -> None:
     """9: before, after."""
-    crowd.add("9th", core_last_seen_at=at("2026-10-09T23:59:59.999999+00:00"))
+    tables.add("9th", core_last_seen_at=at("2026-10-09T23:59:59.999999+00:00"))
     # In Dublin it is the 10th already, in UTC it is not.
-    crowd.add("Dublin", core_last_seen_at=at("2026-10-10T00:30:00+01:00"))
-    crowd.add("10th", core_last_seen_at=at("2026-10-10T00:00:00+00:00"))
-    crowd.add("10th, late", core_last_seen_at=at("2026-10-10T23:59:59.999999+00:00"))
-    crowd.add("11th", core_last_seen_at=at("2026-10-11T00:00:00+00:00"))
-    assert crowd.found(guest("lastSeen", "is before", "2026-10-10")) == {"9th", "Dublin"}
-    assert crowd.found(guest("lastSeen", "is after", "2026-10-10")) == {"11th"}
+    tables.add("Dublin", core_last_seen_at=at("2026-10-10T00:30:00+01:00"))
+    tables.add("10th", core_last_seen_at=at("2026-10-10T00:00:00+00:00"))
+    tables.add("10th, late", core_last_seen_at=at("2026-10-10T23:59:59.999999+00:00"))
+    tables.add("11th", core_last_seen_at=at("2026-10-11T00:00:00+00:00"))
+    assert tables.find(guest("lastSeen", "is before", "2026-10-10")) == {"9th", "Dublin"}
+    assert tables.find(guest("lastSeen", "is after", "2026-10-10")) == {"11th"}
 
 
-def test_a_shorter_month_ends_sooner(crowd: Crowd) -> None:
+def test_a_shorter_month_ends_sooner(tables: GuestTables) -> None:
     """One month after 31 January is 28 February; one before 31 March too; 29 in a leap year."""
     for day in ("2026-02-27", "2026-02-28", "2026-03-01", "2028-02-29"):
-        crowd.add(day, core_last_seen_at=at(f"{day}T12:00:00+00:00"))
+        tables.add(day, core_last_seen_at=at(f"{day}T12:00:00+00:00"))
     one = [1, "months"]
     january, march = at("2026-01-31T12:00:00+00:00"), at("2026-03-31T12:00:00+00:00")
-    assert crowd.found(guest("lastSeen", "is now plus", *one), now=january) == {"2026-02-28"}
-    assert crowd.found(guest("lastSeen", "is now minus", *one), now=march) == {"2026-02-28"}
+    assert tables.find(guest("lastSeen", "is now plus", *one), now=january) == {"2026-02-28"}
+    assert tables.find(guest("lastSeen", "is now minus", *one), now=march) == {"2026-02-28"}
     leap = at("2028-01-31T12:00:00+00:00")
-    assert crowd.found(guest("lastSeen", "is now plus", *one), now=leap) == {"2028-02-29"}
+    assert tables.find(guest("lastSeen", "is now plus", *one), now=leap) == {"2028-02-29"}
 
 
-def test_now_is_a_day_in_utc_in_any_time_zone(crowd: Crowd) -> None:
+def test_now_is_a_day_in_utc_in_any_time_zone(tables: GuestTables) -> None:
     """1.2: never the tenant's time zone: at 01:00 in Paris it is still yesterday."""
-    crowd.add("14th", core_last_seen_at=at("2026-10-14T12:00:00+00:00"))
-    crowd.add("15th", core_last_seen_at=at("2026-10-15T12:00:00+00:00"))
+    tables.add("14th", core_last_seen_at=at("2026-10-14T12:00:00+00:00"))
+    tables.add("15th", core_last_seen_at=at("2026-10-15T12:00:00+00:00"))
     paris = at("2026-10-15T01:00:00+02:00")
-    assert crowd.found(guest("lastSeen", "is in the past", 1, "days"), now=paris) == {"14th"}
+    assert tables.find(guest("lastSeen", "is in the past", 1, "days"), now=paris) == {"14th"}
 
 
 TEXTS = [
@@ -167,13 +167,13 @@ TEXTS = [
 
 @pytest.mark.parametrize(("comparator", "values", "wanted"), TEXTS)
 def test_comparators_of_text(
-    crowd: Crowd, comparator: str, values: list[str], wanted: set[str]
+    tables: GuestTables, comparator: str, values: list[str], wanted: set[str]
 ) -> None:
     """1.2: the twelve."""
     for city in ("Cork", "cork", "New Cork", "Corkscrew"):
-        crowd.add(city, core_city=city)
-    crowd.add("none", core_city=None)
-    assert crowd.found(guest("city", comparator, *values)) == wanted
+        tables.add(city, core_city=city)
+    tables.add("none", core_city=None)
+    assert tables.find(guest("city", comparator, *values)) == wanted
 
 
 NUMBERS = [
@@ -199,30 +199,30 @@ def pair(key: str, value: Any) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.mark.parametrize(("comparator", "values", "wanted"), NUMBERS)
 def test_comparators_of_numbers(
-    crowd: Crowd, comparator: str, values: list[Any], wanted: set[str]
+    tables: GuestTables, comparator: str, values: list[Any], wanted: set[str]
 ) -> None:
     """9: eq, ne, lt, le, gt, ge, between, null tests; text that looks like 5 is none."""
     for value in (4.5, 5, 6):
-        crowd.add(str(value), pair("points", value))
-    crowd.add("text", pair("points", "5"))
-    crowd.add("none")
+        tables.add(str(value), pair("points", value))
+    tables.add("text", pair("points", "5"))
+    tables.add("none")
     place = {"location": "loyalty", "comparatorDataType": "number"}
-    assert crowd.found(guest("points", comparator, *values, **place)) == wanted
+    assert tables.find(guest("points", comparator, *values, **place)) == wanted
 
 
-def test_comparators_of_truth(crowd: Crowd) -> None:
+def test_comparators_of_truth(tables: GuestTables) -> None:
     """9: is true, is false."""
-    crowd.add("yes", pair("member", True))
-    crowd.add("no", pair("member", False))
-    crowd.add("text", pair("member", "true"))
-    crowd.add("none")
+    tables.add("yes", pair("member", True))
+    tables.add("no", pair("member", False))
+    tables.add("text", pair("member", "true"))
+    tables.add("none")
     place = {"location": "loyalty", "comparatorDataType": "boolean"}
-    assert crowd.found(guest("member", "is true", **place)) == {"yes"}
-    assert crowd.found(guest("member", "is false", **place)) == {"no"}
-    assert crowd.found(guest("member", "is null", **place)) == {"none"}
+    assert tables.find(guest("member", "is true", **place)) == {"yes"}
+    assert tables.find(guest("member", "is false", **place)) == {"no"}
+    assert tables.find(guest("member", "is null", **place)) == {"none"}
 
 
-def test_a_step_is_within_days_to_the_microsecond(crowd: Crowd) -> None:
+def test_a_step_is_within_days_to_the_microsecond(tables: GuestTables) -> None:
     """Issue 6: "viewed, then added, then no purchase within 7 days": strictly later, and a time
     that is exactly 7 days is within."""
     start, week = at("2026-10-01T12:00:00+00:00"), timedelta(days=7)
@@ -234,32 +234,32 @@ def test_a_step_is_within_days_to_the_microsecond(crowd: Crowd) -> None:
             {"meta_ref": f"{name}-2", "type": "ADD", "meta_created_at": start},
         ]
         orders = [] if after is None else [{"meta_ref": name, "core_ordered_at": start + after}]
-        crowd.add(name, {"events": events, "orders": orders})
-    crowd.add(
+        tables.add(name, {"events": events, "orders": orders})
+    tables.add(
         "only added", {"events": [{"meta_ref": "x", "type": "ADD", "meta_created_at": start}]}
     )
     steps = [{"entity": "event", "type": "VIEW"}, {"entity": "event", "type": "ADD"}]
     order = {"entity": "order", "withinDays": 7}
     then_none = {"sequence": [*steps, {**order, "absent": True}]}
-    assert crowd.found(then_none) == {"at once", "late", "never"}
-    assert crowd.found({"sequence": [*steps, order]}) == {"in time"}
-    assert crowd.found({**then_none, "filterGroupType": "EXCLUDE"}) == {"in time", "only added"}
+    assert tables.find(then_none) == {"at once", "late", "never"}
+    assert tables.find({"sequence": [*steps, order]}) == {"in time"}
+    assert tables.find({**then_none, "filterGroupType": "EXCLUDE"}) == {"in time", "only added"}
     backwards = {"sequence": [steps[1], steps[0]]}
-    assert crowd.found(backwards) == set()
+    assert tables.find(backwards) == set()
 
 
-def test_at_least_so_many_rows(crowd: Crowd) -> None:
+def test_at_least_so_many_rows(tables: GuestTables) -> None:
     """9: count >= n; a negative count holds for who has none."""
     for number in range(4):
         rows = [
             {"meta_ref": f"{number}-{index}", "type": "VIEW", "meta_created_at": NOW}
             for index in range(number)
         ]
-        crowd.add(str(number), {"events": rows})
+        tables.add(str(number), {"events": rows})
 
     def counted(comparator: str, *values: int) -> set[str]:
         count = {"comparator": comparator, "values": list(values)}
-        return crowd.found({"entity": "event", "type": "VIEW", "count": count})
+        return tables.find({"entity": "event", "type": "VIEW", "count": count})
 
     assert counted("is greater than or equal to", 2) == {"2", "3"}
     assert counted("is less than", 2) == {"0", "1"}

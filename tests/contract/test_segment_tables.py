@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from calling import Api
-from test_segments_api import OWN, guests_where, made, order, rule
+from test_segments_api import OWN, create_segment, guests_where, order, rule
 
 from innkeeper.lake import snapshot
 
@@ -27,7 +27,7 @@ def test_a_segment_is_listed_with_columns_sorted_and_paged(api: Api) -> None:
     assert api.post(
         f"/v2.1/guests/{ann['ref']}/extensions", json={**pairs, "points": 10}
     ).is_success
-    segment = made(api, guests_where(rule("city", "is equal to", "Table")))
+    segment = create_segment(api, guests_where(rule("city", "is equal to", "Table")))
     path = f"{OWN}/{segment['ref']}/table"
 
     def names(**params: Any) -> list[str]:
@@ -111,9 +111,11 @@ def test_two_segments_are_compared(api: Api) -> None:
         ("Gil", "Elsewhere", "1970-01-01"),
     ):
         guest(api, name, city, dateOfBirth=born)
-    place = made(api, guests_where(rule("city", "is equal to", "Overlap")), friendlyId="place")
+    place = create_segment(
+        api, guests_where(rule("city", "is equal to", "Overlap")), friendlyId="place"
+    )
     sql = "SELECT guest_ref FROM guests WHERE core_date_of_birth < DATE '1980-01-01'"
-    made(api, {"sql": sql}, friendlyId="older")
+    create_segment(api, {"sql": sql}, friendlyId="older")
     answer = api.get(f"{OWN}/{place['ref']}/overlap/older")
     assert answer.json() == {"size": 2, "otherSize": 2, "both": 1}
     answer = api.get(f"{OWN}/older/overlap/older")
@@ -123,7 +125,7 @@ def test_two_segments_are_compared(api: Api) -> None:
 
 def test_a_copy_is_a_draft_and_a_revision_comes_back(api: Api) -> None:
     first = guests_where(rule("city", "is equal to", "One"))
-    segment = made(api, first, friendlyId="copied", tags=["a"])
+    segment = create_segment(api, first, friendlyId="copied", tags=["a"])
     copies = [api.post(f"{OWN}/copied/duplicate").json() for _ in range(2)]
     assert [each["friendlyId"] for each in copies] == [
         "copy_of_some_guests",

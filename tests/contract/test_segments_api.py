@@ -28,7 +28,7 @@ def guests_where(*rules: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"filterGroups": [{"entity": "guest", "rules": list(rules), **more}]}
 
 
-def made(api: Api, definition: dict[str, Any], **more: Any) -> dict[str, Any]:
+def create_segment(api: Api, definition: dict[str, Any], **more: Any) -> dict[str, Any]:
     answer = api.post(OWN, json={"name": "Some guests", "definition": definition, **more})
     assert answer.status_code == 201, answer.text
     return answer.json()
@@ -96,7 +96,7 @@ def publish(api: Api, jobs: Any, segment: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_new_segment_is_a_draft_in_the_vendors_form(api: Api) -> None:
     """1.1 Draft is the default; 1.3 the fields of a segment."""
-    segment = made(api, guests_where(rule("city", "is equal to", "Cork")), tags=["a"])
+    segment = create_segment(api, guests_where(rule("city", "is equal to", "Cork")), tags=["a"])
     listed = api.get("/v4/segmentDefinitions").json()
     assert listed["href"].endswith("/v4/segmentDefinitions")
     (item,) = listed["items"]
@@ -148,14 +148,14 @@ def test_an_unknown_segment_is_404(api: Api) -> None:
 
 def test_a_taken_friendly_id_is_409(api: Api) -> None:
     definition = guests_where(rule("city", "is null"))
-    made(api, definition, friendlyId="once")
+    create_segment(api, definition, friendlyId="once")
     answer = api.post(OWN, json={"name": "x", "friendlyId": "once", "definition": definition})
     assert answer.status_code == 409
 
 
 def test_a_question_sees_a_guest_as_soon_as_it_is_committed(api: Api) -> None:
     """9: evaluated live on demand."""
-    segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    segment = create_segment(api, guests_where(rule("city", "is equal to", "Cork")))
     assert members(api, segment) == set()
     guest = api.guest(city="Cork")
     assert members(api, segment) == {guest["ref"]}
@@ -189,9 +189,9 @@ def test_orders_count_for_their_contact_and_sums_keep_currencies_apart(api: Api)
     order(api, poor, price=90)
     spent = {"comparator": "is greater than", "values": [100], "field": "price", "currency": "EUR"}
     group = {"entity": "order", "sum": spent}
-    assert members(api, made(api, {"filterGroups": [group]})) == {rich["ref"]}
+    assert members(api, create_segment(api, {"filterGroups": [group]})) == {rich["ref"]}
     many = {"entity": "order", "count": {"comparator": "is less than", "values": [2]}}
-    segment = made(api, {"filterGroups": [many]}, name="few")
+    segment = create_segment(api, {"filterGroups": [many]}, name="few")
     assert members(api, segment) == {poor["ref"]}
     answer = api.post(
         OWN,
@@ -213,7 +213,7 @@ def test_groups_join_by_and_or_and_may_be_excluded(api: Api) -> None:
     one = {"entity": "guest", "rules": [rule("city", "is equal to", "Cork")]}
     two = {"entity": "guest", "rules": [rule("country", "is equal to", "IE")]}
     results = [
-        members(api, made(api, definition, name=f"join {index}"))
+        members(api, create_segment(api, definition, name=f"join {index}"))
         for index, definition in enumerate(
             [
                 {"filterGroups": [one, two]},
@@ -232,7 +232,7 @@ def test_extensions_are_compared_by_their_type(api: Api) -> None:
     api.extension(number, name="loyalty", tier=5)
     api.extension(text, name="loyalty", tier="5")
     typed = {"location": "loyalty", "comparatorDataType": "number"}
-    segment = made(api, guests_where(rule("tier", "is equal to", 5, **typed)))
+    segment = create_segment(api, guests_where(rule("tier", "is equal to", 5, **typed)))
     assert members(api, segment) == {number["ref"]}
     fields = api.get(f"{OWN}/fields").json()["entities"][0]["fields"]
     result = {(each["type"], each["count"]) for each in fields if each["field"] == "tier"}
@@ -294,7 +294,7 @@ def test_why_a_guest_is_in_a_segment(api: Api) -> None:
             {"entity": "order", "count": {"comparator": "is greater than", "values": [1]}},
         ]
     }
-    segment = made(api, definition)
+    segment = create_segment(api, definition)
     answer = api.get(f"{OWN}/{segment['ref']}/guests/{guest['ref']}").json()
     assert answer["member"] is False
     city, orders = answer["groups"]
@@ -308,18 +308,18 @@ def test_a_segment_follows_a_merge_and_leaves_the_absorbed_out(api: Api) -> None
     order(api, two)
     answer = api.post("/innkeeper/v1/merges", json={"survivor": one["ref"], "absorbed": two["ref"]})
     assert answer.status_code == 201, answer.text
-    bought = made(api, {"filterGroups": [{"entity": "order"}]})
+    bought = create_segment(api, {"filterGroups": [{"entity": "order"}]})
     assert members(api, bought) == {one["ref"]}
-    retired = made(api, guests_where(type="retired"), name="retired")
+    retired = create_segment(api, guests_where(type="retired"), name="retired")
     assert members(api, retired) == {two["ref"]}
-    everyone = made(api, guests_where(rule("ref", "is not null")), name="everyone")
+    everyone = create_segment(api, guests_where(rule("ref", "is not null")), name="everyone")
     assert members(api, everyone) == {one["ref"]}
 
 
 def test_the_life_cycle(api: Api, jobs: Any) -> None:
     """1.1: Draft, Publishing, Scheduled, Live, Paused; a Live one is not edited or deleted."""
     guest = api.guest(city="Cork")
-    segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    segment = create_segment(api, guests_where(rule("city", "is equal to", "Cork")))
     path = f"{OWN}/{segment['ref']}"
     assert api.post(f"{path}/pause").status_code == 409
     live = publish(api, jobs, segment)
@@ -342,7 +342,7 @@ def test_a_publishing_that_fails_goes_back_and_says_why(api: Api, jobs: Any) -> 
     """1.1: on error back to Draft or Paused."""
     sql = "SELECT guest_ref FROM guests WHERE CAST(core_city AS INTEGER) = 1"
     api.guest(city="Cork")
-    segment = publish(api, jobs, made(api, {"sql": sql}))
+    segment = publish(api, jobs, create_segment(api, {"sql": sql}))
     assert segment["status"] == "DRAFT"
     (run,) = api.get(f"{OWN}/{segment['ref']}/runs").json()["items"]
     assert run["state"] == "FAILED"
@@ -352,7 +352,7 @@ def test_a_publishing_that_fails_goes_back_and_says_why(api: Api, jobs: Any) -> 
 def test_the_night_moves_days_on(api: Api, jobs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """1, 9: stored membership of 00:00 UTC: nothing happened, but days have passed."""
     api.guest()
-    created = made(api, guests_where(rule("lastSeen", "is in the past", 2, "days")))
+    created = create_segment(api, guests_where(rule("lastSeen", "is in the past", 2, "days")))
     assert publish(api, jobs, created)["size"] == 1
     jobs(segment_runs.refresh)
     now = Question.tree
@@ -369,7 +369,7 @@ def test_the_night_moves_days_on(api: Api, jobs: Any, monkeypatch: pytest.Monkey
 
 def test_every_run_is_recorded(api: Api) -> None:
     """Issue 6: start, duration, rows, engine, error; change since the last run."""
-    segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    segment = create_segment(api, guests_where(rule("city", "is equal to", "Cork")))
     path = f"{OWN}/{segment['ref']}"
     for _ in range(2):
         assert api.post(f"{path}/run").json()["state"] == "SUCCESS"
@@ -388,7 +388,9 @@ def test_every_run_is_recorded(api: Api) -> None:
 
 def test_a_live_segment_reports_entries_and_exits(api: Api, jobs: Any, receiver: Receiver) -> None:
     """Issue 6: stored membership follows changes; a webhook with retries and a signature."""
-    created = made(api, guests_where(rule("city", "is equal to", "Cork")), webhook=receiver.url)
+    created = create_segment(
+        api, guests_where(rule("city", "is equal to", "Cork")), webhook=receiver.url
+    )
     publish(api, jobs, created)
     guest = api.guest(city="Cork")
     api.guest(city="Sligo")
@@ -425,7 +427,7 @@ def test_a_live_segment_reports_entries_and_exits(api: Api, jobs: Any, receiver:
 def test_stored_membership_follows_an_order_that_is_deleted(api: Api, jobs: Any) -> None:
     guest = person(api)
     bought = order(api, guest)
-    segment = made(api, {"filterGroups": [{"entity": "order"}]})
+    segment = create_segment(api, {"filterGroups": [{"entity": "order"}]})
     assert publish(api, jobs, segment)["size"] == 1
     api.delete(bought["href"])
     jobs(segment_runs.refresh)
@@ -464,7 +466,7 @@ def test_a_guest_shows_its_traits_and_segments(api: Api, jobs: Any) -> None:
         ("cheapest", "is equal to", 0),
     ]
     rules = [rule(field, how, value, location="trait") for field, how, value in values]
-    segment = publish(api, jobs, made(api, guests_where(*rules)))
+    segment = publish(api, jobs, create_segment(api, guests_where(*rules)))
     assert segment["size"] == 1
     answer = api.get(f"/innkeeper/v1/guests/{guest['ref']}/traits").json()
     assert answer["traits"]["cheapest"] == 0
@@ -486,7 +488,7 @@ def test_a_trait_may_have_rules_about_days(api: Api, jobs: Any) -> None:
     trait_values = api.get(f"/innkeeper/v1/guests/{guest['ref']}/traits").json()
     assert trait_values["traits"]["lately"] == 1
     once = rule("lately", "is equal to", 1, location="trait")
-    assert publish(api, jobs, made(api, guests_where(once)))["size"] == 1
+    assert publish(api, jobs, create_segment(api, guests_where(once)))["size"] == 1
     payload = {"entity": "guest", "location": "trait", "field": "lately"}
     values = api.get(f"{OWN}/values", params=payload).json()["values"]
     assert [each["value"] for each in values] == ["1"]
@@ -500,7 +502,7 @@ def test_a_segment_may_be_sql_over_documented_views(api: Api) -> None:
         "SELECT g.guest_ref FROM guests g JOIN orders o ON o.guest_ref = g.guest_ref "
         "GROUP BY 1 HAVING sum(o.core_price) >= 10"
     )
-    segment = made(api, {"sql": sql})
+    segment = create_segment(api, {"sql": sql})
     assert segment["type"] == "ADVANCED"
     assert members(api, segment) == {guest["ref"]}
     answer = api.get(f"{OWN}/{segment['ref']}/guests/{guest['ref']}")
@@ -535,7 +537,7 @@ def test_an_error_in_sql_names_line_and_column(
 
 
 def test_segments_stay_in_their_workspace(api: Api, stranger: Api) -> None:
-    segment = made(api, guests_where(rule("city", "is null")))
+    segment = create_segment(api, guests_where(rule("city", "is null")))
     api.guest()
     assert stranger.get(f"{OWN}/{segment['ref']}").status_code == 404
     assert segments.SEGMENTS.singular == "Segment"
@@ -565,7 +567,7 @@ def test_rfm_scores_are_traits_in_fifths_of_all_buyers(api: Api, jobs: Any) -> N
     best = [
         rule(f"rfm{name}", "is equal to", 5, location="trait") for name in ("Recency", "Value.EUR")
     ]
-    created = made(api, guests_where(*best))
+    created = create_segment(api, guests_where(*best))
     assert publish(api, jobs, created)["size"] == 2
     answer = api.get(f"{OWN}/{created['ref']}/guests/{buyers[9]['ref']}").json()
     assert answer["member"]
@@ -591,7 +593,7 @@ def test_a_trait_that_is_redefined_moves_live_segments(api: Api, jobs: Any) -> N
     order(api, one, price=100)
     order(api, two, price=100, currencyCode="USD")
     rules = [rule("spent", "is greater than", 50, location="trait")]
-    created = publish(api, jobs, made(api, guests_where(*rules)))
+    created = publish(api, jobs, create_segment(api, guests_where(*rules)))
     assert api.get(f"/innkeeper/v1/guests/{one['ref']}/traits").json()["segments"]
     assert api.put(path, json={**body, "currency": "USD"}).status_code == 200
     queued = jobs(background.list_jobs)

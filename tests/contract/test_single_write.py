@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from calling import Api, served
+from calling import Api, run_server
 from sites import Site
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -51,7 +51,7 @@ def written() -> list[bytes]:
 def caller(site: Site) -> Iterator[Api]:
     key = site.key("live", "open")
     with (
-        served(create_app(site.settings), Recording) as url,
+        run_server(create_app(site.settings), Recording) as url,
         Api(url, key.client_key, key.api_token) as api,
     ):
         yield api
@@ -106,14 +106,14 @@ def _only(app: ASGIApp) -> ASGIApp:
 
 
 def test_a_response_in_parts_arrives_whole() -> None:
-    with served(_only(_in_parts), Recording) as url:
+    with run_server(_only(_in_parts), Recording) as url:
         answer = httpx.get(url)
     assert answer.text == "one two"
     assert answer.headers["transfer-encoding"] == "chunked"
 
 
 def test_an_application_that_fails_before_its_body_is_answered_500() -> None:
-    with served(_only(_cut_short), Recording) as url:
+    with run_server(_only(_cut_short), Recording) as url:
         assert httpx.get(url).status_code == 500
 
 

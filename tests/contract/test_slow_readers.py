@@ -12,7 +12,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
-from calling import Api, served
+from calling import Api, run_server
 from sites import Site
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -69,7 +69,7 @@ def test_s3_slow_readers_of_a_log_hold_no_connection(
     path = f"/files/live/{ref}/log.gz"
     signed = site.control(lambda work: signed_urls.sign(work, "GET", path))
     with ExitStack() as stack:
-        url = stack.enter_context(served(create_app(replace(site.settings, pool_size=2))))
+        url = stack.enter_context(run_server(create_app(replace(site.settings, pool_size=2))))
         for _ in range(READERS):
             stack.enter_context(standing_still(url + signed["href"]))
         with Api(url, api.client_key, api.token) as caller:
@@ -114,7 +114,7 @@ def endless() -> Iterator[tuple[str, Limiter, Blocks]]:
         return Response(error.message, error.status, error.headers)
 
     app = Starlette(routes=[Route("/", download)], exception_handlers={Unavailable: busy})
-    with served(app, Impatient) as url:
+    with run_server(app, Impatient) as url:
         yield url + "/", limiter, blocks
 
 

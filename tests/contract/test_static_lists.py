@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from calling import Api
-from test_segments_api import guests_where, jobs, made, members, person, rule
+from test_segments_api import create_segment, guests_where, jobs, members, person, rule
 from typer.testing import CliRunner
 
 from innkeeper.actions.audiences import bulk_actions, selections
@@ -56,7 +56,7 @@ def test_a_list_is_filled_from_every_source(api: Api) -> None:
     assert on_list(api, vips) == set()
     assert change(api, vips, guests=[ann["ref"]])["changed"] == 1
     assert change(api, vips, guests=[ann["ref"], bob["ref"]])["changed"] == 1
-    cork = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    cork = create_segment(api, guests_where(rule("city", "is equal to", "Cork")))
     change(api, other, segment=cork["friendlyId"])
     assert on_list(api, other) == refs([ann, bob])
     change(api, other, definition=guests_where(rule("city", "is equal to", "Bray")))
@@ -84,8 +84,8 @@ def test_a_list_is_a_condition_and_a_source(api: Api, jobs: Any) -> None:
     change(api, vips, guests=[ann["ref"]])
     is_on = {"location": "static_list", "field": vips["friendlyId"], "comparator": "is true"}
     cobh = rule("city", "is equal to", "Cobh")
-    inside = made(api, guests_where(cobh, is_on))
-    outside = made(
+    inside = create_segment(api, guests_where(cobh, is_on))
+    outside = create_segment(
         api, guests_where(cobh, {**is_on, "comparator": "is false"}), friendlyId="outside"
     )
     assert members(api, inside) == {ann["ref"]}
@@ -126,7 +126,7 @@ def test_a_list_follows_merges_and_their_undo_exactly(api: Api) -> None:
     assert merge.status_code == 201, merge.text
     assert on_list(api, vips) == {ann["ref"]}
     is_on = {"location": "static_list", "field": vips["friendlyId"], "comparator": "is true"}
-    segment = made(api, guests_where(is_on))
+    segment = create_segment(api, guests_where(is_on))
     assert members(api, segment) == {ann["ref"]}
     why = api.get(f"/innkeeper/v1/segments/{segment['ref']}/guests/{ann['ref']}").json()
     assert why["member"] is True

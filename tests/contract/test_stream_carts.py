@@ -14,7 +14,7 @@ def page(api: Api) -> Page:
 
 
 @pytest.fixture
-def known(page: Page) -> Page:
+def identified(page: Page) -> Page:
     """The page of an identified guest."""
     page("IDENTITY", **JANE)
     return page
@@ -137,9 +137,9 @@ def test_converted(page: Page) -> None:
 # The order from many events
 
 
-def test_the_whole_way(known: Page) -> None:
+def test_the_whole_way(identified: Page) -> None:
     """Section 5 row order from many events; 4.2 rows ADD to PAYMENT; section 9 rows price."""
-    page = known
+    page = identified
     page("ADD", product=product("1", 0.1, 3, originalPrice=0.2, originalCurrencyCode="USD"))
     page("ADD", product=product("2", 5))
     page("ADD", product=product("3", 1000))
@@ -186,26 +186,26 @@ def test_the_whole_way(known: Page) -> None:
     assert page.session["status"] == "OPEN"
 
 
-def test_checkout_without_confirm(known: Page) -> None:
+def test_checkout_without_confirm(identified: Page) -> None:
     """Section 9: buys all open lines; without contacts the session's guest is the contact."""
-    known("ADD", product=product("1", 3))
-    known("ADD", product=product("2", 4))
-    known("CHECKOUT", reference_id="B-1", status="CONFIRMED")
-    (order,) = orders(known)
+    identified("ADD", product=product("1", 3))
+    identified("ADD", product=product("2", 4))
+    identified("CHECKOUT", reference_id="B-1", status="CONFIRMED")
+    (order,) = orders(identified)
     assert order["price"] == 7
     assert len(parts(order, "orderItems")) == 2
     (contact,) = parts(order, "contacts")
-    assert contact["guest"]["href"].endswith(known.guest)
+    assert contact["guest"]["href"].endswith(identified.guest)
     assert contact["lastName"] == "Doe"
 
 
 @pytest.mark.parametrize(
     "status", ["PURCHASED", "PAYMENT_PENDING", "CONFIRMED", "CANCELLED", "REFUNDED"]
 )
-def test_checkout_statuses(known: Page, status: str) -> None:
+def test_checkout_statuses(identified: Page, status: str) -> None:
     """4.2 row CHECKOUT."""
-    known("CHECKOUT", reference_id="B-1", status=status, currency="USD")
-    (order,) = orders(known)
+    identified("CHECKOUT", reference_id="B-1", status=status, currency="USD")
+    (order,) = orders(identified)
     assert (order["status"], order["currencyCode"], order["price"]) == (status, "USD", 0)
 
 
@@ -235,58 +235,58 @@ def test_a_contact_is_a_customer(api: Api, page: Page) -> None:
     assert [order["referenceId"] for order in orders(page)] == ["B-1"]
 
 
-def test_two_orders_of_one_session(known: Page) -> None:
-    known("ADD", product=product("1", 3))
-    known("CHECKOUT", reference_id="B-1", status="PURCHASED")
-    known("ADD", product=product("2", 4))
-    known("CHECKOUT", reference_id="B-2", status="PURCHASED")
-    assert [(order["referenceId"], order["price"]) for order in orders(known)] == [
+def test_two_orders_of_one_session(identified: Page) -> None:
+    identified("ADD", product=product("1", 3))
+    identified("CHECKOUT", reference_id="B-1", status="PURCHASED")
+    identified("ADD", product=product("2", 4))
+    identified("CHECKOUT", reference_id="B-2", status="PURCHASED")
+    assert [(order["referenceId"], order["price"]) for order in orders(identified)] == [
         ("B-1", 3),
         ("B-2", 4),
     ]
-    assert len(known.session["orders"]) == 2
+    assert len(identified.session["orders"]) == 2
 
 
-def test_a_checkout_sent_twice(known: Page) -> None:
+def test_a_checkout_sent_twice(identified: Page) -> None:
     """Section 5 row two days: the same order, not another."""
-    known("ADD", product=product("1", 3))
-    known("ADD_CONTACTS", contact=[JANE])
-    known("CHECKOUT", reference_id="B-1", status="PAYMENT_PENDING", requested_at=ago(hours=20))
+    identified("ADD", product=product("1", 3))
+    identified("ADD_CONTACTS", contact=[JANE])
+    identified("CHECKOUT", reference_id="B-1", status="PAYMENT_PENDING", requested_at=ago(hours=20))
     for status in ("PAYMENT_PENDING", "PURCHASED"):
-        known("ADD", product=product("1", 3))
-        known("ADD_CONTACTS", contact=[JANE])
-        known("CHECKOUT", reference_id="B-1", status=status)
-    (order,) = orders(known)
+        identified("ADD", product=product("1", 3))
+        identified("ADD_CONTACTS", contact=[JANE])
+        identified("CHECKOUT", reference_id="B-1", status=status)
+    (order,) = orders(identified)
     assert order["status"] == "PURCHASED"
     assert len(parts(order, "orderItems")) == 1
     assert len(parts(order, "contacts")) == 1
 
 
-def test_an_order_of_rest_and_of_events_is_one(api: Api, known: Page) -> None:
+def test_an_order_of_rest_and_of_events_is_one(api: Api, identified: Page) -> None:
     """Section 5 row two days: the order is the same resource REST serves."""
     created = api.post(
         "/v2.1/orders",
         json={"referenceId": "B-1", "orderedAt": ago(hours=47), "currencyCode": "EUR", "price": 1},
     ).json()
-    known("ADD", product=product("1", 3))
-    known("CHECKOUT", reference_id="B-1", status="PURCHASED")
-    (order,) = orders(known)
+    identified("ADD", product=product("1", 3))
+    identified("CHECKOUT", reference_id="B-1", status="PURCHASED")
+    (order,) = orders(identified)
     assert (order["ref"], order["price"], order["status"]) == (created["ref"], 3, "PURCHASED")
 
 
-def test_payment_after_checkout(known: Page) -> None:
+def test_payment_after_checkout(identified: Page) -> None:
     """Section 5: ADD, CONFIRM, CHECKOUT, then optional PAYMENT."""
-    known("ADD", product=product("1", 3))
-    known("CHECKOUT", reference_id="B-1", status="PAYMENT_PENDING")
-    known("PAYMENT", pay_type="PayPal")
-    assert orders(known)[0]["paymentType"] == "PayPal"
+    identified("ADD", product=product("1", 3))
+    identified("CHECKOUT", reference_id="B-1", status="PAYMENT_PENDING")
+    identified("PAYMENT", pay_type="PayPal")
+    assert orders(identified)[0]["paymentType"] == "PayPal"
 
 
-def test_flights_may_be_bought_by_events(known: Page) -> None:
+def test_flights_may_be_bought_by_events(identified: Page) -> None:
     """rest-v2.1.md I-2: types that REST bars come from events."""
-    known("ADD", product=product("1", 300, type="FLIGHT"))
-    known("CHECKOUT", reference_id="B-1", status="PURCHASED")
-    assert parts(orders(known)[0], "orderItems")[0]["type"] == "FLIGHT"
+    identified("ADD", product=product("1", 300, type="FLIGHT"))
+    identified("CHECKOUT", reference_id="B-1", status="PURCHASED")
+    assert parts(orders(identified)[0], "orderItems")[0]["type"] == "FLIGHT"
 
 
 # Consumers
@@ -305,23 +305,23 @@ def guest_of_consumer(page: Page, contact: dict[str, Any], **consumer: Any) -> d
     return guest
 
 
-def test_a_consumer_is_a_traveller(known: Page) -> None:
+def test_a_consumer_is_a_traveller(identified: Page) -> None:
     """4.2 row ADD_CONSUMERS, whatever `travel_tenant` says of REST."""
-    guest = guest_of_consumer(known, JANE, firstname="Ann", lastname="Poe", nationality="IE")
+    guest = guest_of_consumer(identified, JANE, firstname="Ann", lastname="Poe", nationality="IE")
     assert (guest["guestType"], guest["firstName"]) == ("traveller", "Ann")
     assert guest["nationality"] == "IE"
 
 
-def test_no_identity_rule_is_run_for_a_consumer(api: Api, known: Page) -> None:
+def test_no_identity_rule_is_run_for_a_consumer(api: Api, identified: Page) -> None:
     """4.2 row ADD_CONSUMERS: whom an identifier belongs to is not looked up, nor taken over."""
     joe = {"provider": "email", "id": "joe@example.com"}
     owner = {"guestType": "customer", "firstName": "Joe", "identifiers": [joe]}
     owner_ref = api.post("/v2.1/guests", json=owner).json()["ref"]
     consumer = {"firstname": "Joe", "lastname": "Poe", "identifiers": [joe]}
-    guest = guest_of_consumer(known, JANE, **consumer)
+    guest = guest_of_consumer(identified, JANE, **consumer)
     assert (guest["guestType"], guest["ref"] == owner_ref) == ("traveller", False)
-    known("IDENTITY", identifiers=[joe])
-    assert known.guest == owner_ref
+    identified("IDENTITY", identifiers=[joe])
+    assert identified.guest == owner_ref
 
 
 @pytest.mark.parametrize(
@@ -331,16 +331,16 @@ def test_no_identity_rule_is_run_for_a_consumer(api: Api, known: Page) -> None:
         {"firstname": JANE["firstname"].upper(), "lastname": JANE["lastname"]},
     ],
 )
-def test_a_consumer_who_is_the_contact(known: Page, consumer: dict[str, Any]) -> None:
+def test_a_consumer_who_is_the_contact(identified: Page, consumer: dict[str, Any]) -> None:
     """4.2 row ADD_CONSUMERS: the same person as the contact, and rules pass: the customer."""
-    guest = guest_of_consumer(known, JANE, **consumer)
-    assert (guest["guestType"], guest["ref"]) == ("customer", known.guest)
+    guest = guest_of_consumer(identified, JANE, **consumer)
+    assert (guest["guestType"], guest["ref"]) == ("customer", identified.guest)
 
 
-def test_a_consumer_with_the_name_of_a_contact_without_a_rule(known: Page) -> None:
+def test_a_consumer_with_the_name_of_a_contact_without_a_rule(identified: Page) -> None:
     """4.2 row ADD_CONSUMERS: rules do not pass, so a traveller."""
     sam = {"firstname": "Sam", "lastname": "Poe"}
-    assert guest_of_consumer(known, sam, **sam)["guestType"] == "traveller"
+    assert guest_of_consumer(identified, sam, **sam)["guestType"] == "traveller"
 
 
 # ORDER_CHECKOUT
@@ -371,13 +371,13 @@ ORDER: dict[str, Any] = {
 }
 
 
-def test_order_checkout(api: Api, known: Page) -> None:
+def test_order_checkout(api: Api, identified: Page) -> None:
     """4.2 row ORDER_CHECKOUT: one shot; no cardType though it was a card; item fields optional."""
-    known("ORDER_CHECKOUT", order=ORDER)
-    (order,) = orders(known)
+    identified("ORDER_CHECKOUT", order=ORDER)
+    (order,) = orders(identified)
     assert {**order, "referenceId": "O-1", "orderedAt": "2026-11-20T10:00:00.000Z"} == order
     assert (order["price"], order["paymentType"]) == (42.5, "Card")
-    assert parts(order, "contacts")[0]["guest"]["href"].endswith(known.guest)
+    assert parts(order, "contacts")[0]["guest"]["href"].endswith(identified.guest)
     dress, ribbon = parts(order, "orderItems")
     assert (ribbon["name"], ribbon["status"], ribbon["currencyCode"]) == (
         "Ribbon",
@@ -389,8 +389,8 @@ def test_order_checkout(api: Api, known: Page) -> None:
     ext = api.get(f"/v2.1/orderItems/{dress['ref']}/extensions/ext").json()
     assert ext["size"] == "M"
     # Sent again, it is the same order.
-    known("ORDER_CHECKOUT", order=ORDER)
-    (again,) = orders(known)
+    identified("ORDER_CHECKOUT", order=ORDER)
+    (again,) = orders(identified)
     assert again["ref"] == order["ref"]
     assert len(parts(again, "contacts")) == 1
 
@@ -418,9 +418,11 @@ def test_order_checkout_of_a_visitor(api: Api, page: Page) -> None:
         ({"extensions": [{"name": "ext", "a": {}}]}, "order.extensions.a"),
     ],
 )
-def test_order_checkout_misused(api: Api, known: Page, wrong: dict[str, Any], detail: str) -> None:
+def test_order_checkout_misused(
+    api: Api, identified: Page, wrong: dict[str, Any], detail: str
+) -> None:
     """4.2 row ORDER_CHECKOUT."""
-    known("ORDER_CHECKOUT", order=ORDER | wrong)
+    identified("ORDER_CHECKOUT", order=ORDER | wrong)
     (quarantined,) = quarantine(api)
     assert (quarantined["reason"], quarantined["detail"]) == ("bad attributes", detail)
-    assert orders(known) == []
+    assert orders(identified) == []

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from calling import Api, problem, served
+from calling import Api, problem, run_server
 from sites import Site
 
 from innkeeper.web.app import create_app
@@ -15,7 +15,7 @@ PATH = "/v2.1/guests"
 @pytest.fixture
 def slow(site: Site) -> Iterator[str]:
     """The URL of a server that allows a key one request in an hour: no test is so slow."""
-    with served(create_app(replace(site.settings, rate_limit=1 / 3600))) as url:
+    with run_server(create_app(replace(site.settings, rate_limit=1 / 3600))) as url:
         yield url
 
 

@@ -217,7 +217,7 @@ class TestFirstBytes:
     def test_f17_a_batch_is_gzip_only(self, batches: Batches) -> None:
         """batch-api.md 4: no `log` means that the file was unreadable; 6: gzip only."""
         file = json.dumps(upsert("a@example.com")).encode() + b"\n"
-        batch = batches.sent(file)
+        batch = batches.upload_and_apply(file)
         assert batch["status"] == {"code": "error"}
         assert batches.api.get("/v2.1/guests?limit=1").json()["totalCount"] == 0
 

@@ -13,7 +13,7 @@ import duckdb
 import psycopg
 import pytest
 from batching import packed, record, upsert
-from calling import Api, made
+from calling import Api, body_of
 from idle import Command, api, command, server
 from process import Innkeeper, answer, run
 from streams import Page
@@ -70,26 +70,26 @@ def plant_guest(api: Api, plants: Plants) -> tuple[dict[str, Any], str]:
     """A guest with extensions, a merge, its evidence, and answers kept for repeats."""
     about = person(plants)
     key = {"Idempotency-Key": str(uuid4())}
-    guest = made(api.post("/v2.1/guests", json=about, headers=key))
+    guest = body_of(api.post("/v2.1/guests", json=about, headers=key))
     path = f"/v2.1/guests/{guest['ref']}"
-    made(
+    body_of(
         api.post(
             f"{path}/extensions",
             json={"name": "ext", **{f"note{n}": plants.word() for n in range(6)}},
         )
     )
-    made(api.post(f"{path}/extensions", json={"name": plants.word(), "more": plants.word()}))
+    body_of(api.post(f"{path}/extensions", json={"name": plants.word(), "more": plants.word()}))
     # Old values: what an update leaves behind is personal as well.
-    made(api.patch(path, json={"city": plants.word()}))
-    other = made(api.post("/v2.1/guests", json=person(plants)))
+    body_of(api.patch(path, json={"city": plants.word()}))
+    other = body_of(api.post("/v2.1/guests", json=person(plants)))
     merge = {"survivor": guest["ref"], "absorbed": other["ref"]}
-    made(api.post("/innkeeper/v1/merges", json=merge))
-    made(api.patch(path, json={"state": plants.word()}))
+    body_of(api.post("/innkeeper/v1/merges", json=merge))
+    body_of(api.patch(path, json={"state": plants.word()}))
     return guest, about["email"]
 
 
 def plant_order(api: Api, plants: Plants, guest: dict[str, Any], email: str) -> str:
-    order = made(
+    order = body_of(
         api.post(
             "/v2.1/orders",
             json={
@@ -103,15 +103,15 @@ def plant_order(api: Api, plants: Plants, guest: dict[str, Any], email: str) -> 
     )
     path = f"/v2.1/orders/{order['ref']}"
     item = {"name": plants.word(), "type": "SHOE", "price": 1, "currencyCode": "EUR"}
-    made(
+    body_of(
         api.post(
             f"{path}/orderItems", json={**item, "status": "PURCHASED", "description": plants.word()}
         )
     )
     contact = {"firstName": plants.word(), "lastName": plants.word(), "emails": [plants.email()]}
     identifiers = [{"provider": "email", "id": email}]
-    made(api.post(f"{path}/contacts", json={**contact, "identifiers": identifiers}))
-    made(api.post(f"{path}/extensions/ext", json={"gift": plants.word()}))
+    body_of(api.post(f"{path}/contacts", json={**contact, "identifiers": identifiers}))
+    body_of(api.post(f"{path}/extensions/ext", json={"gift": plants.word()}))
     return str(order["ref"])
 
 
@@ -145,7 +145,7 @@ def plant_uploads(api: Api, plants: Plants, email: str) -> tuple[str, str]:
         ]
     )
     declared = {"checksum": hashlib.md5(file, usedforsecurity=False).hexdigest(), "size": len(file)}
-    batch = made(api.put(f"/v2/batches/{uuid4()}", json=declared))
+    batch = body_of(api.put(f"/v2/batches/{uuid4()}", json=declared))
     assert api.put(batch["location"]["href"], content=file, auth=None).status_code == 200
     return str(batch["ref"]), stays
 
@@ -164,18 +164,18 @@ def plant_audiences(api: Api, server: Innkeeper, guest: dict[str, Any]) -> dict[
     """A Live segment with the guest in it, and files of audience exports that hold them."""
     rule = {"field": "ref", "comparator": "is not null", "values": []}
     definition = {"filterGroups": [{"entity": "guest", "rules": [rule]}]}
-    segment = made(
+    segment = body_of(
         api.post("/innkeeper/v1/segments", json={"name": "All", "definition": definition})
     )
     assert api.post(f"/innkeeper/v1/segments/{segment['ref']}/start").status_code == 202
     executions = {}
     for form in ("CSV", "NDJSON", "PARQUET"):
         body = {"name": form, "friendlyId": form.lower(), "segment": segment["ref"], "format": form}
-        export = made(api.post("/innkeeper/v1/exports", json=body))
+        export = body_of(api.post("/innkeeper/v1/exports", json=body))
         started = api.post(f"/innkeeper/v1/exports/{export['ref']}/run")
         executions[form] = started.json()["executionRef"]
     run_jobs(server)
-    stored = made(api.get(f"/innkeeper/v1/segments/{segment['ref']}/guests"))
+    stored = body_of(api.get(f"/innkeeper/v1/segments/{segment['ref']}/guests"))
     assert guest["ref"] in stored["items"]
     return executions
 
@@ -212,13 +212,15 @@ def test_an_erased_person_leaves_no_byte_behind(
     plant_order(api, plants, guest, email)
     plant_events(api, plants, email)
     command("lake", "flush")
-    exported = made(api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}))
+    exported = body_of(api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}))
     exports = api.get(exported["href"]).json()
     assert exports["status"] == "waiting"
     by_hand = command("jobs", "list")
     assert "file_exports.write" in by_hand
     run_jobs(server)
-    bystander = made(api.post("/v2.1/guests", json={"guestType": "visitor", "city": "bystander"}))
+    bystander = body_of(
+        api.post("/v2.1/guests", json={"guestType": "visitor", "city": "bystander"})
+    )
     executions = plant_audiences(api, server, guest)
     plant_uploads(api, plants, email)
     plant_log(server, plants)
@@ -246,7 +248,7 @@ def test_an_erased_person_leaves_no_byte_behind(
     command("privacy", "scrub", "--yes", "--json")
     assert not plants.found_in(dumped(server))
     assert api.get(f"/v2.1/guests/{bystander['ref']}").json()["city"] == "bystander"
-    listing = made(api.get(f"/innkeeper/v1/exports/executions/{executions['NDJSON']}/files"))
+    listing = body_of(api.get(f"/innkeeper/v1/exports/executions/{executions['NDJSON']}/files"))
     left = api.get(listing["exports"][0]["url"], auth=None).content
     assert [json.loads(line)["ref"] for line in gzip.decompress(left).splitlines()] == [
         bystander["ref"]
@@ -274,7 +276,7 @@ def test_an_upload_that_waits_loses_the_erased_and_keeps_the_others(
     batch, stays = plant_uploads(api, plants, email)
     command("privacy", "erase", guest["ref"], "--yes")
     run_jobs(server)
-    inspected = made(api.get(f"/v2/batches/inspect/{batch}"))
+    inspected = body_of(api.get(f"/v2/batches/inspect/{batch}"))
     assert (inspected["status"]["code"], inspected["totalRecords"]) == ("success", 1)
     assert api.get("/v2.1/guests", params={"email": stays}).json()["totalCount"] == 1
     assert api.get("/v2.1/guests", params={"email": email}).json()["totalCount"] == 0
@@ -324,7 +326,7 @@ def test_subject_access_holds_everything_absorbed_records_included(
         (upload, 3),
     ]
     assert b"Stays" not in report
-    by_http = made(api.get(f"/innkeeper/v1/privacy/subjects/{guest['ref']}"))
+    by_http = body_of(api.get(f"/innkeeper/v1/privacy/subjects/{guest['ref']}"))
     assert by_http["held"].keys() == document["held"].keys()
     assert api.get(f"/innkeeper/v1/privacy/subjects/{uuid4()}").status_code == 404
 
@@ -335,7 +337,7 @@ def test_modes_over_http(api: Api) -> None:
         plants = Plants()
         guest, email = plant_guest(api, plants)
         order = plant_order(api, plants, guest, email)
-        receipt = made(
+        receipt = body_of(
             api.post(
                 "/innkeeper/v1/privacy/erasures", json={"guestRef": guest["ref"], "mode": mode}
             )
@@ -356,7 +358,7 @@ def test_what_is_suppressed_does_not_come_back(
     email = "gone@example.com"
     identifiers = [{"provider": "email", "id": email}]
     guest = api.guest(email=email, identifiers=identifiers)
-    receipt = made(
+    receipt = body_of(
         api.post(
             "/innkeeper/v1/privacy/erasures", json={"guestRef": guest["ref"], "suppress": True}
         )
@@ -377,7 +379,7 @@ def test_what_is_suppressed_does_not_come_back(
         "failed": 1,
         "refused": [blocked],
     }
-    order = made(
+    order = body_of(
         api.post(
             "/v2.1/orders",
             json={
@@ -393,7 +395,7 @@ def test_what_is_suppressed_does_not_come_back(
     page = Page(api)
     assert page.send("IDENTITY", identifiers=identifiers).status_code == 403
     assert api.get("/v2.1/guests", params={"email": email}).json()["totalCount"] == 0
-    totals = made(api.get("/innkeeper/v1/privacy/suppressions"))
+    totals = body_of(api.get("/innkeeper/v1/privacy/suppressions"))
     assert totals["refused"] >= 3
     dsn = json.loads((server.data / "server.json").read_text())["dsn"]
     with psycopg.connect(dsn) as connection:

@@ -12,7 +12,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from batching import declared, packed, upsert
-from calling import Api, made
+from calling import Api, body_of
 from idle import RECEIVERS, api, server
 from process import COMMAND, Innkeeper
 from profiles import LONG
@@ -78,7 +78,7 @@ def take_back(dsn: str) -> None:
 def everybody(api: Api, server: Innkeeper) -> set[str]:
     """A batch of guests, applied; the refs of all."""
     file = packed([upsert(f"guest{number}@example.com") for number in range(GUESTS)])
-    batch = made(api.put(f"/v2/batches/{uuid4()}", json=declared(file)))
+    batch = body_of(api.put(f"/v2/batches/{uuid4()}", json=declared(file)))
     assert api.put(batch["location"]["href"], content=file, auth=None).status_code == 200
     path = f"/v2/batches/{batch['ref']}"
     work(server, "the batch", lambda: api.get(path).json()["status"]["code"] == "success")
@@ -119,7 +119,9 @@ def test_killed_while_it_writes_and_while_it_delivers(
 ) -> None:
     """Issue 6: an interrupted export resumes, and doubles nothing."""
     refs = everybody(api, server)
-    segment = made(api.post("/innkeeper/v1/segments", json={"name": "A", "definition": EVERYBODY}))
+    segment = body_of(
+        api.post("/innkeeper/v1/segments", json={"name": "A", "definition": EVERYBODY})
+    )
     with Killing() as receiver:
         threading.Thread(target=receiver.serve_forever, daemon=True).start()
         body = {
@@ -130,8 +132,8 @@ def test_killed_while_it_writes_and_while_it_delivers(
             "columns": ["ref"],
             "destination": {"type": "WEBHOOK", "url": receiver.url},
         }
-        export = made(api.post(OWN, json=body))
-        execution = made(api.post(f"{OWN}/{export['ref']}/run"))["executionRef"]
+        export = body_of(api.post(OWN, json=body))
+        execution = body_of(api.post(f"{OWN}/{export['ref']}/run"))["executionRef"]
         folder = server.data / "files" / "live" / "exports" / execution
         with psycopg.connect(dsn) as other:
             # It has written its file, and cannot list it.
@@ -164,10 +166,10 @@ def test_killed_while_it_writes_and_while_it_delivers(
     assert [key.rpartition("-")[2] for key in batches] == ["0", "500", "1000"]
     assert refs_in(b"".join(batches.values())) == sorted(refs)
     # The baseline was moved once: the next delta has nothing to tell.
-    again = made(api.post(f"{OWN}/{export['ref']}/run"))["executionRef"]
+    again = body_of(api.post(f"{OWN}/{export['ref']}/run"))["executionRef"]
     path = f"{OWN}/executions/{again}/files"
     work(server, "the second execution", lambda: api.get(path).status_code == 200)
-    assert made(api.get(path))["exports"] == []
+    assert body_of(api.get(path))["exports"] == []
 
 
 def refs_in(lines: bytes) -> list[str]:

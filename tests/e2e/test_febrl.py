@@ -104,7 +104,7 @@ def loaded(api: Api, records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]
     return answers
 
 
-def told(shown: dict[str, Any]) -> dict[str, Any]:
+def own_fields(shown: dict[str, Any]) -> dict[str, Any]:
     """What the caller told, of what is shown."""
     added = {"ref", "guestRef", "href", "createdAt", "modifiedAt", "firstSeen", "lastSeen"}
     added |= {"dataExtensions", "emails"}
@@ -118,7 +118,7 @@ def test_every_record_was_created(
     assert len({each["ref"] for each in loaded.values()}) == MANY
     for record in records:
         each = loaded[record["email"]]
-        assert told(each) == record
+        assert own_fields(each) == record
         assert each["emails"] == [record["email"]]
 
 

@@ -41,7 +41,7 @@ _numbers: Final = count()
 
 
 @dataclass(frozen=True)
-class Place:
+class ImportTarget:
     """An empty workspace of a running server."""
 
     server: Innkeeper
@@ -109,13 +109,13 @@ class Place:
 
 
 @pytest.fixture
-def place(running: Innkeeper) -> Iterator[Place]:
-    with new_place(running) as site:
+def target(running: Innkeeper) -> Iterator[ImportTarget]:
+    with new_target(running) as site:
         yield site
 
 
 @contextmanager
-def new_place(running: Innkeeper) -> Iterator[Place]:
+def new_target(running: Innkeeper) -> Iterator[ImportTarget]:
     """A workspace of its own in the server that all tests share."""
     name = f"import_{next(_numbers)}"
 
@@ -131,7 +131,7 @@ def new_place(running: Innkeeper) -> Iterator[Place]:
     dsn = json.loads((running.data / "server.json").read_text())["dsn"]
     key = asyncio.run(create(dsn))[name]
     with Api(running.url, key.client_key, key.api_token) as api:
-        yield Place(running, name, api)
+        yield ImportTarget(running, name, api)
 
 
 def write(path: Path, many: int) -> Path:
@@ -145,98 +145,100 @@ class TestManyGuests:
 
     @pytest.mark.long
     def test_exact_number_flat_memory_and_an_api_that_answers(
-        self, place: Place, tmp_path: Path
+        self, target: ImportTarget, tmp_path: Path
     ) -> None:
         file = write(tmp_path / "people.ndjson", MANY)
-        one = place.api.guest(email="waiting@example.com")["ref"]
-        with importing(place, file, tmp_path) as importer:
+        one = target.api.guest(email="waiting@example.com")["ref"]
+        with importing(target, file, tmp_path) as importer:
             peak = 0
             while importer.poll() is None:
-                peak = max(peak, resident(place.server.process.pid, importer.pid))
+                peak = max(peak, resident(target.server.process.pid, importer.pid))
                 for _ in range(4):
                     # How fast it answers meanwhile is measured by bench/imports.py.
-                    assert place.api.get(f"/v2.1/guests/{one}").is_success
+                    assert target.api.get(f"/v2.1/guests/{one}").is_success
                     time.sleep(0.05)
             summary = summary_of(importer, tmp_path)
         assert summary["records"] == MANY
         assert summary["created"] == distinct(SEED, MANY)
-        assert place.guests == distinct(SEED, MANY) + 1
+        assert target.guests == distinct(SEED, MANY) + 1
         assert peak < RESIDENT_LIMIT, f"{peak / 1e6:.0f} MB"
         print(f"{peak / 1e6:.0f} MB at most")
 
-        place.api.delete(f"/v2.1/guests/{one}").raise_for_status()
-        before = place.state
-        again = place.imported("guests", file, "--restart")
-        assert place.guests == distinct(SEED, MANY)
+        target.api.delete(f"/v2.1/guests/{one}").raise_for_status()
+        before = target.state
+        again = target.imported("guests", file, "--restart")
+        assert target.guests == distinct(SEED, MANY)
         assert again.get("created", 0) == 0
         # The last word of each person is what it was: the file ends as it ended before.
-        assert place.state == before
+        assert target.state == before
 
     @pytest.mark.long
-    def test_nobody_who_reads_waits_for_an_import(self, place: Place, tmp_path: Path) -> None:
+    def test_nobody_who_reads_waits_for_an_import(
+        self, target: ImportTarget, tmp_path: Path
+    ) -> None:
         """It is stopped inside a transaction that has written, and holds all it will hold."""
         file = write(tmp_path / "people.ndjson", MANY_KILLED)
-        place.imported("guests", write(tmp_path / "known.ndjson", 100))
-        items = place.api.get("/v2.1/guests?limit=100").json()["items"]
-        with importing(place, file, tmp_path) as importer:
-            stop_inside(place, importer)
-            done = place.lines_done
+        target.imported("guests", write(tmp_path / "known.ndjson", 100))
+        items = target.api.get("/v2.1/guests?limit=100").json()["items"]
+        with importing(target, file, tmp_path) as importer:
+            stop_inside(target, importer)
+            done = target.lines_done
             for guest in items:
-                assert place.api.get(f"/v2.1/guests/{guest['ref']}").is_success
-            assert place.api.get("/v2.1/guests?limit=1").json()["totalCount"] >= len(items)
+                assert target.api.get(f"/v2.1/guests/{guest['ref']}").is_success
+            assert target.api.get("/v2.1/guests?limit=1").json()["totalCount"] >= len(items)
             email = items[0]["email"]
-            assert place.api.get("/v2.1/guests", params={"email": email}).json()["items"]
-            assert place.lines_done == done
+            assert target.api.get("/v2.1/guests", params={"email": email}).json()["items"]
+            assert target.lines_done == done
             importer.send_signal(signal.SIGCONT)
             summary = summary_of(importer, tmp_path)
         assert summary["records"] == MANY_KILLED
-        assert place.guests == distinct(SEED, MANY_KILLED)
+        assert target.guests == distinct(SEED, MANY_KILLED)
 
     @pytest.mark.long
     def test_killed_again_and_again_it_ends_the_same(
-        self, running: Innkeeper, place: Place, tmp_path: Path
+        self, running: Innkeeper, target: ImportTarget, tmp_path: Path
     ) -> None:
         many = MANY_KILLED
         file = write(tmp_path / "people.ndjson", many)
         expected = distinct(SEED, many)
         random_ = random.Random(SEED)
         for kill in range(1, KILLS + 1):
-            with importing(place, file, tmp_path) as process:
+            with importing(target, file, tmp_path) as process:
                 # Each further in than the one before, in the middle of whatever it is at.
                 wanted = many * kill // (KILLS + 2)
 
                 def far_enough(process: Any = process, wanted: int = wanted) -> bool:
                     assert process.poll() is None
-                    return place.lines_done >= wanted
+                    return target.lines_done >= wanted
 
                 until(f"line {wanted} of the import", far_enough)
                 time.sleep(random_.uniform(0, 0.05))
                 process.kill()
-        assert 0 < place.lines_done < many
-        swept = sweep(place)
+        assert 0 < target.lines_done < many
+        swept = sweep(target)
         assert swept["state"] == "error"
         assert (
-            f"stopped after line {place.lines_done}, before the end of the file" in swept["fault"]
+            f"stopped after line {target.lines_done}, before the end of the file" in swept["fault"]
         )
-        summary = place.imported("guests", file)
+        summary = target.imported("guests", file)
         assert (summary["records"], summary["created"]) == (many, expected)
-        assert place.guests == expected
-        with new_place(running) as other:
+        assert target.guests == expected
+        with new_target(running) as other:
             assert other.imported("guests", file) == summary
-            assert place.state == other.state
+            assert target.state == other.state
 
 
-def sweep(place: Place) -> dict[str, Any]:
+def sweep(target: ImportTarget) -> dict[str, Any]:
     """F2: what the minutely sweep makes of the import, once it was silent for minutes."""
 
     async def act() -> dict[str, Any]:
-        database = Database(place.dsn, pool_size=1)
+        database = Database(target.dsn, pool_size=1)
         await database.open()
         try:
             # In one transaction: the server sweeps as well.
-            async with database.work(place.workspace) as work, work.transaction():
+            async with database.work(target.workspace) as work, work.transaction():
                 await work.connection.execute(
-                    f"UPDATE {place.schema}.batches SET modified_at = modified_at - %s",
+                    f"UPDATE {target.schema}.batches SET modified_at = modified_at - %s",
                     [2 * command_imports.SILENCE_LIMIT],
                 )
                 assert await command_imports.end_interrupted(work) == 1
@@ -249,10 +251,10 @@ def sweep(place: Place) -> dict[str, Any]:
 
 
 @contextmanager
-def importing(place: Place, file: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def importing(target: ImportTarget, file: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """An import of guests under way; `summary_of` waits for its end."""
     with (folder / "printed").open("w") as out, (folder / "complaints").open("w") as errors:
-        words = place.words("import", "guests", file, "--json")
+        words = target.words("import", "guests", file, "--json")
         process = subprocess.Popen(words, stdout=out, stderr=errors, text=True)
     try:
         yield process
@@ -269,7 +271,7 @@ def summary_of(process: subprocess.Popen[str], folder: Path) -> dict[str, int]:
     return summary
 
 
-def stop_inside(place: Place, process: subprocess.Popen[str]) -> None:
+def stop_inside(target: ImportTarget, process: subprocess.Popen[str]) -> None:
     """Stop an import in the middle of a chunk, which has written some of its guests by then."""
     # It alone holds a lock for every key of a chunk.
     doing = (
@@ -282,7 +284,7 @@ def stop_inside(place: Place, process: subprocess.Popen[str]) -> None:
         assert process.poll() is None
         process.send_signal(signal.SIGSTOP)
         # What it sent before may keep the database busy for a moment yet.
-        while (waits_for := place.one(doing)) not in (None, "ClientRead"):
+        while (waits_for := target.one(doing)) not in (None, "ClientRead"):
             time.sleep(0.01)
         if waits_for is None:
             process.send_signal(signal.SIGCONT)
@@ -327,23 +329,23 @@ def few(many: int = 60) -> list[dict[str, Any]]:
 
 
 class TestFormats:
-    def test_ndjson_plain_and_gzip(self, place: Place, tmp_path: Path) -> None:
+    def test_ndjson_plain_and_gzip(self, target: ImportTarget, tmp_path: Path) -> None:
         content = b"".join(json.dumps(one).encode() + b"\n" for one in few())
         files = [tmp_path / name for name in ("a.ndjson", "a.ndjson.gz", "a.jsonl")]
         for file in files:
             file.write_bytes(gzip.compress(content) if file.suffix == ".gz" else content)
-        assert place.imported("guests", *files)["records"] == 60 * len(files)
+        assert target.imported("guests", *files)["records"] == 60 * len(files)
 
     @pytest.mark.long
-    def test_standard_input(self, place: Place) -> None:
+    def test_standard_input(self, target: ImportTarget) -> None:
         text = "".join(json.dumps(one) + "\n" for one in few())
-        summary = place.imported("guests", "-", "--format", "ndjson", input=text)
+        summary = target.imported("guests", "-", "--format", "ndjson", input=text)
         assert summary["created"] == distinct(SEED, 60)
         packed = gzip.compress(text.encode())
-        summary = place.imported("guests", "-", "--format", "ndjson", input=packed, text=False)
+        summary = target.imported("guests", "-", "--format", "ndjson", input=packed, text=False)
         assert (summary["records"], summary["failed"]) == (60, 0)
 
-    def test_csv_by_a_suggested_mapping(self, place: Place, tmp_path: Path) -> None:
+    def test_csv_by_a_suggested_mapping(self, target: ImportTarget, tmp_path: Path) -> None:
         file = tmp_path / "people.csv"
         file.write_text(
             "E-Mail;First name;Surname;Birthday;Sex;Points;Newsletter;Customer no\n"
@@ -352,7 +354,7 @@ class TestFormats:
             "bad@example.com;Bad;Day;soon;M;7;no;\n",
             encoding="utf-8-sig",
         )
-        assert place.run("import", "guests", file, "--suggest").returncode == 0
+        assert target.run("import", "guests", file, "--suggest").returncode == 0
         mapping = tmp_path / "people.csv.mapping.toml"
         text = mapping.read_text()
         assert '"E-Mail" = ["email", "identifiers.email"]' in text
@@ -363,39 +365,41 @@ class TestFormats:
         text = text.replace("[values]", '[values]\n"Sex" = { M = "male", F = "female" }')
         text = text.replace("[types]", '[types]\n"Newsletter" = "boolean"\n"Points" = "number"')
         mapping.write_text(dedup(text))
-        summary = place.imported("guests", file)
+        summary = target.imported("guests", file)
         assert summary == {"records": 3, "created": 2, "failed": 1}
         rejects = (tmp_path / "people.csv.rejects.ndjson").read_text().splitlines()
         assert json.loads(rejects[0])["line"] == 4
         assert json.loads(rejects[0])["errors"] == ["Birthday: is not a date as %d.%m.%Y"]
-        (jane,) = place.api.get("/v2.1/guests?email=jane@example.com").json()["items"]
+        (jane,) = target.api.get("/v2.1/guests?email=jane@example.com").json()["items"]
         assert (jane["lastName"], jane["dateOfBirth"]) == ("Ó Néill", "1985-12-24")
         assert jane["gender"] == "Female"
-        ext = place.api.get(f"/v2.1/guests/{jane['ref']}/extensions/ext").json()
+        ext = target.api.get(f"/v2.1/guests/{jane['ref']}/extensions/ext").json()
         assert (ext["points"], ext["newsletter"]) == (5, True)
 
     @pytest.mark.long
     def test_what_is_exported_can_be_imported_and_changes_nothing(
-        self, place: Place, tmp_path: Path
+        self, target: ImportTarget, tmp_path: Path
     ) -> None:
         file = write(tmp_path / "people.ndjson", 300)
-        place.imported("guests", file)
-        before = place.state
+        target.imported("guests", file)
+        before = target.state
         everyone = distinct(SEED, 300)
         files = [tmp_path / name for name in ("x.csv.gz", "x.parquet", "x.ndjson")]
         for file in files:
-            exported = place.run("export", "guests", file)
+            exported = target.run("export", "guests", file)
             assert exported.returncode == 0, exported.stderr
         many = everyone * len(files)
-        summary = place.imported("guests", *files)
+        summary = target.imported("guests", *files)
         assert summary == {"records": many, "unchanged": many, "failed": 0}
-        assert place.state == before
+        assert target.state == before
 
     @pytest.mark.long
-    def test_a_damaged_gzip_is_refused_in_one_sentence(self, place: Place, tmp_path: Path) -> None:
+    def test_a_damaged_gzip_is_refused_in_one_sentence(
+        self, target: ImportTarget, tmp_path: Path
+    ) -> None:
         file = tmp_path / "a.ndjson.gz"
         file.write_bytes(gzip.compress(b'{"email": "a@example.com"}\n' * 9)[:-9])
-        done = place.run("import", "guests", file)
+        done = target.run("import", "guests", file)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == (
             f"innkeeper: {file} cannot be read: the compressed file ends too early: it was cut "
@@ -403,26 +407,26 @@ class TestFormats:
         )
 
     def test_f2_a_file_that_cannot_be_read_holds_up_no_other(
-        self, place: Place, tmp_path: Path
+        self, target: ImportTarget, tmp_path: Path
     ) -> None:
         line = b'{"identifiers": [{"provider": "email", "id": "%s@example.com"}]}\n'
         good, bad, more = (tmp_path / name for name in ("a.ndjson", "b.ndjson.gz", "c.ndjson"))
         good.write_bytes(line % b"a")
         bad.write_bytes(gzip.compress(line % b"b")[:-9])
         more.write_bytes(line % b"c")
-        done = place.run("import", "guests", good, bad, more, "--json")
+        done = target.run("import", "guests", good, bad, more, "--json")
         assert done.returncode == 1
         assert done.stderr.startswith(f"innkeeper: {bad} cannot be read: ")
         assert json.loads(done.stdout) == {"records": 2, "created": 2, "failed": 0}
         faults = "SELECT array_agg(state || ': ' || coalesce(fault, '') ORDER BY created_at)"
-        assert place.one(f"{faults} FROM {{ws}}.batches") == [
+        assert target.one(f"{faults} FROM {{ws}}.batches") == [
             "success: ",
             "success: ",
         ]
 
     @pytest.mark.long
     def test_f2_parquet_with_nan_and_instants_inside_a_struct(
-        self, place: Place, tmp_path: Path
+        self, target: ImportTarget, tmp_path: Path
     ) -> None:
         """By the suggested mapping, unedited."""
         file = tmp_path / "people.parquet"
@@ -431,15 +435,15 @@ class TestFormats:
             "{'at': TIMESTAMPTZ '2024-01-02 03:04:05+02'}), ('b@example.com', 2.5, NULL)) "
             'AS t ("Email", points, consent)'
         ).write_parquet(str(file))
-        assert place.run("import", "guests", file, "--suggest").returncode == 0
-        assert place.imported("guests", file) == {"records": 2, "created": 2, "failed": 0}
+        assert target.run("import", "guests", file, "--suggest").returncode == 0
+        assert target.imported("guests", file) == {"records": 2, "created": 2, "failed": 0}
         query = "SELECT array_agg(pairs ORDER BY pairs::text) FROM {ws}.guest_extensions"
-        assert place.one(query) == [{"consentAt": "2024-01-02T01:04:05.000Z"}, {"points": 2.5}]
+        assert target.one(query) == [{"consentAt": "2024-01-02T01:04:05.000Z"}, {"points": 2.5}]
 
-    def test_csv_without_anybody_is_refused(self, place: Place, tmp_path: Path) -> None:
+    def test_csv_without_anybody_is_refused(self, target: ImportTarget, tmp_path: Path) -> None:
         file = tmp_path / "a.csv"
         file.write_text("Shoe size\n44\n")
-        done = place.run("import", "guests", file)
+        done = target.run("import", "guests", file)
         assert done.returncode == 1
         assert "Rows will be recognised by nothing" in done.stderr
 
@@ -456,11 +460,11 @@ def dedup(text: str) -> str:
     return "\n".join(out.values()) + "\n"
 
 
-def test_dry_run_reports_outcomes_and_writes_nothing(place: Place, tmp_path: Path) -> None:
+def test_dry_run_reports_outcomes_and_writes_nothing(target: ImportTarget, tmp_path: Path) -> None:
     file = write(tmp_path / "people.ndjson", 1000)
     with file.open("ab") as out:
         out.write(b'{"email": "nobody@example.com"}\n')
-    summary = place.imported("guests", file, "--dry-run")
+    summary = target.imported("guests", file, "--dry-run")
     expected = distinct(SEED, 1000)
     assert summary == {
         "records": 1001,
@@ -468,10 +472,10 @@ def test_dry_run_reports_outcomes_and_writes_nothing(place: Place, tmp_path: Pat
         "merged": 1000 - expected,
         "failed": 1,
     }
-    assert place.guests == 0
-    real = place.imported("guests", file)
+    assert target.guests == 0
+    real = target.imported("guests", file)
     assert real["created"] == expected
-    after = place.imported("guests", file, "--dry-run")
+    after = target.imported("guests", file, "--dry-run")
     assert after.get("created", 0) == 0
     rejects = Path(str(file) + ".rejects.ndjson").read_text()
     assert json.loads(rejects) == {
@@ -483,7 +487,7 @@ def test_dry_run_reports_outcomes_and_writes_nothing(place: Place, tmp_path: Pat
     }
 
 
-def test_orders_of_a_csv_and_back(place: Place, tmp_path: Path) -> None:
+def test_orders_of_a_csv_and_back(target: ImportTarget, tmp_path: Path) -> None:
     file = tmp_path / "orders.csv"
     head = ["Order number", "Order date", "Amount", "Currency", "Channel", "Store", "Payment"]
     head += ["Email", "First name", "Last name", "SKU", "Item name", "Qty", "Item price"]
@@ -494,21 +498,21 @@ def test_orders_of_a_csv_and_back(place: Place, tmp_path: Path) -> None:
             person = f"p{number % 10}@example.com"
             row = [f"O-{number}", "2024-03-01", "12.50", "EUR", "WEB", "default", "Cash"]
             rows.writerow([*row, person, "Jane", "Doe", "SKU-1", "Shoe", "2", "6.25"])
-    summary = place.imported("orders", file)
+    summary = target.imported("orders", file)
     assert summary == {"records": 30, "created": 30, "failed": 0}
-    assert place.api.get("/v2.1/orders?limit=1&referenceId=O-1").json()["items"]
-    assert place.guests == 10
+    assert target.api.get("/v2.1/orders?limit=1&referenceId=O-1").json()["items"]
+    assert target.guests == 10
     out = tmp_path / "orders.ndjson"
-    assert place.run("export", "orders", out).returncode == 0
+    assert target.run("export", "orders", out).returncode == 0
     values = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(values) == 30
     assert values[0]["orderItems"][0]["quantity"] == 2
-    again = place.imported("orders", out)
+    again = target.imported("orders", out)
     assert again == {"records": 30, "unchanged": 30, "failed": 0}
 
 
 @pytest.mark.long
-def test_events_of_history(place: Place, tmp_path: Path) -> None:
+def test_events_of_history(target: ImportTarget, tmp_path: Path) -> None:
     file = tmp_path / "events.ndjson"
     browser = "11111111-2222-4333-8444-555555555555"
     common = {"channel": "WEB", "pos": "default", "currency": "EUR", "language": "EN"}
@@ -534,16 +538,16 @@ def test_events_of_history(place: Place, tmp_path: Path) -> None:
     )
     events.append({"type": "VIEW", "browser_id": browser, "requested_at": "soon"})
     file.write_text("".join(json.dumps(event) + "\n" for event in events))
-    summary = place.imported("events", file)
+    summary = target.imported("events", file)
     assert summary == {"records": 7, "created": 6, "failed": 1}
-    again = place.imported("events", file, "--restart")
+    again = target.imported("events", file, "--restart")
     assert again == {"records": 7, "unchanged": 6, "failed": 1}
-    (jane,) = place.api.get(
+    (jane,) = target.api.get(
         "/v2.1/guests?identifiers.provider=email&identifiers.id=jane@example.com"
     ).json()["items"]
     assert jane["guestType"] == "customer"
     out = tmp_path / "out.csv"
-    assert place.run("export", "events", out).returncode == 0
-    back = place.imported("events", out)
+    assert target.run("export", "events", out).returncode == 0
+    back = target.imported("events", out)
     # What Jane said of herself is an event of its own.
     assert back == {"records": 7, "unchanged": 7, "failed": 0}

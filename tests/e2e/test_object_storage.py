@@ -17,7 +17,7 @@ from uuid import uuid4
 import duckdb
 import pytest
 from batching import declared, packed, upsert
-from calling import Api, made
+from calling import Api, body_of
 from process import Innkeeper, answer, launch
 from waiting import PATIENCE_SECONDS, until
 
@@ -145,7 +145,7 @@ def command(server: Innkeeper, bucket: Bucket) -> Callable[..., Any]:
     return run
 
 
-def sent(api: Api, *records: Any) -> dict[str, Any]:
+def apply_batch(api: Api, *records: Any) -> dict[str, Any]:
     """A batch, applied; how it ended."""
     file = packed(records)
     ref = uuid4()
@@ -165,23 +165,23 @@ def sent(api: Api, *records: Any) -> dict[str, Any]:
 def segment(api: Api) -> str:
     """A segment of everybody."""
     body = {"name": f"All {uuid4().hex}", "definition": EVERYBODY}
-    return str(made(api.post("/innkeeper/v1/segments", json=body))["ref"])
+    return str(body_of(api.post("/innkeeper/v1/segments", json=body))["ref"])
 
 
 def counted(api: Api) -> int:
     """How many everybody is, as the lake says."""
     body = {"definition": EVERYBODY}
-    return int(made(api.post("/innkeeper/v1/segments/preview", json=body))["size"])
+    return int(body_of(api.post("/innkeeper/v1/segments/preview", json=body))["size"])
 
 
 def executed(api: Api, **body: Any) -> tuple[str, str]:
     """An audience export that has run: (its friendly id, its execution)."""
     name = f"export_{uuid4().hex}"
-    export = made(
+    export = body_of(
         api.post("/innkeeper/v1/exports", json={"name": name, "segment": segment(api), **body})
     )
     path = f"/innkeeper/v1/exports/{export['ref']}"
-    ref = made(api.post(f"{path}/run"))["executionRef"]
+    ref = body_of(api.post(f"{path}/run"))["executionRef"]
 
     def ended() -> Any:
         every = api.get(f"{path}/executions").json()
@@ -196,7 +196,7 @@ def executed(api: Api, **body: Any) -> tuple[str, str]:
 def test_a_batch_goes_through_the_bucket(api: Api, bucket: Bucket) -> None:
     """Issue 5: storage of uploads is S3 by configuration."""
     email = f"{uuid4().hex}@example.com"
-    status = sent(api, upsert(email, firstName="Ana"), upsert("x", gender="odd"))
+    status = apply_batch(api, upsert(email, firstName="Ana"), upsert("x", gender="odd"))
     assert status["code"] == "error"
     log = gzip.decompress(api.get(status["log"], auth=None).content)
     assert [json.loads(line)["code"] for line in log.splitlines()] == [400]
@@ -208,8 +208,8 @@ def test_a_batch_goes_through_the_bucket(api: Api, bucket: Bucket) -> None:
 
 def test_exports_are_fetched_out_of_the_bucket_by_a_signed_link(api: Api, bucket: Bucket) -> None:
     email = f"{uuid4().hex}@example.com"
-    sent(api, upsert(email))
-    export = made(api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}))
+    apply_batch(api, upsert(email))
+    export = body_of(api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}))
     path = f"/innkeeper/v1/fileExports/{export['ref']}"
     done = until(
         "the file", lambda: (record := api.get(path).json())["status"] == "done" and record
@@ -219,7 +219,7 @@ def test_exports_are_fetched_out_of_the_bucket_by_a_signed_link(api: Api, bucket
     assert content in bucket.objects("files/live").values()
 
     _, execution = executed(api, format="CSV", columns=["email"])
-    listing = made(api.get(f"/innkeeper/v1/exports/executions/{execution}/files"))
+    listing = body_of(api.get(f"/innkeeper/v1/exports/executions/{execution}/files"))
     content = api.get(listing["exports"][0]["url"], auth=None).content
     assert email.encode() in gzip.decompress(content)
     assert list(bucket.objects(f"files/live/exports/{execution}").values()) == [content]
@@ -237,7 +237,7 @@ def test_a_bucket_as_destination(api: Api, bucket: Bucket) -> None:
         }
 
     there = until("the delivery", delivered)
-    listing = made(api.get(f"/innkeeper/v1/exports/executions/{execution}/files"))
+    listing = body_of(api.get(f"/innkeeper/v1/exports/executions/{execution}/files"))
     response = api.get(listing["exports"][0]["url"], auth=None).content
     assert there == {f"out/{name}/{execution}/0000.ndjson.gz": response}
     until(
@@ -253,7 +253,7 @@ def test_the_lake_in_the_bucket(
     """Flushed, asked by DuckDB, compacted."""
     emails = [f"{uuid4().hex}@example.com" for _ in range(2)]
     for email in emails:
-        sent(api, upsert(email))
+        apply_batch(api, upsert(email))
         command("lake", "flush")
     many = counted(api)
     assert many == api.get("/v2.1/guests?limit=1").json()["totalCount"]
@@ -273,10 +273,10 @@ def test_an_erased_guest_leaves_the_bucket(
 ) -> None:
     """Files at rest: uploads that wait, exports, the lake (segmentation-and-export.md 5)."""
     word, stays = uuid4().hex, f"{uuid4().hex}@example.com"
-    sent(api, upsert(f"{word}@example.com"), upsert(stays))
+    apply_batch(api, upsert(f"{word}@example.com"), upsert(stays))
     command("lake", "flush")
     executed(api, format="PARQUET", columns=["email"])
-    made(api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}))
+    body_of(api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}))
     folders = ("files/live/exports/", "lake/live/")
     for folder in folders:
         until(

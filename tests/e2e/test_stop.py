@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from batching import declared
-from calling import made
+from calling import body_of
 from process import Innkeeper, Serve
 from streams import work_on
 from waiting import PATIENCE_SECONDS, until
@@ -48,7 +48,7 @@ def dsn_of(server: Innkeeper) -> str:
     return report.dsn
 
 
-def sent(stack: ExitStack, server: Innkeeper, request: str) -> socket.socket:
+def begin_request(stack: ExitStack, server: Innkeeper, request: str) -> socket.socket:
     """A connection on which a request was sent."""
     host, port = server.url.removeprefix("http://").split(":")
     connection = stack.enter_context(socket.create_connection((host, int(port)), PATIENCE_SECONDS))
@@ -63,7 +63,7 @@ def pipe_at(path: Path) -> None:
 
 
 def half_a_body(stack: ExitStack, server: Innkeeper) -> None:
-    connection = sent(
+    connection = begin_request(
         stack,
         server,
         "POST /v1.2/events HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
@@ -75,27 +75,27 @@ def half_a_body(stack: ExitStack, server: Innkeeper) -> None:
 
 
 def an_answer_that_nobody_reads(stack: ExitStack, server: Innkeeper) -> None:
-    sent(stack, server, "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+    begin_request(stack, server, "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
 
 
 def a_download_from_storage_that_hangs(stack: ExitStack, server: Innkeeper) -> None:
     """A thread of the web process, which nothing can interrupt."""
     params = {"entity": "guests", "format": "ndjson", "compressed": False}
-    export = made(server.client.post("/innkeeper/v1/fileExports", json=params))
+    export = body_of(server.client.post("/innkeeper/v1/fileExports", json=params))
 
     def location() -> Any:
-        return made(server.client.get(export["href"])).get("location")
+        return body_of(server.client.get(export["href"])).get("location")
 
     href = until("the export to be written", location)["href"]
     pipe_at(server.data / "files" / file_exports.file_name("live", UUID(export["ref"])))
-    sent(stack, server, f"GET {href.removeprefix(server.url)} HTTP/1.1\r\nHost: x\r\n\r\n")
+    begin_request(stack, server, f"GET {href.removeprefix(server.url)} HTTP/1.1\r\nHost: x\r\n\r\n")
 
 
 def a_job_whose_storage_hangs(server: Innkeeper) -> None:
     """A thread of the job worker, the same."""
     file = gzip.compress(b"{}\n")
     ref = uuid4()
-    made(server.client.put(f"/v2/batches/{ref}", json=declared(file)))
+    body_of(server.client.put(f"/v2/batches/{ref}", json=declared(file)))
     pipe_at(server.data / "files" / batches.upload_name("live", ref))
     dsn = dsn_of(server)
     work_on(dsn, lambda work: batches.receive_file(work, ref, **declared(file)))

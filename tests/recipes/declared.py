@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 from batching import Batches, as_json, record, upsert
-from calling import NOBODY, Api, made
+from calling import NOBODY, Api, body_of
 from sites import Site, run_site
 from streams import Page
 from visiting import Person, log_in
@@ -43,14 +43,14 @@ def rest(api: Api) -> dict[str, Any]:
     """Create a guest with the field; read it in two dialects, and be refused over its limit."""
     guest = api.guest(lastName="Murphy", loyaltyTier="Gold Star")
     assert guest["loyaltyTier"] == "Gold Star"
-    assert made(api.get(f"/v2/guests/{guest['ref']}"))["loyaltyTier"] == "Gold Star"
+    assert body_of(api.get(f"/v2/guests/{guest['ref']}"))["loyaltyTier"] == "Gold Star"
     refused = api.patch(guest["href"], json={"loyaltyTier": "x" * 33})
     assert refused.json()["errors"] == ["loyaltyTier: size must be between 0 and 32"]
     return guest
 
 
 def openapi(api: Api) -> None:
-    schemas = made(api.get("/openapi.json"))["components"]["schemas"]
+    schemas = body_of(api.get("/openapi.json"))["components"]["schemas"]
     for name in ("Guest", "V2Guest", "GuestCreate", "OrderContact", "OrderConsumer"):
         assert "loyaltyTier" in schemas[name]["properties"]
 
@@ -59,17 +59,17 @@ def stream(api: Api) -> None:
     """An IDENTITY event carries the field, however it is spelled."""
     page = Page(api)
     page("IDENTITY", identifiers=[{"provider": "CRM", "id": "7"}], Loyalty_Tier="silver")
-    assert made(api.get(f"/v2.1/guests/{page.guest}"))["loyaltyTier"] == "silver"
+    assert body_of(api.get(f"/v2.1/guests/{page.guest}"))["loyaltyTier"] == "silver"
 
 
 def identity(api: Api, guest: dict[str, Any]) -> dict[str, Any]:
     """An identity rule names the field, and a contact matches by it; the order."""
     rule = {"identityRule": "tier", "providers": [], "fields": ["lastName", "loyaltyTier"]}
-    made(api.post("/v2/tenants/identity-rules", json=rule))
+    body_of(api.post("/v2/tenants/identity-rules", json=rule))
     api.patch(guest["href"], json={"city": "Cork"})
-    order = made(api.post("/v2.1/orders", json=ORDER))
+    order = body_of(api.post("/v2.1/orders", json=ORDER))
     person = {"firstName": "Ann", "lastName": "Murphy", "loyaltyTier": "GOLD star"}
-    contact = made(api.post(f"/v2.1/orders/{order['ref']}/contacts", json=person))
+    contact = body_of(api.post(f"/v2.1/orders/{order['ref']}/contacts", json=person))
     assert contact["guest"]["href"] == guest["href"]
     return order
 
@@ -97,18 +97,20 @@ def segment(api: Api, guest: dict[str, Any]) -> None:
 
 def endpoint(api: Api) -> None:
     """The endpoint of the recipe decodes, names every problem, encodes and is described."""
-    operation = made(api.get("/openapi.json"))["paths"][f"{SEGMENTS}/{{segmentRef}}/rename"]["post"]
+    operation = body_of(api.get("/openapi.json"))["paths"][f"{SEGMENTS}/{{segmentRef}}/rename"][
+        "post"
+    ]
     assert operation["operationId"] == "renameSegment"
-    ref = made(api.get(SEGMENTS))["items"][0]["ref"]
+    ref = body_of(api.get(SEGMENTS))["items"][0]["ref"]
     body = {"name": "Q?", "isFinal": True, "nam": 1}
     refused = api.post(f"{SEGMENTS}/{ref}/rename", json=body)
     assert refused.json()["errors"] == [
         "nam: is not a known member; did you mean name?",
         "name: must not end in ? if it is final",
     ]
-    renamed = made(api.post(f"{SEGMENTS}/{ref}/rename", json={"name": "Renamed"}))
+    renamed = body_of(api.post(f"{SEGMENTS}/{ref}/rename", json={"name": "Renamed"}))
     assert renamed.keys() == {"href", "name", "modifiedAt"}
-    assert renamed["name"] == made(api.get(f"{SEGMENTS}/{ref}"))["name"] == "Renamed"
+    assert renamed["name"] == body_of(api.get(f"{SEGMENTS}/{ref}"))["name"] == "Renamed"
 
 
 def lake(api: Api, batches: Batches, guest: dict[str, Any]) -> None:
@@ -132,8 +134,8 @@ def lake(api: Api, batches: Batches, guest: dict[str, Any]) -> None:
 
 def members(api: Api, name: str, definition: dict[str, Any]) -> list[str]:
     """Return the refs of the guests of a new segment."""
-    made_segment = made(api.post(SEGMENTS, json={"name": name, "definition": definition}))
-    refs: list[str] = made(api.get(f"{SEGMENTS}/{made_segment['ref']}/guests"))["items"]
+    made_segment = body_of(api.post(SEGMENTS, json={"name": name, "definition": definition}))
+    refs: list[str] = body_of(api.get(f"{SEGMENTS}/{made_segment['ref']}/guests"))["items"]
     return refs
 
 
@@ -141,11 +143,11 @@ def files(api: Api, batches: Batches, note: dict[str, Any]) -> None:
     """Exports have the field and the note; imports and batches read the field, whose name is
     suggested for a column."""
     exports = [
-        made(api.post("/innkeeper/v1/fileExports", json={"entity": entity, "format": form}))
+        body_of(api.post("/innkeeper/v1/fileExports", json={"entity": entity, "format": form}))
         for entity, form in (("guests", "csv"), ("orders", "ndjson"))
     ]
     batches.work()
-    links = [made(api.get(export["href"]))["location"]["href"] for export in exports]
+    links = [body_of(api.get(export["href"]))["location"]["href"] for export in exports]
     (header, *rows), (order,) = (
         gzip.decompress(api.get(link, auth=None).content).decode().splitlines() for link in links
     )
@@ -166,12 +168,12 @@ def files(api: Api, batches: Batches, note: dict[str, Any]) -> None:
     content = as_json(value) + b"\n" + as_json(more) + b"\n"
     for is_dry_run in (True, False):
         body = {"entity": "orders", "compressed": False, "dryRun": is_dry_run}
-        upload = made(api.post("/innkeeper/v1/imports", json=body))
+        upload = body_of(api.post("/innkeeper/v1/imports", json=body))
         assert batches.upload(upload["location"]["href"], content).status_code == 200
         batches.work_at_once()
-        outcomes = made(api.get(upload["href"]))["outcomes"]
+        outcomes = body_of(api.get(upload["href"]))["outcomes"]
         assert outcomes == {"unchanged": 1, "updated": 1}, (is_dry_run, outcomes)
-    listed = made(api.get(f"/v2.1/orders/{value['ref']}/notes?expand=true"))
+    listed = body_of(api.get(f"/v2.1/orders/{value['ref']}/notes?expand=true"))
     assert [each["text"] for each in listed["items"]] == [TEXT, "Rang twice"]
 
 
@@ -188,19 +190,19 @@ def notes(api: Api, order: dict[str, Any]) -> dict[str, Any]:
     assert api.get(f"/v2.1/orderNotes/{NOBODY}").status_code == 404
     assert api.get(f"/v2.1/orders/{NOBODY}/notes").status_code == 404
     assert api.post(f"/v2.1/orders/{NOBODY}/notes", json={"text": "x"}).status_code == 404
-    other = made(api.post(path, json={"text": "Other", "author": "Bob"}))
-    note = made(api.post(path, json={"text": "Draft", "author": "Ann"}))
+    other = body_of(api.post(path, json={"text": "Other", "author": "Bob"}))
+    note = body_of(api.post(path, json={"text": "Draft", "author": "Ann"}))
     assert note["href"] == f"{api.url}/v2.1/orderNotes/{note['ref']}"
     assert note["order"] == {"href": f"{api.url}/v2.1/orders/{order['ref']}"}
-    replaced = made(api.put(note["href"], json={"text": TEXT}))
+    replaced = body_of(api.put(note["href"], json={"text": TEXT}))
     assert (replaced["text"], replaced.get("author")) == (TEXT, None)
-    note = made(api.patch(note["href"], json={"author": "Ann"}))
-    assert made(api.get(note["href"])) == note
-    listed = made(api.get(path, params={"expand": "true"}))
+    note = body_of(api.patch(note["href"], json={"author": "Ann"}))
+    assert body_of(api.get(note["href"])) == note
+    listed = body_of(api.get(path, params={"expand": "true"}))
     assert [each["text"] for each in listed["items"]] == ["Other", TEXT]
     assert api.delete(other["href"]).status_code == 204
     assert api.get(other["href"]).status_code == 404
-    whole = made(api.get(f"/v2.1/orders/{order['ref']}", params={"expand": "notes"}))
+    whole = body_of(api.get(f"/v2.1/orders/{order['ref']}", params={"expand": "notes"}))
     assert whole["notes"]["items"] == [note]
     return note
 
@@ -208,12 +210,12 @@ def notes(api: Api, order: dict[str, Any]) -> dict[str, Any]:
 def legacy_notes(api: Api, order: dict[str, Any], note: dict[str, Any]) -> None:
     """The same in v2, where an update is a POST."""
     path = f"/v2/orders/{order['ref']}/notes"
-    assert [each["href"] for each in made(api.get(path))["items"]] == [
+    assert [each["href"] for each in body_of(api.get(path))["items"]] == [
         f"{api.url}/v2/orderNotes/{note['ref']}"
     ]
-    old = made(api.post(path, json={"text": "Old"}))
-    assert made(api.post(old["href"], json={"text": "New"}))["text"] == "New"
-    assert made(api.get(old["href"]))["text"] == "New"
+    old = body_of(api.post(path, json={"text": "Old"}))
+    assert body_of(api.post(old["href"], json={"text": "New"}))["text"] == "New"
+    assert body_of(api.get(old["href"]))["text"] == "New"
     assert api.delete(old["href"]).status_code == 204
 
 
@@ -221,7 +223,7 @@ def rights(site: Site, note: dict[str, Any]) -> None:
     """A key without the scope for personal data does not see the text."""
     key = site.control(lambda work: keys.create(work, "live", scopes=frozenset({Scope.READ})))
     with Api(site.url, key.client_key, key.api_token) as reader:
-        response = made(reader.get(note["href"]))
+        response = body_of(reader.get(note["href"]))
     assert (response.get("text"), response["author"]) == (None, "Ann")
 
 
@@ -238,11 +240,11 @@ def order_page(owner: Person, reader: Person, order: dict[str, Any]) -> None:
 
 def erasure(api: Api, guest: dict[str, Any], note: dict[str, Any]) -> None:
     """Subject access shows both; an erasure deletes it and counts it in the receipt."""
-    subject = made(api.get(f"/innkeeper/v1/privacy/subjects/{guest['ref']}"))
+    subject = body_of(api.get(f"/innkeeper/v1/privacy/subjects/{guest['ref']}"))
     assert subject["held"]["guests"][0]["body"]["loyaltyTier"] == "Gold Star"
     locked, _ = subject["held"]["orderNotes"]
     assert locked["body"] == {"text": TEXT, "author": "Ann"}
-    receipt = made(api.post("/innkeeper/v1/privacy/erasures", json={"guestRef": guest["ref"]}))
+    receipt = body_of(api.post("/innkeeper/v1/privacy/erasures", json={"guestRef": guest["ref"]}))
     assert receipt["removed"]["orderNotes"] == 2
     assert api.get(note["href"]).status_code == 404
 
@@ -257,15 +259,15 @@ def import_undo(api: Api, batches: Batches) -> None:
         **{"requested_at": "2026-11-20T10:00:00Z", "order": {**bought, "orderItems": [line]}},
     }
     body = {"entity": "events", "compressed": False}
-    upload = made(api.post("/innkeeper/v1/imports", json=body))
+    upload = body_of(api.post("/innkeeper/v1/imports", json=body))
     assert batches.upload(upload["location"]["href"], as_json(event) + b"\n").status_code == 200
     batches.work_at_once()
-    assert made(api.get(f"{upload['href']}/undo"))["blocked"] == {}
+    assert body_of(api.get(f"{upload['href']}/undo"))["blocked"] == {}
     identifier = {"identifiers.provider": "email", "identifiers.id": "late@example.com"}
-    (guest,) = made(api.get("/v2.1/guests", params=identifier))["items"]
-    (order,) = made(api.get("/v2.1/orders", params={"guestRef": guest["ref"]}))["items"]
-    made(api.post(f"{order['href']}/notes", json={"text": "Late"}))
-    assert made(api.get(f"{upload['href']}/undo"))["blocked"] == {"used later": 1}
+    (guest,) = body_of(api.get("/v2.1/guests", params=identifier))["items"]
+    (order,) = body_of(api.get("/v2.1/orders", params={"guestRef": guest["ref"]}))["items"]
+    body_of(api.post(f"{order['href']}/notes", json={"text": "Late"}))
+    assert body_of(api.get(f"{upload['href']}/undo"))["blocked"] == {"used later": 1}
 
 
 def main(dsn: str, data: str) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import psycopg
-from calling import served
+from calling import run_server
 from logging_in import Visitor
 from sites import Site
 from visiting import field
@@ -16,7 +16,7 @@ def test_a_link_is_sent_where_the_operator_set_a_server(site: Site) -> None:
         assert "/forgotten" not in without.get("/login").text
         assert without.get("/forgotten").status_code == 404
     settings = replace(site.settings, smtp_url="smtp://127.0.0.1:1", smtp_from="a@b.example")
-    with served(create_app(settings)) as url, Visitor(url) as visitor:
+    with run_server(create_app(settings)) as url, Visitor(url) as visitor:
         assert 'href="/forgotten"' in visitor.get("/login").text
         csrf = field(visitor.get("/forgotten").text, "csrf")
         response = visitor.post("/forgotten", data={"csrf": csrf, "email": "no@example.com"})

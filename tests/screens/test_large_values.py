@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from calling import Api, made
+from calling import Api, body_of
 from streams import Page
 from visiting import Person
 
@@ -64,7 +64,7 @@ def test_s1_an_event_in_quarantine(owner: Person, api: Api) -> None:
 
 def test_s1_raw_json(owner: Person, api: Api) -> None:
     guest = {"guestType": "customer", "lastName": LONG, "subscriptions": [nested(22_000)]}
-    ref = made(api.post("/v2.1/guests", json=guest))["ref"]
+    ref = body_of(api.post("/v2.1/guests", json=guest))["ref"]
     page = owner.get(f"/guests/{ref}/json").text
     assert len(page) < LARGEST
     assert LONG not in page
@@ -82,7 +82,7 @@ def test_s1_every_page_of_a_guest(owner: Person, api: Api) -> None:
     guest = {"guestType": "customer", "firstName": LONG, "lastName": LONG, "city": LONG}
     guest |= {"street": [LONG] * 20, "subscriptions": nested(5_000)}
     guest |= {"identifiers": [{"provider": LONG[:200], "id": LONG}] * 20}
-    ref = made(api.post("/v2.1/guests", json=guest))["ref"]
+    ref = body_of(api.post("/v2.1/guests", json=guest))["ref"]
     for name in ("ext", "ext1", "ext2"):
         pairs = {f"key{number}": LONG for number in range(30)}
         answer = api.post(f"/v2.1/guests/{ref}/extensions", json={"name": name, **pairs})
@@ -103,7 +103,7 @@ def test_s1_an_offset_of_5000_digits(owner: Person) -> None:
 def test_s1_a_form_has_whole_values(owner: Person, api: Api) -> None:
     """What a form shows it sends back: nothing of it may be cut."""
     guest = {"guestType": "customer", "lastName": LONG, "street": [LONG, "x"]}
-    ref = made(api.post("/v2.1/guests", json=guest))["ref"]
+    ref = body_of(api.post("/v2.1/guests", json=guest))["ref"]
     extension = api.post(f"/v2.1/guests/{ref}/extensions", json={"name": "ext", "note": LONG})
     page = owner.get(f"/guests/{ref}/edit").text
     assert page.count(f'value="{LONG}"') == 2
@@ -343,10 +343,10 @@ def test_s1_an_order_of_many_items_is_read_in_part(
     monkeypatch.setattr(orders, "ROWS", 2)
     order = {"referenceId": "M-1", "orderedAt": "2026-10-02T10:00:00.000Z", "status": "PURCHASED"}
     order |= {"currencyCode": "EUR", "price": 1, "channel": "WEB", "pointOfSale": "default"}
-    ref = made(api.post("/v2.1/orders", json=order))["ref"]
+    ref = body_of(api.post("/v2.1/orders", json=order))["ref"]
     for number in range(3):
         item = {"name": f"Kettle {number}", "type": "X", "price": 1, "currencyCode": "EUR"}
-        made(api.post(f"/v2.1/orders/{ref}/orderItems", json={**item, "status": "PURCHASED"}))
+        body_of(api.post(f"/v2.1/orders/{ref}/orderItems", json={**item, "status": "PURCHASED"}))
     page = owner.get(f"/orders/{ref}").text
     assert page.count("<strong>Kettle") == 2
     assert "The first 2 of 3." in page
@@ -355,7 +355,7 @@ def test_s1_an_order_of_many_items_is_read_in_part(
 
 def test_s1_the_audit_log(owner: Person, api: Api) -> None:
     """S1: rows show the beginning of a value, the file of the same page all of it."""
-    ref = made(api.post("/v2.1/guests", json={"guestType": "customer"}))["ref"]
+    ref = body_of(api.post("/v2.1/guests", json={"guestType": "customer"}))["ref"]
     assert owner.post(f"/guests/{ref}/edit", last_name=LONG).status_code == 303
     page = owner.get(f"/settings/audit-log?subject={ref}").text
     assert len(page) < LARGEST
@@ -380,9 +380,9 @@ def test_s1_files_are_read_while_they_are_sent(
 
     monkeypatch.setattr(OrderItems, "list_", counted)
     ref = an_order(api)
-    made(api.post(f"/v2.1/orders/{ref}/extensions/ext", json={"note": LONG}))
+    body_of(api.post(f"/v2.1/orders/{ref}/extensions/ext", json={"note": LONG}))
     items = [an_item(api, ref, number) for number in range(5)]
-    made(api.post(f"/v2.1/orderItems/{items[4]}/extensions/ext", json={"note": LONG}))
+    body_of(api.post(f"/v2.1/orderItems/{items[4]}/extensions/ext", json={"note": LONG}))
     page = owner.get(f"/orders/{ref}").text
     assert LONG not in page
     read.clear()
@@ -404,9 +404,9 @@ def test_s1_files_are_read_while_they_are_sent(
 
 def test_s1_an_extension_is_read_alone(owner: Person, api: Api) -> None:
     """S1: its form reads none of the others, which may be 99 of a megabyte each."""
-    ref = made(api.post("/v2.1/guests", json={"guestType": "customer"}))["ref"]
-    other = made(api.post(f"/v2.1/guests/{ref}/extensions", json={"name": "ext", "note": LONG}))
-    mine = made(api.post(f"/v2.1/guests/{ref}/extensions", json={"name": "ext1", "size": 3}))
+    ref = body_of(api.post("/v2.1/guests", json={"guestType": "customer"}))["ref"]
+    other = body_of(api.post(f"/v2.1/guests/{ref}/extensions", json={"name": "ext", "note": LONG}))
+    mine = body_of(api.post(f"/v2.1/guests/{ref}/extensions", json={"name": "ext1", "size": 3}))
     with counted_rows() as rows:
         page = owner.get(f"/guests/{ref}/extensions/{mine['ref']}").text
     assert "ext1" in page
@@ -419,9 +419,9 @@ def test_s2_large_values_are_masked_off_the_event_loop(
     """S2: to mask 20,000 members took the loop 60 ms for each page that shows some of them."""
     members = {f"key{number}": f"value {number}" for number in range(1_000)}
     body = {"guestType": "customer", "lastName": "Doe", "subscriptions": [members]}
-    ref = made(api.post("/v2.1/guests", json=body))["ref"]
-    other = made(api.post("/v2.1/guests", json=body))["ref"]
-    made(api.post("/innkeeper/v1/merges", json={"survivor": ref, "absorbed": other}))
+    ref = body_of(api.post("/v2.1/guests", json=body))["ref"]
+    other = body_of(api.post("/v2.1/guests", json=body))["ref"]
+    body_of(api.post("/innkeeper/v1/merges", json={"survivor": ref, "absorbed": other}))
     on_loop: list[bool] = []
     mask = shell.masked_record
 
@@ -449,13 +449,13 @@ def is_loop_running() -> bool:
 def an_order(api: Api) -> str:
     order = {"referenceId": uuid4().hex, "orderedAt": "2026-10-02T10:00:00.000Z"}
     order |= {"currencyCode": "EUR", "price": 1, "channel": "WEB", "pointOfSale": "default"}
-    return str(made(api.post("/v2.1/orders", json={**order, "status": "PURCHASED"}))["ref"])
+    return str(body_of(api.post("/v2.1/orders", json={**order, "status": "PURCHASED"}))["ref"])
 
 
 def an_item(api: Api, order: str, number: int) -> str:
     item = {"name": f"Kettle {number}", "type": "X", "price": 1, "currencyCode": "EUR"}
     posted = api.post(f"/v2.1/orders/{order}/orderItems", json={**item, "status": "PURCHASED"})
-    return str(made(posted)["ref"])
+    return str(body_of(posted)["ref"])
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from calling import Api, made
+from calling import Api, body_of
 from profiles import LONG, each_day
 from sites import Site
 from streams import Page as Visitor
@@ -75,9 +75,9 @@ def shop(site: Site, api: Api, owner: Person) -> Planted:
     """A workspace in which every place that can hold a person's data holds some."""
     shop = Planted()
     body = {"guestType": "customer", "country": "IE", **planted(Guest, MAIL)}
-    shop.guest = made(api.post("/v2.1/guests", json=body))["ref"]
+    shop.guest = body_of(api.post("/v2.1/guests", json=body))["ref"]
     pairs = {"nick": WORD, "phone": NUMBER, "latitude": 53.3498053, "age": 40, "vip": True}
-    made(api.post(f"/v2.1/guests/{shop.guest}/extensions", json={"name": "ext", **pairs}))
+    body_of(api.post(f"/v2.1/guests/{shop.guest}/extensions", json={"name": "ext", **pairs}))
     _plant_order(api, shop, pairs)
     _plant_merge(api, shop)
     _plant_events(api)
@@ -89,25 +89,25 @@ def shop(site: Site, api: Api, owner: Person) -> Planted:
 def _plant_order(api: Api, shop: Planted, pairs: dict[str, Any]) -> None:
     order = {"referenceId": f"Q-{uuid4().hex[:6]}", "orderedAt": "2026-10-02T10:00:00.000Z"}
     order |= {"currencyCode": "EUR", "price": 1, "status": "PURCHASED", "channel": "WEB"}
-    shop.order = made(api.post("/v2.1/orders", json=order))["ref"]
+    shop.order = body_of(api.post("/v2.1/orders", json=order))["ref"]
     item = {"name": "Tea", "type": "X", "price": 1, "currencyCode": "EUR", "status": "OK"}
-    made(api.post(f"/v2.1/orders/{shop.order}/orderItems", json=item))
-    made(api.post(f"/v2.1/orders/{shop.order}/extensions/ext", json=pairs))
+    body_of(api.post(f"/v2.1/orders/{shop.order}/orderItems", json=item))
+    body_of(api.post(f"/v2.1/orders/{shop.order}/extensions/ext", json=pairs))
     contact = planted(OrderContact, MAIL)
-    made(api.post(f"/v2.1/orders/{shop.order}/contacts", json=contact))
+    body_of(api.post(f"/v2.1/orders/{shop.order}/contacts", json=contact))
     consumer = planted(OrderConsumer, f"{WORD}.two@example.com")
-    made(api.post(f"/v2.1/orders/{shop.order}/consumers", json=consumer))
+    body_of(api.post(f"/v2.1/orders/{shop.order}/consumers", json=consumer))
 
 
 def _plant_merge(api: Api, shop: Planted) -> None:
-    other = made(api.post("/v2.1/guests", json={"guestType": "customer", "lastName": WORD}))
+    other = body_of(api.post("/v2.1/guests", json={"guestType": "customer", "lastName": WORD}))
     ends = {"survivor": shop.guest, "absorbed": other["ref"]}
-    merge = made(api.post("/innkeeper/v1/merges", json=ends))
+    merge = body_of(api.post("/innkeeper/v1/merges", json=ends))
     shop.paths.append(f"/merges/{merge['ref']}/undo")
     twin = {"identifiers": [{"provider": "email", "id": f"{WORD}@example.com"}], "lastName": WORD}
     for _ in range(2):
-        made(api.post("/v2.1/guests", json={"guestType": "customer", **twin}))
-    job = made(api.post("/innkeeper/v1/identity/apply", json={}))
+        body_of(api.post("/v2.1/guests", json={"guestType": "customer", **twin}))
+    job = body_of(api.post("/innkeeper/v1/identity/apply", json={}))
     shop.paths.append(f"/settings/identity-rules/{job['ref']}")
 
 
@@ -150,7 +150,7 @@ def _plant_segments(api: Api, shop: Planted) -> None:
         ("S", {"sql": sql}),
     ):
         body = {"name": f"{name} {uuid4().hex[:6]}", "definition": definition}
-        made_ = made(api.post("/innkeeper/v1/segments", json=body))
+        made_ = body_of(api.post("/innkeeper/v1/segments", json=body))
         shop.segments.append(made_["friendlyId"])
         api.post(f"/innkeeper/v1/segments/{made_['friendlyId']}/run")
         shop.paths.append(f"/segments/{made_['friendlyId']}/why/{shop.guest}")
@@ -160,14 +160,14 @@ def _plant_segments(api: Api, shop: Planted) -> None:
         answer = api.put(f"/innkeeper/v1/traits/{name}", json=body)
         assert answer.status_code == 200 or name == "lastNick", answer.text
     name = f"L {uuid4().hex[:6]}"
-    static_list = made(api.post("/innkeeper/v1/staticLists", json={"name": name}))["friendlyId"]
+    static_list = body_of(api.post("/innkeeper/v1/staticLists", json={"name": name}))["friendlyId"]
     body = {"selection": {"guests": [shop.guest]}}
-    action = made(api.post(f"/innkeeper/v1/staticLists/{static_list}/guests", json=body))
+    action = body_of(api.post(f"/innkeeper/v1/staticLists/{static_list}/guests", json=body))
     shop.paths += [f"/lists/{static_list}", f"/guests/bulk/{action['ref']}"]
     shape = {"format": "NDJSON", "template": {"hello": f"{WORD} {{{{firstName}}}}"}}
     shape |= {"filter": {"sql": sql}, "webhook": f"https://example.com/{MAIL}?token={WORD}"}
     body = {"name": f"E {uuid4().hex[:6]}", "segment": shop.segments[0], **shape}
-    export = made(api.post("/innkeeper/v1/exports", json=body))
+    export = body_of(api.post("/innkeeper/v1/exports", json=body))
     api.post(f"/innkeeper/v1/exports/{export['friendlyId']}/run")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from calling import Api, made
+from calling import Api, body_of
 from visiting import Person
 
 from innkeeper.lake import sql_process
@@ -14,7 +14,7 @@ from innkeeper.store.database import Database
 
 
 @pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def lent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """How many connections were lent when each child was started."""
     lent, result = 0, list[int]()
     checkout, put_back = Database.checkout, Database.put_back
@@ -46,9 +46,9 @@ def text() -> dict[str, str]:
     return {"sql": f"SELECT guest_ref FROM guests WHERE nosuch = '{uuid4()}'"}
 
 
-def test_s4_the_api_checks_sql_without_a_connection(api: Api, held: list[int]) -> None:
+def test_s4_the_api_checks_sql_without_a_connection(api: Api, lent: list[int]) -> None:
     own = "/innkeeper/v1/segments"
-    row = made(
+    row = body_of(
         api.post(own, json={"name": "A", "definition": {"filterGroups": [{"entity": "order"}]}})
     )
     name, ref = f"S {uuid4().hex}", row["friendlyId"]
@@ -64,19 +64,19 @@ def test_s4_the_api_checks_sql_without_a_connection(api: Api, held: list[int]) -
     ]
     assert [answer.status_code for answer in answers] == [400] * 5
     assert all("nosuch" in answer.json()["message"] for answer in answers)
-    assert held == [0] * 5
+    assert lent == [0] * 5
 
 
-def test_s4_the_screens_check_sql_without_a_connection(owner: Person, held: list[int]) -> None:
+def test_s4_the_screens_check_sql_without_a_connection(owner: Person, lent: list[int]) -> None:
     answer = owner.post("/segments/new", do="save", name="S", **text())
     assert answer.status_code == 400
     assert "nosuch" in answer.text
-    assert held == [0]
+    assert lent == [0]
 
 
 def test_s4_who_may_not_edit_segments_starts_nothing(
-    developer: Person, held: list[int], monkeypatch: pytest.MonkeyPatch
+    developer: Person, lent: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sql_process, "CHECKS", None)
     assert developer.post("/segments/new", do="save", name="S", **text()).status_code == 403
-    assert held == []
+    assert lent == []

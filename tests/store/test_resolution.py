@@ -40,7 +40,7 @@ ANN: dict[str, Any] = {"first_name": "Ann", "last_name": "Lee", "identifiers": [
 
 
 @pytest.fixture
-async def crowd(anyio_backend: str, dsn: str) -> AsyncIterator[Database]:
+async def population(anyio_backend: str, dsn: str) -> AsyncIterator[Database]:
     """A pool for many at once."""
     opened = Database(dsn, pool_size=16)
     await opened.open()
@@ -63,9 +63,9 @@ async def visitor(work: Work, **fields: Any) -> UUID:
     return ref
 
 
-async def test_64_arrivals_of_one_person_at_once_make_one_guest(crowd: Database) -> None:
+async def test_64_arrivals_of_one_person_at_once_make_one_guest(population: Database) -> None:
     """Half know the person by a second identifier as well, under the other rule."""
-    async with crowd.work("live") as work:
+    async with population.work("live") as work:
         rules = [IdentityRule(name, (Condition(provider=name),)) for name in ("crm", "email")]
         await rule_settings.replace_rules(work, rules)
 
@@ -74,14 +74,14 @@ async def test_64_arrivals_of_one_person_at_once_make_one_guest(crowd: Database)
         person = {"last_name": f"Lee {number}", "identifiers": [*crm, EMAIL]}
 
         async def once() -> UUID:
-            async with crowd.work("live") as work:
+            async with population.work("live") as work:
                 return await attach(work, person)
 
         return await retrying(once)
 
     task = await asyncio.gather(*(arrive(number) for number in range(64)))
     assert len(set(task)) == 1
-    async with crowd.work("live") as work:
+    async with population.work("live") as work:
         guest = await guests.fetch(work, task[0])
         assert sorted(one["provider"] for one in guest["identifiers"]) == ["crm", "email"]
 
@@ -201,12 +201,12 @@ async def compare(work: Work, order: UUID, chance: Random) -> None:
         assert rows[0]["guest_ref"] == guest
 
 
-async def test_64_contacts_of_one_stranger_at_once_are_one_guest(crowd: Database) -> None:
+async def test_64_contacts_of_one_stranger_at_once_are_one_guest(population: Database) -> None:
     """Each on an order of its own, by the short way."""
 
     async def arrive(number: int) -> UUID:
         async def once() -> UUID:
-            async with crowd.work("live") as work:
+            async with population.work("live") as work:
                 order = await new_order(work, number)
                 person = await CONTACTS.create(work, order=order, changes=ANN)
                 ref: UUID = person["guest_ref"]
@@ -217,9 +217,9 @@ async def test_64_contacts_of_one_stranger_at_once_are_one_guest(crowd: Database
     assert len({*await asyncio.gather(*(arrive(number) for number in range(64)))}) == 1
 
 
-async def test_crossing_merges_and_arrivals_leave_sound_groups(crowd: Database) -> None:
+async def test_crossing_merges_and_arrivals_leave_sound_groups(population: Database) -> None:
     """Merges of the same guests in both directions, attachments and undos, all at once."""
-    async with crowd.work("live") as work:
+    async with population.work("live") as work:
         ids = [{"provider": "email", "id": f"{number}@x.com"} for number in range(6)]
         refs = [await visitor(work, identifiers=[one]) for one in ids]
 
@@ -227,7 +227,7 @@ async def test_crossing_merges_and_arrivals_leave_sound_groups(crowd: Database) 
         one, other = refs[number % 6], refs[(number * 5 + 1) % 6]
 
         async def once() -> None:
-            async with crowd.work("live") as work:
+            async with population.work("live") as work:
                 if number % 3 == 0:
                     person = {"identifiers": [ids[number % 6]], "city": "Cork"}
                     assert await attach(work, person) == refs[number % 6]
@@ -239,7 +239,7 @@ async def test_crossing_merges_and_arrivals_leave_sound_groups(crowd: Database) 
         await retrying(once)
 
     await asyncio.gather(*(act(number) for number in range(60)))
-    async with crowd.work("live") as work:
+    async with population.work("live") as work:
         for row in await work.all("merges.list", guest=None, limit=1000, offset=0):
             if row["undone_at"] is None:
                 await merges.undo(work, row["ref"])
@@ -393,10 +393,10 @@ async def test_another_process_writes_by_the_new_rules_at_once(dsn: str, work: W
 
 
 async def test_a_job_waits_for_writers_that_began_before_the_change(
-    crowd: Database,
+    population: Database,
 ) -> None:
     rules = [IdentityRule("name", (Condition(field="last_name"), Condition(field="city")))]
-    async with crowd.work("live") as slow, crowd.work("live") as work:
+    async with population.work("live") as slow, population.work("live") as work:
         await rulebook.current(slow)
         async with slow.transaction():
             late = await visitor(slow, last_name="Lee", city="Cork")

@@ -15,7 +15,7 @@ def test_identifiers_are_refused_where_they_may_be_ids_of_too_many_providers(dsn
         )
         identifiers = [{"provider": "P7", "id": "n1"}]
         guest = {"guestType": "customer", "identifiers": identifiers}
-        ref = Site.made("POST", "/v2.1/guests", guest)["ref"]
+        ref = Site.body_of("POST", "/v2.1/guests", guest)["ref"]
         texts = [f"n{number}" for number in range(2600)]
         with pytest.raises(Invalid) as refused:
             Site.do(select_identifiers, texts)
@@ -34,7 +34,7 @@ def test_a_urn_of_a_uuid_is_a_ref_and_the_id_of_any_provider(dsn: str) -> None:
         for provider, each in (("urn", f"uuid:{ref}"), ("LINK", f"urn:uuid:{ref}")):
             identifiers = [{"provider": provider, "id": each}]
             guest = {"guestType": "customer", "identifiers": identifiers}
-            named.append(Site.made("POST", "/v2.1/guests", guest)["ref"])
+            named.append(Site.body_of("POST", "/v2.1/guests", guest)["ref"])
         selected = Site.do(select_identifiers, [f"urn:uuid:{ref}", f"URN:UUID:{named[0]}"])
         assert sorted(str(one) for one in selected.refs) == sorted(named)
         assert selected.unmatched == ()

@@ -42,7 +42,7 @@ def run(folder: Path, dsn: str, *words: str) -> Result:
     return CliRunner().invoke(app, ["sitecore", str(folder), "--database", dsn, *words])
 
 
-def shown(result: Result) -> dict[str, str]:
+def printed_counts(result: Result) -> dict[str, str]:
     """The printed counts: kind of record -> source and here."""
     lines = [line.rsplit(None, 2) for line in result.stdout.splitlines()[1:]]
     return {kind.strip(): f"{source} {here}" for kind, source, here in lines}
@@ -50,7 +50,7 @@ def shown(result: Result) -> dict[str, str]:
 
 def fill() -> dict[str, Any]:
     """Fill the workspace with one of everything; returns the refs that tests ask for."""
-    created = Site.made
+    created = Site.body_of
     created(
         "POST", "/v2/tenants/points-of-sale", {"name": "shop.ie", "market": "IE", "timeout": 30}
     )
@@ -168,7 +168,7 @@ def test_i13_everything_comes_over_with_its_refs(
     for name, rows in expected.items():
         assert rows, name
         assert result[name] == rows, name
-    assert shown(done) == {
+    assert printed_counts(done) == {
         **{"identity rules": "2 2", "points of sale": "2 2", "guests": "4 4"},
         **{"identifiers": "4 4", "data extensions": "4 4", "retired guests": "3 3"},
         **{"orders": "1 1", "order contacts": "1 1", "order items": "1 1"},
@@ -262,7 +262,10 @@ def test_i13_a_guest_of_documented_columns_a_newer_export_and_what_is_missing(
     done = run(tmp_path, target)
     # Nothing names the survivor, so the counts disagree: the guest is named.
     assert done.exit_code == 2, done.output
-    assert (shown(done)["retired guests"], shown(done)["guests"]) == ("1 0", "1 1")
+    assert (printed_counts(done)["retired guests"], printed_counts(done)["guests"]) == (
+        "1 0",
+        "1 1",
+    )
     missing = json.loads((tmp_path.parent / f"{tmp_path.name}.missing.ndjson").read_text())
     assert (missing["entity"], missing["ref"]) == ("retired guests", GONE)
     assert "not imported from guests: country" in done.stderr

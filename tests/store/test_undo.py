@@ -74,10 +74,10 @@ def test_i10_what_is_later_blocks_and_is_named(site: None, later: str) -> None:
     ref = run_import("guests", [person(1), person(2), person(3)])
     guest, path = guest_of(1), f"/v2.1/guests/{guest_of(1)}"
     if later == "edit":
-        Site.made("PATCH", path, {"firstName": "Ann"})
+        Site.body_of("PATCH", path, {"firstName": "Ann"})
         reason = "changed later"
     elif later == "extension":
-        Site.made("POST", f"{path}/extensions", {"name": "ext", "a": 1})
+        Site.body_of("POST", f"{path}/extensions", {"name": "ext", "a": 1})
         reason = "changed later"
     elif later == "order":
         run_import("orders", [order(1, 1)])
@@ -86,13 +86,13 @@ def test_i10_what_is_later_blocks_and_is_named(site: None, later: str) -> None:
         run_import("guests", [person(1, firstName="Ann")])
         reason = "changed later"
     elif later == "merge":
-        other = Site.made("POST", "/v2.1/guests", {"guestType": "customer"})["ref"]
+        other = Site.body_of("POST", "/v2.1/guests", {"guestType": "customer"})["ref"]
         Site.do(merges.create, guest, UUID(other))
         reason = "merged later"
     else:
         client = Site.logins["open"].client_key
         call_ = f"/v1.2/browser/create.json?client_key={client}&message=%7B%7D"
-        browser = Site.made("GET", call_)["ref"]
+        browser = Site.body_of("GET", call_)["ref"]
         identifiers = [{"provider": "email", "id": "1@example.com"}]
         Site.event(browser, "IDENTITY", identifiers=identifiers)
         reason = "events"
@@ -318,15 +318,15 @@ def test_i10_over_http_and_in_the_audit_log(site: None) -> None:
     """Previewed, refused with 409, queued; the log has the request and the end."""
     ref = run_import("guests", [person(1), person(2)])
     path = f"/innkeeper/v1/imports/{ref}/undo"
-    record = Site.made("GET", path)
+    record = Site.body_of("GET", path)
     assert (record["status"], record["removed"]) == ("possible", {"guests": 2})
-    Site.made("PATCH", f"/v2.1/guests/{guest_of(1)}", {"firstName": "Ann"})
+    Site.body_of("PATCH", f"/v2.1/guests/{guest_of(1)}", {"firstName": "Ann"})
     status, body = Site.call("POST", path, {})
     assert status == 409
     assert str(guest_of(1)) in body["message"] + str(body)
-    assert Site.made("POST", path, {"skipChanged": True})["status"] == "waiting"
+    assert Site.body_of("POST", path, {"skipChanged": True})["status"] == "waiting"
     call(undo.run, ref)
-    record = Site.made("GET", path)
+    record = Site.body_of("GET", path)
     assert (record["status"], record["removed"]) == ("done", {"guests": 1})
     assert record["examples"] == [
         {"of": "guests", "ref": str(guest_of(1)), "reason": "changed later"}

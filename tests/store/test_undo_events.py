@@ -51,7 +51,7 @@ def test_i10_the_preview_of_an_import_of_events_counts_and_names_what_blocks(sit
     assert description["removed"] == {"guests": 3, "browsers": 3, "sessions": 3, "events": 6}
     assert (description["blocked"], description["complete"]) == ({}, True)
     guest = guest_of(3)
-    Site.made("PATCH", f"/v2.1/guests/{guest}", {"firstName": "Ann"})
+    Site.body_of("PATCH", f"/v2.1/guests/{guest}", {"firstName": "Ann"})
     with pytest.raises(Conflict, match=f"1 changed later.*guest {guest}"):
         run_undo(ref)
     undone = run_undo(ref, skip_changed=True)
@@ -143,7 +143,7 @@ def test_i10_an_item_of_an_event_that_a_later_consumer_uses_stays(site: None) ->
     assert call(undo.describe, ref)["blocked"] == {}
     link = {"href": f"/v2.1/orderItems/{item['ref']}"}
     consumer = {"firstName": "Bo", "lastName": "Lee", "orderItems": {"items": [link]}}
-    Site.made("POST", f"/v2.1/orders/{item['order_ref']}/consumers", consumer)
+    Site.body_of("POST", f"/v2.1/orders/{item['order_ref']}/consumers", consumer)
     with pytest.raises(Conflict, match="used later"):
         run_undo(ref)
 
@@ -180,7 +180,7 @@ def test_i10_of_a_batch_with_events_only_what_is_used_later_stays(site: None) ->
     """A guest that changed later stays with what its events need; the records of others go."""
     ref = run_import("batch", MIXED, chunk=6)
     guest = guest_of(3)
-    Site.made("PATCH", f"/v2.1/guests/{guest}", {"firstName": "Eve"})
+    Site.body_of("PATCH", f"/v2.1/guests/{guest}", {"firstName": "Eve"})
     with pytest.raises(Conflict, match=f"1 changed later.*guest {guest}"):
         run_undo(ref)
     undone = run_undo(ref, skip_changed=True)

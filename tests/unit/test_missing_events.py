@@ -25,7 +25,7 @@ def add(minutes: float, item: Any) -> QuarantinedEvent:
     return waits(minutes, product={"item_id": item})
 
 
-def found(
+def find_missing(
     waiting: list[QuarantinedEvent], *earlier: tuple[float, str, dict[str, Any]]
 ) -> list[UUID]:
     """Of a CHECKOUT whose session began five minutes ago, with a timeout of 20."""
@@ -46,38 +46,38 @@ def found(
     ],
 )
 def test_f16_is_missed(one: QuarantinedEvent) -> None:
-    assert found([one]) == [one.ref]
+    assert find_missing([one]) == [one.ref]
 
 
 @pytest.mark.parametrize("one", [waits(26), waits(1, channel="MOBILE_APP"), waits(1, "CHECKOUT")])
 def test_f16_is_not_missed(one: QuarantinedEvent) -> None:
     """From before the session could have begun, of another channel, or no part of the cart."""
-    assert found([one]) == []
+    assert find_missing([one]) == []
 
 
 def test_f16_each_within_the_timeout_of_the_next() -> None:
     """stream-api.md 5: events would have held the session together."""
     chain = [waits(20), waits(38), waits(59)]
-    assert found(chain) == [chain[0].ref, chain[1].ref]
+    assert find_missing(chain) == [chain[0].ref, chain[1].ref]
 
 
 def test_f16_not_from_before_the_cart_was_emptied() -> None:
     chain = [waits(1), waits(4)]
-    assert found(chain, (3, "CHECKOUT", {})) == [chain[0].ref]
-    assert found(chain, (3, "CLEAR_CART", {})) == [chain[0].ref]
-    assert found(chain, (3, "VIEW", {})) == [one.ref for one in chain]
+    assert find_missing(chain, (3, "CHECKOUT", {})) == [chain[0].ref]
+    assert find_missing(chain, (3, "CLEAR_CART", {})) == [chain[0].ref]
+    assert find_missing(chain, (3, "VIEW", {})) == [one.ref for one in chain]
 
 
 def test_f16_not_what_another_order_would_have_bought() -> None:
     """A CHECKOUT that waits itself, of another order; one of the same is this one's first try."""
     for reference, expected in (("B-0", 1), ("B-1", 2), (None, 2)):
         chain = [waits(1), waits(2, "CHECKOUT", reference_id=reference), waits(3)]
-        assert len(found(chain)) == expected, reference
+        assert len(find_missing(chain)) == expected, reference
 
 
 def test_f16_not_what_was_cleared() -> None:
     chain = [waits(1), waits(2, "CLEAR_CART"), waits(3)]
-    assert found(chain) == [chain[0].ref, chain[1].ref]
+    assert find_missing(chain) == [chain[0].ref, chain[1].ref]
 
 
 def test_f16_an_add_that_a_later_one_replaced() -> None:
@@ -87,6 +87,6 @@ def test_f16_an_add_that_a_later_one_replaced() -> None:
         (0.5, "ADD", {"product": {"item_id": 1}}),
     )
     one = add(1, "1")
-    assert found([one], earlier) == [one.ref]
-    assert found([one], later) == []
-    assert found([add(1, "2")], later) != []
+    assert find_missing([one], earlier) == [one.ref]
+    assert find_missing([one], later) == []
+    assert find_missing([add(1, "2")], later) != []

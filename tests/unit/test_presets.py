@@ -45,10 +45,10 @@ def records(stem: str) -> Iterator[Any]:
     layout = replace(layout, entity=preset.entity, mapping=mapping_of(preset.entity, document))
     with layout.opened(path) as source:
         for chunk in layout.chunks(source):
-            yield from (shown(record.what) for record in chunk.items)
+            yield from (plain_value(record.what) for record in chunk.items)
 
 
-def shown(what: Any) -> Any:
+def plain_value(what: Any) -> Any:
     """What a record writes, as JSON."""
     if isinstance(what, EventRecord):
         return what.message

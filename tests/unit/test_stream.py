@@ -21,7 +21,7 @@ BROWSER = "85b3dec3-60ac-44ec-9b51-5a9d3ee2ae9b"
 MINUTES = timedelta(minutes=20)
 
 
-def sent(**members: Any) -> IncomingEvent:
+def event(**members: Any) -> IncomingEvent:
     return IncomingEvent({"browser_id": BROWSER, "type": "VIEW", **members}, NOW)
 
 
@@ -30,29 +30,29 @@ def sent(**members: Any) -> IncomingEvent:
 def test_what_every_event_needs(name: str, value: Any) -> None:
     """4.1 rows browser_id and type."""
     with pytest.raises(BadRequest, match=f"{name} is required"):
-        stream.read(sent(**{name: value}))
+        stream.read(event(**{name: value}))
 
 
 def test_what_places_an_event() -> None:
     """4.1: words in any case and with blanks around them."""
-    reading = stream.read(sent(type=" view ", channel=" web ", pos=" shop ", currency="EUR"))
+    reading = stream.read(event(type=" view ", channel=" web ", pos=" shop ", currency="EUR"))
     assert (reading.type, reading.channel, reading.point_of_sale) == ("VIEW", "WEB", "shop")
     assert (reading.browser, reading.at, reading.parts) == (UUID(BROWSER), NOW, [])
-    bare = stream.read(sent(channel="", pos=None))
+    bare = stream.read(event(channel="", pos=None))
     assert (bare.channel, bare.point_of_sale) == (None, "")
 
 
 @pytest.mark.parametrize("browser", ["nobody", BROWSER[:-1], "{" + BROWSER + "}"])
 def test_a_browser_that_is_no_uuid(browser: str) -> None:
     """Section 4 row 404: nobody has it."""
-    assert stream.read(sent(browser_id=browser)).browser is None
+    assert stream.read(event(browser_id=browser)).browser is None
 
 
 def test_a_currency_that_is_none() -> None:
     """4.1 row currency: only that part goes to quarantine."""
-    (part,) = stream.read(sent(currency="euro")).parts
+    (part,) = stream.read(event(currency="euro")).parts
     assert (part.reason, part.message) == (stream.BAD_MEMBER, {"currency": "euro"})
-    assert stream.read(sent(currency="")).parts == []
+    assert stream.read(event(currency="")).parts == []
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_currency_that_is_none() -> None:
 )
 def test_whose_clock_counts(told: Any, expected: datetime) -> None:
     """Section 9: the client's within a day of ours."""
-    assert stream.read(sent(requested_at=told)).at == expected
+    assert stream.read(event(requested_at=told)).at == expected
 
 
 @pytest.mark.parametrize("name", ["VIEW", "ORDER_CHECKOUT", "ROOM_VIEWED", "X" * 100])
