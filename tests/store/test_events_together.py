@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 BASE = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
 
 
-def event(browser: UUID, second: int, type_: str = "VIEW", **more: Any) -> IncomingEvent:
+def view_event(browser: UUID, second: int, type_: str = "VIEW", **more: Any) -> IncomingEvent:
     at = BASE + timedelta(seconds=second)
     payload = {"channel": "WEB", "pos": "default", "requested_at": at.isoformat(), **more}
     message = {"browser_id": str(browser), "type": type_, "page": f"page {second}", **payload}
@@ -53,16 +53,16 @@ async def test_together_is_what_one_by_one_is(work: Work) -> None:
     first, *rest = [
         (second, {"currency": "EUR"} if second else {"referrer": "a"}) for second in range(6)
     ]
-    await one_by_one(work, [event(alone, second, **more) for second, more in (first, *rest)])
-    await one_by_one(work, [event(together, first[0], **first[1])])
-    events = [event(together, second, **more) for second, more in rest]
+    await one_by_one(work, [view_event(alone, second, **more) for second, more in (first, *rest)])
+    await one_by_one(work, [view_event(together, first[0], **first[1])])
+    events = [view_event(together, second, **more) for second, more in rest]
     outcome = await ingest.record_batch(work, events)
     assert [one and one.guest for one in outcome] == [other] * 5
     assert len({one.ref for one in outcome if one}) == 5
     assert await stored(work, together) == await stored(work, alone)
     # And the next one knows of them.
     for browser, whose in ((alone, guest), (together, other)):
-        last = await ingest.record(work, event(browser, 9))
+        last = await ingest.record(work, view_event(browser, 9))
         assert last is not None
         assert last.guest == whose
     assert await stored(work, together) == await stored(work, alone)
@@ -83,9 +83,9 @@ async def test_what_is_not_plain_is_left_to_be_recorded_alone(
     work: Work, odd: tuple[str, dict[str, Any]]
 ) -> None:
     browser, _ = await browsers.create(work)
-    await one_by_one(work, [event(browser, 0)])
-    other = event(browser, 3, odd[0], **odd[1])
-    events = [event(browser, 1), event(browser, 2), other, event(browser, 4)]
+    await one_by_one(work, [view_event(browser, 0)])
+    other = view_event(browser, 3, odd[0], **odd[1])
+    events = [view_event(browser, 1), view_event(browser, 2), other, view_event(browser, 4)]
     outcome = await ingest.record_batch(work, events)
     assert [one is None for one in outcome] == [False, False, True, True]
     assert len((await stored(work, browser))[0]) == 3
@@ -94,11 +94,11 @@ async def test_what_is_not_plain_is_left_to_be_recorded_alone(
 async def test_out_of_date_is_left_to_be_recorded_alone(work: Work) -> None:
     """Another process wrote of the browser, or the configuration is another: nothing is written."""
     browser, _ = await browsers.create(work)
-    await one_by_one(work, [event(browser, 0)])
+    await one_by_one(work, [view_event(browser, 0)])
     await work.connection.execute(
         "UPDATE ws_live.sessions SET version = version + 1 WHERE browser_ref = %s", [browser]
     )
-    events = [event(browser, second) for second in (1, 2, 3)]
+    events = [view_event(browser, second) for second in (1, 2, 3)]
     assert await ingest.record_batch(work, events) == [None] * 3
     assert len((await stored(work, browser))[0]) == 1
     await one_by_one(work, events[:1])
@@ -119,8 +119,8 @@ async def test_any_cut_of_a_row_of_events(work: Work) -> None:
     for _ in range(40):
         second += chance.choice([0, 5, 5, 5, 300, 2000])
         row.append((second, *chance.choice([("VIEW", {}), ("VIEW", {}), ("CLEAR_CART", {})])))
-    await one_by_one(work, [event(alone, at, type_, **more) for at, type_, more in row])
-    left = [event(together, at, type_, **more) for at, type_, more in row]
+    await one_by_one(work, [view_event(alone, at, type_, **more) for at, type_, more in row])
+    left = [view_event(together, at, type_, **more) for at, type_, more in row]
     while left:
         group = left[: chance.randint(1, 9)]
         outcome = await ingest.record_batch(work, group)
@@ -147,12 +147,13 @@ async def test_events_of_different_browsers_together_are_what_they_are_alone(wor
         kind = chance.choice([("VIEW", {})] * 6 + [("CLEAR_CART", {}), ("VIEW", {"pos": "?"})])
         row.append((which, seconds[which], *kind))
     for which, at, type_, more in row:
-        await ingest.record(work, event(pairs[which][0][0], at, type_, **more))
+        await ingest.record(work, view_event(pairs[which][0][0], at, type_, **more))
     batched = 0
     while row:
         size = chance.randrange(1, 12)
         group = [
-            event(pairs[which][1][0], at, type_, **more) for which, at, type_, more in row[:size]
+            view_event(pairs[which][1][0], at, type_, **more)
+            for which, at, type_, more in row[:size]
         ]
         del row[:size]
         outcome = await ingest.record_batch(work, group)
@@ -180,14 +181,14 @@ async def test_an_event_that_is_left_alone_keeps_its_place(work: Work) -> None:
     are written."""
     one, _ = await browsers.create(work)
     other, guest = await browsers.create(work)
-    bad = event(one, 1, type="")
+    bad = view_event(one, 1, type="")
     events = [
-        event(one, 0),
+        view_event(one, 0),
         bad,
-        event(other, 0),
-        event(one, 2),
-        event(other, 1),
-        event(UUID(int=9), 1),
+        view_event(other, 0),
+        view_event(one, 2),
+        view_event(other, 1),
+        view_event(UUID(int=9), 1),
     ]
     outcome = await ingest.record_batch(work, events)
     assert [ingested is not None for ingested in outcome] == [True, False, True, False, True, False]
@@ -198,11 +199,11 @@ async def test_an_event_that_is_left_alone_keeps_its_place(work: Work) -> None:
 async def test_the_state_of_one_browser_is_out_of_date(work: Work) -> None:
     """P1: another process wrote of one of them: only its events are left alone."""
     several = [(await browsers.create(work))[0] for _ in range(3)]
-    await one_by_one(work, [event(browser, 0) for browser in several])
+    await one_by_one(work, [view_event(browser, 0) for browser in several])
     await work.connection.execute(
         "UPDATE ws_live.sessions SET version = version + 1 WHERE browser_ref = %s", [several[1]]
     )
-    outcome = await ingest.record_batch(work, [event(browser, 1) for browser in several])
+    outcome = await ingest.record_batch(work, [view_event(browser, 1) for browser in several])
     assert [one is not None for one in outcome] == [True, False, True]
     assert [len((await stored(work, browser))[0]) for browser in several] == [2, 1, 2]
 
@@ -212,12 +213,12 @@ async def test_a_session_that_another_has_locked_is_left_alone(
 ) -> None:
     """P1: a batch waits for no lock, and so takes part in no deadlock."""
     several = [(await browsers.create(work))[0] for _ in range(3)]
-    await one_by_one(work, [event(browser, 0) for browser in several[:2]])
+    await one_by_one(work, [view_event(browser, 0) for browser in several[:2]])
     async with database.work("live") as other, other.transaction():
         for browser in (several[0], several[2]):
             assert await browsers.lock(other, browser, None, datetime.now(UTC), timedelta())
             await other.connection.execute(
                 "SELECT FROM ws_live.sessions WHERE browser_ref = %s FOR UPDATE", [browser]
             )
-        outcome = await ingest.record_batch(work, [event(browser, 1) for browser in several])
+        outcome = await ingest.record_batch(work, [view_event(browser, 1) for browser in several])
     assert [one is not None for one in outcome] == [False, True, False]
