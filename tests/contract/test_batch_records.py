@@ -395,8 +395,8 @@ def item(reference: str = "ITEM-1", **fields: Any) -> dict[str, Any]:
 def upserted(**fields: Any) -> dict[str, Any]:
     value = order(**fields)
     return {
-        name: told
-        for name, told in value.items()
+        name: each
+        for name, each in value.items()
         if name in {"referenceId", "channel", "pointOfSale", "orderedAt", "contact"}
         or name in fields
     }

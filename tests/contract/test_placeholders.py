@@ -192,7 +192,7 @@ def test_f7_erased_people_take_nobody_along(batches: Batches) -> None:
     content = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
     assert batches.upload(waiting["location"]["href"], content).status_code == 200
     stored_data = body_of(api.get(f"{OWN}/privacy/subjects/{guest['ref']}"))["held"]
-    assert [found["line"] for found in stored_data["uploads"]] == [1]
+    assert [each["line"] for each in stored_data["uploads"]] == [1]
     body = {"guestRef": guest["ref"], "suppress": True}
     assert api.post(f"{OWN}/privacy/erasures", json=body).status_code == 201
     batches.search_files()

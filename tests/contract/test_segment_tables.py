@@ -64,15 +64,15 @@ def test_rows_are_the_same_from_the_store_and_from_files(
 ) -> None:
     """By hand: Hob has its two orders and one of the guest merged into it, and its own extension;
     Ivy has neither."""
-    hob, _, gone = (guest(api, name, "Routes") for name in ("Hob", "Ivy", "Gone"))
-    for who, price in ((hob, 10), (hob, 20.5), (gone, 30)):
+    hob, _, deleted = (guest(api, name, "Routes") for name in ("Hob", "Ivy", "Gone"))
+    for who, price in ((hob, 10), (hob, 20.5), (deleted, 30)):
         order(api, who, price=price)
-    for who, points in ((hob, 7), (gone, 99)):
+    for who, points in ((hob, 7), (deleted, 99)):
         pairs = {"name": "ext", "points": points}
         assert api.post(f"/v2.1/guests/{who['ref']}/extensions", json=pairs).is_success
-    merge = {"survivor": hob["ref"], "absorbed": gone["ref"]}
+    merge = {"survivor": hob["ref"], "absorbed": deleted["ref"]}
     assert api.post("/innkeeper/v1/merges", json=merge).is_success
-    segment = made(api, guests_where(rule("city", "is equal to", "Routes")))
+    segment = create_segment(api, guests_where(rule("city", "is equal to", "Routes")))
     columns = (
         "firstName,emails,lastSeen,ext.points,trait.orderCount,trait.lifetimeValue.EUR,"
         "trait.lastOrderAt,identifiers"

@@ -138,8 +138,8 @@ def test_a_file_of_the_log_has_all_rows_newest_first(
         post(owner, "/settings/points-of-sale", name=name)
     monkeypatch.setattr(audit, "READ_AT_ONCE", 2)
     log = owner.get("/w/live/settings/audit-log/csv", params={"actor": email}).text
-    made = [line.split(",")[6] for line in log.splitlines() if ",name," in line]
-    assert made == names[::-1]
+    created = [line.split(",")[6] for line in log.splitlines() if ",name," in line]
+    assert created == names[::-1]
     words = ["audit-log", "list", "--csv", "--actor", email, "--database", site.dsn]
     assert CliRunner().invoke(app, words).stdout.splitlines() == log.splitlines()
     few = CliRunner().invoke(app, [*words, "--limit", "3"]).stdout.splitlines()

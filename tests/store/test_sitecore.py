@@ -198,13 +198,13 @@ def test_i10_the_import_of_an_export_is_undone(
     write_export(Site.rows, folder, migrated=[refs["old"]])
     before = everything(target, "points of sale", "rules")
     done = run(folder, target)
-    found = undo(target, done, "--dry-run").stdout
-    counts = dict(re.findall(r"^(\w+) +(\d+) +0 *$", found, re.MULTILINE))
+    output = undo(target, done, "--dry-run").stdout
+    counts = dict(re.findall(r"^(\w+) +(\d+) +0 *$", output, re.MULTILINE))
     assert counts == {
         **{"guests": "7", "orders": "1", "items": "1", "contacts": "1", "consumers": "1"},
         **{"extensions": "4", "browsers": "2", "sessions": "2", "events": "5"},
     }
-    assert "Not undone: identity rules (1), points of sale (1)." in found
+    assert "Not undone: identity rules (1), points of sale (1)." in output
     undone = undo(target, done)
     assert undone.exit_code == 0, undone.output
     assert everything(target, "points of sale", "rules") == before
