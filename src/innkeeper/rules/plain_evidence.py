@@ -5,7 +5,7 @@ this module returns the same for the usual values, and leaves all others to them
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
 
 from innkeeper.resources.base import Record
@@ -21,7 +21,7 @@ class PlainEvidence(NamedTuple):
     """What identifies a person; keys are 16 bytes."""
 
     lookup: list[bytes]
-    """The keys by which guests are looked up."""
+    """The keys by which guests are looked up, some of them perhaps twice."""
     keys: list[bytes]
     """The keys of a new guest."""
     rule: str | None
@@ -39,38 +39,49 @@ def compile_evidence(book: IdentityRules) -> ReadEvidence | None:
     """Return the function for the rules; None if there are none, or one has several conditions."""
     if not book.rules or not book.is_indexed:
         return None
-    rules = [(rule.name, rule.conditions[0].provider) for rule in book.rules]
+    rules = [
+        (rule.name, provider, "field" if provider is None else "provider", provider or "email")
+        for rule in book.rules
+        for provider in [rule.conditions[0].provider]
+    ]
     never = book.never
 
     def read(fields: Record) -> PlainEvidence | None:
-        values = dict[tuple[str | None, str], bytes]()
-        for address in (fields.get("email"), *(fields.get("emails") or ())):
-            if address is None or (None, address) in values:
-                continue
-            if not _is_plain(address) or (lower := address.lower()) in never:
-                return None
-            values[None, address] = digest_bytes("email", lower)
-        for one in fields.get("identifiers") or ():
-            provider, value = one["provider"], one["id"]
-            lower = value.lower()
-            if len(one) > 2 or not _is_plain(value) or lower in never:
-                return None
-            normal = lower if provider == EMAIL_PROVIDER else value
-            values[provider, value] = digest_bytes("identifier", provider, normal)
-        keys = {*values.values()}
-        if len(keys) < len(values):
+        found = _plain_values(fields, never)
+        if found is None:
             return None
-        matches = [
-            (key, name, provider, value)
-            for name, provider in rules
-            for (own, value), key in values.items()
-            if own == provider
-        ]
-        if not matches:
-            return PlainEvidence([], sorted(keys), None, [])
-        _, name, provider, value = matches[0]
-        named = {"field": "email"} if provider is None else {"provider": provider}
-        lookup = [*{key: None for key, *_ in matches}]
-        return PlainEvidence(lookup, sorted(keys), name, [{**named, "value": value}])
+        lookup, reason, evidence = list[bytes](), None, list[MatchedValue]()
+        for name, provider, kind, named in rules:
+            for own, value, key in found:
+                if own == provider:
+                    lookup.append(key)
+                    if reason is None:
+                        reason, evidence = name, [{kind: named, "value": value}]
+        keys = sorted([key for _, _, key in found])
+        if len({*keys}) < len(keys):
+            return None
+        return PlainEvidence(lookup, keys, reason, evidence)
 
     return read
+
+
+def _plain_values(
+    fields: Record, never: Collection[str]
+) -> list[tuple[str | None, str, bytes]] | None:
+    """Return (provider, value, key) of each identifier and e-mail address of a person."""
+    found: list[tuple[str | None, str, bytes]] = []
+    email = fields.get("email")
+    emails = fields.get("emails") or ()
+    for address in emails if email is None else (email, *(one for one in emails if one != email)):
+        lower = address.lower()
+        if lower in never or not _is_plain(address):
+            return None
+        found.append((None, address, digest_bytes("email", lower)))
+    for one in fields.get("identifiers") or ():
+        provider, value = one["provider"], one["id"]
+        lower = value.lower()
+        if lower in never or len(one) > 2 or not _is_plain(value):
+            return None
+        normal = lower if provider == EMAIL_PROVIDER else value
+        found.append((provider, value, digest_bytes("identifier", provider, normal)))
+    return found

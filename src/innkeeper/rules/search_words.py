@@ -7,9 +7,8 @@ insert. Where the two may differ, only the database derives them.
 import re
 import string
 import unicodedata
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
@@ -31,24 +30,32 @@ _LETTERS: Final[dict[int, str]] = {
 }
 _SPACES: Final = re.compile("[\u2000-\u2018\u201a-\u206f\u00a0\u3000]")
 _MARKS: Final = str.maketrans('-,;:/\\()[]{}<>|_"!?&+*=#%$@~^\t\n\r', " " * 32, "'`´’.")
-_PLAIN_PHONE: Final = re.compile(r"[0-9+ ().,/-]*")
+_is_plain_phone: Final = re.compile(r"[0-9+ ().,/-]*").fullmatch
 _NO_DIGITS: Final = str.maketrans("", "", "+ -().,/")
 
 
-def search_words(guest: Record) -> Sequence[str] | None:
-    """Return the words of a guest without repeats; None where the database has to derive them."""
-    words = _split(" ".join([guest[name] for name in SEARCHED if name in guest]))
-    if len(words) > MOST:
+class SearchWords(NamedTuple):
+    """The words of a guest, without repeats."""
+
+    names: tuple[str, ...]
+    phones: list[str]
+
+
+def search_words(guest: Record) -> SearchWords | None:
+    """Return the words of a guest; None where the database has to derive them."""
+    names = _split(" ".join([guest[name] for name in SEARCHED if name in guest]))
+    if len(names) > MOST:
         return None
-    phones = guest.get("phone_numbers") or ()
-    for phone in (*phones, guest["phone"]) if guest.get("phone") else phones:
-        if not _PLAIN_PHONE.fullmatch(phone):
+    phones = list[str]()
+    numbers = guest.get("phone_numbers") or ()
+    for number in (*numbers, guest["phone"]) if guest.get("phone") else numbers:
+        if not _is_plain_phone(number):
             return None
-        digits = phone.translate(_NO_DIGITS)
+        digits = number.translate(_NO_DIGITS)
         word = f"#{digits[-8:]}"
-        if len(digits) >= _LEAST_DIGITS and word not in words:
-            words = (*words, word)
-    return words
+        if len(digits) >= _LEAST_DIGITS and word not in phones:
+            phones.append(word)
+    return SearchWords(names, phones)
 
 
 @lru_cache(4096)

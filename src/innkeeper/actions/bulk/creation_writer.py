@@ -98,7 +98,7 @@ async def _write(work: Work, creations: Creations, source: RecordSource) -> None
     await work.one("creations.end_parts")
     await work.one(
         "creations.end",
-        words=[*{word for names in creations.names for word in names.split()}],
+        words=[*{word for names in creations.names for word in names}],
         providers=[*{provider for each in creations.providers for provider in each}],
     )
     if source.is_recorded:

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -35,7 +36,7 @@ from innkeeper.rules.identity_keys import digest_bytes, guest_keys
 from innkeeper.rules.identity_rules import IdentityRules, MatchedValue, expires
 from innkeeper.rules.orders import COLUMNS, is_identifiable, order_person
 from innkeeper.rules.plain_evidence import compile_evidence
-from innkeeper.rules.search_words import search_words
+from innkeeper.rules.search_words import SearchWords, search_words
 from innkeeper.store import binary_rows
 from innkeeper.store.binary_rows import NULL, encode_word, json, ref, ref_bytes, row, text, whole
 
@@ -45,6 +46,7 @@ _FIRST: Final = whole(0)
 """Sequence of the join that creates a guest."""
 _CONTACT: Final = text(SOURCES["contact"])
 _SEEN: Final = ("first_seen", "last_seen")
+_UNSEEN: Final = [None, None]
 _KEY_BYTES: Final = 16
 
 Item = TypeVar("Item")
@@ -105,8 +107,8 @@ class Creations:
     """Empty for records of guests."""
     references: list[bytes] = field(default_factory=list)
     """Key of the referenceId, which no order may have; empty for records of guests."""
-    names: list[str] = field(default_factory=list)
-    """Words of the guest's name, separated by spaces."""
+    names: list[Sequence[str]] = field(default_factory=list)
+    """Words of the guest's name."""
     providers: list[Sequence[str]] = field(default_factory=list)
     rows: dict[str, EncodedRows] = field(default_factory=dict)
     """Query that copies rows -> rows."""
@@ -180,6 +182,12 @@ class _Draft(NamedTuple):
     reference: bytes | None
 
 
+@lru_cache(4096)
+def _word_pairs(words: Sequence[str]) -> Sequence[bytes]:
+    """Return the first columns of rows of words; cached, as names repeat."""
+    return [_PAIR + encode_word(word) for word in words]
+
+
 def encode_creations(records: Sequence[BatchRecord], terms: CreationTerms) -> Creations | None:
     """Encode the rows of the records of a chunk that create; None for records of other kinds.
 
@@ -210,6 +218,7 @@ class _Encoder:
         self._now: datetime = clock.now()
         self._at = binary_rows.instant(self._now)
         self._written = self._at + self._at
+        self._unseen = self._written + self._written
         source_ref = NULL if terms.source_ref is None else ref(terms.source_ref)
         self._source = text(terms.source) + source_ref
         self._by = text(terms.actor) + self._at
@@ -329,11 +338,12 @@ class _Encoder:
                 made.references.append(draft.reference)
                 self._add_order(order, guest, draft, draft.reference)
             self._add_guest(guest, person, words, source)
-            self._add_extensions("guest_writes.copy_extensions", [(guest, extensions)])
+            if extensions:
+                self._add_extensions("guest_writes.copy_extensions", [(guest, extensions)])
             made.positions.append(draft.position)
             made.lookups.append(b"".join(person.lookup))
             made.guests.append(guest)
-            made.names.append(" ".join([word for word in words if word[0] != "#"]))
+            made.names.append(words.names)
             identifiers = person.fields.get("identifiers") or ()
             made.providers.append([one["provider"] for one in identifiers])
 
@@ -345,26 +355,28 @@ class _Encoder:
         added[0].append(len(self._made.positions))
         added[1].append(rows)
 
-    def _add_guest(
-        self, guest: bytes, person: _Person, words: Sequence[str], source: bytes
-    ) -> None:
+    def _add_guest(self, guest: bytes, person: _Person, words: SearchWords, source: bytes) -> None:
         """Add the rows of a new guest: itself, its keys, words and join."""
-        own = ref_bytes(guest)
-        seen = [
-            self._at if value is None else binary_rows.instant(instant(value))
-            for value in person.times
-        ]
-        fields = (own, encode_word(person.kind), json(person.fields), *seen, self._written)
-        self._add("guest_writes.copy_guests", row(7, *fields))
+        own, written = ref_bytes(guest), self._unseen
+        if person.times != _UNSEEN:
+            seen = [
+                self._at if value is None else binary_rows.instant(instant(value))
+                for value in person.times
+            ]
+            written = b"".join(seen) + self._written
+        kind = encode_word(person.kind)
+        self._add("guest_writes.copy_guests", row(7, own, kind, json(person.fields), written))
         rule = NULL if person.rule is None else encode_word(person.rule)
         join = (own, _FIRST, rule, json(person.evidence), source, self._by)
         self._add("creations.copy_joins", row(8, *join))
         if person.keys:
-            rows = [_PAIR + ref_bytes(key) + own for key in person.keys]
-            self._add("guest_writes.copy_keys", b"".join(rows))
-        if words:
-            rows = [_PAIR + encode_word(word) + own for word in words]
-            self._add("creations.copy_words", b"".join(rows))
+            rows = [_PAIR + ref_bytes(key) for key in person.keys]
+            self._add("guest_writes.copy_keys", own.join(rows) + own)
+        pairs = _word_pairs(words.names)
+        if words.phones:
+            pairs = [*pairs, *(_PAIR + text(word) for word in words.phones)]
+        if pairs:
+            self._add("creations.copy_words", own.join(pairs) + own)
 
     def _add_order(self, order: bytes, guest: bytes, draft: _Draft, reference: bytes) -> None:
         """Add the rows of an order, its items, contact and data extension."""
