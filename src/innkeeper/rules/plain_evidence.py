@@ -47,17 +47,17 @@ def compile_evidence(book: IdentityRules) -> ReadEvidence | None:
     never = book.never
 
     def read(fields: Record) -> PlainEvidence | None:
-        found = _plain_values(fields, never)
-        if found is None:
+        values = _plain_values(fields, never)
+        if values is None:
             return None
         lookup, reason, evidence = list[bytes](), None, list[MatchedValue]()
         for name, provider, kind, named in rules:
-            for own, value, key in found:
+            for own, value, key in values:
                 if own == provider:
                     lookup.append(key)
                     if reason is None:
                         reason, evidence = name, [{kind: named, "value": value}]
-        keys = sorted([key for _, _, key in found])
+        keys = sorted([key for _, _, key in values])
         if len({*keys}) < len(keys):
             return None
         return PlainEvidence(lookup, keys, reason, evidence)
@@ -69,19 +69,19 @@ def _plain_values(
     fields: Record, never: Collection[str]
 ) -> list[tuple[str | None, str, bytes]] | None:
     """Return (provider, value, key) of each identifier and e-mail address of a person."""
-    found: list[tuple[str | None, str, bytes]] = []
+    values: list[tuple[str | None, str, bytes]] = []
     email = fields.get("email")
     emails = fields.get("emails") or ()
     for address in emails if email is None else (email, *(one for one in emails if one != email)):
         lower = address.lower()
         if lower in never or not _is_plain(address):
             return None
-        found.append((None, address, digest_bytes("email", lower)))
+        values.append((None, address, digest_bytes("email", lower)))
     for one in fields.get("identifiers") or ():
         provider, value = one["provider"], one["id"]
         lower = value.lower()
         if lower in never or len(one) > 2 or not _is_plain(value):
             return None
         normal = lower if provider == EMAIL_PROVIDER else value
-        found.append((provider, value, digest_bytes("identifier", provider, normal)))
-    return found
+        values.append((provider, value, digest_bytes("identifier", provider, normal)))
+    return values
