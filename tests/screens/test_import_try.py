@@ -2,17 +2,20 @@
 
 import gzip
 import io
+from pathlib import Path
 from random import Random
-from typing import IO, cast
+from typing import IO, Any, cast
 
+import duckdb
 import httpx
+import openpyxl
 import pytest
 from visiting import Person
 
 from innkeeper.store.limited_streams import LimitedStream, TooLong
 from innkeeper.store.readers import MAX_LINE, Unreadable, check_gzip, chunks, lines
 from innkeeper.web.ui.import_dry_run import DRY_RUN_BYTES
-from innkeeper.web.ui.import_preview import SHOWN_ROWS, START_BYTES
+from innkeeper.web.ui.import_preview import SHOWN_ROWS, START_BYTES, WHOLE_BYTES
 
 
 def uploaded(owner: Person, file: bytes, name: str) -> str:
@@ -70,8 +73,55 @@ def test_i11_the_first_rows_of_a_large_file_are_shown_by_its_start(
     cut = preview(owner, ("x" * START_BYTES).encode("utf-16-le")[: START_BYTES - 1], "a.csv")
     assert cut.status_code == 200, cut.text
     assert "web page" in preview(owner, b"<!doctype html><p>Log in", "a.csv").text
-    assert "once it is uploaded" in preview(owner, b"PAR1....", "a.parquet").text
     assert owner.http.post("/w/live/imports/preview", data={"csrf": "x"}).status_code == 403
+
+
+def test_i11_the_first_rows_of_parquet_files_and_workbooks_are_shown(
+    owner: Person, tmp_path: Path
+) -> None:
+    """Of a large Parquet file by its start and its end, which has its columns; what lies between is
+    never shown as if it were empty."""
+    rows = "SELECT 'a' || n || '@example.com' AS email, hash(n) AS \"Größe\" FROM range({}) AS t(n)"
+
+    def parquet(name: str, many: int, group: int) -> bytes:
+        path = tmp_path / name
+        options = f"(FORMAT parquet, ROW_GROUP_SIZE {group}, COMPRESSION uncompressed)"
+        duckdb.sql(f"COPY ({rows.format(many)}) TO '{path}' {options}")
+        return path.read_bytes()
+
+    def preview(file: bytes, name: str, whole: int = WHOLE_BYTES, **sent: Any) -> str:
+        end = file[max(whole, len(file) - START_BYTES) :] if name.endswith("parquet") else b""
+        files = {"file": (name, file[:whole] + end)}
+        sent = {"csrf": owner.csrf, "size": len(file), "end": len(end)} | sent
+        answer = owner.http.post("/w/live/imports/preview", data=sent, files=files)
+        assert answer.status_code == 200, answer.text[-200:]
+        return " ".join(answer.text.split())
+
+    small = preview(parquet("small.parquet", 50, 2048), "small.parquet")
+    large = parquet("large.parquet", 400_000, 20_480)
+    for page in (small, preview(large, "large.parquet")):
+        assert "<th>Größe</th>" in page
+        assert page.count("<tr>") == 1 + SHOWN_ROWS
+        assert "a9@example.com" in page
+    # Its first group of rows is larger than the part that was sent.
+    page = preview(parquet("wide.parquet", 500_000, 500_000), "wide.parquet")
+    assert "<th>Größe</th>" in page
+    assert page.count("<tr>") == 1
+    assert "This file has 500,000 rows. They are shown once it is uploaded." in page
+    cut = preview(large, "large.parquet", 4 << 20, size=len(large) + 1)
+    assert "a9@example.com" in cut or "uploaded" in cut
+    assert "once it is uploaded" in preview(b"PAR1" + b"x" * 100, "a.parquet", size=200)
+    assert "cannot be read" in preview(b"PAR1" + b"x" * 100, "a.parquet")
+    workbook = openpyxl.Workbook()
+    for row in (["E-Mail", "Ort"], ["ann@example.com", "Köln"]):
+        workbook.active.append(row)
+    workbook.save(tmp_path / "people.xlsx")
+    book = (tmp_path / "people.xlsx").read_bytes()
+    page = preview(book, "people.xlsx")
+    assert "<th>E-Mail</th>" in page
+    assert "Köln" in page
+    assert "over 8 MB" in preview(book, "people.xlsx", size=WHOLE_BYTES * 2)
+    assert "the most that is uploaded" in preview(b"a;b\n1;2\n", "a.csv", size=10**12)
 
 
 def test_s4_try_reads_a_compressed_file(owner: Person) -> None:

@@ -127,3 +127,26 @@ def parquet_count(path: Path) -> int:
     except duckdb.Error as error:
         raise Unreadable(str(error).partition("\n")[0]) from error
     return int(row[0]) if row else 0
+
+
+def first_rows_end(path: Path) -> int:
+    """Return where the first rows of a Parquet file end, those of its first group, by its
+    metadata; 0 without rows. Raises `Unreadable`."""
+    import duckdb  # noqa: PLC0415
+
+    try:
+        with duckdb.connect() as connection:
+            row = connection.execute(
+                "SELECT max(least(data_page_offset, coalesce(nullif(dictionary_page_offset, 0), "
+                "data_page_offset)) + total_compressed_size) FROM parquet_metadata(?) "
+                "WHERE row_group_id = 0",
+                [str(path)],
+            ).fetchone()
+    except duckdb.Error as error:
+        raise Unreadable(str(error).partition("\n")[0]) from error
+    return int(row[0] or 0) if row else 0
+
+
+def parquet_footer(end: bytes) -> bool:
+    """Return whether the last bytes of a Parquet file hold all of its metadata."""
+    return end.endswith(b"PAR1") and int.from_bytes(end[-8:-4], "little") + 8 <= len(end)

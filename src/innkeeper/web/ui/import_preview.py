@@ -1,9 +1,14 @@
-"""The first rows of a chosen file, by its start, which the page sends before the whole file."""
+"""The first rows of a chosen file, by the parts of it that the page sends before the whole file.
+
+These are the start of a text, a whole Parquet file or workbook up to `WHOLE_BYTES`, and of a larger
+Parquet file the start and the end, where its columns are.
+"""
 
 import io
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 from starlette.datastructures import UploadFile
@@ -12,9 +17,12 @@ from starlette.responses import Response
 from innkeeper.errors import BadRequest
 from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked
+from innkeeper.settings import Settings
 from innkeeper.store.encodings import decide_encoding
 from innkeeper.store.file_form import form_of_stream
+from innkeeper.store.parquet_rows import first_rows_end, parquet_count, parquet_footer
 from innkeeper.store.readers import Unreadable, expanded, readable
+from innkeeper.store.temp_files import temporary
 from innkeeper.web.ui.import_dry_run import in_thread
 from innkeeper.web.ui.import_files import HEAD_BYTES
 from innkeeper.web.ui.import_form import MOST_COLUMNS, SHOWN_CHARACTERS
@@ -25,19 +33,86 @@ from innkeeper.wire.bulk.nested_rows import flat_row
 
 START_BYTES: Final = 1 << 20
 """Bytes of a file that the page sends for its first rows."""
+WHOLE_BYTES: Final = 8 << 20
+"""Size up to which the page sends Parquet files and workbooks as a whole; of a larger Parquet file
+it sends so much of the start, and `START_BYTES` of the end."""
 SHOWN_ROWS: Final = 10
-_PACKED: Final = (b"PAR1", b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""First bytes of Parquet files and workbooks, which are read as a whole."""
+_PARQUET: Final = b"PAR1"
+_PACKED: Final = (_PARQUET, b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""First bytes of Parquet files and workbooks."""
+_TOO_LARGE: Final = (
+    "The file has more than {most:,} MB, the most that is uploaded. Import it in parts, or by the "
+    "command innkeeper import on the server."
+)
 _PIECE: Final = 1 << 16
 
 Rows = list[dict[str, Any]]
 
 
-def first_rows(start: bytes, filename: str) -> tuple[list[str], Rows] | None:
-    """Return the columns and first rows of a file by its start; None for a file that is read as a
-    whole. Raises `BadRequest` when it cannot be read."""
-    if start.startswith(_PACKED):
-        return None
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The columns and the first rows of a file, as far as they are known."""
+
+    columns: list[str] = field(default_factory=list)
+    rows: Rows = field(default_factory=list)
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileParts:
+    """The parts of a file that the page sends."""
+
+    name: str
+    start: bytes
+    end: bytes = b""
+    """The last bytes; empty if there are none after `start`, or if they were not sent."""
+    size: int = 0
+    """Of the whole file."""
+
+    @property
+    def is_whole(self) -> bool:
+        return self.size <= len(self.start)
+
+
+def preview(parts: FileParts, settings: Settings) -> Preview:
+    """Return the columns and first rows of a file; raises `BadRequest` when it cannot be read."""
+    if not parts.start.startswith(_PACKED):
+        return Preview(*first_rows(parts.start[:START_BYTES], parts.name))
+    is_parquet = parts.start.startswith(_PARQUET)
+    if not parts.is_whole and not is_parquet:
+        most = f"{WHOLE_BYTES >> 20} MB"
+        return Preview(note=f"The rows of a workbook over {most} are shown once it is uploaded.")
+    if is_parquet and not parts.is_whole and not parquet_footer(parts.end):
+        return Preview(note="The columns and rows of this file are shown once it is uploaded.")
+    with temporary(settings, "preview") as folder:
+        path = folder / "file"
+        with path.open("wb") as file:
+            file.write(parts.start)
+            if not parts.is_whole:
+                # Between the parts the file is empty.
+                file.truncate(parts.size)
+                file.seek(parts.size - len(parts.end))
+                file.write(parts.end)
+        try:
+            return _packed_rows(path, parts, is_parquet=is_parquet)
+        except Unreadable as error:
+            raise BadRequest(f"The file cannot be read: {error}.") from error
+
+
+def _packed_rows(path: Path, parts: FileParts, *, is_parquet: bool) -> Preview:
+    """Read a workbook, or a Parquet file that may be empty after its start; raises `Unreadable`."""
+    layout = Layout("", "parquet" if is_parquet else "spreadsheet", compressed=False)
+    if not parts.is_whole and not 0 < first_rows_end(path) <= len(parts.start):
+        rows = f"{parquet_count(path):,}"
+        note = f"This file has {rows} rows. They are shown once it is uploaded."
+        return Preview(layout.column_names(path), note=note)
+    with layout.table(path) as (columns, rows_of_table):
+        return Preview(columns, _read_some(row for _, row in rows_of_table))
+
+
+def first_rows(start: bytes, filename: str) -> tuple[list[str], Rows]:
+    """Return the columns and first rows of a text by its start; raises `BadRequest` when it cannot
+    be read."""
     try:
         content = _whole_lines(start)
         with io.BytesIO(content) as stream:
@@ -93,21 +168,27 @@ async def show_first_rows(visit: Visit) -> Response:
     file = visit.form.get("file")
     if not isinstance(file, UploadFile):
         raise BadRequest("Choose a file.")
-    start = await file.read(START_BYTES)
-    rows, fault = None, ""
+    sent = await file.read(WHOLE_BYTES + START_BYTES)
+    size = max(len(sent), _number_in(visit.form_text("size")))
+    start = sent[: max(0, len(sent) - _number_in(visit.form_text("end")))]
+    found, fault = Preview(), ""
     try:
-        rows = await in_thread(visit, first_rows, start, file.filename or "")
+        if size > visit.settings.max_upload_bytes:
+            raise BadRequest(_TOO_LARGE.format(most=visit.settings.max_upload_bytes >> 20))
+        parts = FileParts(file.filename or "", start, sent[len(start) :], size)
+        found = await in_thread(visit, preview, parts, visit.settings)
     except BadRequest as error:
         fault = error.message
-    columns, first = rows or ([], [])
-    cells = [[_cell(row.get(name), visit) for name in columns[:MOST_COLUMNS]] for row in first]
+    columns = found.columns[:MOST_COLUMNS]
+    cells = [[_cell(row.get(name), visit) for name in columns] for row in found.rows]
     return visit.show(
-        "import_preview.html",
-        columns=columns[:MOST_COLUMNS],
-        rows=cells,
-        fault=fault,
-        is_packed=rows is None and not fault,
+        "import_preview.html", columns=columns, rows=cells, fault=fault, note=found.note
     )
+
+
+def _number_in(text: str) -> int:
+    """Return the number of bytes that a page names; 0 if it names none."""
+    return int(text) if len(text) < 16 and text.isascii() and text.isdecimal() else 0
 
 
 def _cell(value: Any, visit: Visit) -> str:
