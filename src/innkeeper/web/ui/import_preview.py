@@ -168,21 +168,21 @@ async def show_first_rows(visit: Visit) -> Response:
     file = visit.form.get("file")
     if not isinstance(file, UploadFile):
         raise BadRequest("Choose a file.")
-    sent = await file.read(WHOLE_BYTES + START_BYTES)
-    size = max(len(sent), _number_in(visit.form_text("size")))
-    start = sent[: max(0, len(sent) - _number_in(visit.form_text("end")))]
-    found, fault = Preview(), ""
+    content = await file.read(WHOLE_BYTES + START_BYTES)
+    size = max(len(content), _number_in(visit.form_text("size")))
+    start = content[: max(0, len(content) - _number_in(visit.form_text("end")))]
+    first, fault = Preview(), ""
     try:
         if size > visit.settings.max_upload_bytes:
             raise BadRequest(_TOO_LARGE.format(most=visit.settings.max_upload_bytes >> 20))
-        parts = FileParts(file.filename or "", start, sent[len(start) :], size)
-        found = await in_thread(visit, preview, parts, visit.settings)
+        parts = FileParts(file.filename or "", start, content[len(start) :], size)
+        first = await in_thread(visit, preview, parts, visit.settings)
     except BadRequest as error:
         fault = error.message
-    columns = found.columns[:MOST_COLUMNS]
-    cells = [[_cell(row.get(name), visit) for name in columns] for row in found.rows]
+    columns = first.columns[:MOST_COLUMNS]
+    cells = [[_cell(row.get(name), visit) for name in columns] for row in first.rows]
     return visit.show(
-        "import_preview.html", columns=columns, rows=cells, fault=fault, note=found.note
+        "import_preview.html", columns=columns, rows=cells, fault=fault, note=first.note
     )
 
 
