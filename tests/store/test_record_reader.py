@@ -27,11 +27,11 @@ def test_p4_a_reading_process_outlives_a_stop_signal(
     """A service manager sends SIGTERM to every process of the server, whose running import goes on,
     also to one that still starts. A process that is killed is no fault of the file: the import is
     tried again."""
-    pairs = {f"a{number}": "x" * 180 for number in range(10)}
+    pairs = {f"a{number}": "x" * 30 for number in range(10)}
     extension = {"name": "ext", "key": "default", **pairs}
     path = tmp_path / "guests.ndjson"
     with path.open("w") as file:
-        for number in range(4000):
+        for number in range(14_000):
             file.write(json.dumps({"email": f"{number}@x.example", "extensions": [extension]}))
             file.write("\n")
     assert path.stat().st_size > LEAST_BYTES
@@ -99,7 +99,7 @@ def test_p4_records_with_creations_are_read_again_where_they_are_needed(
 ) -> None:
     """A process that needs most records again gets them as they were read, from then on."""
     path, written = tmp_path / f"guests.{form}", []
-    for number in range(6000):
+    for number in range(18_000):
         # Some name nobody, and some are the same person as the one before.
         email = "" if number % 10 == 3 else f"{number - (number % 7 == 1)}@x.example"
         row = {"email": email or None, "firstName": f"Ann{number}", "city": "Cork"}

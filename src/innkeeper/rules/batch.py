@@ -13,7 +13,7 @@ from innkeeper.errors import Problem
 from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.guests import EXTENSION_NAMES, MAX_EXTENSIONS, MAX_PAIRS
 
-CHUNK: Final = 1000
+CHUNK: Final = 3000
 """Records per transaction, unless they have more identifiers than a transaction may lock."""
 
 GuestMode = Literal["upsert", "merge", "create"]

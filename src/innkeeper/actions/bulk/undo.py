@@ -38,8 +38,8 @@ DONE: Final = "done"
 REFUSED: Final = "refused"
 RUNNING: Final = (WAITING, CHECKING, UNDOING)
 STATES: Final = (*RUNNING, DONE, REFUSED)
-PREVIEW_CHUNKS: Final = 50
-"""Most chunks of guests or orders that a preview checks; the job checks all."""
+PREVIEW_ROOTS: Final = 50_000
+"""Guests and orders after which a preview stops; the job checks all."""
 MOST_EXAMPLES: Final = 10
 NOT_UNDONE: Final = {
     "deleted": "records that deleted guests or orders",
@@ -142,7 +142,7 @@ def _not_undone(row: Row) -> dict[str, int]:
     return {**counts, **row["file_options"].get(batches.NOT_UNDONE, {})}
 
 
-async def preview(work: Work, ref: UUID, chunks_max: int = PREVIEW_CHUNKS) -> Preview:
+async def preview(work: Work, ref: UUID, most: int = PREVIEW_ROOTS) -> Preview:
     """Return the preview of the undo of an import; changes nothing.
 
     Raises `Unknown`, and `Conflict` if the import cannot be undone.
@@ -150,22 +150,22 @@ async def preview(work: Work, ref: UUID, chunks_max: int = PREVIEW_CHUNKS) -> Pr
     row = await batches.fetch(work, ref)
     await _check_undoable(work, row)
     async with work.in_slot(work.limits.undo_previews):
-        return await _preview(work, row, chunks_max)
+        return await _preview(work, row, most)
 
 
-async def _preview(work: Work, row: Row, chunks_max: int | None) -> Preview:
-    effect, number, ref = Effect(), 0, row["ref"]
+async def _preview(work: Work, row: Row, most: int | None) -> Preview:
+    effect, checked, ref = Effect(), 0, row["ref"]
     if batches.is_recorded_by_rows(row):
-        most = None if chunks_max is None else event_undo.PREVIEW_ROWS
-        check = await event_undo.check(work, ref, most)
+        rows_max = None if most is None else event_undo.PREVIEW_ROWS
+        check = await event_undo.check(work, ref, rows_max)
         effect.count(check.counts)
         effect.block_events(check.blocked)
         effect.count_lists(check.lists)
         return Preview(effect, check.is_complete)
     async for phase, reached, roots in _chunks(work, ref):
-        if number == chunks_max:
+        if most is not None and checked >= most:
             return Preview(effect, is_complete=False)
-        number += 1
+        checked += len(roots)
         blocked = await undo_chunks.find_blocked(work, ref, phase, reached, roots, strict=False)
         effect.block(phase, blocked)
         free = [root for root in roots if root not in blocked]

@@ -44,6 +44,7 @@ def _send_all(reader: RecordReader, out: IO[bytes]) -> None:
         message = (_packed(reader, chunk), reader.position)
         out.write(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
         out.flush()
+        del chunk, message  # before the next chunk is read
     out.write(pickle.dumps((None, reader.position)))
 
 
