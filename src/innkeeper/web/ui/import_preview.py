@@ -50,7 +50,7 @@ Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class FilePreview:
     """The columns and the first rows of a file, as far as they are known."""
 
     columns: list[str] = field(default_factory=list)
@@ -74,16 +74,18 @@ class FileParts:
         return self.size <= len(self.start)
 
 
-def preview(parts: FileParts, settings: Settings) -> Preview:
+def preview(parts: FileParts, settings: Settings) -> FilePreview:
     """Return the columns and first rows of a file; raises `BadRequest` when it cannot be read."""
     if not parts.start.startswith(_PACKED):
-        return Preview(*first_rows(parts.start[:START_BYTES], parts.name))
+        return FilePreview(*first_rows(parts.start[:START_BYTES], parts.name))
     is_parquet = parts.start.startswith(_PARQUET)
     if not parts.is_whole and not is_parquet:
         most = f"{WHOLE_BYTES >> 20} MB"
-        return Preview(note=f"The rows of a workbook over {most} are shown once it is uploaded.")
+        return FilePreview(
+            note=f"The rows of a workbook over {most} are shown once it is uploaded."
+        )
     if is_parquet and not parts.is_whole and not parquet_footer(parts.end):
-        return Preview(note="The columns and rows of this file are shown once it is uploaded.")
+        return FilePreview(note="The columns and rows of this file are shown once it is uploaded.")
     with temporary(settings, "preview") as folder:
         path = folder / "file"
         with path.open("wb") as file:
@@ -99,15 +101,15 @@ def preview(parts: FileParts, settings: Settings) -> Preview:
             raise BadRequest(f"The file cannot be read: {error}.") from error
 
 
-def _packed_rows(path: Path, parts: FileParts, *, is_parquet: bool) -> Preview:
+def _packed_rows(path: Path, parts: FileParts, *, is_parquet: bool) -> FilePreview:
     """Read a workbook, or a Parquet file that may be empty after its start; raises `Unreadable`."""
     layout = Layout("", "parquet" if is_parquet else "spreadsheet", compressed=False)
     if not parts.is_whole and not 0 < first_rows_end(path) <= len(parts.start):
         rows = f"{parquet_count(path):,}"
         note = f"This file has {rows} rows. They are shown once it is uploaded."
-        return Preview(layout.column_names(path), note=note)
+        return FilePreview(layout.column_names(path), note=note)
     with layout.table(path) as (columns, rows_of_table):
-        return Preview(columns, _read_some(row for _, row in rows_of_table))
+        return FilePreview(columns, _read_some(row for _, row in rows_of_table))
 
 
 def first_rows(start: bytes, filename: str) -> tuple[list[str], Rows]:
@@ -171,7 +173,7 @@ async def show_first_rows(visit: Visit) -> Response:
     content = await file.read(WHOLE_BYTES + START_BYTES)
     size = max(len(content), _number_in(visit.form_text("size")))
     start = content[: max(0, len(content) - _number_in(visit.form_text("end")))]
-    first, fault = Preview(), ""
+    first, fault = FilePreview(), ""
     try:
         if size > visit.settings.max_upload_bytes:
             raise BadRequest(_TOO_LARGE.format(most=visit.settings.max_upload_bytes >> 20))
