@@ -32,7 +32,8 @@ CREATE FUNCTION {ws}.nearby_sessions(
 $$;
 
 -- A browser and those sessions, oldest first; one row without a session when there is none, no
--- row for an unknown browser. Without `event_channel` the channel is that of the previous event.
+-- row for an unknown browser. Without `event_channel` the channel is that of the previous event. In SQL,
+-- since it is then planned as part of its statement, which for several browsers costs half as much.
 CREATE FUNCTION {ws}.browser_state(
     browser uuid, event_channel text, at_time timestamptz, until timestamptz
 ) RETURNS TABLE (
@@ -41,10 +42,7 @@ CREATE FUNCTION {ws}.browser_state(
     guest_ref uuid, session_version bigint, started_at timestamptz, last_at timestamptz,
     expires_at timestamptz, ended_at timestamptz, ended_by text, events integer, details jsonb,
     cart jsonb, session_root uuid
-) LANGUAGE plpgsql STABLE AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY
+) LANGUAGE sql STABLE AS $$
     SELECT b.ref, b.guest_ref, b.version, b.channel, b.point_of_sale, r.ref, r.guest_type,
         r.unmerged IS NOT NULL, s.ref, s.guest_ref, s.version, s.started_at, s.last_at, s.expires_at,
         s.ended_at, s.ended_by, s.events, s.details, s.cart, coalesce(sg.survivor_ref, sg.ref)
@@ -56,8 +54,8 @@ BEGIN
     LEFT JOIN {ws}.sessions AS s ON s.ref = n.ref
     LEFT JOIN {ws}.guests AS sg ON sg.ref = s.guest_ref
     WHERE b.ref = browser
-    ORDER BY s.started_at, s.expires_at;
-END $$;
+    ORDER BY s.started_at, s.expires_at
+$$;
 
 -- The same, after locking the browser and then those sessions until the transaction ends. Each statement
 -- sees what was committed before it began.

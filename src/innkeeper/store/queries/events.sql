@@ -28,7 +28,8 @@ RETURNING ref, (
 -- events.start_sessions
 -- Part of `events.append`: insert the sessions that start, set `last_seen` of their guests, and raise
 -- the versions of the neighbouring sessions, so that no event continues these in ignorance of the new
--- ones. Locks browsers before sessions and guests, each in order of their refs.
+-- ones. Locks browsers before sessions and guests, each in order of their refs. `num_nulls` lets no
+-- index serve but that of refs, also while PostgreSQL takes the table for a small one.
 others AS (
     SELECT state.ref AS session, each.ref, each.version
     FROM state CROSS JOIN LATERAL unnest(near, near_versions) AS each (ref, version)
@@ -63,8 +64,8 @@ others AS (
 ), visits AS (
     UPDATE {ws}.guests AS g SET last_seen = at
     FROM (SELECT guest_ref, max(started_at) AS at FROM added GROUP BY guest_ref) AS latest
-    WHERE g.ref = guest_ref AND g.last_seen < at AND survivor_ref IS NULL
-      AND unmerged IS NULL AND g.ref = ANY (ARRAY(
+    WHERE g.ref = guest_ref AND g.last_seen < at AND num_nulls(survivor_ref, unmerged) = 2
+      AND g.ref = ANY (ARRAY(
           SELECT ref FROM {ws}.guests WHERE ref = ANY (ARRAY(SELECT guest_ref FROM added))
           ORDER BY ref FOR NO KEY UPDATE
       ))
@@ -135,7 +136,7 @@ WITH others AS (
           WHERE browser_ref = b.ref AND channel = %(channel)s AND expires_at >= %(at)s
       ) AND EXISTS (
           SELECT FROM {ws}.guests
-          WHERE ref = b.guest_ref AND survivor_ref IS NULL AND unmerged IS NULL
+          WHERE ref = b.guest_ref AND num_nulls(survivor_ref, unmerged) = 2
       )
     RETURNING b.guest_ref, b.version
 ), raised AS (
@@ -155,7 +156,7 @@ WITH others AS (
 ), visits AS (
     UPDATE {ws}.guests SET last_seen = %(started_at)s
     WHERE ref = (SELECT guest_ref FROM added) AND last_seen < %(started_at)s
-      AND survivor_ref IS NULL AND unmerged IS NULL
+      AND num_nulls(survivor_ref, unmerged) = 2
 ), written AS (
     INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
         point_of_sale, timeout_seconds, ends_session, body, received_at)
