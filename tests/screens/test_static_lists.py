@@ -4,6 +4,7 @@ import html
 import re
 from typing import Any
 
+import psycopg
 from calling import Api
 from visiting import Person, field
 
@@ -35,8 +36,9 @@ def test_a_list_is_made_filled_and_deleted(owner: Person, api: Api) -> None:
     page = text_of(owner.get(path))
     assert "2 guests added. No guest has Mail." in page
     assert "For October" in page
-    link = '<a class="chip" href="/w/live/lists/autumn_mailing">Autumn mailing</a>'
-    assert link in owner.get(f"/guests/{bob['ref']}").text
+    shown = owner.get(f"/guests/{bob['ref']}")
+    assert '<a href="/w/live/lists/autumn_mailing">Autumn mailing</a>' in shown.text
+    assert re.search(r"Autumn mailing\s+added by \S+@\S+,\s+just now", text_of(shown))
     csv = owner.get(path + "/csv", params={"columns": "firstName"}).text
     assert sorted(csv.split()) == sorted(
         ["ref,firstName", f"{ann['ref']},ann", f"{bob['ref']},bob"]
@@ -50,6 +52,28 @@ def test_a_list_is_made_filled_and_deleted(owner: Person, api: Api) -> None:
     assert "includes the guest" in builder.text
     owner.post(path, action="delete")
     assert owner.get(path).status_code == 404
+
+
+def test_the_page_of_a_guest_says_why_it_is_in_a_segment(
+    owner: Person, api: Api, connection: psycopg.Connection
+) -> None:
+    ref = api.guest(city="Whyville")["ref"]
+    rules = {"rules": [{"field": "city", "comparator": "is equal to", "values": ["Whyville"]}]}
+    for name, definition in (
+        ("Ruled", {"filterGroups": [{"entity": "guest", **rules}]}),
+        ("Written", {"sql": "SELECT guest_ref FROM guests"}),
+    ):
+        segment = api.post("/innkeeper/v1/segments", json={"name": name, "definition": definition})
+        connection.execute(
+            "INSERT INTO ws_live.segment_members (segment_ref, guest_ref, since) "
+            "VALUES (%s, %s, now())",
+            [segment.json()["ref"], ref],
+        )
+    page = owner.get(f"/guests/{ref}")
+    assert "Ruled since just now Why?" in " ".join(text_of(page).split())
+    why = re.findall(r'href="(/w/live/segments/[^"]*/why/[^"]*)"', page.text)
+    assert why == [f"/w/live/segments/ruled/why/{ref}"]
+    assert "is in Ruled" in text_of(owner.http.get(why[0]))
 
 
 def test_all_guests_that_match_are_added_and_erased(owner: Person, api: Api) -> None:

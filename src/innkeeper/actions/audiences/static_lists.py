@@ -121,7 +121,8 @@ async def remove(work: Work, static_list: UUID, guests: Sequence[UUID]) -> int:
 
 
 async def memberships(work: Work, guest: UUID) -> list[Record]:
-    """List the Live segments and the lists that a guest is in: is_list, friendly_id, name."""
+    """List the Live segments and the lists that a guest is in: is_list, friendly_id, name, since;
+    of a list also added_by, of a segment is_sql."""
     return await work.all("static_lists.memberships", guest=guest)
 
 

@@ -78,15 +78,17 @@ WHERE m.list_ref = %(list)s AND g.ref = m.guest_ref
 -- static_lists.memberships
 -- The Live segments that a guest is stored as a member of, and the lists that it, or a guest merged
 -- into it, is on.
-SELECT false AS is_list, s.friendly_id, s.name
+SELECT false AS is_list, s.friendly_id, s.name, m.since, NULL AS added_by,
+    s.definition ? 'sql' AS is_sql
 FROM {ws}.segment_members AS m JOIN {ws}.segments AS s ON s.ref = m.segment_ref
 WHERE m.guest_ref = %(guest)s
-UNION
-SELECT true, l.friendly_id, l.name
+UNION ALL
+SELECT true, l.friendly_id, l.name, min(m.added_at), (array_agg(m.added_by ORDER BY m.added_at))[1], false
 FROM {ws}.guests AS g
 JOIN {ws}.static_list_members AS m ON m.guest_ref = g.ref
 JOIN {ws}.static_lists AS l ON l.ref = m.list_ref
 WHERE g.ref = %(guest)s OR g.survivor_ref = %(guest)s
+GROUP BY l.ref
 ORDER BY name, friendly_id
 
 -- static_lists.erase

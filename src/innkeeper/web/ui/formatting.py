@@ -260,7 +260,11 @@ def import_state(row: Record) -> str:
         return "undone"
     words = {"uploading": "waiting", "file_uploaded": "waiting", "processing": "running"}
     state = str(words.get(row["state"], row["state"]))
-    return "done" if state == "error" and row["records"] and not row["fault"] else state
+    if state == "success":
+        return "done"
+    if state != "error" or row["fault"] or not row["records"]:
+        return state
+    return "partly done" if row["failed"] < row["records"] else "failed"
 
 
 def size(count: int) -> str:
