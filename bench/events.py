@@ -145,7 +145,7 @@ def _memory(bench: Bench, request: Requests) -> Iterator[str]:
         yield _resident(bench.ours.pid, count, f"{rate:,.0f}")
 
 
-def _resident(pid: int, sent: int, rate: str) -> str:
+def _resident(pid: int, payload: int, rate: str) -> str:
     parts = resident_parts(pid)
     each = " | ".join(f"{parts[name]:.0f}" for name in (SERVER, JOBS, DATABASE))
-    return f"| {sent:,} | {each} | {sum(parts.values()):.0f} | {rate} |"
+    return f"| {payload:,} | {each} | {sum(parts.values()):.0f} | {rate} |"

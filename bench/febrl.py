@@ -150,10 +150,10 @@ def _told() -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def server(given: str) -> Iterator[str]:
+def server(arguments: str) -> Iterator[str]:
     """The database given, or an embedded one for as long as this lasts."""
-    if given:
-        yield given
+    if arguments:
+        yield arguments
         return
     with tempfile.TemporaryDirectory(prefix="innkeeper-febrl-") as folder:
         embedded = EmbeddedServer(Path(folder))

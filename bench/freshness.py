@@ -37,10 +37,10 @@ def _seconds(act: Callable[[], int], size: Callable[[], int]) -> float:
     return time.perf_counter() - started
 
 
-def _told(taken: list[float]) -> str:
-    taken.sort()
-    p99 = taken[int(len(taken) * 0.99)]
-    return f"p50 {median(taken):.2f} s, p99 {p99:.2f} s of {len(taken)}"
+def _told(durations: list[float]) -> str:
+    durations.sort()
+    p99 = durations[int(len(durations) * 0.99)]
+    return f"p50 {median(durations):.2f} s, p99 {p99:.2f} s of {len(durations)}"
 
 
 class _Site:

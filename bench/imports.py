@@ -227,9 +227,9 @@ def _empty(ours: Server) -> None:
 class _Watched:
     """A caller asks for a guest every now and then meanwhile: milliseconds of each answer."""
 
-    def __init__(self, ours: Server, found: list[float]) -> None:
+    def __init__(self, ours: Server, record: list[float]) -> None:
         self._ours = ours
-        self._found = found
+        self._found = record
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
@@ -261,8 +261,8 @@ def _guest(ours: Server) -> str:
     return f"/v2.1/guests/{created['ref']}"
 
 
-def _p99(found: list[float]) -> float:
-    return sorted(found)[int(len(found) * 0.99)]
+def _p99(record: list[float]) -> float:
+    return sorted(record)[int(len(record) * 0.99)]
 
 
 def _key(ours: Server) -> str:

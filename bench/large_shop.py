@@ -364,7 +364,7 @@ class _Writer:
         path.unlink()
 
 
-def remembered(folder: Path, size: Size) -> bool:
+def cached_guests(folder: Path, size: Size) -> bool:
     """Whether a folder has a shop of this size from an earlier run."""
     mark = folder / "filled.json"
     return mark.exists() and json.loads(mark.read_text()) == vars(size)

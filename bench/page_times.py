@@ -17,7 +17,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 
-from bench.large_shop import Size, fill_shop, ref, remember, remembered
+from bench.large_shop import Size, cached_guests, fill_shop, ref, remember
 from bench.servers import Server, innkeeper, invite
 from innkeeper.lake.reports import EVERY
 from innkeeper.web.ui.routes import PAGES
@@ -51,7 +51,7 @@ def measure_times(full: bool) -> Iterator[str]:
     """A line for each page."""
     size = FULL if full else SMALL
     folder = Path(tempfile.gettempdir()) / f"innkeeper-bench-pages-{size.guests}"
-    is_old = remembered(folder, size)
+    is_old = cached_guests(folder, size)
     if not is_old:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o711)
@@ -118,7 +118,7 @@ def _pages(size: Size) -> Iterator[tuple[str, Callable[[], str]]]:
     }
 
     def address(path: str) -> Callable[[], str]:
-        return lambda: re.sub(r"\{(\w+)\}", lambda found: samples[found[1]](), path)
+        return lambda: re.sub(r"\{(\w+)\}", lambda record: samples[record[1]](), path)
 
     for page in PAGES:
         if page.show is None or LEFT_OUT.search(page.path):

@@ -32,10 +32,12 @@ def measure(bench: Bench) -> Iterator[str]:
     yield f"{number:,} guests, four rules in this order: {rules}.\n"
     yield "| Contact of an order | connections | requests/s | p50 ms | p99 ms |"
     yield "|---|---:|---:|---:|---:|"
-    for kind, told in KINDS.items():
+    for kind, contact_of in KINDS.items():
 
-        def request(_: int, told: Callable[[FilledGuest], dict[str, Any]] = told) -> bytes:
-            body = json.dumps(told(chance.choice(guests))).encode()
+        def request(
+            _: int, contact_of: Callable[[FilledGuest], dict[str, Any]] = contact_of
+        ) -> bytes:
+            body = json.dumps(contact_of(chance.choice(guests))).encode()
             return ours.post(f"/v2.1/orders/{chance.choice(orders)}/contacts", body)
 
         for connections in CONNECTIONS:

@@ -42,17 +42,17 @@ async def _measured(dsn: str, number: int) -> dict[str, list[float]]:
         await database.close()
 
 
-async def _timed(work: Work, known: list[FilledGuest]) -> dict[str, list[float]]:
+async def _timed(work: Work, existing: list[FilledGuest]) -> dict[str, list[float]]:
     chance = random.Random(2)
 
     def one() -> FilledGuest:
-        return chance.choice(known)
+        return chance.choice(existing)
 
     def names() -> tuple[str, str]:
         person = one()
         return person.first, person.last
 
-    frequent = Counter(one.last for one in known).most_common(1)[0][0]
+    frequent = Counter(one.last for one in existing).most_common(1)[0][0]
     asks: dict[str, Callable[[], str]] = {
         "ref": lambda: str(one().ref),
         "e-mail": lambda: one().email,

@@ -27,7 +27,7 @@ UNDECLARED: Final = frozenset(
     }
 )
 """Headers of HTTP itself and of browser security, which no description lists; nor those of CORS."""
-SEEN: Final[dict[str, set[int]]] = defaultdict(set)
+STATUSES: Final[dict[str, set[int]]] = defaultdict(set)
 """operationId -> statuses of its answers so far, in this process."""
 _METHODS: Final = ("get", "put", "post", "patch", "delete")
 _ERRORS: Final = {
@@ -137,7 +137,7 @@ def check_answer(
     if operation is None:
         _check_elsewhere(existing, path, status, content)
         return
-    SEEN[operation["operationId"]].add(status)
+    STATUSES[operation["operationId"]].add(status)
     where = f"{method} {target} ({operation['operationId']}) answered {status}"
     response = operation["responses"].get(str(status))
     assert response is not None, f"{where}, which is not described: {content[:500]!r}"
@@ -148,51 +148,51 @@ def check_answer(
     _check_content(existing, where, response.get("content", {}), payload, content)
 
 
-def _check_elsewhere(known: Document, path: str, status: int, content: bytes) -> None:
+def _check_elsewhere(existing: Document, path: str, status: int, content: bytes) -> None:
     if path.endswith("/oauth/token"):
         return  # errors as RFC 6749 has them
     for start, name in _ERRORS.items():
         if path.lower().startswith(start) and status >= 400 and content:
             schema = {"$ref": f"#/components/schemas/{name}"}
-            problems = known.problems(schema, json.loads(content))
+            problems = existing.problems(schema, json.loads(content))
             assert not problems, f"{path} answered {status}: {problems}"
             return
 
 
 def _check_headers(
-    known: Document, where: str, described: Mapping[str, Schema], sent: Mapping[str, str]
+    existing: Document, where: str, described: Mapping[str, Schema], payload: Mapping[str, str]
 ) -> None:
-    names = {name.lower(): known.resolved(each) for name, each in described.items()}
+    names = {name.lower(): existing.resolved(each) for name, each in described.items()}
     others = {
         name
-        for name in sent
+        for name in payload
         if name not in names and name not in UNDECLARED and not name.startswith("access-control-")
     }
     assert not others, f"{where} with headers that are not described: {sorted(others)}"
     for name, header in names.items():
         if header.get("required"):
-            assert name in sent, f"{where} without {name}"
-        if name in sent:
-            value: Any = sent[name]
+            assert name in payload, f"{where} without {name}"
+        if name in payload:
+            value: Any = payload[name]
             if header["schema"].get("type") == "integer":
                 value = int(value)
-            problems = known.problems(header["schema"], value)
+            problems = existing.problems(header["schema"], value)
             assert not problems, f"{where} with {name}: {problems}"
 
 
 def _check_content(
-    known: Document,
+    existing: Document,
     where: str,
     described: Mapping[str, Schema],
-    sent: Mapping[str, str],
+    payload: Mapping[str, str],
     content: bytes,
 ) -> None:
     if not described:
         assert not content, f"{where} with a body, which is not described: {content[:200]!r}"
         return
-    media = sent.get("content-type", "").partition(";")[0]
+    media = payload.get("content-type", "").partition(";")[0]
     assert media in described, f"{where} with {media!r}, which is not described"
     schema = described[media]["schema"]
     value = json.loads(content) if media == "application/json" else content.decode()
-    problems = known.problems(schema, value)
+    problems = existing.problems(schema, value)
     assert not problems, f"{where}: {problems[:5]} in {content[:2000]!r}"

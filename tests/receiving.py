@@ -60,5 +60,5 @@ async def send_due(work: Work) -> int:
         yield work
 
     rows = await work.all("webhooks.addresses", now=clock.now())
-    turns = [await webhooks.send_due_messages(lend, row["url"]) for row in rows]
-    return sum(turn.delivered for turn in turns)
+    results = [await webhooks.send_due_messages(lend, row["url"]) for row in rows]
+    return sum(result.delivered for result in results)

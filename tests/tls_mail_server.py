@@ -68,10 +68,12 @@ class SecureMailbox:
         return "250 stored"
 
     def authenticate(
-        self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, sent: LoginPassword
+        self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, payload: LoginPassword
     ) -> AuthResult:
-        self.passwords.append(sent.password)
-        return AuthResult(success=(sent.login, sent.password) == (USER.encode(), PASSWORD.encode()))
+        self.passwords.append(payload.password)
+        return AuthResult(
+            success=(payload.login, payload.password) == (USER.encode(), PASSWORD.encode())
+        )
 
 
 @asynccontextmanager

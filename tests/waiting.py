@@ -72,7 +72,7 @@ async def wait_until_busy(dsn: str, statement: str) -> None:
     await asyncio.to_thread(look)
 
 
-def _counted(connection: psycopg.Connection, wanted: int, query: str, *given: str) -> bool:
-    row = connection.execute(query, given or None).fetchone()
+def _counted(connection: psycopg.Connection, expected: int, query: str, *arguments: str) -> bool:
+    row = connection.execute(query, arguments or None).fetchone()
     assert row is not None
-    return int(row[0]) >= wanted
+    return int(row[0]) >= expected

@@ -16,7 +16,7 @@ def api(shop):
         yield client
 
 
-PLACE = "Ballyhand"
+CITY = "Ballyhand"
 """A town of this file's own, so that counts can be made by hand."""
 
 
@@ -37,7 +37,7 @@ def town(shop):
             mail = f"{name.lower()}@ballyhand.example"
             identifiers = [{"provider": "email", "id": mail}]
             person = {"guestType": "customer", "firstName": name, "lastName": "Hand"}
-            person |= {"city": PLACE, "email": mail, "identifiers": identifiers}
+            person |= {"city": CITY, "email": mail, "identifiers": identifiers}
             refs[name] = api.post("/v2.1/guests", json=person).json()["ref"]
             for number, price in enumerate(prices):
                 at = f"2026-0{number + 5}-01T10:00:00.000Z"
@@ -75,7 +75,7 @@ def _in_town(page) -> None:
     page.get_by_role("button", name="Guest", exact=True).click()
     group.get_by_role("button", name="Rule", exact=True).click()
     pick_field(page, "City")
-    group.get_by_label("Value").fill(PLACE)
+    group.get_by_label("Value").fill(CITY)
     group.get_by_label("Value").press("Tab")
 
 
@@ -114,7 +114,7 @@ def test_analyst_builds_bought_twice_and_not_back(page, town) -> None:
     assert page.get_by_role("heading", level=1).inner_text().endswith("no visit for 30 days")
     assert page.get_by_role("heading", name="Guests who do not have any sessions").is_visible()
     assert page.get_by_text("3 found", exact=True).or_(page.get_by_text("2 found")).is_visible()
-    assert page.get_by_text(f"City is {PLACE}", exact=True).is_visible()
+    assert page.get_by_text(f"City is {CITY}", exact=True).is_visible()
 
 
 @pytest.mark.long
@@ -231,7 +231,7 @@ def test_values_are_suggested_with_their_shares(page, town) -> None:
     page.get_by_role("button", name="Rule").click()
     pick_field(page, "City")
     page.get_by_label("Value").press_sequentially("ballyh")
-    option = page.locator(f"datalist option[value={PLACE}]")
+    option = page.locator(f"datalist option[value={CITY}]")
     option.wait_for(state="attached")
     assert re.fullmatch(r"\d+\.\d % \(6\)", option.get_attribute("label"))
 
@@ -266,10 +266,10 @@ def test_the_count_follows_typing_and_says_when_it_is_old(page, town) -> None:
     pick_field(page, "City")
     page.get_by_text("Enter a value.").wait_for()
     assert page.get_by_text("No count yet: complete what is marked.").is_visible()
-    page.get_by_label("Value").press_sequentially(PLACE, delay=5)
+    page.get_by_label("Value").press_sequentially(CITY, delay=5)
     assert page.get_by_text("Counting. This is of the rules before").is_visible()
     _counted(page, 6)
-    assert page.get_by_label("Value").input_value() == PLACE
+    assert page.get_by_label("Value").input_value() == CITY
     assert page.get_by_text("Enter a value.").count() == 0
     assert not page.get_by_text("Counting. This is of the rules before").is_visible()
 

@@ -22,8 +22,8 @@ SPELT = {
     ),
     "PostgreSQL in India": ("2024-03-01 16:00:00+05:30", "2024-03-01T10:30:00.000Z"),
 }
-"""As written, and as it is shown (C-8): worked out by hand."""
-EACH = pytest.mark.parametrize(("written", "shown"), SPELT.values(), ids=SPELT)
+"""As written, and as it is stored (C-8): worked out by hand."""
+EACH = pytest.mark.parametrize(("written", "expected"), SPELT.values(), ids=SPELT)
 
 
 @pytest.fixture
@@ -32,41 +32,41 @@ def batches(api: Api, site: Site) -> Batches:
 
 
 @EACH
-def test_f12_by_rest_in_each_dialect(api: Api, written: str, shown: str) -> None:
+def test_f12_by_rest_in_each_dialect(api: Api, written: str, expected: str) -> None:
     """F12, C-8: guests, orders, contacts; official, legacy and nested."""
     payload = {"provider": "email", "id": "jane@example.com", "expiryDate": written}
     guest = api.guest(passportExpiry=written, identifiers=[payload])
-    assert guest["passportExpiry"] == guest["identifiers"][0]["expiryDate"] == shown
+    assert guest["passportExpiry"] == guest["identifiers"][0]["expiryDate"] == expected
     order = checked_body(api.post("/v2.1/orders", json={**ORDER, "orderedAt": written}))
-    assert order["orderedAt"] == shown
+    assert order["orderedAt"] == expected
     contact = {**PERSON, "passportExpiry": written}
     contact = checked_body(api.post(f"/v2.1/orders/{order['ref']}/contacts", json=contact))
-    assert contact["passportExpiry"] == shown
+    assert contact["passportExpiry"] == expected
     old = {**ORDER, "orderedAt": written, "referenceId": "old", "channel": "WEB"}
     old |= {"pointOfSale": "default", "status": "PURCHASED"}
-    assert checked_body(api.post("/v2/orders", json=old))["orderedAt"] == shown
+    assert checked_body(api.post("/v2/orders", json=old))["orderedAt"] == expected
     nested = {"referenceId": "nested", "orderedAt": written}
     path = f"/v2.1/guests/{guest['ref']}/orders"
-    assert checked_body(api.post(path, json=nested))["orderedAt"] == shown
+    assert checked_body(api.post(path, json=nested))["orderedAt"] == expected
 
 
 @EACH
-def test_f12_by_batch(batches: Batches, written: str, shown: str) -> None:
+def test_f12_by_batch(batches: Batches, written: str, expected: str) -> None:
     """F12: the vendor's batches."""
     guest = upsert("jane@example.com", passportExpiry=written)
     order = {**ORDER, "orderedAt": written, "channel": "WEB", "pointOfSale": "default"}
     order |= {"contact": {"email": "tom@example.com", "firstName": "Tom", "lastName": "Doe"}}
     order["contact"]["identifiers"] = [{"provider": "email", "id": "tom@example.com"}]
     assert batches.apply(guest, record("order", "upsert", order)) == []
-    assert batches.guest("jane@example.com")["passportExpiry"] == shown
+    assert batches.guest("jane@example.com")["passportExpiry"] == expected
     (stored,) = batches.api.get("/v2.1/orders?expand=true").json()["items"]
-    assert stored["orderedAt"] == shown
+    assert stored["orderedAt"] == expected
 
 
 @EACH
 @pytest.mark.parametrize("form", ["csv", "ndjson"])
 def test_f12_by_import(
-    batches: Batches, connection: psycopg.Connection, form: str, written: str, shown: str
+    batches: Batches, connection: psycopg.Connection, form: str, written: str, expected: str
 ) -> None:
     """F12: files of our own imports, guests and events of history."""
     about = {"format": form, "compressed": False}
@@ -76,14 +76,14 @@ def test_f12_by_import(
     content = _csv(guest) if form == "csv" else json.dumps(nested).encode()
     done = _imported(batches, {"entity": "guests", **about}, content)
     assert (done["status"], done["outcomes"]) == ("success", {"created": 1}), done
-    assert batches.guest("jane@example.com")["firstSeen"] == shown
+    assert batches.guest("jane@example.com")["firstSeen"] == expected
     event = {"type": "VIEW", "channel": "WEB", "pos": "default", "requested_at": written}
     event["browser_id"] = "6f0c2f32-2d0a-4d0c-9f5b-0a8a8cf3c7a1"
     content = _csv(event) if form == "csv" else json.dumps(event).encode()
     done = _imported(batches, {"entity": "events", **about}, content)
     assert (done["status"], done["outcomes"]) == ("success", {"created": 1}), done
     (row,) = connection.execute("SELECT at FROM ws_live.events").fetchall()
-    assert row[0] == datetime.fromisoformat(shown)
+    assert row[0] == datetime.fromisoformat(expected)
 
 
 @pytest.mark.parametrize("mark", ["+", "%2B"])
@@ -121,11 +121,11 @@ def test_f12_an_event_at_its_time(api: Api, written: str) -> None:
     assert quarantine(api) == []
 
 
-@pytest.mark.parametrize("sent", ["yesterday", "01/02/2024 10:00", 1700000000000, True, ["x"]])
-def test_f12_an_event_whose_time_cannot_be_read(api: Api, sent: Any) -> None:
+@pytest.mark.parametrize("payload", ["yesterday", "01/02/2024 10:00", 1700000000000, True, ["x"]])
+def test_f12_an_event_whose_time_cannot_be_read(api: Api, payload: Any) -> None:
     """F12: 201, at the time of arrival, and the raw value waits with its reason."""
     page = Page(api)
-    ref = page("VIEW", requested_at=sent, page="/rooms")["ref"]
+    ref = page("VIEW", requested_at=payload, page="/rooms")["ref"]
     (event,) = page.session["events"]
     arrived = datetime.fromisoformat(event["createdAt"])
     assert abs(arrived - datetime.now(UTC)) < timedelta(minutes=1)
@@ -134,13 +134,13 @@ def test_f12_an_event_whose_time_cannot_be_read(api: Api, sent: Any) -> None:
     assert (quarantined["what"], quarantined["eventRef"]) == ("part of an event", ref)
     assert quarantined["reason"] == "bad member"
     assert quarantined["detail"] == "requested_at: must be an ISO 8601 date-time"
-    assert quarantined["message"] == {"requested_at": sent}
+    assert quarantined["message"] == {"requested_at": payload}
 
 
-@pytest.mark.parametrize("sent", [None, ""])
-def test_f12_an_event_without_a_time(api: Api, sent: Any) -> None:
+@pytest.mark.parametrize("payload", [None, ""])
+def test_f12_an_event_without_a_time(api: Api, payload: Any) -> None:
     """Nothing was told, so nothing waits."""
-    Page(api)("VIEW", requested_at=sent)
+    Page(api)("VIEW", requested_at=payload)
     assert quarantine(api) == []
 
 

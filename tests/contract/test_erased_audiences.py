@@ -164,9 +164,9 @@ def test_a_delivery_under_way_goes_on_behind_the_erased(
     execution = UUID(run(api, jobs, export)["executionRef"])
     real, posts = webhooks.post, []
 
-    async def post_once(*given: Any) -> str | None:
-        posts.append(given)
-        return await real(*given) if len(posts) < 2 else "down"
+    async def post_once(*arguments: Any) -> str | None:
+        posts.append(arguments)
+        return await real(*arguments) if len(posts) < 2 else "down"
 
     monkeypatch.setattr(webhooks, "post", post_once)
     assert delivered(jobs, execution) is False
@@ -228,10 +228,10 @@ def test_an_export_that_began_before_the_erasure_is_waited_for(
     written, erased = threading.Event(), threading.Event()
     real = export_runs.put_file
 
-    def put(*given: Any) -> None:
+    def put(*arguments: Any) -> None:
         written.set()
         assert erased.wait(20)
-        real(*given)
+        real(*arguments)
 
     monkeypatch.setattr(export_runs, "put_file", put)
     running = threading.Thread(

@@ -96,9 +96,9 @@ def test_our_own_fault_beside_the_api_has_that_body_too(
     assert answer.json()["message"] == "Internal server error."
 
 
-@pytest.mark.parametrize("sent", [None, "", "a b", "x" * 129, "é", "a\tb"])
-def test_an_id_that_is_no_word_is_replaced(bare: Bare, sent: str | None) -> None:
-    headers = {} if sent is None else {"X-Correlation-Id": sent}
+@pytest.mark.parametrize("payload", [None, "", "a b", "x" * 129, "é", "a\tb"])
+def test_an_id_that_is_no_word_is_replaced(bare: Bare, payload: str | None) -> None:
+    headers = {} if payload is None else {"X-Correlation-Id": payload}
     answer = bare("/v2.1/guests", headers=headers)
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-correlation-id"])
 

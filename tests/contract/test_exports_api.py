@@ -432,9 +432,9 @@ def test_running_an_execution_again_duplicates_nothing(api: Api, jobs: Any, site
     async def cut_off(work: Any) -> None:
         real, calls = export_runs.put_file, []
 
-        def put(*given: Any) -> None:
-            real(*given)
-            calls.append(given)
+        def put(*arguments: Any) -> None:
+            real(*arguments)
+            calls.append(arguments)
             raise Killed
 
         export_runs.put_file = put
@@ -469,7 +469,7 @@ def test_an_execution_without_storage_is_retried(
     export = exported(api, create_segment(api, guests_where(rule("ref", "is not null"))))
     api.post(f"{OWN}/{export['ref']}/run")
 
-    def told() -> dict[str, Any]:
+    def fetch_report() -> dict[str, Any]:
         (item, *_) = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]
         names = ("status", "attempts", "error", "nextAttemptAt", "errorLogs")
         return {name: item[name] for name in names}
@@ -477,7 +477,7 @@ def test_an_execution_without_storage_is_retried(
     before = datetime.now(UTC)
     with site.storage_away():
         site.run_worker()
-        waiting = told()
+        waiting = fetch_report()
     assert waiting["error"].startswith("NotADirectoryError: ")
     assert (waiting["status"], waiting["attempts"]) == ("PENDING_EMR_JOB", 1)
     next_at = datetime.fromisoformat(waiting["nextAttemptAt"]) - timedelta(seconds=5)
@@ -485,7 +485,7 @@ def test_an_execution_without_storage_is_retried(
     site.pass_time()
     site.run_worker()
     ended = {"status": "SUCCESS", "attempts": 1, "error": None, "nextAttemptAt": None}
-    assert told() == {**ended, "errorLogs": []}
+    assert fetch_report() == {**ended, "errorLogs": []}
 
     monkeypatch.setattr(background, "ATTEMPTS", 2)
     api.post(f"{OWN}/{export['ref']}/run")
@@ -493,7 +493,7 @@ def test_an_execution_without_storage_is_retried(
         for _ in range(2):
             site.run_worker()
             site.pass_time()
-    failed = told()
+    failed = fetch_report()
     (reason,) = failed.pop("errorLogs")
     assert reason.startswith("NotADirectoryError: ")
     assert failed == {**ended, "status": "FAILED", "attempts": 2}

@@ -154,9 +154,9 @@ class TestImports:
         monkeypatch.setattr("innkeeper.wire.bulk.batch_files.CHUNK", 1)
         applied, real = list[int](), actions.record_progress
 
-        async def dying(*given: Any) -> None:
-            await real(*given)
-            applied.append(given[-1][0].line)
+        async def dying(*arguments: Any) -> None:
+            await real(*arguments)
+            applied.append(arguments[-1][0].line)
             if len(applied) == 1:
                 raise KeyboardInterrupt
 

@@ -134,7 +134,7 @@ def test_a_wrong_guest_type_is_refused(api: Api, official: Api, key: str, value:
 
 
 @pytest.mark.parametrize(
-    ("sent", "email", "emails"),
+    ("payload", "email", "emails"),
     [
         ({"email": "a@b.co"}, "a@b.co", ["a@b.co"]),
         ({"emails": ["a@b.co", "c@d.co"]}, "a@b.co", ["a@b.co", "c@d.co"]),
@@ -149,16 +149,16 @@ def test_a_wrong_guest_type_is_refused(api: Api, official: Api, key: str, value:
 )
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 def test_email_and_emails_mirror_each_other(
-    api: Api, method: str, sent: dict[str, Any], email: str | None, emails: list[str] | None
+    api: Api, method: str, payload: dict[str, Any], email: str | None, emails: list[str] | None
 ) -> None:
     """G-2, N-6."""
     path = "/v2.1/guests" if method == "POST" else api.guest()["href"]
-    guest = api.request(method, path, json=sent).json()
+    guest = api.request(method, path, json=payload).json()
     assert (guest.get("email"), guest.get("emails")) == (email, emails)
 
 
 @pytest.mark.parametrize(
-    ("sent", "email", "emails"),
+    ("payload", "email", "emails"),
     [
         ({"email": "n@w.co"}, "n@w.co", ["n@w.co"]),
         ({"emails": ["n@w.co", "o@w.co"]}, "n@w.co", ["n@w.co", "o@w.co"]),
@@ -168,10 +168,10 @@ def test_email_and_emails_mirror_each_other(
     ],
 )
 def test_a_patch_of_one_address_field_mirrors_too(
-    api: Api, sent: dict[str, Any], email: str | None, emails: list[str] | None
+    api: Api, payload: dict[str, Any], email: str | None, emails: list[str] | None
 ) -> None:
     """G-2 on PATCH: one sent alone fills the other, or clears it."""
-    guest = api.patch(api.guest(email="a@b.co")["href"], json=sent).json()
+    guest = api.patch(api.guest(email="a@b.co")["href"], json=payload).json()
     assert (guest.get("email"), guest.get("emails")) == (email, emails)
 
 
@@ -209,14 +209,14 @@ def test_text_comes_back_as_sent(api: Api, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "shown"),
+    ("payload", "expected"),
     [("male", "Male"), ("FEMALE", "Female"), ("Other", "Other"), ("unKnown", "Unknown")],
 )
-def test_an_open_key_sees_gender_in_four_words(api: Api, sent: str, shown: str) -> None:
+def test_an_open_key_sees_gender_in_four_words(api: Api, payload: str, expected: str) -> None:
     """N-7: any case in, seed 000's spelling out."""
-    guest = api.guest(gender=sent)
-    assert guest["gender"] == shown
-    assert api.get(guest["href"]).json()["gender"] == shown
+    guest = api.guest(gender=payload)
+    assert guest["gender"] == expected
+    assert api.get(guest["href"]).json()["gender"] == expected
 
 
 @pytest.mark.parametrize("value", ["m", "", "Male ", "un\u212anown", 1])
@@ -237,7 +237,7 @@ def test_an_official_key_has_free_gender(api: Api, official: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "day"),
+    ("payload", "day"),
     [
         ("1990-01-01", "1990-01-01"),
         ("1990-01-01T00:00:00.000Z", "1990-01-01"),
@@ -248,13 +248,13 @@ def test_an_official_key_has_free_gender(api: Api, official: Api) -> None:
     ],
 )
 def test_the_day_of_birth_is_stored_as_written(
-    api: Api, official: Api, sent: str, day: str
+    api: Api, official: Api, payload: str, day: str
 ) -> None:
     """N-8: no zone shift; a date for an open key, a date-time for an official one."""
-    guest = api.guest(dateOfBirth=sent)
+    guest = api.guest(dateOfBirth=payload)
     assert guest["dateOfBirth"] == day
     assert official.get(guest["href"]).json()["dateOfBirth"] == f"{day}T00:00:00.000Z"
-    assert official.guest(dateOfBirth=sent)["dateOfBirth"] == f"{day}T00:00:00.000Z"
+    assert official.guest(dateOfBirth=payload)["dateOfBirth"] == f"{day}T00:00:00.000Z"
 
 
 def test_a_birth_in_the_future_is_refused(api: Api) -> None:
@@ -267,7 +267,7 @@ def test_a_birth_in_the_future_is_refused(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "shown"),
+    ("payload", "expected"),
     [
         ("2031-05-06T07:08:09Z", "2031-05-06T07:08:09.000Z"),
         ("2031-05-06T07:08:09.1Z", "2031-05-06T07:08:09.100Z"),
@@ -281,13 +281,13 @@ def test_a_birth_in_the_future_is_refused(api: Api) -> None:
         ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"),
     ],
 )
-def test_instants_are_utc_with_three_decimals(api: Api, sent: str, shown: str) -> None:
+def test_instants_are_utc_with_three_decimals(api: Api, payload: str, expected: str) -> None:
     """C-8: with or without seconds, decimals, an offset or a time."""
     guest = api.guest(
-        passportExpiry=sent, identifiers=[{"provider": "p", "id": "i", "expiryDate": sent}]
+        passportExpiry=payload, identifiers=[{"provider": "p", "id": "i", "expiryDate": payload}]
     )
-    assert guest["passportExpiry"] == shown
-    assert guest["identifiers"] == [{"provider": "p", "id": "i", "expiryDate": shown}]
+    assert guest["passportExpiry"] == expected
+    assert guest["identifiers"] == [{"provider": "p", "id": "i", "expiryDate": expected}]
     assert api.get(guest["href"]).json() == guest
 
 
@@ -559,12 +559,12 @@ def test_what_one_changes_the_filters_follow(api: Api) -> None:
         guest["href"], json={"email": "new@b.co", "identifiers": [{"provider": "p", "id": "new"}]}
     )
 
-    def found(**filters: str) -> int:
+    def find(**filters: str) -> int:
         return api.get("/v2.1/guests", params=filters).json()["totalCount"]
 
-    assert (found(email="old@b.co"), found(email="new@b.co")) == (0, 1)
+    assert (find(email="old@b.co"), find(email="new@b.co")) == (0, 1)
     for id_, count in (("old", 0), ("new", 1)):
-        assert found(**{"identifiers.provider": "p", "identifiers.id": id_}) == count
+        assert find(**{"identifiers.provider": "p", "identifiers.id": id_}) == count
 
 
 # Delete

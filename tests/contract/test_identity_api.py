@@ -244,7 +244,7 @@ def test_an_order_given_to_a_survivor_stays_with_it_after_undo(api: Api) -> None
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "params",
     [
         {"email": "B@x.com"},
         {"email.untouched": "b@X.com"},
@@ -252,7 +252,7 @@ def test_an_order_given_to_a_survivor_stays_with_it_after_undo(api: Api) -> None
     ],
 )
 def test_what_an_absorbed_guest_is_found_by_leads_to_its_survivor(
-    api: Api, asked: dict[str, str]
+    api: Api, params: dict[str, str]
 ) -> None:
     """G-9, G-14, VG-2; identity.md 9: until the merge is undone."""
     survivor = api.guest(firstName="A")
@@ -260,19 +260,19 @@ def test_what_an_absorbed_guest_is_found_by_leads_to_its_survivor(
     middle = api.guest(firstName="C")
     absorbed = api.guest(firstName="B", email="b@X.com", identifiers=[crm])
 
-    def found() -> list[str]:
-        page = api.get("/v2.1/guests", params=asked).json()
+    def find() -> list[str]:
+        page = api.get("/v2.1/guests", params=params).json()
         assert page["totalCount"] == len(page["items"])
         refs = [item["ref"] for item in page["items"]]
-        assert refs_in(api.get("/v2/guests", params=asked)) == refs
+        assert refs_in(api.get("/v2/guests", params=params)) == refs
         return refs
 
-    assert found() == [absorbed["ref"]]
+    assert find() == [absorbed["ref"]]
     merge = merged(api, middle, absorbed)
     merged(api, survivor, middle)
-    assert found() == [survivor["ref"]]
+    assert find() == [survivor["ref"]]
     assert api.post(f"{OWN}/merges/{merge['ref']}/undo").status_code == 200
-    assert found() == [absorbed["ref"]]
+    assert find() == [absorbed["ref"]]
 
 
 def test_deleting_a_survivor_deletes_its_group(api: Api) -> None:

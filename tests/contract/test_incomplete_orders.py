@@ -29,8 +29,8 @@ def order(page: Page, reference: str = "B-1") -> dict[str, Any]:
     return stored_order
 
 
-def items(found: dict[str, Any]) -> list[tuple[Any, ...]]:
-    return [(one["referenceId"], one["price"]) for one in parts(found, "orderItems")]
+def items(record: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return [(one["referenceId"], one["price"]) for one in parts(record, "orderItems")]
 
 
 def flags(page: Page) -> list[str]:

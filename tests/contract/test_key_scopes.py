@@ -326,7 +326,7 @@ def definition(rule: dict[str, Any]) -> dict[str, Any]:
 
 
 NAMES = {"field": "lastName", "comparator": "is equal to", "values": ["Planted"]}
-HELD = {"location": "ext", "field": "tier", "comparator": "is equal to", "values": ["gold"]}
+TIER_RULE = {"location": "ext", "field": "tier", "comparator": "is equal to", "values": ["gold"]}
 POINTS = {
     "location": "ext",
     "field": "points",
@@ -339,10 +339,10 @@ COUNTRY = {"field": "country", "comparator": "is equal to", "values": ["IE"]}
 
 
 @pytest.mark.parametrize(
-    ("asked", "status"),
+    ("params", "status"),
     [
         (definition(NAMES), 403),
-        (definition(HELD), 403),
+        (definition(TIER_RULE), 403),
         ({"sql": "SELECT guest_ref FROM guests WHERE core_last_name = 'Planted'"}, 403),
         (definition(CITY), 403),  # S8: it locates a person
         (definition(COUNTRY), 200),
@@ -350,12 +350,12 @@ COUNTRY = {"field": "country", "comparator": "is equal to", "values": ["IE"]}
     ],
 )
 def test_s7_rules_on_personal_fields_are_403(
-    api: Api, site: Site, asked: dict[str, Any], status: int
+    api: Api, site: Site, params: dict[str, Any], status: int
 ) -> None:
     with keyed(site, Scope.READ, Scope.WRITE) as plain:
-        answer = plain.post(f"{SEGMENTS}/preview", json={"definition": asked})
+        answer = plain.post(f"{SEGMENTS}/preview", json={"definition": params})
         assert answer.status_code == status, answer.text
-        created = plain.post(SEGMENTS, json={"name": "Some", "definition": asked})
+        created = plain.post(SEGMENTS, json={"name": "Some", "definition": params})
         assert created.status_code == (201 if status == 200 else 403), created.text
 
 

@@ -268,17 +268,17 @@ def test_sort_orders_by_its_keys_in_turn(api: Api) -> None:
         guests.append(api.guest(firstName=first, lastName=last))
         time.sleep(0.002)
 
-    def shown(sort: str) -> list[int]:
+    def sort_values(sort: str) -> list[int]:
         items = api.get(PATH, params={"sort": sort}).json()["items"]
         return [guests.index(item) for item in items]
 
-    assert shown("") == [0, 1, 2, 3, 4, 5]
-    assert shown("createdAt::DESC") == [5, 4, 3, 2, 1, 0]
-    assert shown("firstName::ASC") == [2, 0, 1, 3, 5, 4]
-    assert shown("firstName::DESC") == [4, 1, 3, 5, 0, 2]
-    assert shown("firstName") == [2, 0, 1, 3, 5, 4]
-    assert shown("lastName::DESC|firstName::ASC") == [2, 1, 5, 0, 3, 4]
-    assert shown("lastName::ASC|createdAt::DESC") == [4, 3, 0, 5, 2, 1]
+    assert sort_values("") == [0, 1, 2, 3, 4, 5]
+    assert sort_values("createdAt::DESC") == [5, 4, 3, 2, 1, 0]
+    assert sort_values("firstName::ASC") == [2, 0, 1, 3, 5, 4]
+    assert sort_values("firstName::DESC") == [4, 1, 3, 5, 0, 2]
+    assert sort_values("firstName") == [2, 0, 1, 3, 5, 4]
+    assert sort_values("lastName::DESC|firstName::ASC") == [2, 1, 5, 0, 3, 4]
+    assert sort_values("lastName::ASC|createdAt::DESC") == [4, 3, 0, 5, 2, 1]
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_what_the_body_cannot_carry_is_ignored(api: Api, guest: dict[str, Any]) 
 
 
 @pytest.mark.parametrize(
-    ("sent", "official"),
+    ("payload", "official"),
     [
         ("PENDING", "PENDING"),
         ("CONFIRMED", "CONFIRMED"),
@@ -106,18 +106,18 @@ def test_what_the_body_cannot_carry_is_ignored(api: Api, guest: dict[str, Any]) 
     ],
 )
 def test_each_status_is_stored_in_official_words(
-    api: Api, guest: dict[str, Any], sent: str, official: str
+    api: Api, guest: dict[str, Any], payload: str, official: str
 ) -> None:
     """N-17: in."""
-    order = nested_order(api, guest, status=sent)
-    assert order["status"] == sent
+    order = nested_order(api, guest, status=payload)
+    assert order["status"] == payload
     assert checked_body(api.get(order["href"]), 200)["status"] == official
     # Stored, it lasts over an official patch of something else (section 5.1).
     assert checked_body(api.patch(order["href"], json={"price": 1}), 200)["status"] == official
 
 
 @pytest.mark.parametrize(
-    ("official", "shown"),
+    ("official", "expected"),
     [
         ("CANCELLED", "CANCELED"),
         ("PURCHASED", "CONFIRMED"),
@@ -129,18 +129,18 @@ def test_each_status_is_stored_in_official_words(
     ],
 )
 def test_official_words_are_shown_in_seed_000s(
-    api: Api, guest: dict[str, Any], official: str, shown: str | None
+    api: Api, guest: dict[str, Any], official: str, expected: str | None
 ) -> None:
     """N-17: out, and a PUT that sends the word shown, or none, keeps the stored one."""
     order = new_order(api, status=official)
     new_person(api, order, "contacts", guest={"href": guest["href"]})
     path = f"{orders_of(guest)}/{order['ref']}"
-    assert checked_body(api.get(path), 200).get("status") == shown
+    assert checked_body(api.get(path), 200).get("status") == expected
     body = {name: ORDER[name] for name in ("referenceId", "orderedAt")}
     response = checked_body(
-        api.put(path, json={**body, **({"status": shown} if shown else {})}), 200
+        api.put(path, json={**body, **({"status": expected} if expected else {})}), 200
     )
-    assert response.get("status") == shown
+    assert response.get("status") == expected
     assert checked_body(api.get(order["href"]), 200)["status"] == official
     changed = checked_body(api.put(path, json={**body, "status": "SHIPPED"}), 200)
     assert changed["status"] == "SHIPPED"

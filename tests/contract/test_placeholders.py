@@ -46,9 +46,11 @@ def find_guests(api: Api, value: str, provider: str = "email") -> list[dict[str,
     return items
 
 
-def contact(api: Api, **told: Any) -> str:
+def contact(api: Api, **message: Any) -> str:
     """The ref of the guest that a contact of an order of its own belongs to."""
-    return guest_of(new_person(api, new_order(api, referenceId=str(told)), "contacts", **told))
+    return guest_of(
+        new_person(api, new_order(api, referenceId=str(message)), "contacts", **message)
+    )
 
 
 @pytest.mark.parametrize("value", each_day(NOBODY, *NOBODY[::3]))

@@ -20,7 +20,7 @@ NULL = {"provider": "email", "id": "null"}
 
 
 @dataclass(frozen=True)
-class Doors:
+class Sources:
     """Ways in: each method sends Jane once."""
 
     api: Api
@@ -104,18 +104,18 @@ class Doors:
         assert (done["status"], done["failed"]) == ("success", 0), done
 
 
-WAYS: tuple[Callable[[Doors], None], ...] = (
-    *(Doors.guest, Doors.contact_quick, Doors.contact_slow, Doors.contact_put),
-    *(Doors.consumer_quick, Doors.consumer_slow, Doors.legacy_contact),
-    *(Doors.identity, Doors.checkout, Doors.order_checkout),
-    *(Doors.batch_guest, Doors.batch_order),
-    *(Doors.import_lines, Doors.import_table, Doors.import_order, Doors.import_event),
+WAYS: tuple[Callable[[Sources], None], ...] = (
+    *(Sources.guest, Sources.contact_quick, Sources.contact_slow, Sources.contact_put),
+    *(Sources.consumer_quick, Sources.consumer_slow, Sources.legacy_contact),
+    *(Sources.identity, Sources.checkout, Sources.order_checkout),
+    *(Sources.batch_guest, Sources.batch_order),
+    *(Sources.import_lines, Sources.import_table, Sources.import_order, Sources.import_event),
 )
 
 
 @pytest.fixture
-def doors(api: Api, site: Site) -> Doors:
-    return Doors(api, Batches(api, site.settings))
+def sources(api: Api, site: Site) -> Sources:
+    return Sources(api, Batches(api, site.settings))
 
 
 def jane(api: Api) -> str:
@@ -135,48 +135,52 @@ def reasons(api: Api) -> list[tuple[Any, Any]]:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_f5_who_is_new_is_explained(doors: Doors, way: Callable[[Doors], None]) -> None:
+def test_f5_who_is_new_is_explained(sources: Sources, way: Callable[[Sources], None]) -> None:
     """F5: the rule and the values that made her a guest, by every way in."""
-    way(doors)
-    assert reasons(doors.api) == [("email", [{"provider": "email", "value": MAIL}])]
+    way(sources)
+    assert reasons(sources.api) == [("email", [{"provider": "email", "value": MAIL}])]
 
 
-@pytest.mark.parametrize("way", [way for way in WAYS if way is not Doors.guest])
-def test_f5_who_is_known_is_explained(doors: Doors, way: Callable[[Doors], None]) -> None:
+@pytest.mark.parametrize("way", [way for way in WAYS if way is not Sources.guest])
+def test_f5_who_is_known_is_explained(sources: Sources, way: Callable[[Sources], None]) -> None:
     """F5: and those by which a later record joined her."""
-    doors.api.guest(identifiers=[{"provider": "email", "id": MAIL.upper()}])
-    way(doors)
-    assert reasons(doors.api) == [
+    sources.api.guest(identifiers=[{"provider": "email", "id": MAIL.upper()}])
+    way(sources)
+    assert reasons(sources.api) == [
         ("email", [{"provider": "email", "value": value}]) for value in (MAIL, MAIL.upper())
     ]
 
 
-FIRST: tuple[Callable[[Doors], None], ...] = (
-    *(Doors.guest, Doors.contact_quick, Doors.batch_guest, Doors.batch_order),
-    *(Doors.import_lines, Doors.identity),
+FIRST: tuple[Callable[[Sources], None], ...] = (
+    *(Sources.guest, Sources.contact_quick, Sources.batch_guest, Sources.batch_order),
+    *(Sources.import_lines, Sources.identity),
 )
 """A way of each kind."""
 
 
-@pytest.mark.parametrize("later", [Doors.contact_slow, Doors.legacy_contact])
+@pytest.mark.parametrize("later", [Sources.contact_slow, Sources.legacy_contact])
 @pytest.mark.parametrize("first", FIRST)
 def test_f5_the_answer_is_the_same_by_whatever_way_she_came_first(
-    doors: Doors, first: Callable[[Doors], None], later: Callable[[Doors], None]
+    sources: Sources, first: Callable[[Sources], None], later: Callable[[Sources], None]
 ) -> None:
     """F5: the record that made her, and the one that joined her."""
-    first(doors)
-    later(doors)
-    assert reasons(doors.api) == [("email", [{"provider": "email", "value": MAIL}])] * 2
+    first(sources)
+    later(sources)
+    assert reasons(sources.api) == [("email", [{"provider": "email", "value": MAIL}])] * 2
 
 
 UNKNOWN = {"firstName": "Jane", "lastName": "Doe", "identifiers": [NULL]}
 """Jane by a value that never identifies; a batch takes no guest of that kind (batch-api.md 5)."""
-BY_NOTHING: dict[str, Callable[[Doors], object]] = {
-    "guest": lambda doors: doors.api.guest(**UNKNOWN),
-    "guest without a value": lambda doors: doors.api.guest(firstName="Jane"),
-    "contact": lambda doors: new_person(doors.api, new_order(doors.api), "contacts", **UNKNOWN),
-    "consumer": lambda doors: new_person(doors.api, new_order(doors.api), "consumers", **UNKNOWN),
-    "batch": lambda doors: doors.batches.apply(
+BY_NOTHING: dict[str, Callable[[Sources], object]] = {
+    "guest": lambda sources: sources.api.guest(**UNKNOWN),
+    "guest without a value": lambda sources: sources.api.guest(firstName="Jane"),
+    "contact": lambda sources: new_person(
+        sources.api, new_order(sources.api), "contacts", **UNKNOWN
+    ),
+    "consumer": lambda sources: new_person(
+        sources.api, new_order(sources.api), "consumers", **UNKNOWN
+    ),
+    "batch": lambda sources: sources.batches.apply(
         record(
             "order",
             "upsert",
@@ -187,11 +191,11 @@ BY_NOTHING: dict[str, Callable[[Doors], object]] = {
 
 
 @pytest.mark.parametrize("way", BY_NOTHING)
-def test_f5_who_is_new_by_no_rule_is_listed(doors: Doors, way: str) -> None:
+def test_f5_who_is_new_by_no_rule_is_listed(sources: Sources, way: str) -> None:
     """F5: one row, without a rule, for the record that made her."""
-    BY_NOTHING[way](doors)
-    (guest,) = doors.api.get("/v2.1/guests").json()["items"]
-    (row,) = joined(doors.api, guest["ref"])
+    BY_NOTHING[way](sources)
+    (guest,) = sources.api.get("/v2.1/guests").json()["items"]
+    (row,) = joined(sources.api, guest["ref"])
     assert ("rule" in row, row["evidence"]) == (False, [])
 
 
@@ -201,13 +205,13 @@ def joined(api: Api, ref: str) -> list[dict[str, Any]]:
     return [row for row in body["joined"] if row["guest"]["ref"] == ref]
 
 
-@pytest.mark.parametrize("way", [*FIRST, Doors.order_checkout])
+@pytest.mark.parametrize("way", [*FIRST, Sources.order_checkout])
 def test_f5_the_answer_stays_whatever_changes(
-    doors: Doors, site: Site, way: Callable[[Doors], None]
+    sources: Sources, site: Site, way: Callable[[Sources], None]
 ) -> None:
     """F5: it is why she is a guest, not what she would be known by today."""
-    api = doors.api
-    way(doors)
+    api = sources.api
+    way(sources)
     ref = jane(api)
     before = joined(api, ref)
     assert before[-1]["evidence"] == [{"provider": "email", "value": MAIL}]
@@ -235,16 +239,18 @@ def test_f5_the_answer_stays_whatever_changes(
     assert joined(api, ref) == before
 
 
-def test_f5_an_order_of_an_event_is_listed(doors: Doors) -> None:
+def test_f5_an_order_of_an_event_is_listed(sources: Sources) -> None:
     """F5: ORDER_CHECKOUT puts the guest of its browser on the order; so does guest.href by REST,
     and both are told alike."""
-    doors.order_checkout()
-    (order,) = doors.api.get("/v2.1/orders").json()["items"]
-    (contact,) = doors.api.get(f"/v2.1/orders/{order['ref']}/contacts?expand=true").json()["items"]
-    by_rest = new_order(doors.api, referenceId="by REST")
+    sources.order_checkout()
+    (order,) = sources.api.get("/v2.1/orders").json()["items"]
+    (contact,) = sources.api.get(f"/v2.1/orders/{order['ref']}/contacts?expand=true").json()[
+        "items"
+    ]
+    by_rest = new_order(sources.api, referenceId="by REST")
     named = {"guest": {"href": contact["guest"]["href"]}}
-    new_person(doors.api, by_rest, "contacts", **named)
-    body = doors.api.get(f"/innkeeper/v1/guests/{guest_of(contact)}/identity").json()
+    new_person(sources.api, by_rest, "contacts", **named)
+    body = sources.api.get(f"/innkeeper/v1/guests/{guest_of(contact)}/identity").json()
     values = [
         {name: value for name, value in row.items() if name not in ("joinedAt", "actor", "guest")}
         for row in body["joined"]
@@ -256,12 +262,12 @@ def test_f5_an_order_of_an_event_is_listed(doors: Doors) -> None:
     ]
 
 
-def test_f5_a_consumer_of_an_event_is_listed(doors: Doors) -> None:
+def test_f5_a_consumer_of_an_event_is_listed(sources: Sources) -> None:
     """F5: one who is the contact, by the value that both have (stream-api.md 4.2)."""
-    page = Page(doors.api)
+    page = Page(sources.api)
     page("ADD", product=product("1"))
     page("ADD_CONTACTS", contact=[{**JANE}])
     page("ADD_CONSUMERS", consumer=[{**JANE}])
     page("CHECKOUT", reference_id="B-1", status="PURCHASED")
     reason = ("email", [{"provider": "email", "value": MAIL}])
-    assert reasons(doors.api) == [reason, reason]
+    assert reasons(sources.api) == [reason, reason]

@@ -14,7 +14,7 @@ from test_segments_api import jobs, order, person
 from innkeeper.actions.audiences import reports
 
 PATH = "/innkeeper/v1/reports"
-KNOWN = (
+LISTED_TYPES = (
     "known are ADD, ADD_CONSUMERS, ADD_CONTACTS, CHECKOUT, CLEAR_CART, CONFIRM, FORCE_CLOSE, FORM, "
     "IDENTITY, ORDER_CHECKOUT, PAYMENT, SEARCH, VIEW"
 )
@@ -23,8 +23,8 @@ WEBINARS = {"filterGroups": [WEBINAR]}
 __all__ = ["jobs"]
 
 
-def report(api: Api, name: str, **asked: Any) -> list[list[Any]]:
-    query = {"from": "2026-11-01", "to": "2026-11-30", **asked}
+def report(api: Api, name: str, **params: Any) -> list[list[Any]]:
+    query = {"from": "2026-11-01", "to": "2026-11-30", **params}
     answer = api.get(f"{PATH}/{name}", params=query)
     assert answer.status_code == 200, answer.text
     body = answer.json()
@@ -285,7 +285,7 @@ FEWER = "choose a later from, or a longer interval (week, month, year)"
 
 
 @pytest.mark.parametrize(
-    ("name", "asked", "many", "advice"),
+    ("name", "params", "many", "advice"),
     [
         # Worked out by hand: 1900 to 2026 is 127 years with 31 leap days, less December.
         ("revenue", {"from": "1900-01-01"}, "46355 days, at most 10000", FEWER),
@@ -301,10 +301,10 @@ FEWER = "choose a later from, or a longer interval (week, month, year)"
     ],
 )
 def test_s4_a_report_lists_a_limited_number_of_periods(
-    api: Api, name: str, asked: dict[str, str], many: str, advice: str
+    api: Api, name: str, params: dict[str, str], many: str, advice: str
 ) -> None:
     """S4: day by day since 1900 is refused, with what to do instead."""
-    query = {"from": "2026-11-01", "to": "2026-11-30", **asked}
+    query = {"from": "2026-11-01", "to": "2026-11-30", **params}
     answer = api.get(f"{PATH}/{name}", params=query)
     if not advice:
         assert answer.status_code == 200, answer.text
@@ -368,7 +368,9 @@ def test_f23_steps_of_a_funnel_in_any_case_and_unknown_ones_with_the_nearest(
         ],
     )
     answer = api.get("/innkeeper/v1/reports/funnel", params={"steps": "VIEW,WEBINAR"})
-    assert answer.json()["errors"] == [f"steps: no event is called WEBINAR; {KNOWN}, NEWSLETTER"]
+    assert answer.json()["errors"] == [
+        f"steps: no event is called WEBINAR; {LISTED_TYPES}, NEWSLETTER"
+    ]
 
 
 def test_f23_products_are_ranked_within_their_currency(api: Api) -> None:
@@ -410,7 +412,7 @@ def test_f23_events_of_a_filter_in_any_case_and_misspelt_ones_with_the_nearest(
     assert preview("newsletter").json()["size"] == 1
     assert preview("Newsletter", "view").json()["size"] == 1
     no_event = "definition.filterGroups[0].type: no event is called WEBINAR; "
-    assert preview("WEBINAR").json()["errors"] == [f"{no_event}{KNOWN}, NEWSLETTER"]
+    assert preview("WEBINAR").json()["errors"] == [f"{no_event}{LISTED_TYPES}, NEWSLETTER"]
     wrong = preview("newsleter", "veiw")
     assert (wrong.status_code, wrong.json()["errors"]) == (
         400,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 
-SERVED = {
+RULES = {
     "L": range(1, 13),
     "G": range(1, 17),
     "X": range(1, 19),
@@ -47,10 +47,10 @@ def named() -> set[str]:
 
 
 def test_every_rule_is_named_by_a_test() -> None:
-    rules = {f"{letter}-{number}" for letter, numbers in SERVED.items() for number in numbers}
+    rules = {f"{letter}-{number}" for letter, numbers in RULES.items() for number in numbers}
     assert rules - named() - set(LATER) == set()
 
 
 def test_what_is_left_for_later_is_a_rule() -> None:
-    rules = {f"{letter}-{number}" for letter, numbers in SERVED.items() for number in numbers}
+    rules = {f"{letter}-{number}" for letter, numbers in RULES.items() for number in numbers}
     assert set(LATER) <= rules

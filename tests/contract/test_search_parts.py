@@ -18,7 +18,7 @@ __all__ = ["jobs"]
 
 
 def test_a_guest_is_found_by_a_part(api: Api, jobs: Any) -> None:
-    def found(text: str, **more: bool) -> list[tuple[str, str]]:
+    def find(text: str, **more: bool) -> list[tuple[str, str]]:
         hits = jobs(lambda work: search.find_guests(work, text, **more))
         return [(str(item["ref"]), item["found_by"]) for item in hits.items]
 
@@ -28,11 +28,11 @@ def test_a_guest_is_found_by_a_part(api: Api, jobs: Any) -> None:
     guest = api.post("/v2.1/guests", json=body).json()
     order(api, guest, referenceId="PART-2026-0042")
     ref = guest["ref"]
-    assert found(ref[:8]) == [(ref, "ref")]
-    assert found(ref[:13].upper()) == [(ref, "ref")]
+    assert find(ref[:8]) == [(ref, "ref")]
+    assert find(ref[:13].upper()) == [(ref, "ref")]
     for text in ("quentin.partlow77", "tin.part", "part-2026-00"):
-        assert found(text) == [(ref, "part of an e-mail or order")], text
-    assert found("par") == found("tlow%") == found("partlow77", personal=False) == []
+        assert find(text) == [(ref, "part of an e-mail or order")], text
+    assert find("par") == find("tlow%") == find("partlow77", personal=False) == []
 
 
 def test_a_suggestion_knows_an_address_by_the_names_in_it(api: Api, jobs: Any) -> None:
@@ -58,15 +58,15 @@ def test_a_guest_is_suggested_by_the_beginning_of_an_order_reference(api: Api, j
     order(api, guest, referenceId="Begin-77-0042")
     ref = guest["ref"]
 
-    def found(text: str, **more: bool) -> list[tuple[str, str]]:
+    def find(text: str, **more: bool) -> list[tuple[str, str]]:
         hits = jobs(lambda work: search.find_guests(work, text, **more))
         return [(str(item["ref"]), item["found_by"]) for item in hits.items]
 
     for personal in (True, False):
-        assert found("begin-77-00", is_quick=True, personal=personal) == [(ref, "order reference")]
-    assert found("begin-77-00", personal=False) == [(ref, "order reference")]
+        assert find("begin-77-00", is_quick=True, personal=personal) == [(ref, "order reference")]
+    assert find("begin-77-00", personal=False) == [(ref, "order reference")]
     # No address is searched for a part of it, nor what no reference begins with.
-    assert found("inning@", is_quick=True) == found("egin-77", is_quick=True) == []
+    assert find("inning@", is_quick=True) == find("egin-77", is_quick=True) == []
 
 
 def test_the_search_is_the_same_over_http_and_by_command(api: Api, site: Site) -> None:

@@ -56,7 +56,7 @@ def set_rules(api: Api, *rules: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("provider", "stored", "asked"),
+    ("provider", "stored", "params"),
     [
         ("email", MAIL, "Jane@X.example"),
         ("email", " JANE@x.EXAMPLE ", MAIL),
@@ -69,15 +69,15 @@ def set_rules(api: Api, *rules: dict[str, Any]) -> None:
     ],
 )
 def test_f10_a_search_finds_the_guests_of_the_rules(
-    ruled: Api, provider: str, stored: str, asked: str
+    ruled: Api, provider: str, stored: str, params: str
 ) -> None:
     """F10: and nobody else, but for the exact value; so no duplicate is made."""
     set_rules(ruled, *({"identityRule": name, "providers": [name]} for name in ("email", "CRM")))
     guest = ruled.guest(identifiers=ids(stored, provider))["ref"]
-    result = search(ruled, **by_id(asked, provider))
-    payload = {"firstName": "J", "lastName": "D", "identifiers": ids(asked, provider)}
+    result = search(ruled, **by_id(params, provider))
+    payload = {"firstName": "J", "lastName": "D", "identifiers": ids(params, provider)}
     recognised = guest_of(new_person(ruled, new_order(ruled), "contacts", **payload)) == guest
-    assert (result == [guest]) == (recognised or stored == asked)
+    assert (result == [guest]) == (recognised or stored == params)
 
 
 def test_f10_exact_matches_come_first(api: Api) -> None:
@@ -241,7 +241,7 @@ def test_f10_one_indexed_statement(
     requests: list[tuple[str, Any]] = []
     real = Work.all
 
-    async def noted(work: Work, query: str, /, **more: Any) -> Any:
+    async def record_call(work: Work, query: str, /, **more: Any) -> Any:
         requests.append((query, (work, more)))
         return await real(work, query, **more)
 
@@ -252,7 +252,7 @@ def test_f10_one_indexed_statement(
         await rulebook.read(work)
         requests.clear()
         with monkeypatch.context() as patch:
-            patch.setattr(Work, "all", noted)
+            patch.setattr(Work, "all", record_call)
             patch.setattr(Work, "one", _refused)
             page = await guests.list_(work, PageRequest(filters=filters))
         assert page.total == 1
@@ -290,14 +290,14 @@ def test_f10_who_is_not_found_costs_no_count(
     requests: list[str] = []
     real = Work.one
 
-    async def noted(work: Work, query: str, /, **more: Any) -> Any:
+    async def record_call(work: Work, query: str, /, **more: Any) -> Any:
         requests.append(query)
         return await real(work, query, **more)
 
     async def find(work: Work) -> Any:
         await rulebook.read(work)
         with monkeypatch.context() as patch:
-            patch.setattr(Work, "one", noted)
+            patch.setattr(Work, "one", record_call)
             by_mail = await guests.list_(work, PageRequest(filters={"email": MAIL}))
             assert (by_mail.total, requests) == (0, [])
             by_identifier = PageRequest(filters={"identifier": ("email", MAIL)})

@@ -240,13 +240,13 @@ ATTRIBUTES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "sent", "shown"), ATTRIBUTES)
-def test_an_attribute_of_an_order_contact(api: Api, name: str, sent: Any, shown: Any) -> None:
+@pytest.mark.parametrize(("name", "payload", "expected"), ATTRIBUTES)
+def test_an_attribute_of_an_order_contact(api: Api, name: str, payload: Any, expected: Any) -> None:
     """The tables of attributes, identifiers and standard response attributes."""
     order = checked_body(api.post("/v2/orders", json=V2_ORDER))
-    body = {"firstName": "Jane", "lastName": "Roe", name: sent}
+    body = {"firstName": "Jane", "lastName": "Roe", name: payload}
     contact = checked_body(api.post(f"/v2/orders/{order['ref']}/contacts", json=body))
-    assert contact[name] == (sent if shown is None else shown)
+    assert contact[name] == (payload if expected is None else expected)
     assert contact["href"] == f"{api.url}/v2/orderContacts/{contact['ref']}"
     assert {"createdAt", "modifiedAt"} <= set(contact)
     assert contact["order"] == {"href": order["href"]}

@@ -165,15 +165,15 @@ TEXTS = [
 ]
 
 
-@pytest.mark.parametrize(("comparator", "values", "wanted"), TEXTS)
+@pytest.mark.parametrize(("comparator", "values", "expected"), TEXTS)
 def test_comparators_of_text(
-    tables: GuestTables, comparator: str, values: list[str], wanted: set[str]
+    tables: GuestTables, comparator: str, values: list[str], expected: set[str]
 ) -> None:
     """1.2: the twelve."""
     for city in ("Cork", "cork", "New Cork", "Corkscrew"):
         tables.add(city, core_city=city)
     tables.add("none", core_city=None)
-    assert tables.find(guest("city", comparator, *values)) == wanted
+    assert tables.find(guest("city", comparator, *values)) == expected
 
 
 NUMBERS = [
@@ -197,9 +197,9 @@ def pair(key: str, value: Any) -> dict[str, list[dict[str, Any]]]:
     return {"extensions": [row]}
 
 
-@pytest.mark.parametrize(("comparator", "values", "wanted"), NUMBERS)
+@pytest.mark.parametrize(("comparator", "values", "expected"), NUMBERS)
 def test_comparators_of_numbers(
-    tables: GuestTables, comparator: str, values: list[Any], wanted: set[str]
+    tables: GuestTables, comparator: str, values: list[Any], expected: set[str]
 ) -> None:
     """9: eq, ne, lt, le, gt, ge, between, null tests; text that looks like 5 is none."""
     for value in (4.5, 5, 6):
@@ -207,7 +207,7 @@ def test_comparators_of_numbers(
     tables.add("text", pair("points", "5"))
     tables.add("none")
     place = {"location": "loyalty", "comparatorDataType": "number"}
-    assert tables.find(guest("points", comparator, *values, **place)) == wanted
+    assert tables.find(guest("points", comparator, *values, **place)) == expected
 
 
 def test_comparators_of_truth(tables: GuestTables) -> None:

@@ -264,8 +264,8 @@ def test_values_of_every_sort_of_field_are_suggested_with_shares(api: Api) -> No
     order(api, first)
     order(api, first, status="CANCELLED")
 
-    def shares(**asked: str) -> dict[str, float]:
-        answer = api.get(f"{OWN}/values", params=asked)
+    def shares(**params: str) -> dict[str, float]:
+        answer = api.get(f"{OWN}/values", params=params)
         assert answer.status_code == 200, answer.text
         return {each["value"]: each["share"] for each in answer.json()["values"]}
 
@@ -279,8 +279,8 @@ def test_values_of_every_sort_of_field_are_suggested_with_shares(api: Api) -> No
     address = first["identifiers"][0]["id"]
     result = shares(entity="guest", location="identifier", field="email", contains=address)
     assert result == {address: 0.5}
-    for asked in ({"field": "nosuch"}, {"field": "nosuch", "location": "trait"}):
-        answer = api.get(f"{OWN}/values", params={"entity": "guest", **asked})
+    for params in ({"field": "nosuch"}, {"field": "nosuch", "location": "trait"}):
+        answer = api.get(f"{OWN}/values", params={"entity": "guest", **params})
         assert answer.status_code == 400
         assert answer.json()["message"] == "field: guest has no field nosuch"
 

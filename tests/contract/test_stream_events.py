@@ -117,7 +117,7 @@ def test_requested_at_within_a_day(page: Page, hours: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "sent",
+    "payload",
     [
         pytest.param(lambda: ago(hours=24.1), id="a day ago"),
         pytest.param(lambda: ago(hours=-24.1), id="tomorrow"),
@@ -126,9 +126,9 @@ def test_requested_at_within_a_day(page: Page, hours: float) -> None:
         None,
     ],
 )
-def test_requested_at_that_cannot_be_believed(page: Page, sent: Any) -> None:
+def test_requested_at_that_cannot_be_believed(page: Page, payload: Any) -> None:
     """Section 9 row event time: else receipt time (F24: by the clock of now, not of collection)."""
-    page("VIEW", requested_at=sent() if callable(sent) else sent)
+    page("VIEW", requested_at=payload() if callable(payload) else payload)
     at = datetime.fromisoformat(only(page.session["events"])["createdAt"])
     assert abs(at - datetime.now(UTC)) < timedelta(minutes=1)
 

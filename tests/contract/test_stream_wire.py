@@ -200,17 +200,17 @@ def test_event_in_a_message_as_it_is(page: Page, api: Api, spelt: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "told", ["a & b=c", "+353 1", "50% off", "Größe #4 日本", "?x=1&callback=no", "{}"]
+    "payload", ["a & b=c", "+353 1", "50% off", "Größe #4 日本", "?x=1&callback=no", "{}"]
 )
-def test_unencoded_messages_hold_anything(page: Page, api: Api, told: str) -> None:
+def test_unencoded_messages_hold_anything(page: Page, api: Api, payload: str) -> None:
     """Section 2: what a query would divide, or decode, stays whole in an unencoded message."""
     bare = Bare(api.url, "")
     message = json.dumps(
-        {"browser_id": page.browser, "type": "VIEW", "page": told}, ensure_ascii=False
+        {"browser_id": page.browser, "type": "VIEW", "page": payload}, ensure_ascii=False
     )
     answer = bare(f"/v1.2/event/create.json?message={message}&client_key={api.client_key}")
     assert answer.status_code == 201, answer.text
-    assert page.session["events"][0]["page"] == told
+    assert page.session["events"][0]["page"] == payload
 
 
 def test_an_unencoded_line_may_come_in_pieces(page: Page, api: Api) -> None:
@@ -520,15 +520,15 @@ def test_web_personalization(api: Api, web: Api, context_id: str) -> None:
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain")
     assert response.text == f"{api.url}/web-flow-libs/{api.client_key}/web-version.min.js"
-    served = web.get(response.text)
-    assert served.status_code == 200
-    assert served.headers["content-type"] == "application/javascript"
+    script = web.get(response.text)
+    assert script.status_code == 200
+    assert script.headers["content-type"] == "application/javascript"
     assert web.get("/v1/personalize/cdn-url").status_code == 401
 
 
 # Section 2: CORS
 
-SENT = (
+REQUEST_HEADERS = (
     "content-type",
     "x-library-version",
     "x-client-software-id",
@@ -556,13 +556,13 @@ def test_preflight(web: Api, path: str) -> None:
         headers={
             "Origin": "https://shop.example",
             "Access-Control-Request-Method": "POST",
-            "Access-Control-Request-Headers": ", ".join(SENT),
+            "Access-Control-Request-Headers": ", ".join(REQUEST_HEADERS),
         },
     )
     assert answer.status_code == 204
     assert answer.headers["access-control-allow-origin"] == "*"
     allowed = answer.headers["access-control-allow-headers"].lower().replace(" ", "").split(",")
-    assert set(SENT) <= set(allowed)
+    assert set(REQUEST_HEADERS) <= set(allowed)
 
 
 def test_answers_may_be_read_from_anywhere(page: Page) -> None:

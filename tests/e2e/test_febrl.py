@@ -104,11 +104,11 @@ def loaded(api: Api, records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]
     return answers
 
 
-def own_fields(shown: dict[str, Any]) -> dict[str, Any]:
+def own_fields(expected: dict[str, Any]) -> dict[str, Any]:
     """What the caller told, of what is shown."""
     added = {"ref", "guestRef", "href", "createdAt", "modifiedAt", "firstSeen", "lastSeen"}
     added |= {"dataExtensions", "emails"}
-    return {name: value for name, value in shown.items() if name not in added}
+    return {name: value for name, value in expected.items() if name not in added}
 
 
 def test_every_record_was_created(
@@ -145,17 +145,17 @@ def test_filters_find_every_record(
             holders[identifier["provider"], identifier["id"]].add(record["email"])
     with closing(Line(api)) as line:
 
-        def found(**filters: str) -> dict[str, Any]:
+        def find(**filters: str) -> dict[str, Any]:
             status, page = line("GET", f"{PATH}?{urlencode(filters)}")
             assert status == 200
             return {guest["email"]: guest for guest in page["items"]}
 
         for record in records[::10]:
             email, identifier = record["email"], record["identifiers"][-1]
-            assert found(email=email.upper()) == {email: loaded[email]}
+            assert find(email=email.upper()) == {email: loaded[email]}
             pair = {f"identifiers.{name}": identifier[name] for name in ("provider", "id")}
             locked = holders[identifier["provider"], identifier["id"]]
-            assert found(**pair) == {email: loaded[email] for email in locked}
+            assert find(**pair) == {email: loaded[email] for email in locked}
 
 
 @pytest.mark.parametrize("field", ["state", "lastName", "postCode", "dateOfBirth", "guestType"])

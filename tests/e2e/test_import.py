@@ -280,7 +280,7 @@ def stop_inside(target: ImportTarget, process: subprocess.Popen[str]) -> None:
         "WHERE locktype = 'advisory' GROUP BY pid HAVING count(*) > 100)"
     )
 
-    def stopped() -> bool:
+    def stop_process() -> bool:
         assert process.poll() is None
         process.send_signal(signal.SIGSTOP)
         # What it sent before may keep the database busy for a moment yet.
@@ -290,7 +290,7 @@ def stop_inside(target: ImportTarget, process: subprocess.Popen[str]) -> None:
             process.send_signal(signal.SIGCONT)
         return waits_for is not None
 
-    until("the import to be inside a transaction", stopped, pause=0.01)
+    until("the import to be inside a transaction", stop_process, pause=0.01)
 
 
 def resident(*roots: int) -> int:

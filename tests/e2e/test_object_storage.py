@@ -31,7 +31,7 @@ MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
 
 BUCKET = "inn"
-PLACES = {
+LOCATIONS = {
     "INNKEEPER_FILES": f"s3://{BUCKET}/files",
     "INNKEEPER_LAKE": f"s3://{BUCKET}/lake",
     "INNKEEPER_EXPORT_DESTINATIONS": f"s3://{BUCKET}/out",
@@ -124,7 +124,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
 def server(bucket: Bucket, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Innkeeper]:
     """A server that keeps its files and its lake in the bucket."""
     folder = tmp_path_factory.mktemp("data")
-    one = launch(folder, folder.with_name("log"), env=bucket.env | PLACES)
+    one = launch(folder, folder.with_name("log"), env=bucket.env | LOCATIONS)
     yield one
     one.stop()
 
@@ -139,7 +139,7 @@ def command(server: Innkeeper, bucket: Bucket) -> Callable[..., Any]:
     """`innkeeper …` on the same place."""
 
     def run(*words: object) -> Any:
-        env = os.environ | bucket.env | PLACES
+        env = os.environ | bucket.env | LOCATIONS
         return answer(*words, "--data", server.data, env=env)
 
     return run

@@ -99,14 +99,14 @@ def stored(view: View, body: Mapping[str, Any]) -> dict[str, Any]:
     return {fields[spelt][0].name: fields[spelt][1].read(body[spelt]) for spelt in body}
 
 
-def check(view: View, told: Mapping[str, Any], shown: Mapping[str, Any]) -> None:
+def check(view: View, message: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     """Every field told that the view shows stands there, as its kind stores it."""
-    for name, value in told.items():
+    for name, value in message.items():
         field = view.resource.fields[name]
         if name in view.hide or name == view.open_ended:
             continue
         spelt = wire_name(view, name)
-        assert comparable(field, shown.get(spelt)) == in_words_of(view, name, value), spelt
+        assert comparable(field, expected.get(spelt)) == in_words_of(view, name, value), spelt
 
 
 def in_words_of(view: View, name: str, value: Any) -> Any:
@@ -127,12 +127,12 @@ def in_words_of(view: View, name: str, value: Any) -> Any:
     return value
 
 
-def comparable(field: Field, shown: Any) -> Any:
-    if shown is None:
+def comparable(field: Field, expected: Any) -> Any:
+    if expected is None:
         return None
     if isinstance(field.kind, Instant | Day):
-        return field.kind.read(shown)
-    return shown.lower() if field.name == "gender" else shown
+        return field.kind.read(expected)
+    return expected.lower() if field.name == "gender" else expected
 
 
 @dataclass(frozen=True)

@@ -81,9 +81,9 @@ async def send(database: Database, browser: UUID, at: datetime, **message: Any) 
             continue
 
 
-def check(told: list[tuple[UUID, Any]], rows: list[dict[str, Any]]) -> None:
+def check(message: list[tuple[UUID, Any]], rows: list[dict[str, Any]]) -> None:
     """Every acknowledged event is there once, and its session tells of it."""
-    assert Counter(ref for ref, _ in told) == Counter(row["ref"] for row in rows)
+    assert Counter(ref for ref, _ in message) == Counter(row["ref"] for row in rows)
     times: dict[UUID, list[datetime]] = {}
     for row in rows:
         assert row["known"] is not None

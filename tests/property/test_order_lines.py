@@ -47,7 +47,7 @@ ORDERED_AT = "2026-11-20T10:00:00.000Z"
 CONTACT = {"email": "jane@example.com", "identifiers": JANE["identifiers"]}
 
 
-def whole(order: str, sent: list[Sending]) -> dict[str, Any]:
+def whole(order: str, sendings: list[Sending]) -> dict[str, Any]:
     """An order as batches and imports take it."""
     return {
         "referenceId": order,
@@ -69,7 +69,7 @@ def whole(order: str, sent: list[Sending]) -> dict[str, Any]:
                 **({"orderedAt": line["time"]} if line["time"] else {}),
                 **extension(line),
             }
-            for line in sent
+            for line in sendings
         ],
     }
 
@@ -80,34 +80,34 @@ def extension(line: Sending) -> dict[str, Any]:
 
 
 async def apply(work: Work, source: str, *chunks: list[BatchRecord]) -> None:
-    async def keep(tally: Any, _: Any) -> None:
-        assert tally.failures == []
+    async def keep(counts: Any, _: Any) -> None:
+        assert counts.failures == []
 
     report = RecordSource(source, uuid4())
     for chunk in chunks:
         await engine.apply(work, chunk, report, keep)
 
 
-async def batch(work: Work, _: UUID, order: str, sent: list[Sending]) -> None:
+async def batch(work: Work, _: UUID, order: str, sendings: list[Sending]) -> None:
     """A record of a batch."""
-    envelope = {"schema": "order", "mode": "insert", "value": whole(order, sent)}
+    envelope = {"schema": "order", "mode": "insert", "value": whole(order, sendings)}
     layout = batch_files.Layout("batch")
     await apply(work, "batch", [layout.entry(1, json.dumps(envelope).encode())])
 
 
-async def of_json(work: Work, _: UUID, order: str, sent: list[Sending]) -> None:
+async def of_json(work: Work, _: UUID, order: str, sendings: list[Sending]) -> None:
     """A line of an NDJSON import."""
     layout = batch_files.Layout("orders")
-    await apply(work, "import", [layout.entry(1, json.dumps(whole(order, sent)).encode())])
+    await apply(work, "import", [layout.entry(1, json.dumps(whole(order, sendings)).encode())])
 
 
-async def of_rows(work: Work, _: UUID, order: str, sent: list[Sending]) -> None:
+async def of_rows(work: Work, _: UUID, order: str, sendings: list[Sending]) -> None:
     """A CSV file of a row a line, two rows a transaction."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(("Line", "Price", "Time", "Seat"))
     writer.writerows(
-        (line["reference"], line["price"], line["time"], line["seat"]) for line in sent
+        (line["reference"], line["price"], line["time"], line["seat"]) for line in sendings
     )
     columns = {
         "Line": ("orderItems.referenceId",),
@@ -135,23 +135,23 @@ async def event(work: Work, browser: UUID, type_: str, **message: Any) -> None:
     assert not outcome.quarantined
 
 
-async def order_checkout(work: Work, browser: UUID, order: str, sent: list[Sending]) -> None:
+async def order_checkout(work: Work, browser: UUID, order: str, sendings: list[Sending]) -> None:
     """An ORDER_CHECKOUT event."""
-    value = whole(order, sent)
+    value = whole(order, sendings)
     await event(work, browser, "ORDER_CHECKOUT", order=value)
 
 
-async def checkout(work: Work, browser: UUID, order: str, sent: list[Sending]) -> None:
+async def checkout(work: Work, browser: UUID, order: str, sendings: list[Sending]) -> None:
     """ADD of each line under an item_id of its own, and CHECKOUT; a cart has no extensions."""
-    for index, line in enumerate(sent):
+    for index, line in enumerate(sendings):
         item = {"item_id": f"i{index}", "type": "PRODUCT", "price": line["price"], "quantity": 1}
         named = {"referenceId": line["reference"]} if line["reference"] else {}
         await event(work, browser, "ADD", product={**item, **named})
     await event(work, browser, "CHECKOUT", reference_id=order, status="PURCHASED")
 
 
-Door = Callable[[Work, UUID, str, list[Sending]], Awaitable[None]]
-DOORS: list[Door] = [batch, of_json, of_rows, order_checkout, checkout]
+Writer = Callable[[Work, UUID, str, list[Sending]], Awaitable[None]]
+WRITERS: list[Writer] = [batch, of_json, of_rows, order_checkout, checkout]
 
 
 async def stored(work: Work, order: str) -> list[dict[str, Any]]:
@@ -165,9 +165,9 @@ async def stored(work: Work, order: str) -> list[dict[str, Any]]:
     return await cursor.fetchall()
 
 
-def key_of_line(door: Door, index: int, line: Sending) -> Any:
+def key_of_line(writer: Writer, index: int, line: Sending) -> Any:
     """What a line is known by: its referenceId, in a cart the item_id, or else its members."""
-    reference = line["reference"] or (f"i{index}" if door is checkout else None)
+    reference = line["reference"] or (f"i{index}" if writer is checkout else None)
     return reference or (line["price"], line["time"] or ORDERED_AT)
 
 
@@ -187,10 +187,10 @@ def rows_a_chunk() -> Iterator[None]:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(sent=messages)
-@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
+@given(sendings=messages)
+@pytest.mark.parametrize("writer", WRITERS, ids=lambda writer: writer.__name__)
 def test_f3_counts_of_lines_are_conserved(
-    site: Site, rows_a_chunk: None, door: Door, sent: list[list[Sending]]
+    site: Site, rows_a_chunk: None, writer: Writer, sendings: list[list[Sending]]
 ) -> None:
     """Issue F3, against an oracle of its own: of a key there are as many items as there were, or
     as a message has lines of it, if those are more; each line's extension is on such an item, and
@@ -201,24 +201,26 @@ def test_f3_counts_of_lines_are_conserved(
         await database.open()
         try:
             async with database.work("live") as work:
-                await check(work, door, f"F3-{door.__name__}-{next(numbers)}-{uuid4()}", sent)
+                await check(
+                    work, writer, f"F3-{writer.__name__}-{next(numbers)}-{uuid4()}", sendings
+                )
         finally:
             await database.close()
 
     asyncio.run(act())
 
 
-async def check(work: Work, door: Door, order: str, sent: list[list[Sending]]) -> None:
+async def check(work: Work, writer: Writer, order: str, sendings: list[list[Sending]]) -> None:
     browser, _ = await browsers.create(work)
     await event(work, browser, "IDENTITY", **JANE)
     expected: Counter[Any] = Counter()
-    for message in sent:
-        await door(work, browser, order, message)
-        keys = [key_of_line(door, index, line) for index, line in enumerate(message)]
+    for message in sendings:
+        await writer(work, browser, order, message)
+        keys = [key_of_line(writer, index, line) for index, line in enumerate(message)]
         expected |= Counter(keys)
         items = await stored(work, order)
         assert Counter(map(key_of_item, items)) == expected
-        if door is not checkout:
+        if writer is not checkout:
             values = [
                 (key, line["price"], line["seat"])
                 for key, line in zip(keys, message, strict=True)
@@ -229,7 +231,7 @@ async def check(work: Work, door: Door, order: str, sent: list[list[Sending]]) -
                 for item in items
             ]
             assert Counter(values) <= Counter(rows)
-    await door(work, browser, order, sent[-1])
+    await writer(work, browser, order, sendings[-1])
     assert await stored(work, order) == items
 
 
@@ -299,9 +301,9 @@ async def arrive(
         messages.append((type_, {"product": product} if item else {}))
     messages.append(("CHECKOUT", {"reference_id": reference, "status": "PURCHASED"}))
     begin = datetime.now(UTC) - timedelta(hours=2)
-    places = list(range(len(messages)))
-    chance.shuffle(places)
-    for place in places:
-        type_, members = messages[place]
-        at = (begin + timedelta(minutes=place)).isoformat()
+    order_of_messages = list(range(len(messages)))
+    chance.shuffle(order_of_messages)
+    for index in order_of_messages:
+        type_, members = messages[index]
+        at = (begin + timedelta(minutes=index)).isoformat()
         await event(work, browser, type_, requested_at=at, **members)

@@ -92,8 +92,8 @@ def test_resolution_is_idempotent(person: dict[str, Any], guests: list[dict[str,
         after = [*guests, guest(90, person)]
         expected = after[-1]["ref"]
     else:
-        wish = intent("join", NOW, person=person, customer=True)
-        after = [written(one, wish) if one["ref"] == first.guest else one for one in guests]
+        decision = intent("join", NOW, person=person, customer=True)
+        after = [written(one, decision) if one["ref"] == first.guest else one for one in guests]
         expected = first.guest
     again = resolve(result, candidates(person, after), BOOK, NOW)
     assert again.guest == expected

@@ -105,20 +105,20 @@ async def stored(work: Work) -> list[dict[str, Any]]:
     return await cursor.fetchall()
 
 
-def expected(made: list[dict[str, Any]]) -> dict[UUID, UUID]:
+def expected(created: list[dict[str, Any]]) -> dict[UUID, UUID]:
     """Guest -> survivor, by spreading marks until nothing changes."""
-    mark = {guest["ref"]: guest["ref"] for guest in made}
+    mark = {guest["ref"]: guest["ref"] for guest in created}
     changed = True
     while changed:
         changed = False
-        for one, other in combinations(made, 2):
+        for one, other in combinations(created, 2):
             if same(one, other) and mark[one["ref"]] != mark[other["ref"]]:
                 lowest = min(mark[one["ref"]], mark[other["ref"]])
                 mark[one["ref"]] = mark[other["ref"]] = lowest
                 changed = True
     survivors = {}
     for group in set(mark.values()):
-        members = [guest for guest in made if mark[guest["ref"]] == group]
+        members = [guest for guest in created if mark[guest["ref"]] == group]
         customers = [guest for guest in members if guest["guest_type"] == "customer"]
         survivors[group] = min(
             customers or members, key=lambda guest: (guest["created_at"], guest["ref"])

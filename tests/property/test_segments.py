@@ -24,12 +24,18 @@ from innkeeper.rules.traits import Traits, computed
 
 NOW = datetime(2026, 11, 21, 15, 30, tzinfo=UTC)
 TRAITS = Traits()
-ASKED = ("orderCount", "lifetimeValue.EUR", "averageOrderValue.EUR", "lastOrderAt", "sessionCount")
+COMPARED_TRAITS = (
+    "orderCount",
+    "lifetimeValue.EUR",
+    "averageOrderValue.EUR",
+    "lastOrderAt",
+    "sessionCount",
+)
 TABLES = ("guests", "identifiers", "extensions", "events", "sessions", "orders", "order_items")
 WORDS = ["", "a", "ab", "b'c", "Ünï", "50%"]
 NUMBERS = [-1.5, 0, 1, 2.25, 100]
 STATUSES = ["PURCHASED", "CANCELLED", "REFUNDED", "PENDING"]
-PLACES = {"event": "VIEW ADD SEARCH", "session": "WEB OFFLINE", "order_item": "ROOM SPA"}
+SUBTYPES = {"event": "VIEW ADD SEARCH", "session": "WEB OFFLINE", "order_item": "ROOM SPA"}
 
 texts = st.sampled_from(WORDS)
 numbers = st.sampled_from(NUMBERS)
@@ -135,7 +141,7 @@ def people(draw: st.DrawFn) -> list[GuestRows]:
         rows = GuestRows(row, tables, {})
         traits = {
             name: computed(TRAITS.trait(name), rows_that_meet(TRAITS.trait(name).group, rows))
-            for name in ASKED
+            for name in COMPARED_TRAITS
         }
         results.append(GuestRows(row, tables, traits))
     return results
@@ -167,7 +173,7 @@ def rules(draw: st.DrawFn, entity: str) -> dict[str, Any]:
         ],
         "order_item": [("core", "quantity", "number")],
     }
-    fields["guest"] += [("trait", name, TRAITS[name]) for name in ASKED]
+    fields["guest"] += [("trait", name, TRAITS[name]) for name in COMPARED_TRAITS]
     location, field, kind = draw(st.sampled_from(fields[entity]))
     comparator = draw(st.sampled_from([one for one in COMPARATORS.values() if kind in one.types]))
     if comparator.test in ("past", "next", "plus", "minus"):
@@ -201,7 +207,7 @@ amounts = st.fixed_dictionaries(
 @st.composite
 def parts(draw: st.DrawFn, entity: str, most: int = 3) -> dict[str, Any]:
     kinds = {"guest": ["customer", "VISITOR", "retired"], "order": []}.get(
-        entity, PLACES.get(entity, "").split()
+        entity, SUBTYPES.get(entity, "").split()
     )
     return {
         "entity": entity,
@@ -282,7 +288,7 @@ def test_sql_and_memory_agree(
     fill(connection, folder, guests)
     for body in bodies:
         definition = resolved(read(body, TRAITS), NOW)
-        values = {name: partial(trait_values, TRAITS.trait(name)) for name in ASKED}
+        values = {name: partial(trait_values, TRAITS.trait(name)) for name in COMPARED_TRAITS}
         rows = connection.execute(members(definition, values).sql(dialect="duckdb")).fetchall()
         assert len(rows) == len(set(rows))
         expected = {guest.row["guest_ref"] for guest in guests if matches(definition, guest).member}

@@ -124,12 +124,12 @@ def test_f23_an_unknown_path_is_404_in_the_requested_type(
     assert response.json()["status"] == 404
 
 
-SHOWN = [page for page in PAGES if page.show]
-QUICK = [page for page in SHOWN if page.path != "/segments/sql-views"]
+WITH_GET = [page for page in PAGES if page.show]
+QUICK = [page for page in WITH_GET if page.path != "/segments/sql-views"]
 """Pages that start no process of their own."""
 
 
-@pytest.mark.parametrize("page", each_day(SHOWN, *QUICK), ids=lambda page: page.path)
+@pytest.mark.parametrize("page", each_day(WITH_GET, *QUICK), ids=lambda page: page.path)
 def test_f23_hostile_addresses_are_answered_with_pages(owner: Person, page) -> None:
     for hostile in HOSTILE:
         path = re.sub(r"\{\w+\}", lambda _, text=hostile: text, page.path)

@@ -22,7 +22,7 @@ from innkeeper.rules.access import Role
 from innkeeper.web.ui.routes import PAGES
 
 EVERYBODY = {"filterGroups": [{"entity": "guest"}]}
-ASKED = "Somebody else changed this in the meantime"
+CHANGED_NOTE = "Somebody else changed this in the meantime"
 
 CREATES = "it creates; what exists already is refused (409)"
 ONE_SHOT = "it does something once, and replaces nothing that somebody typed"
@@ -281,7 +281,7 @@ def test_f21_every_outdated_form_with_a_version_shows_both_versions(
             answer = owner.post(target, **payload)
             assert answer.status_code == 412, (path, payload, answer.text[-2000:])
             text = html.unescape(answer.text)
-            assert ASKED in text, path
+            assert CHANGED_NOTE in text, path
             assert "Use the stored values" in text, (path, "both, and a choice")
             requests.add(page)
     assert len(requests) == 18
@@ -300,12 +300,12 @@ CHOSEN: dict[str, dict[str, str]] = {
 """What a person would choose in the form of a page, where it needs that."""
 
 
-def _chosen(page: str, sent: dict[str, str]) -> dict[str, str]:
+def _chosen(page: str, payload: dict[str, str]) -> dict[str, str]:
     if page == "/guests/{guest}/merge":
-        return {"survivor": sent["one"]}
-    if page == "/settings/webhooks" and sent["action"] == "create":
+        return {"survivor": payload["one"]}
+    if page == "/settings/webhooks" and payload["action"] == "create":
         return {"what": "segment:crew", "url": "https://example.com/mine"}
-    if page == "/settings" and sent["action"] == "scopes":
+    if page == "/settings" and payload["action"] == "scopes":
         return {"scopes": "read"}
     return CHOSEN.get(page, {})
 
@@ -412,7 +412,7 @@ def test_f21_two_people_merge_the_same_guests(
     api.patch(f"/v2.1/guests/{payload['one']}", json={"city": "Galway"})
     late = owner.post(path, **payload)
     assert late.status_code == 412
-    assert ASKED in late.text
+    assert CHANGED_NOTE in late.text
     assert "Keep Bea, as shown before" in html.unescape(late.text)
     assert "Galway" in late.text, "what is stored is shown"
     version = field(late.text, "version")
@@ -442,7 +442,7 @@ def test_f21_two_people_undo_the_same_merge(
     api.patch(f"/v2.1/guests/{body['survivor']}", json={"city": "Galway"})
     late = owner.post(path, version=version)
     assert late.status_code == 412
-    assert ASKED in late.text
+    assert CHANGED_NOTE in late.text
     newer = field(late.text, "version")
     assert owner.post(path, version=newer).status_code == 303
     third = owner.post(path, version=newer)

@@ -464,14 +464,14 @@ def counted_rows() -> Iterator[list[str]]:
     refs: list[str] = []
     all_rows, one_row = Work.all, Work.one
 
-    async def counted_all(work: Work, name: str, **given: Any) -> Any:
-        rows = await all_rows(work, name, **given)
+    async def counted_all(work: Work, name: str, **arguments: Any) -> Any:
+        rows = await all_rows(work, name, **arguments)
         if name.startswith("extensions."):
             refs.extend(str(row.get("ref")) for row in rows)
         return rows
 
-    async def counted_one(work: Work, name: str, **given: Any) -> Any:
-        row = await one_row(work, name, **given)
+    async def counted_one(work: Work, name: str, **arguments: Any) -> Any:
+        row = await one_row(work, name, **arguments)
         if name.startswith("extensions.") and row is not None:
             refs.append(str(row.get("ref")))
         return row

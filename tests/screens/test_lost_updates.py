@@ -16,11 +16,11 @@ from innkeeper.rules.access import Role
 EVERYBODY = {"filterGroups": [{"entity": "guest"}]}
 
 
-def assert_asked(answer: httpx.Response, *shown: str) -> str:
+def assert_asked(answer: httpx.Response, *expected: str) -> str:
     """Both are on the page; the version that another save of it replaces."""
     assert answer.status_code == 412, answer.text
     text = html.unescape(answer.text)
-    for each in ("Somebody else changed this in the meantime", *shown):
+    for each in ("Somebody else changed this in the meantime", *expected):
         assert each in text, each
     return field(answer.text, "version")
 

@@ -323,7 +323,7 @@ def test_s8_what_masking_leaves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sql", "shown"),
+    ("sql", "expected"),
     [
         ("SELECT a FROM b WHERE c = 'Jane'", "SELECT a FROM b WHERE c = 'J•••'"),
         ("a = 'x''Jane' AND b = ''", "a = 'x•••''J•••' AND b = ''"),
@@ -340,5 +340,5 @@ def test_s8_what_masking_leaves() -> None:
         ("a > 12.5 AND b = 0861234567 AND c < 53.3498", "a > 12.5 AND b = ••• AND c < •••"),
     ],
 )
-def test_s8_sql(sql: str, shown: str) -> None:
-    assert masking.masked_sql(sql) == shown
+def test_s8_sql(sql: str, expected: str) -> None:
+    assert masking.masked_sql(sql) == expected

@@ -99,14 +99,14 @@ def test_f22_an_erasure_takes_the_guest_out_of_the_log(
 
 
 @pytest.mark.parametrize(
-    ("action", "path", "form", "told"),
+    ("action", "path", "form", "message"),
     [
         ("export.change", "/exports/letters/edit", {"name": "Calls"}, "Name : Letters → Calls"),
         ("trait.change", "/traits/of/bought/edit", {}, "Entity : order → session"),
     ],
 )
 def test_f22_a_change_of_settings_says_from_what_to_what(
-    owner: Person, api: Api, action: str, path: str, form: dict[str, str], told: str
+    owner: Person, api: Api, action: str, path: str, form: dict[str, str], message: str
 ) -> None:
     everybody = {"filterGroups": [{"entity": "guest"}]}
     api.post("/innkeeper/v1/segments", json={"name": "Crew", "definition": everybody})
@@ -115,7 +115,7 @@ def test_f22_a_change_of_settings_says_from_what_to_what(
     payload = {"segment": "crew", "kind": "FULL_SYNC", "format": "CSV", "columns": "ref"}
     payload |= {"do": "save", "entity": "session", "function": "count", "operator": "AND", **form}
     assert owner.post(path, **payload).status_code == 303
-    assert any(told in row for row in rows(owner, action))
+    assert any(message in row for row in rows(owner, action))
 
 
 def test_f22_rules_and_keys_say_from_what_to_what(owner: Person, api: Api, site: Site) -> None:

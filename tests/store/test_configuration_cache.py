@@ -31,17 +31,17 @@ class Process:
 
     database: Database
     other: psycopg.Connection
-    heard: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
 
     def hear(self, kind: str) -> None:
         self.database.cache.clear(kind)
-        self.heard.append(kind)
+        self.received.append(kind)
 
     async def change(self, statement: str, *values: Any) -> None:
         """Change something as another process does, and wait until this one is notified."""
-        before = len(self.heard)
+        before = len(self.received)
         self.other.execute(statement, values)
-        await wait_until("the notification", lambda: len(self.heard) > before)
+        await wait_until("the notification", lambda: len(self.received) > before)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ async def test_a_key_that_another_process_changed(
     process: Process, control: Work, statement: str, scopes: set[Scope] | None
 ) -> None:
     key = await keys.create(control, "live")
-    await wait_until("the new key", lambda: bool(process.heard))
+    await wait_until("the new key", lambda: bool(process.received))
     keyring = Keyring(process.database)
 
     async def identify() -> Caller:
@@ -100,7 +100,7 @@ async def test_a_key_that_another_process_changed(
 async def test_an_alias_that_another_process_deleted(process: Process, control: Work) -> None:
     key = await keys.create(control, "live")
     await keys.set_alias(control, "context", key.client_key)
-    await wait_until("both changes", lambda: len(process.heard) == 2)
+    await wait_until("both changes", lambda: len(process.received) == 2)
     keyring = Keyring(process.database)
     key_row = await keyring.workspace_of("context")
     assert key_row.client_key == key.client_key
@@ -128,11 +128,11 @@ async def test_a_person_that_another_process_blocked(
     await elsewhere.open()
     async with elsewhere.work("live") as other:
         await block_list.suppress_person(other, JANE, "test")
-        await wait_until("the notification", lambda: process.heard == [caching.BLOCK_LIST])
+        await wait_until("the notification", lambda: process.received == [caching.BLOCK_LIST])
         assert await block_list.is_blocked(work, JANE)
         await block_list.release_person(other, JANE)
     await elsewhere.close()
-    await wait_until("the release", lambda: len(process.heard) == 2)
+    await wait_until("the release", lambda: len(process.received) == 2)
     assert not await block_list.is_blocked(work, JANE)
 
 
@@ -140,7 +140,7 @@ async def test_the_use_of_a_key_is_no_change(process: Process, control: Work) ->
     key = await keys.create(control, "live")
     await keys.touch(control, key.client_key)
     await process.change("NOTIFY innkeeper_configuration, 'last'")
-    assert process.heard == [caching.API_KEYS, "last"]
+    assert process.received == [caching.API_KEYS, "last"]
 
 
 async def test_what_changes_while_it_is_read_is_not_cached() -> None:

@@ -206,11 +206,11 @@ def test_p4_rows_are_encoded_off_the_event_loop(
     """Of a small file, and of a large one once the identity rules change."""
     threads, encode = [], creation_writer.encode_creations
 
-    def noted(*args: Any) -> Any:
+    def record_call(*args: Any) -> Any:
         threads.append(threading.current_thread())
         return encode(*args)
 
-    monkeypatch.setattr(creation_writer, "encode_creations", noted)
+    monkeypatch.setattr(creation_writer, "encode_creations", record_call)
     run_import("guests", GUESTS)
     assert threads
     assert threading.main_thread() not in threads

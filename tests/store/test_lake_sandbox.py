@@ -149,7 +149,7 @@ BAD = [
     "UNION SELECT sql FROM sqlite_master",
 ]
 
-PLACES = [
+POSITIONS = [
     ("SELEC guest_ref FROM guests", 1, 17),
     ("SELECT guest_ref\nFROM guests WHERE (core_city = 'x'", 2, 32),
     ("SELECT guest_ref\nFROM guests WHERE core_city = 'x", 2, 31),
@@ -191,7 +191,7 @@ async def test_anything_else_is_refused_before_it_runs(sql: str) -> None:
     assert refused.value.problems[0].field == "definition.sql"
 
 
-@pytest.mark.parametrize(("sql", "line", "column"), PLACES)
+@pytest.mark.parametrize(("sql", "line", "column"), POSITIONS)
 async def test_what_is_refused_has_a_place(sql: str, line: int, column: int) -> None:
     with pytest.raises(Invalid) as refused:
         checked(sql)

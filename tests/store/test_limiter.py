@@ -18,7 +18,7 @@ from innkeeper.store.limiter import Limiter
 pytestmark = pytest.mark.anyio
 
 POOL = 4
-ASKED = read_parameters({"interval": "day"})
+PARAMETERS = read_parameters({"interval": "day"})
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ async def test_s3_questions_wait_for_their_turn_without_a_connection(small: Data
 
     async def ask() -> list:
         async with small.work("live") as work:
-            return (await reports.run(work, "revenue", ASKED))["rows"]
+            return (await reports.run(work, "revenue", PARAMETERS))["rows"]
 
     async with slots, slots:
         asking = [asyncio.create_task(ask()) for _ in range(8)]
@@ -64,7 +64,7 @@ async def test_s3_a_full_queue_of_questions_is_503_with_a_time_to_come_back(
 
     async def ask() -> None:
         async with small.work("live") as work:
-            await reports.run(work, "revenue", ASKED)
+            await reports.run(work, "revenue", PARAMETERS)
 
     async with slots, slots:
         asking = [asyncio.create_task(ask()) for _ in range(16)]

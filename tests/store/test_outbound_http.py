@@ -201,11 +201,11 @@ async def test_s5_a_name_is_looked_up_once_and_its_address_is_the_one_called(
     requests, heads, others = [], list[bytes](), list[bytes]()
     real = socket.getaddrinfo
 
-    def resolve(host: Any, *given: Any, **named: Any) -> Any:
+    def resolve(host: Any, *arguments: Any, **named: Any) -> Any:
         if host == "hooks.example":
             requests.append(host)
             host = next(answers)
-        return real(host, *given, **named)
+        return real(host, *arguments, **named)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     settings = Settings(allowed_private_hosts="127.0.0.2")
@@ -289,7 +289,7 @@ async def test_s5_who_wants_no_body_does_not_wait_for_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pieces", "told"),
+    ("pieces", "message"),
     [
         ((b"SSH-2.0-OpenSSH_9.9\r\n",), NOT_HTTP),
         ((b"HTTP/1.1 200 OK\r\n", *[b"X: " + b"a" * 4096 + b"\r\n"] * 20), NOT_HTTP),
@@ -300,9 +300,9 @@ async def test_s5_who_wants_no_body_does_not_wait_for_it() -> None:
         ((b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n",), "answered with an error (4xx)"),
     ],
 )
-async def test_s5_outcomes_are_coarse(pieces: tuple[bytes, ...], told: str) -> None:
+async def test_s5_outcomes_are_coarse(pieces: tuple[bytes, ...], message: str) -> None:
     async with serving(saying(*pieces)) as port:
-        assert await outcome(f"http://127.0.0.1:{port}/", most_bytes=10) == told
+        assert await outcome(f"http://127.0.0.1:{port}/", most_bytes=10) == message
 
 
 async def test_s5_bodies_of_responses_are_read_whole_or_not_at_all() -> None:
@@ -363,7 +363,9 @@ async def test_s5_tls_is_for_the_name_though_the_address_was_chosen_before(
     monkeypatch.setattr(
         socket,
         "getaddrinfo",
-        lambda *given, **_: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", given[1]))],
+        lambda *arguments, **_: [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", arguments[1]))
+        ],
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem, key)

@@ -148,11 +148,11 @@ def test_it_goes_on_after_it_was_cut_off(old: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(rekeying, "BATCH", 2)
     real, done = rekeying.guest_keys, list[Any]()
 
-    def dying(*given: Any) -> Any:
-        done.append(given)
+    def dying(*arguments: Any) -> Any:
+        done.append(arguments)
         if len(done) > 6:
             raise KeyboardInterrupt
-        return real(*given)
+        return real(*arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(rekeying, "guest_keys", dying)

@@ -155,11 +155,11 @@ def drawn(chance: Random) -> dict[str, Any]:
     return {name: DRAWN[name](chance) for name in report} or {"first_name": "Ann"}
 
 
-async def everybody(work: Work, known: list[UUID]) -> dict[UUID | None, Any]:
+async def everybody(work: Work, existing: list[UUID]) -> dict[UUID | None, Any]:
     """What is stored of guests; of one that is not `known`, under None."""
     refs = await (await work.connection.execute("SELECT ref FROM ws_live.guests")).fetchall()
     return {
-        row["ref"] if row["ref"] in known else None: await written_of(work, row["ref"])
+        row["ref"] if row["ref"] in existing else None: await written_of(work, row["ref"])
         for row in refs
     }
 

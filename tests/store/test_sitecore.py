@@ -234,7 +234,7 @@ def test_i10_of_a_newer_export_what_it_changed_goes_back(target: str, tmp_path: 
     assert guests(target) == {}
 
 
-ADA, GONE = str(uuid4()), str(uuid4())
+ADA, RETIRED = str(uuid4()), str(uuid4())
 
 
 def documented(name: str, modified: str, **bxt: str) -> dict[str, Any]:
@@ -257,7 +257,7 @@ def test_i13_a_guest_of_documented_columns_a_newer_export_and_what_is_missing(
         "identifiers": '[{"provider": "email", "id": "ada@example.com"}]',
     }
     old = documented("Ada", "2026-02-01T00:00:00.000Z", **bxt)
-    retired = {**old, "meta_ref": GONE, "type": "RETIRED", "bxt": {"firstName": "Nobody"}}
+    retired = {**old, "meta_ref": RETIRED, "type": "RETIRED", "bxt": {"firstName": "Nobody"}}
     write(tmp_path / "2026-03-01" / "guests" / "part-0.parquet", [old, retired])
     done = run(tmp_path, target)
     # Nothing names the survivor, so the counts disagree: the guest is named.
@@ -267,7 +267,7 @@ def test_i13_a_guest_of_documented_columns_a_newer_export_and_what_is_missing(
         "1 1",
     )
     missing = json.loads((tmp_path.parent / f"{tmp_path.name}.missing.ndjson").read_text())
-    assert (missing["entity"], missing["ref"]) == ("retired guests", GONE)
+    assert (missing["entity"], missing["ref"]) == ("retired guests", RETIRED)
     assert "not imported from guests: country" in done.stderr
     expected = {
         **{"first_name": "Ada", "email": "ada@example.com", "emails": ["ada@example.com"]},
@@ -282,11 +282,11 @@ def test_i13_a_guest_of_documented_columns_a_newer_export_and_what_is_missing(
     assert done.exit_code == 0, done.output
     assert guests(target) == {
         ADA: {**expected, "first_name": "Augusta"},
-        GONE: {"first_name": "Nobody"},
+        RETIRED: {"first_name": "Nobody"},
     }
     with psycopg.connect(target) as connection:
         merged = connection.execute("SELECT survivor_ref, absorbed_ref, source FROM ws_live.merges")
-        assert merged.fetchall() == [(UUID(ADA), UUID(GONE), "sitecore import")]
+        assert merged.fetchall() == [(UUID(ADA), UUID(RETIRED), "sitecore import")]
         # What was written here since then stays, however often the export is imported.
         connection.execute(
             'UPDATE ws_live.guests SET modified_at = now(), body = body || \'{"city": "Cork"}\''

@@ -150,10 +150,10 @@ async def test_s4_a_few_texts_are_checked_at_a_time(monkeypatch: pytest.MonkeyPa
         process = await started(*words, **more)
         waited = process.communicate
 
-        async def communicate(sent: bytes) -> tuple[bytes, bytes]:
+        async def communicate(payload: bytes) -> tuple[bytes, bytes]:
             nonlocal running
             try:
-                return await waited(sent)
+                return await waited(payload)
             finally:
                 running -= 1
 

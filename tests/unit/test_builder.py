@@ -21,7 +21,7 @@ def rule(comparator: str, kind: str) -> dict[str, Any]:
     return {**place, "comparator": comparator, "values": values}
 
 
-RULES = [rule(name, kind) for name, known in COMPARATORS.items() for kind in known.types]
+RULES = [rule(name, kind) for name, comparator in COMPARATORS.items() for kind in comparator.types]
 GROUPS = [
     {"entity": "event", "type": ["VIEW", "ADD"], "ruleOperator": "OR", "rules": RULES[:50]},
     {"entity": "Order Item", "filterGroupType": "EXCLUDE"},

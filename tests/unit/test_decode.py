@@ -159,13 +159,13 @@ def test_a_guest_is_shown(view: View, gender: str, born: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("view", "shown"),
+    ("view", "expected"),
     [
         (GUEST_EXTENSION, ("default", {"k": "v"})),
         (OPEN_GUEST_EXTENSION, ("k", {"k": "v", "value": "v"})),
     ],
 )
-def test_a_single_pair_is_shown(view: View, shown: tuple[str, dict[str, str]]) -> None:
+def test_a_single_pair_is_shown(view: View, expected: tuple[str, dict[str, str]]) -> None:
     """N-12, X-10, X-11."""
     record = {
         "guest_ref": REF,
@@ -177,7 +177,7 @@ def test_a_single_pair_is_shown(view: View, shown: tuple[str, dict[str, str]]) -
         "created_at": AT,
         "modified_at": AT,
     }
-    key, pairs = shown
+    key, pairs = expected
     assert encoder(view)(record, "https://h") == {
         "name": "Größe 1/2",
         "href": f"https://h/v2.1/guests/{REF}/extensions/Gr%C3%B6%C3%9Fe%201%2F2",

@@ -276,7 +276,7 @@ def test_gender_is_free_of_a_guest_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("type_", "message", "details", "kept"),
+    ("type_", "message", "details", "stored"),
     [
         (
             "SEARCH",
@@ -311,12 +311,12 @@ def test_gender_is_free_of_a_guest_only() -> None:
     ],
 )
 def test_f12_dates_that_cannot_be_read_are_parts(
-    type_: str, message: dict[str, Any], details: list[str], kept: list[Any]
+    type_: str, message: dict[str, Any], details: list[str], stored: list[Any]
 ) -> None:
     """F12: they keep no event from being attached; each waits with its reason."""
     meaning_, parts = event_types.meaning_of(type_, message)
     assert [part.detail for part in parts] == details
-    assert [part.message for part in parts] == kept
+    assert [part.message for part in parts] == stored
     assert {part.reason for part in parts} == {BAD_MEMBER}
     assert "ordered_at" not in meaning_.get("order", {})
 

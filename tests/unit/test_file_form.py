@@ -20,7 +20,7 @@ from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.file_formats import LookLimit
 from innkeeper.wire.bulk.mapping import ColumnMapping
 
-Made = Callable[..., list[tuple[int, dict[str, Any]]]]
+ReadRows = Callable[..., list[tuple[int, dict[str, Any]]]]
 GERMAN = "Email;Größe\na@x.example;Müller, Straße 5\nb@x.example;São José – €5\n"
 POLISH = "Email,Name\na@x.example,Łódź\nb@x.example,Wałęsa Żółć\n"
 OPEN_QUOTE = "line 3: a quote opens a cell and is never closed"
@@ -35,7 +35,7 @@ GERMAN_ROWS = [
 
 
 @pytest.fixture
-def rows_of(tmp_path: Path) -> Made:
+def rows_of(tmp_path: Path) -> ReadRows:
     """Read a file of some content as an import does: surveyed, then by row."""
 
     def read(
@@ -57,13 +57,13 @@ def rows_of(tmp_path: Path) -> Made:
         *("utf-32", "utf-32-le", "utf-32-be"),
     ],
 )
-def test_i1_encodings(rows_of: Made, encoding: str) -> None:
+def test_i1_encodings(rows_of: ReadRows, encoding: str) -> None:
     assert rows_of(GERMAN.encode(encoding)) == GERMAN_ROWS
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, zstd.compress])
 def test_i1_compression_by_the_first_bytes(
-    rows_of: Made, compress: Callable[[bytes], bytes]
+    rows_of: ReadRows, compress: Callable[[bytes], bytes]
 ) -> None:
     """Also of several parts one after another, and with any name."""
     text = GERMAN.encode()
@@ -114,12 +114,12 @@ def test_i1_compression_by_the_first_bytes(
     ],
 )
 def test_i1_delimited_text(
-    rows_of: Made, text: str, rows: list[tuple[int, dict[str, Any]]]
+    rows_of: ReadRows, text: str, rows: list[tuple[int, dict[str, Any]]]
 ) -> None:
     assert rows_of(text) == rows
 
 
-def test_i1_500_columns(rows_of: Made) -> None:
+def test_i1_500_columns(rows_of: ReadRows) -> None:
     names = [f"c{number}" for number in range(500)]
     ((_, row),) = rows_of(";".join(names) + "\n" + ";".join("1" * 500) + "\n")
     assert row == dict.fromkeys(names, "1")
@@ -148,7 +148,7 @@ def test_i1_500_columns(rows_of: Made) -> None:
     ],
 )
 def test_i1_one_sentence_for_what_cannot_be_read(
-    rows_of: Made, content: bytes, reason: str
+    rows_of: ReadRows, content: bytes, reason: str
 ) -> None:
     with pytest.raises(Unreadable) as raised:
         rows_of(content)
@@ -171,7 +171,7 @@ def test_i1_the_last_line_of_many_in_another_encoding(tmp_path: Path) -> None:
     assert last == (1502, {"Email": "z@x.example", "Name": "Zoë"})
 
 
-def test_i1_a_chosen_encoding_is_not_looked_for(rows_of: Made) -> None:
+def test_i1_a_chosen_encoding_is_not_looked_for(rows_of: ReadRows) -> None:
     polish = "E,N\na,Łódź\n"
     assert rows_of(polish.encode("cp1250"), encoding="cp1250") == [(2, {"E": "a", "N": "Łódź"})]
     with pytest.raises(Unreadable, match="^line 2: is not valid ascii"):

@@ -63,14 +63,14 @@ def decided(person: dict[str, Any], guests: list[dict[str, Any]], rules: Identit
     return resolve(result, rows, rules, NOW)
 
 
-def met(person: dict[str, Any], *rules: IdentityRule) -> list[str]:
+def match_of(person: dict[str, Any], *rules: IdentityRule) -> list[str]:
     return [one.rule.name for one in evidence(person, book(*rules), NOW).rule_matches]
 
 
 def test_the_provider_must_equal_the_rules_exactly() -> None:
     """identity.md 2: `provider` must equal the rule's string exactly."""
-    assert met({"identifiers": ids(CRM="1")}, CRM) == ["crm"]
-    assert met({"identifiers": ids(crm="1")}, CRM) == []
+    assert match_of({"identifiers": ids(CRM="1")}, CRM) == ["crm"]
+    assert match_of({"identifiers": ids(crm="1")}, CRM) == []
 
 
 def test_ids_compare_exactly_except_those_of_the_provider_email() -> None:
@@ -85,15 +85,15 @@ def test_ids_compare_exactly_except_those_of_the_provider_email() -> None:
 
 def test_an_empty_id_meets_no_rule() -> None:
     """ID-1: a non-empty id."""
-    assert met({"identifiers": ids(CRM="")}, CRM) == []
+    assert match_of({"identifiers": ids(CRM="")}, CRM) == []
 
 
 def test_an_expired_identifier_is_ignored_on_both_sides() -> None:
     """identity.md 5 and 9: ignored for matching, still listed."""
     late = [{**ids(CRM="1")[0], "expiryDate": "2026-11-21T08:59:59.000Z"}]
     good = [{**ids(CRM="1")[0], "expiryDate": "2026-11-21T09:00:01.000Z"}]
-    assert met({"identifiers": late}, CRM) == []
-    assert met({"identifiers": good}, CRM) == ["crm"]
+    assert match_of({"identifiers": late}, CRM) == []
+    assert match_of({"identifiers": good}, CRM) == ["crm"]
     person = {"identifiers": ids(CRM="1")}
     assert decided(person, [guest(1, identifiers=late)], book(CRM)).guest is None
     assert decided(person, [guest(1, identifiers=good)], book(CRM)).guest == UUID(int=1)
@@ -213,14 +213,14 @@ def test_nothing_known_creates_a_guest() -> None:
 def test_other_ids_under_one_rule_are_another_person() -> None:
     """identity.md 3: a second person on the same browser."""
 
-    def known(person: dict[str, Any]) -> Any:
+    def decide(person: dict[str, Any]) -> Any:
         return evidence(person, book(CRM, EMAIL), NOW).rule_matches
 
-    ann = known({"identifiers": ids(CRM="1")})
-    assert contradicts(ann, known({"identifiers": ids(CRM="2")}))
-    assert not contradicts(ann, known({"identifiers": ids(CRM="1", email="a@x")}))
-    assert not contradicts(ann, known({"identifiers": ids(email="a@x")}))
-    assert not contradicts([], known({"identifiers": ids(CRM="2")}))
+    ann = decide({"identifiers": ids(CRM="1")})
+    assert contradicts(ann, decide({"identifiers": ids(CRM="2")}))
+    assert not contradicts(ann, decide({"identifiers": ids(CRM="1", email="a@x")}))
+    assert not contradicts(ann, decide({"identifiers": ids(email="a@x")}))
+    assert not contradicts([], decide({"identifiers": ids(CRM="2")}))
 
 
 def test_a_namesake_among_the_contacts() -> None:

@@ -35,7 +35,7 @@ def refusal(kind: Kind, value: Any) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "sent", "stored"),
+    ("kind", "payload", "stored"),
     [
         (Text(), "", ""),
         (Text(), "x" * LIMIT, "x" * LIMIT),
@@ -72,8 +72,8 @@ def refusal(kind: Kind, value: Any) -> tuple[str, str]:
         (ObjectOf({"a": Count()}, open_ended=True), {"a": None, "x": None}, {"x": None}),
     ],
 )
-def test_what_is_stored(kind: Kind, sent: Any, stored: Any) -> None:
-    assert kind.read(sent) == stored
+def test_what_is_stored(kind: Kind, payload: Any, stored: Any) -> None:
+    assert kind.read(payload) == stored
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_why_it_is_refused(kind: Kind, value: Any, reason: str, at: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("sent", "stored"),
+    ("payload", "stored"),
     [
         *(
             ("12.0", "12.0"),
@@ -154,9 +154,9 @@ def test_why_it_is_refused(kind: Kind, value: Any, reason: str, at: str) -> None
         ),
     ],
 )
-def test_a_number_keeps_its_digits(sent: str, stored: str) -> None:
+def test_a_number_keeps_its_digits(payload: str, stored: str) -> None:
     """12 is not 12.0; an exponent is written out as jsonb does it."""
-    assert str(Number().read(Decimal(sent))) == stored
+    assert str(Number().read(Decimal(payload))) == stored
 
 
 @pytest.mark.parametrize("value", ["", "x", True, False, 0, -7, Decimal("1.5")])

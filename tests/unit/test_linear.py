@@ -187,7 +187,7 @@ def test_f1_a_request_line_in_many_pieces() -> None:
         def write(self, data: bytes | bytearray | memoryview) -> None:
             raise AssertionError(data)
 
-    async def served() -> None:
+    async def serve_once() -> None:
         config = uvicorn.Config(lambda: None, http=LimitedHttpProtocol, log_config=None)
 
         def receive(line: bytes) -> None:
@@ -198,7 +198,7 @@ def test_f1_a_request_line_in_many_pieces() -> None:
 
         assert_linear(receive, b"GET /")
 
-    asyncio.run(served())
+    asyncio.run(serve_once())
 
 
 @pytest.mark.parametrize("repeated", [b",", b"a,", b" ", b"\xff", b"a b,", b"=", b";", b'";'])
@@ -206,8 +206,8 @@ def test_f1_headers(repeated: bytes) -> None:
     def read(value: bytes) -> None:
         Cors("*").preflight([], value)
         correlation_id(value)
-        tolerant(lambda given: _credentials(b"Basic " + given))(value)
-        tolerant(lambda given: json_object(b"{}", b"application/json;" + given))(value)
+        tolerant(lambda arguments: _credentials(b"Basic " + arguments))(value)
+        tolerant(lambda arguments: json_object(b"{}", b"application/json;" + arguments))(value)
 
     assert_linear(read, repeated)
 

@@ -17,7 +17,7 @@ def line(reference: str | None = None, *, seat: Any = None, **members: Any) -> L
 
 
 @pytest.mark.parametrize(
-    ("stored", "sent", "found"),
+    ("stored", "payload", "record"),
     [
         # New lines are new, however equal.
         ([], [line(name="a"), line(name="a")], [None, None]),
@@ -51,6 +51,6 @@ def line(reference: str | None = None, *, seat: Any = None, **members: Any) -> L
     ],
 )
 def test_f3_which_items_lines_are(
-    stored: list[Line], sent: list[Line], found: list[int | None]
+    stored: list[Line], payload: list[Line], record: list[int | None]
 ) -> None:
-    assert match_lines(stored, sent) == found
+    assert match_lines(stored, payload) == record

@@ -30,15 +30,15 @@ def test_a_query_is_read(raw: bytes, query: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "record"),
     [
         *(("true", True), ("false", False), ("", False), ("a,true", True)),
         *(("a,b", frozenset("ab")), ("a,false", frozenset("a")), (",,", False)),
     ],
 )
-def test_expand_is_truth_or_names(text: str, found: Any) -> None:
+def test_expand_is_truth_or_names(text: str, record: Any) -> None:
     """L-9."""
-    assert expansion({"expand": text}) == found
+    assert expansion({"expand": text}) == record
 
 
 def test_parameters_of_a_list() -> None:
@@ -89,7 +89,7 @@ def test_a_filter_that_cannot_be_stored_finds_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("offset", "limit", "total", "shown", "links"),
+    ("offset", "limit", "total", "expected", "links"),
     [
         (0, 10, 0, 0, {"href": 0, "first": 0, "last": 0}),
         (0, 10, 10, 10, {"href": 0, "first": 0, "last": 0}),
@@ -101,10 +101,10 @@ def test_a_filter_that_cannot_be_stored_finds_nothing() -> None:
     ],
 )
 def test_links_of_a_page(
-    offset: int, limit: int, total: int, shown: int, links: dict[str, int]
+    offset: int, limit: int, total: int, expected: int, links: dict[str, int]
 ) -> None:
     """L-1, L-2, L-7: worked out by hand."""
-    items = [{}] * shown
+    items = [{}] * expected
     page = envelope(GUEST, URL, {}, PageRequest(offset, limit), total, items)
     params = {
         name: value if name == "href" else value["href"]

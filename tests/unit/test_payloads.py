@@ -84,7 +84,7 @@ def test_every_problem_is_named_at_once_at_every_level() -> None:
 
 
 class _Shelf(Payload, kw_only=True):
-    places: Annotated[dict[str, list[str]], MapOf(OneOrMany(Text(3)))]
+    shelves: Annotated[dict[str, list[str]], MapOf(OneOrMany(Text(3)))]
     order: Annotated[str, Word(("UP", "DOWN"))] = "UP"
     pairs: Annotated[list[list[str]], ListOf(ListOf(Text(), 2, shortest=2))]
     height: Annotated[float, Within(9)] | Absent
@@ -94,7 +94,7 @@ class _Shelf(Payload, kw_only=True):
 
 def test_every_element_of_a_map_and_every_kind_says_what_is_wrong() -> None:
     body = {
-        "places": {"a": "far too long", "b": ["ok", 7], "c": 7, "\0": "x", "d": "x"},
+        "shelves": {"a": "far too long", "b": ["ok", 7], "c": 7, "\0": "x", "d": "x"},
         "order": "left",
         "pairs": [["a"], ["a", "b"]],
         "height": 0,
@@ -104,10 +104,10 @@ def test_every_element_of_a_map_and_every_kind_says_what_is_wrong() -> None:
     shelf, problems = decode(_Shelf, body)
     assert shelf is None
     assert [problem.message for problem in problems] == [
-        "places.a: size must be between 0 and 3, or an array of such",
-        "places.b[1]: must be a string",
-        "places.c: must be a string, or an array of such",
-        "places.\0: must not contain U+0000 or unpaired surrogates",
+        "shelves.a: size must be between 0 and 3, or an array of such",
+        "shelves.b[1]: must be a string",
+        "shelves.c: must be a string, or an array of such",
+        "shelves.\0: must not contain U+0000 or unpaired surrogates",
         "order: value must be one of UP,DOWN",
         "pairs[0]: size must be between 2 and 2",
         "height: must be above 0 and at most 9",
@@ -116,9 +116,9 @@ def test_every_element_of_a_map_and_every_kind_says_what_is_wrong() -> None:
 
 
 def test_words_in_any_case_one_value_alone_and_json_as_sent() -> None:
-    body = {"places": {"a": "x"}, "order": " down ", "pairs": [], "line": {"label": 7}}
+    body = {"shelves": {"a": "x"}, "order": " down ", "pairs": [], "line": {"label": 7}}
     assert decode(_Shelf, body) == (
-        _Shelf(places={"a": ["x"]}, order="DOWN", pairs=[], height=ABSENT, line={"label": 7}),
+        _Shelf(shelves={"a": ["x"]}, order="DOWN", pairs=[], height=ABSENT, line={"label": 7}),
         [],
     )
     line = PayloadOf(_Shelf).schema()["properties"]["line"]

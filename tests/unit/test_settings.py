@@ -79,7 +79,7 @@ def test_text_from_the_environment_becomes_the_declared_type() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dsn", "shown"),
+    ("dsn", "expected"),
     [
         ("postgresql://ann:s3cret@db:5432/cdp", "postgresql://ann:***@db:5432/cdp"),
         (
@@ -91,8 +91,8 @@ def test_text_from_the_environment_becomes_the_declared_type() -> None:
         ("", ""),
     ],
 )
-def test_the_database_password_is_never_shown(dsn: str, shown: str) -> None:
-    assert Settings.load(config="", environment={}, database=dsn).redacted()["database"] == shown
+def test_the_database_password_is_never_shown(dsn: str, expected: str) -> None:
+    assert Settings.load(config="", environment={}, database=dsn).redacted()["database"] == expected
 
 
 def test_workers_read_exactly_what_the_parent_resolved(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ def test_a_currency_that_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("message", "expected"),
     [
         ("2026-11-21T09:00:00.000Z", NOW - timedelta(hours=1)),
         ("2026-11-20T10:00:00.000Z", NOW - timedelta(hours=24)),
@@ -69,9 +69,9 @@ def test_a_currency_that_is_none() -> None:
         (None, NOW),
     ],
 )
-def test_whose_clock_counts(told: Any, expected: datetime) -> None:
+def test_whose_clock_counts(message: Any, expected: datetime) -> None:
     """Section 9: the client's within a day of ours."""
-    assert stream.read(event(requested_at=told)).at == expected
+    assert stream.read(event(requested_at=message)).at == expected
 
 
 @pytest.mark.parametrize("name", ["VIEW", "ORDER_CHECKOUT", "ROOM_VIEWED", "X" * 100])
@@ -99,7 +99,7 @@ def configured(*names: str, **sites: str) -> StreamConfiguration:
 
 
 @pytest.mark.parametrize(
-    ("told", "site", "last", "expected"),
+    ("message", "site", "last", "expected"),
     [
         ("shop", None, "other", "shop"),
         ("shop", "my-site", None, "shop"),
@@ -112,9 +112,9 @@ def configured(*names: str, **sites: str) -> StreamConfiguration:
         ("", "", "shop", "default"),
     ],
 )
-def test_where_an_event_happened(told: str, site: Any, last: Any, expected: str) -> None:
+def test_where_an_event_happened(message: str, site: Any, last: Any, expected: str) -> None:
     config = configured("default", "shop", "other", **{"my-site": "other"})
-    assert config.point_of_sale(told, site, last).name == expected
+    assert config.point_of_sale(message, site, last).name == expected
 
 
 def test_an_unknown_point_of_sale() -> None:

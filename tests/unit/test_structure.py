@@ -73,6 +73,17 @@ def test_names_say_what_a_thing_is() -> None:
     assert used == []
 
 
+def test_names_in_tests_say_what_a_thing_is() -> None:
+    """Whole names of variables, parameters and functions; the demo is a shop."""
+    used = {
+        f"{path.name}: {name}"
+        for path in (ROOT.parents[1] / "tests").rglob("*.py")
+        for name in defined_names(ast.parse(path.read_text(encoding="utf-8")))
+        if name.lower() in REFUSED - {"shop"}
+    }
+    assert used == set()
+
+
 def test_names_in_sql_say_what_a_thing_is() -> None:
     """`sent` and `sent_at` state when a message or a file was sent."""
     used = set()
