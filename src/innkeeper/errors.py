@@ -101,7 +101,7 @@ class BadJson(ApiError):
 
 
 class BadRequest(ApiError):
-    """A request that is wrong as a whole rather than in one field."""
+    """The request is wrong as a whole rather than in one field."""
 
     status = 400
 
@@ -120,7 +120,7 @@ class Unauthorized(ApiError):
 
 
 class Forbidden(ApiError):
-    """A caller who may not do this, or a signed link that is invalid or has expired."""
+    """The caller may not do this, or a signed link is invalid or has expired."""
 
     status = 403
 
@@ -304,7 +304,7 @@ class TooManyRequests(ApiError):
 
 
 class ServerFault(ApiError):
-    """An internal error. The log has its cause, under the request id; the response never has."""
+    """An internal error. The log has its cause under the request id; the response does not."""
 
     status = 500
 

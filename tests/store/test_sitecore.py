@@ -322,7 +322,7 @@ def guests(dsn: str) -> dict[str, Any]:
     ("files", "words"),
     [
         ({}, "holds neither Parquet files"),
-        ({"identity-rules.json": "{}", "b.json": "{}"}, "must hold a list of objects"),
+        ({"identity-rules.json": "{}", "b.json": "{}"}, "must contain a list of objects"),
     ],
 )
 def test_i13_a_folder_that_cannot_be_imported(

@@ -87,12 +87,12 @@ async def sources_change(
     ] = None,
 ) -> str:
     """Change an import source, which may read any address."""
-    given = {
+    options = {
         **{"name": name, "address": address and _absolute(address)},
         **{"markColumn": mark_column, "schedule": schedule},
     }
     body: dict[str, Any] = {
-        member: value or None for member, value in given.items() if value is not None
+        member: value or None for member, value in options.items() if value is not None
     }
 
     def read(row: dict[str, Any], problems: list[Problem]) -> tuple[Any, Any]:

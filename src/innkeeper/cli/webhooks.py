@@ -32,7 +32,7 @@ def webhooks_test(
     workspace: Annotated[str, typer.Option(help=WORKSPACE)] = "live",
     json: Json = False,
 ) -> None:
-    """Send a signed test message and print the answer; the exit status is 1 if it is no 2xx."""
+    """Send a signed test message and print the response; the exit status is 1 unless it is 2xx."""
     answer = context.run(
         workspace, lambda work: webhook_trials.send_test_message(work, kind, friendly_id)
     )

@@ -69,10 +69,10 @@ def member_kinds(members: Sequence[tuple[str, str]]) -> exp.Select:
     """SELECT one row: for each free member of events, how many values are numbers and how many
     booleans."""
     counts = []
-    for place, name in members:
+    for location, name in members:
         kind = exp.Anonymous(
             this="json_type",
-            expressions=[exp.column("custom"), exp.Literal.string(_path(place, name))],
+            expressions=[exp.column("custom"), exp.Literal.string(_path(location, name))],
         )
         for words in (NUMBERS, ("BOOLEAN",)):
             one = exp.If(this=kind.copy().isin(*words), true=exp.Literal.number(1))

@@ -64,7 +64,7 @@ def write_without(
                 f"ORDER BY file_row_number) TO {literal(str(target))} ({_PARQUET})"
             )
         return
-    removed = {place + header for place in positions}
+    removed = {position + header for position in positions}
     with gzip.open(source) as lines, gzip.open(target, "wb", compresslevel=6) as out:
         for number, row in enumerate(_whole_rows(lines, form == CSV)):
             if number not in removed:

@@ -40,10 +40,10 @@ class LakeSpark(Spark):
 
         def json_keys(self, node: exp.JSONKeys) -> str:
             """The members of a JSON object, or of an object inside it."""
-            place, path = self.sql(node, "this"), node.args.get("expression")
+            target, path = self.sql(node, "this"), node.args.get("expression")
             if path is not None:
-                place = f"GET_JSON_OBJECT({place}, {self.sql(exp.Literal.string(_plain(path)))})"
-            return f"JSON_OBJECT_KEYS({place})"
+                target = f"GET_JSON_OBJECT({target}, {self.sql(exp.Literal.string(_plain(path)))})"
+            return f"JSON_OBJECT_KEYS({target})"
 
 
 def _plain(path: exp.Expr) -> str:

@@ -87,12 +87,12 @@ def _picked(trait: Trait, among: str) -> exp.Select:
     else:
         rows = rows.select(f"t.{trait.entity.at} AS at", "t.meta_ref AS row_ref")
         order = ["at DESC", "row_ref DESC"]
-    place = exp.Window(
+    rank = exp.Window(
         this=exp.RowNumber(),
         partition_by=[exp.column("guest_ref")],
         order=exp.Order(expressions=[exp.maybe_parse(each, into=exp.Ordered) for each in order]),
     )
-    ranked = exp.select("guest_ref", "value", exp.alias_(place, "place")).from_(rows.subquery("r"))
+    ranked = exp.select("guest_ref", "value", exp.alias_(rank, "place")).from_(rows.subquery("r"))
     return exp.select("guest_ref", "value").from_(ranked.subquery("s")).where("place = 1")
 
 

@@ -33,13 +33,13 @@ RUNNING_MAX: Final = 4
 
 BATCH_SIZE: Final = Histogram(
     "innkeeper_batch_size",
-    "Calls that ran in one batch, by kind; calls that did not wait are not counted.",
+    "Number of calls in one batch, by kind; calls that did not wait are not counted.",
     ["kind"],
     buckets=(1, 2, 4, 8, 16, 32, 64),
 )
 BATCH_WAIT: Final = Histogram(
     "innkeeper_batch_wait_seconds",
-    "Time that the first call of a batch waited for it, by kind.",
+    "Seconds that the first call of a batch waited, by kind.",
     ["kind"],
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5),
 )

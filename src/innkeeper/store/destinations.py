@@ -255,15 +255,15 @@ def _opened(root: str, folders: Sequence[str], *, creates: bool = True) -> Itera
     symbolic link in the path is an error, even if somebody creates it meanwhile."""
     if creates:
         os.makedirs(root, mode=0o700, exist_ok=True)
-    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for name in folders:
             if creates:
                 with suppress(FileExistsError):
-                    os.mkdir(name, 0o700, dir_fd=here)
-            below = os.open(name, _FOLDER_FLAGS, dir_fd=here)
-            os.close(here)
-            here = below
-        yield here
+                    os.mkdir(name, 0o700, dir_fd=descriptor)
+            below = os.open(name, _FOLDER_FLAGS, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = below
+        yield descriptor
     finally:
-        os.close(here)
+        os.close(descriptor)

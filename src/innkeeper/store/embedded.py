@@ -170,8 +170,8 @@ class EmbeddedServer:
                 return
             self._process = None
             said = self._logged_since(began)
-            held = any(words in said for words in _STILL_HELD)
-            if not held or time.monotonic() > deadline:
+            is_held = any(words in said for words in _STILL_HELD)
+            if not is_held or time.monotonic() > deadline:
                 raise self._failure("started", said)
             time.sleep(0.1)
             self._clear_remains()

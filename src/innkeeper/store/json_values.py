@@ -32,44 +32,44 @@ def json_values(stream: IO[bytes], encoding: str, after: int = 0) -> Iterator[tu
 
 def _values(text: io.TextIOWrapper) -> Iterator[tuple[int, str]]:
     scan = json.JSONDecoder().raw_decode
-    held, at, line, depth, is_started = "", 0, 1, 0, False
+    buffer, at, line, depth, is_started = "", 0, 1, 0, False
     while True:
-        start, at = at, _between(held, at)
-        line += held.count("\n", start, at)
-        mark = held[at : at + 1]
+        start, at = at, _between(buffer, at)
+        line += buffer.count("\n", start, at)
+        mark = buffer[at : at + 1]
         if mark and mark == ("]" if depth else "" if is_started else "["):
             at, depth, is_started = at + 1, depth + (-1 if mark == "]" else 1), True
             continue
         error: Exception | None = None
         if mark:
             try:
-                _, end = scan(held, at)
+                _, end = scan(buffer, at)
             except (ValueError, RecursionError) as raised:
                 error = raised
             else:
                 is_started = True
-                yield line, held[at:end]
-                line += held.count("\n", at, end)
+                yield line, buffer[at:end]
+                line += buffer.count("\n", at, end)
                 at = end
                 continue
-        left = len(held) - at
+        left = len(buffer) - at
         piece = "" if left > MAX_LINE else text.read(max(_PIECE, left))
         if not piece:
             if mark or depth:
-                raise Unreadable(_fault(held, at, line, error))
+                raise Unreadable(_fault(buffer, at, line, error))
             return
-        held, at = held[at:] + piece, 0
+        buffer, at = buffer[at:] + piece, 0
 
 
-def _between(held: str, at: int) -> int:
+def _between(buffer: str, at: int) -> int:
     """Return where the next value starts: past spaces and commas."""
-    match = _BETWEEN.match(held, at)
+    match = _BETWEEN.match(buffer, at)
     return match.end() if match else at
 
 
-def _fault(held: str, at: int, line: int, error: Exception | None) -> str:
+def _fault(buffer: str, at: int, line: int, error: Exception | None) -> str:
     if isinstance(error, json.JSONDecodeError):
-        line += held.count("\n", at, error.pos)
+        line += buffer.count("\n", at, error.pos)
         return f"line {line}: is not valid JSON ({error.msg})"
     if error is None:
         return f"line {line}: the array is never closed: the file was cut off"

@@ -115,7 +115,7 @@ class KeyedLocks:
         self._wanted: Counter[Hashable] = Counter()
 
     @asynccontextmanager
-    async def held(self, key: Hashable) -> AsyncIterator[None]:
+    async def hold(self, key: Hashable) -> AsyncIterator[None]:
         """Hold the lock of a key, exclusively in this process."""
         lock = self._locks.setdefault(key, asyncio.Lock())
         self._wanted[key] += 1

@@ -15,7 +15,7 @@ from innkeeper.store.external_calls import within
 SECONDS: Final = 30.0
 """Time limit of one message."""
 _STEP_SECONDS: Final = 10.0
-"""Time limit of each answer of the server."""
+"""Time limit of each response of the server."""
 _PORTS: Final = {"smtp": 587, "smtps": 465}
 
 

@@ -175,17 +175,17 @@ def chunks(
     at which `read` failed."""
     items: list[Item] = []
     raw: list[tuple[int, Raw]] = []
-    number = held = 0
+    number = weight = 0
     for number, text in records:
         try:
             items.append(read(number, text))
         except Exception as error:
             raise unreadable(error, f"record {number}: ") from error
         raw.append((number, text))
-        held += weigh(text)
-        if len(items) == size or held >= MAX_LINE:
+        weight += weigh(text)
+        if len(items) == size or weight >= MAX_LINE:
             yield Chunk(items, number, raw)
-            items, raw, held = [], [], 0
+            items, raw, weight = [], [], 0
     if items:
         yield Chunk(items, number, raw)
 

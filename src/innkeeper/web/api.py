@@ -105,7 +105,7 @@ class Api(RequestShell[ShellRequest, Route]):
 
         if not key:
             return await retrying(run_once)
-        async with self._key_locks.held((request.caller.client_key, request.path, key)):
+        async with self._key_locks.hold((request.caller.client_key, request.path, key)):
             return await retrying(run_once)
 
     async def _run_idempotent(

@@ -13,7 +13,7 @@ from innkeeper.settings import Settings
 SWEEP_SECONDS: Final = 1.0
 CLOSED: Final = Counter(
     "innkeeper_connections_closed_total",
-    "Connections that were closed because a client was too slow, or there were too many.",
+    "Connections closed because the client was too slow or there were too many, by reason.",
     ["reason"],
 )
 

@@ -63,13 +63,13 @@ async def open_in_slot(slots: Limiter, open_file: Callable[[], Awaitable[IO[byte
     """Return the blocks of a file that is open, and holds a slot until they end; raises what
     `open_file` does."""
 
-    async def held() -> Body:
+    async def read() -> Body:
         async with slots, aclosing(read_blocks(await open_file())) as blocks:
             yield b""
             async for block in blocks:
                 yield block
 
-    body = held()
+    body = read()
     await anext(body)
     return body
 

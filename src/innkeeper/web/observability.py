@@ -56,7 +56,7 @@ class RequestTimes(Collector):
     def collect(self) -> Iterator[HistogramMetricFamily]:
         family = HistogramMetricFamily(
             "innkeeper_request_seconds",
-            "Time from the first byte of a request to its answer.",
+            "Time from the first byte of a request to the end of its response.",
             labels=["method", "route", "status"],
         )
         bounds = [*map(floatToGoString, _BUCKETS), "+Inf"]

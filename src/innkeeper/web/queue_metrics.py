@@ -21,10 +21,10 @@ async def queue_metrics(database: Database) -> bytes:
     Raises `Unavailable`.
     """
     jobs = GaugeMetricFamily(
-        "innkeeper_jobs", "Background jobs that are due, run, or failed.", labels=["status"]
+        "innkeeper_jobs", "Background jobs by status: due, running or failed.", labels=["status"]
     )
     quarantined = GaugeMetricFamily(
-        "innkeeper_quarantine_waiting", "Events, or parts of events, that wait to be replayed."
+        "innkeeper_quarantine_waiting", "Events, or parts of events, that are in quarantine now."
     )
     async with database.control(_ACTOR) as work:
         for status, count in (await background.count_jobs(work)).items():

@@ -6,14 +6,15 @@ from prometheus_client import Counter
 
 from innkeeper.actions.privacy.block_list import REFUSED
 
-EVENTS: Final = Counter("innkeeper_events_total", "Events that were acknowledged.")
+EVENTS: Final = Counter("innkeeper_events_total", "Acknowledged events.")
 QUARANTINED: Final = Counter(
     "innkeeper_events_quarantined_total",
     "Events, or parts of events, that went to quarantine.",
     ["reason"],
 )
 REPLAYED: Final = Counter(
-    "innkeeper_idempotent_replays_total", "POSTs answered with their first answer."
+    "innkeeper_idempotent_replays_total",
+    "Repeated POST requests that got the stored first response.",
 )
 COUNTERS: Final = (EVENTS, QUARANTINED, REPLAYED, REFUSED)
 

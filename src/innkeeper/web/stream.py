@@ -199,7 +199,7 @@ async def _event(app: Stream, call: StreamRequest) -> ApiResponse:
     for reason in ingested.quarantined:
         QUARANTINED.labels(reason).inc()
     call.quarantined = ingested.quarantined
-    return json_response(stream.taken(call.client_key, ingested.ref, ingested.guest), 201)
+    return json_response(stream.represent_event(call.client_key, ingested.ref, ingested.guest), 201)
 
 
 async def call_flows(app: Stream, call: StreamRequest) -> ApiResponse:

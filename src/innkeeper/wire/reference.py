@@ -107,7 +107,7 @@ def _operation(document: Schema, method: str, path: str, operation: Schema) -> s
     if "requestBody" in operation:
         parts.append(_members(document, "Body", operation["requestBody"]))
     good = operation["responses"][min(operation["responses"])]
-    parts.append(_members(document, "Members of the answer", good))
+    parts.append(_members(document, "Members of the response", good))
     rows = "".join(
         f"<tr><th>{status}</th><td>{escape(_meaning(document, answer))}</td></tr>"
         for status, answer in operation["responses"].items()

@@ -39,13 +39,13 @@ async def pin(work: Work, email: str, report: str, parameters: Mapping[str, str]
 
     Raises `Unknown`, `Invalid`, and `Conflict` if there are too many.
     """
-    given = {name: value for name, value in parameters.items() if value and name in _NAMES}
-    pinned = _checked([{"report": report, "parameters": given}])
+    values = {name: value for name, value in parameters.items() if value and name in _NAMES}
+    pinned = _checked([{"report": report, "parameters": values}])
     today = clock.now().date()
-    if given.get("to") == today.isoformat() and "from" in given:
-        days = (today - date.fromisoformat(given["from"])).days + 1
+    if values.get("to") == today.isoformat() and "from" in values:
+        days = (today - date.fromisoformat(values["from"])).days + 1
         if days <= MOST_DAYS:
-            rest = {name: each for name, each in given.items() if name not in ("from", "to")}
+            rest = {name: each for name, each in values.items() if name not in ("from", "to")}
             pinned[0] |= {"days": days, "parameters": rest}
 
     def add(stored: list[Record]) -> list[Record]:

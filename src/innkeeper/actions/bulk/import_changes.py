@@ -31,10 +31,10 @@ async def recorded(work: Work, batch: UUID | None) -> AsyncIterator[None]:
     if batch is None:
         yield
         return
-    begun = await work.one("import_changes.start_rows", batch=batch)
-    assert begun is not None  # noqa: S101 - a SELECT without a table
+    started = await work.one("import_changes.start_rows", batch=batch)
+    assert started is not None  # noqa: S101 - a SELECT without a table
     yield
-    await work.run("import_changes.group_rows", batch=batch, last=begun["last"])
+    await work.run("import_changes.group_rows", batch=batch, last=started["last"])
     await work.one("import_changes.set_rows", batch="")
 
 

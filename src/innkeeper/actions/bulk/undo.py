@@ -217,7 +217,7 @@ async def _check_undoable(work: Work, row: Row) -> None:
     if row["finished_at"] is None:
         raise Conflict(f"Import {ref} has not ended yet.")
     if undo is None:
-        raise Conflict(f"What import {ref} changed was not recorded (undo_days).")
+        raise Conflict(f"The changes of import {ref} were not recorded (undo_days).")
     if undo.get("state") in RUNNING:
         raise Conflict(f"Import {ref} is being undone already.")
     if await work.one("import_undo.is_recorded", batch=ref) is None:

@@ -43,11 +43,11 @@ async def run(database: Database, workspace: str, load: UUID) -> None:
     """Write the demo shop and its settings. A load that was interrupted fails: its rows cannot
     be distinguished from other data."""
     async with database.work(workspace, "demo") as work:
-        begun = await work.one("long_jobs.begin_demo", ref=load)
+        started = await work.one("long_jobs.begin_demo", ref=load)
     error: str | None = "The load was interrupted. Empty the sandbox and load again."
     try:
-        if begun:
-            await _write(database, workspace, load, begun["total"])
+        if started:
+            await _write(database, workspace, load, started["total"])
             error = None
     except Exception as fault:
         error = background.operator_message(fault)

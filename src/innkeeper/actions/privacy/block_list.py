@@ -24,7 +24,7 @@ from innkeeper.store.configuration_cache import BLOCK_LIST
 from innkeeper.store.work import Row, Work
 
 REFUSED: Final = Counter(
-    "innkeeper_suppressed_total", "Records and events refused for people on the block list."
+    "innkeeper_suppressed_total", "Records and events rejected because of the block list."
 )
 
 

@@ -84,8 +84,8 @@ async def refused_rows(visit: Visit, row: Record, mapping: ColumnMapping | None)
     layout = import_files.layout_of(row["entity"], row["file_options"], mapping)
     run, _ = await _run(visit, row, layout)
     files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
-    given = (files, name, row["file_options"], layout, run.refusals)
-    text = await in_thread(visit, import_files.refused_csv, *given)
+    arguments = (files, name, row["file_options"], layout, run.refusals)
+    text = await in_thread(visit, import_files.refused_csv, *arguments)
     headers = {"content-disposition": f'attachment; filename="refused-{row["ref"]}.csv"'}
     return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
 

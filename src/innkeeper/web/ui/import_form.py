@@ -278,8 +278,8 @@ def form_columns(draft: ImportDraft, providers: list[str]) -> list[FormColumn]:
         column = FormColumn(number, name, ",".join(targets), draft.mapping.formats.get(name, ""))
         column.is_date = isinstance(draft.kind(name), Instant | Day)
         if column.is_date:
-            seen = draft.survey.columns.get(name)
-            possible = seen.formats() if seen else []
+            column_survey = draft.survey.columns.get(name)
+            possible = column_survey.formats() if column_survey else []
             column.choices = possible if len(possible) > 1 else []
         if targets and name not in draft.open_dates:
             faults = [_fault(draft, name, row) for row in draft.table.rows]

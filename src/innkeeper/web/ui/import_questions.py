@@ -80,11 +80,15 @@ def _column_questions(draft: ImportDraft) -> Iterator[FileQuestion]:
 
 def _date_questions(draft: ImportDraft, *, is_masked: bool) -> Iterator[FileQuestion]:
     for number, column in enumerate(draft.table.columns[:MOST_COLUMNS]):
-        seen = draft.survey.columns.get(column)
-        possible = seen.formats() if seen else []
-        if not seen or not isinstance(draft.kind(column), Instant | Day) or len(possible) < 2:
+        column_survey = draft.survey.columns.get(column)
+        possible = column_survey.formats() if column_survey else []
+        if (
+            not column_survey
+            or not isinstance(draft.kind(column), Instant | Day)
+            or len(possible) < 2
+        ):
             continue
-        examples = seen.dates.examples if seen.dates else {}
+        examples = column_survey.dates.examples if column_survey.dates else {}
         # One cell, read in each of the formats.
         cell = "03/04/2024" if is_masked else examples.get(possible[0], "")
         pivot = pivot_of(draft.mapping.rules, draft.kind(column))

@@ -117,7 +117,7 @@ async def create_segment(visit: Visit) -> Response:
     report = await _run(visit, name)
     position = whole_in(visit.form_text("row"))
     if position is None or position >= len(report["segments"]):
-        raise BadRequest("There is no such row any more.")
+        raise BadRequest("The report no longer has this row. Load it again.")
     row, definition = report["rows"][position], report["segments"][position]
     days = f"{report['first_day']} to {report['last_day']}"
     words = {

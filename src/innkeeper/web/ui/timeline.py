@@ -50,8 +50,8 @@ async def show(visit: Visit) -> Response:
     is_own = any(str(each["ref"]) == open_ref for each in behaviour.sessions)
     events = []
     if is_own:
-        wanted = filters["event"] or None
-        events = await sessions.headlines(visit.work, UUID(open_ref), EVENTS, wanted)
+        event_type = filters["event"] or None
+        events = await sessions.headlines(visit.work, UUID(open_ref), EVENTS, event_type)
     types = await sessions.count_types(visit.work, [each["ref"] for each in behaviour.sessions])
     matching = [
         visit.veil(each, Session)

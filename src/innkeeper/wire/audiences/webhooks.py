@@ -40,7 +40,7 @@ class WebhookTest(Payload):
 
     url: str
     milliseconds: int
-    error: Annotated[ErrorText, "Why no answer came."] | Absent
+    error: Annotated[ErrorText, "Why no response was received."] | Absent
     status: int | Absent
     headers: dict[str, str]
     body: Annotated[str, f"The first {webhook_trials.MOST_BYTES} bytes."]

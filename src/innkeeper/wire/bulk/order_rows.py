@@ -84,7 +84,7 @@ def order_rows(
     among consecutive rows. An empty group cell continues the order above.
     """
     open_orders: OrderedDict[str, _OpenOrder] = OrderedDict()
-    closed, held = set[int](), 0
+    closed, weight = set[int](), 0
     columns = [
         column for column, targets in mapping.columns.items() if not all(map(is_of_item, targets))
     ]
@@ -101,10 +101,10 @@ def order_rows(
         open_orders[key] = order
         before = order.size()
         conflicts += _carry(order, run, columns)
-        held += order.size() - before
-        while len(open_orders) > OPEN_ORDERS or (held > MAX_CELLS and len(open_orders) > 1):
+        weight += order.size() - before
+        while len(open_orders) > OPEN_ORDERS or (weight > MAX_CELLS and len(open_orders) > 1):
             evicted, forgotten = open_orders.popitem(last=False)
-            held -= forgotten.size()
+            weight -= forgotten.size()
             if len(closed) < MOST_ORDERS:
                 closed.add(hash(evicted))
         filled = [
@@ -129,15 +129,15 @@ def _sum_of(read: OrderRows, mapping: ColumnMapping) -> Decimal | int:
 
 def order_runs(rows: Iterable[NumberedRow], group: str) -> Iterator[tuple[str, list[NumberedRow]]]:
     """Yield (value of the group column, consecutive rows that have it)."""
-    key, run, held = "", list[NumberedRow](), 0
+    key, run, weight = "", list[NumberedRow](), 0
     for number, row in rows:
         own = str(row.get(group) or "") or key
-        if run and (own != key or len(run) == _MOST_ROWS or held >= MAX_LINE):
+        if run and (own != key or len(run) == _MOST_ROWS or weight >= MAX_LINE):
             yield key, run
-            run, held = [], 0
+            run, weight = [], 0
         key = own
         run.append((number, row))
-        held += weight_of(row)
+        weight += weight_of(row)
     if run:
         yield key, run
 

@@ -58,7 +58,7 @@ class _Row:
         self.members: dict[str, Any] = {**(row.get("bxt") or {}), **core, **self.raw}
         ref = _ref_of(row.get("meta_ref")) or _ref_of(self.raw.get("ref"))
         if ref is None:
-            raise ValueRefused("meta_ref is no UUID")
+            raise ValueRefused("meta_ref is not a UUID")
         self.own_ref: UUID = ref
 
     def _raw(self) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class SitecoreFolder:
 def read_folder(folder: Path) -> SitecoreFolder:
     """Return the files of a folder; raises OperatorError if there is nothing to import."""
     if not folder.is_dir():
-        raise OperatorError(f"{folder} is no folder.")
+        raise OperatorError(f"{folder} is not a folder.")
     files = SitecoreFolder()
     dated = defaultdict[str, list[tuple[str, Path]]](list)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -119,8 +119,8 @@ def migrations_of(paths: list[Path]) -> Iterator[tuple[Record, Record]]:
 
 
 def _person(party: Any) -> Record:
-    given = party.get("identifiers") if isinstance(party, Mapping) else None
-    return {"identifiers": identifiers_in(given)}
+    identifiers = party.get("identifiers") if isinstance(party, Mapping) else None
+    return {"identifiers": identifiers_in(identifiers)}
 
 
 def identity_rules(path: Path) -> list[IdentityRule]:
@@ -135,7 +135,7 @@ def identity_rules(path: Path) -> list[IdentityRule]:
         request: ReplaceIdentityRulesRequest = decode_strictly(ReplaceIdentityRulesRequest, body)
     except Invalid as refused:
         problems = "; ".join(problem.message for problem in refused.problems)
-        raise OperatorError(f"{path} is not what the API answers: {problems}.") from refused
+        raise OperatorError(f"{path} is not a response of the API: {problems}.") from refused
     return request.identity_rules() or []
 
 
@@ -151,5 +151,5 @@ def _objects(path: Path) -> list[dict[str, Any]]:
     except BadText as error:
         raise OperatorError(f"{path} is not JSON.") from error
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
-        raise OperatorError(f"{path} must hold a list of objects, as the API answers.")
+        raise OperatorError(f"{path} must contain a list of objects, as the API returns it.")
     return value

@@ -33,7 +33,7 @@ def represent_browser(client_key: str, browser: UUID, guest: UUID) -> dict[str, 
     return {**_head("OK", client_key), "ref": browser, "customer": {"ref": guest}}
 
 
-def taken(client_key: str, event: UUID, guest: UUID) -> dict[str, Any]:
+def represent_event(client_key: str, event: UUID, guest: UUID) -> dict[str, Any]:
     """Return the response to an event (sections 4 and 9)."""
     return {**_head("OK", client_key), "ref": event, "customer_ref": guest}
 
