@@ -89,11 +89,11 @@ def test_i11_the_first_rows_of_parquet_files_and_workbooks_are_shown(
         duckdb.sql(f"COPY ({rows.format(many)}) TO '{path}' {options}")
         return path.read_bytes()
 
-    def preview(file: bytes, name: str, whole: int = WHOLE_BYTES, **sent: Any) -> str:
+    def preview(file: bytes, name: str, whole: int = WHOLE_BYTES, **payload: Any) -> str:
         end = file[max(whole, len(file) - START_BYTES) :] if name.endswith("parquet") else b""
         files = {"file": (name, file[:whole] + end)}
-        sent = {"csrf": owner.csrf, "size": len(file), "end": len(end)} | sent
-        answer = owner.http.post("/w/live/imports/preview", data=sent, files=files)
+        payload = {"csrf": owner.csrf, "size": len(file), "end": len(end)} | payload
+        answer = owner.http.post("/w/live/imports/preview", data=payload, files=files)
         assert answer.status_code == 200, answer.text[-200:]
         return " ".join(answer.text.split())
 

@@ -36,9 +36,9 @@ def test_a_list_is_made_filled_and_deleted(owner: Person, api: Api) -> None:
     page = text_of(owner.get(path))
     assert "2 guests added. No guest has Mail." in page
     assert "For October" in page
-    shown = owner.get(f"/guests/{bob['ref']}")
-    assert '<a href="/w/live/lists/autumn_mailing">Autumn mailing</a>' in shown.text
-    assert re.search(r"Autumn mailing\s+added by \S+@\S+,\s+just now", text_of(shown))
+    answer = owner.get(f"/guests/{bob['ref']}")
+    assert '<a href="/w/live/lists/autumn_mailing">Autumn mailing</a>' in answer.text
+    assert re.search(r"Autumn mailing\s+added by \S+@\S+,\s+just now", text_of(answer))
     csv = owner.get(path + "/csv", params={"columns": "firstName"}).text
     assert sorted(csv.split()) == sorted(
         ["ref,firstName", f"{ann['ref']},ann", f"{bob['ref']},bob"]

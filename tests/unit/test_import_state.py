@@ -6,7 +6,7 @@ from innkeeper.web.ui.formatting import import_state
 
 
 @pytest.mark.parametrize(
-    ("state", "records", "failed", "fault", "shown"),
+    ("state", "records", "failed", "fault", "expected"),
     [
         ("success", 400, 0, None, "done"),
         ("error", 400, 10, None, "partly done"),
@@ -18,7 +18,7 @@ from innkeeper.web.ui.formatting import import_state
     ],
 )
 def test_an_import_is_done_where_all_records_are(
-    state: str, records: int, failed: int, fault: str | None, shown: str
+    state: str, records: int, failed: int, fault: str | None, expected: str
 ) -> None:
     row = {"state": state, "records": records, "failed": failed, "fault": fault, "undo": None}
-    assert import_state(row) == shown
+    assert import_state(row) == expected
