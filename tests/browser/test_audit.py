@@ -1,9 +1,12 @@
 """Every change that the screens make is in the audit log, with who made it and of what."""
 
+import csv
+import io
 import re
 
 import httpx
 import pytest
+from page_checks import fits
 
 CSV = b"E-mail,Town\na@example.com,Cork\n"
 EXPORT = {"name": "Audited", "segment": "audited", "kind": "FULL_SYNC", "format": "CSV"}
@@ -118,3 +121,21 @@ def test_the_log_is_filtered_by_actor_action_and_subject(page, shop, guest) -> N
     page.wait_for_url(f"**subject={guest}**")
     assert page.locator("tbody tr").count() == 1
     assert page.get_by_text("city").is_visible()
+
+
+@pytest.mark.long
+def test_the_filtered_log_is_saved_as_csv(page, guest) -> None:
+    page.go(f"/guests/{guest}/edit")
+    page.get_by_label("City").fill("Athlone")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    day = page.evaluate("new Date().toISOString().slice(0, 10)")
+    page.go(f"/settings/audit-log?subject={guest}&from={day}&to={day}")
+    assert page.locator("tbody").get_by_text("edited the guest").is_visible()
+    fits(page)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    rows = [*csv.DictReader(io.StringIO(download.value.path().read_text()))]
+    assert [(row["action"], row["field"], row["after"]) for row in rows] == [
+        ("guest.edit", "city", "Athlone")
+    ]

@@ -4,6 +4,7 @@ import re
 
 import httpx
 import pytest
+from page_checks import fits
 from picking import pick_field
 
 ORDER = {"currencyCode": "EUR", "status": "PURCHASED", "channel": "WEB"}
@@ -316,3 +317,21 @@ def test_a_name_that_is_typed_while_guests_are_counted_leaves_the_count_current(
     assert page.locator("#live.stale").count() == 0
     assert name.input_value() == "Typed early"
     page.unroute("**/segments/new", hold)
+
+
+@pytest.mark.long
+def test_a_query_is_saved_opened_and_deleted(page) -> None:
+    sql = f"SELECT guest_ref FROM guests WHERE core_city = '{PLACE}'"
+    page.go("/segments/new?mode=sql")
+    page.locator("#sql").fill(sql)
+    page.get_by_label("Save this query as").fill("Of the town")
+    page.get_by_role("button", name="Save query").click()
+    page.get_by_text("Of the town is saved.").wait_for()
+    fits(page)
+    page.go("/segments/new?mode=sql")
+    page.get_by_role("link", name="Of the town").click()
+    page.wait_for_url("**query=Of*")
+    assert page.locator("#sql").input_value() == sql
+    page.get_by_role("button", name="Delete the query Of the town").click()
+    page.get_by_text("Of the town is deleted.").wait_for()
+    assert page.get_by_role("link", name="Of the town").count() == 0

@@ -261,3 +261,96 @@ def test_the_reference_finds_an_operation(page, shop) -> None:
     assert texts
     assert all("static list" in each.lower() for each in texts)
     fits(page)
+
+
+@pytest.mark.long
+def test_an_import_source_is_added_read_edited_and_deleted(page, api, shop) -> None:
+    mail = f"{uuid4().hex}@example.com"
+    folder = shop.data / "imports"
+    folder.mkdir(exist_ok=True)
+    (folder / "members.csv").write_text(f"firstName,email\nSorcha,{mail}\n")
+    page.go("/import-sources")
+    page.get_by_role("button", name="New source").click()
+    dialog = page.locator("dialog[open]")
+    dialog.get_by_label("Name").fill("Members")
+    dialog.get_by_label("Address").fill("members.csv")
+    dialog.get_by_label("Schedule").select_option("Every Monday")
+    dialog.get_by_label("At, in UTC").fill("04:15")
+    fits(page)
+    dialog.get_by_role("button", name="Create").click()
+    row = page.get_by_role("row", name="Members")
+    row.get_by_role("button", name="Read now").click()
+    found = {"email": mail}
+    until("the import", lambda: api.get("/v2.1/guests", params=found).json()["totalCount"] == 1)
+
+    def is_read() -> bool:
+        page.go("/import-sources")
+        return row.get_by_role("link", name="Latest import").count() == 1
+
+    until("the source to be read", is_read)
+    fits(page)
+    row.get_by_role("button", name="Edit…").click()
+    assert dialog.get_by_label("At, in UTC").input_value() == "04:15"
+    dialog.get_by_label("Name").fill("All members")
+    dialog.get_by_label("Schedule").select_option("")
+    dialog.get_by_role("button", name="Save").click()
+    row = page.get_by_role("row", name="All members")
+    row.get_by_text("on request").wait_for()
+    row.get_by_role("button", name="Delete…").click()
+    dialog.get_by_role("button", name="Delete", exact=True).click()
+    row.wait_for(state="detached")
+    assert api.get("/v2.1/guests", params=found).json()["totalCount"] == 1
+
+
+@pytest.mark.long
+def test_a_list_is_made_of_a_file(page, segment, tmp_path) -> None:
+    """By hand: two of the file's three addresses are guests; its heading is nobody."""
+    file = tmp_path / "autumn.csv"
+    file.write_text("E-mail,Town\nann@work.example,Cork\nbea@work.example,\nno@work.example,\n")
+    page.go("/lists")
+    page.get_by_role("button", name="New list").click()
+    page.get_by_label("Name", exact=True).fill("From a file")
+    page.get_by_role("button", name="Create", exact=True).click()
+    page.get_by_role("button", name="Add guests").click()
+    page.get_by_label(re.compile("^Or a file of them")).set_input_files(file)
+    fits(page)
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_role("link", name="Bea Work").wait_for()
+    assert page.locator(".guest-table a.open").count() == 2
+    fits(page)
+
+
+def test_a_forgotten_password_is_replaced_by_the_link_of_the_operator(browser, shop) -> None:
+    """The log-in names the command; its link works once and ends what was open."""
+
+    def run(*words: str) -> dict[str, str]:
+        line = [COMMAND, "users", *words, "--json", "--data", shop.data]
+        done = subprocess.run(line, check=True, capture_output=True, text=True)
+        return json.loads(done.stdout)
+
+    mail = f"{uuid4().hex}@example.com"
+    invited = run("invite", mail, "--role", "marketer")
+    context = browser.new_context()
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
+    page = context.new_page()
+    for letter in "ab":
+        path = invited["path"] if letter == "a" else run("link", mail)["path"]
+        page.goto(shop.url + path)
+        fits(page)
+        page.get_by_label("Password").fill(letter * SHORTEST_PASSWORD)
+        page.get_by_role("button", name="Save and log in").click()
+        page.wait_for_url("**/w/live/")
+        page.get_by_label("account and appearance").click()
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url("**/login")
+    page.goto(shop.url + path)
+    page.get_by_text("This link has expired or was already used.").wait_for()
+    page.goto(f"{shop.url}/login")
+    assert page.get_by_text("innkeeper users link").is_visible()
+    fits(page)
+    for letter, lands in (("a", "/login"), ("b", "/w/live/")):
+        page.get_by_label("E-mail address").fill(mail)
+        page.get_by_label("Password").fill(letter * SHORTEST_PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url(f"**{lands}")
+    context.close()

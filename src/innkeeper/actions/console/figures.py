@@ -53,7 +53,8 @@ async def read(work: Work, period: str) -> Figures:
     except Unavailable:
         return cached[1] if cached else await _read(work, days, unit, now, None)
     figures = await _read(work, days, unit, now, series)
-    _cached[key] = (time.monotonic() + CACHE_SECONDS, figures)
+    if any(figures.guests.values()):  # the first guests are shown at once
+        _cached[key] = (time.monotonic() + CACHE_SECONDS, figures)
     return figures
 
 

@@ -276,8 +276,9 @@ def size(count: int) -> str:
 
 
 def title_keys(series: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return the series of a chart with their names as words."""
-    return [(title_words(name.lower()), values) for name, values in series.items()]
+    """Return the series of a chart with their names as words, always in the same order."""
+    names = sorted(series, key=lambda name: (name.lower() not in ("converted", "customer"), name))
+    return [(title_words(name.lower()), series[name]) for name in names]
 
 
 FILTERS: Final = {

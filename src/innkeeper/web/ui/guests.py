@@ -95,6 +95,7 @@ async def show_overview(visit: Visit) -> Response:
         details=_details(frame["guest"]),
         latest=page.items[:5],
         revenue=revenue_of(trait_values),
+        visits=behaviour.sessions[:5],
         channels=_shares(behaviour.sessions, "channel"),
         order_channels=_shares(page.items, "channel"),
         session_number=len(behaviour.sessions),

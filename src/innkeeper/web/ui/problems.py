@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from innkeeper.errors import ApiError, Unknown
+from innkeeper.errors import DOES_NOT_EXIST, ApiError, Unknown
 from innkeeper.web.page_shell import members_of
 from innkeeper.web.request_head import is_screen_path
 from innkeeper.web.ui.rendering import HEADERS, render, theme_of
@@ -27,6 +27,9 @@ class RightMissing(ApiError):
     status = 403
 
 
+_NO_PAGE: Final = "There is no page at this address, or what it showed was deleted."
+
+
 def is_screen(request: Request) -> bool:
     """Whether errors of a request are pages: on the screens' paths, and on paths without a route
     when the request accepts HTML."""
@@ -44,7 +47,7 @@ def error_page(request: Request, error: ApiError) -> Response:
     page = render(
         "problem.html",
         title=_TITLES.get(error.status, "That did not work"),
-        lead=error.message,
+        lead=_NO_PAGE if error.message == DOES_NOT_EXIST else error.message,
         request_id=members.get("id", "") if error.status >= 500 else "",
         home=f"/w/{workspace}/" if workspace else "/",
         theme=theme_of(request),
