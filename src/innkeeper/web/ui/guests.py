@@ -17,6 +17,7 @@ from innkeeper.actions.privacy import erasure
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_GUESTS
 from innkeeper.resources.base import Record
+from innkeeper.resources.events import Session
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.naming import camel
 from innkeeper.resources.segments import TRAIT
@@ -95,7 +96,7 @@ async def show_overview(visit: Visit) -> Response:
         details=_details(frame["guest"]),
         latest=page.items[:5],
         revenue=revenue_of(trait_values),
-        visits=behaviour.sessions[:5],
+        visits=[visit.veil(each, Session) for each in behaviour.sessions[:5]],
         channels=_shares(behaviour.sessions, "channel"),
         order_channels=_shares(page.items, "channel"),
         session_number=len(behaviour.sessions),

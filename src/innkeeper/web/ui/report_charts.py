@@ -1,7 +1,7 @@
 """The charts of reports: what `templates/report_charts.html` draws for the rows of each."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -130,7 +130,8 @@ def _ranking(report: Record, by: str) -> dict[str, Any]:
 
 
 def _retention(report: Record) -> dict[str, Any]:
-    """Return rows of cohorts: (first day, guests, [share of each week, None for future weeks])."""
+    """Return rows of cohorts, (first day, guests, [share of each week, None for future weeks]), and
+    the same of all cohorts together."""
     cohorts: dict[date, dict[int, tuple[int, float]]] = {}
     for cohort, week, guests, share in report["rows"]:
         cohorts.setdefault(cohort, {})[int(week)] = (int(guests), float(share))
@@ -143,12 +144,21 @@ def _retention(report: Record) -> dict[str, Any]:
             weeks.get(week, (0, 0.0))[1] if week <= past else None for week in range(MOST_WEEKS)
         ]
         rows.append((cohort, weeks.get(0, (0, 0.0))[0], shares))
+    weekly = [[(many, of[week]) for _, many, of in rows] for week in range(MOST_WEEKS)]
     return {
         "kind": "retention",
         "rows": rows,
+        "all": (sum(many for _, many, _ in rows), [_mean(pairs) for pairs in weekly]),
         "weeks": range(MOST_WEEKS),
         "top": max(later, default=1),
     }
+
+
+def _mean(pairs: Iterable[tuple[int, float | None]]) -> float | None:
+    """Return the mean of shares, weighted by guests, of those that have a share."""
+    present = [(guests, share) for guests, share in pairs if share is not None]
+    total = sum(guests for guests, _ in present)
+    return sum(guests * share for guests, share in present) / total if total else None
 
 
 def _rfm(report: Record) -> dict[str, Any]:
