@@ -321,7 +321,7 @@ def test_a_name_that_is_typed_while_guests_are_counted_leaves_the_count_current(
 
 @pytest.mark.long
 def test_a_query_is_saved_opened_and_deleted(page) -> None:
-    sql = f"SELECT guest_ref FROM guests WHERE core_city = '{PLACE}'"
+    sql = f"SELECT guest_ref FROM guests WHERE core_city = '{CITY}'"
     page.go("/segments/new?mode=sql")
     page.locator("#sql").fill(sql)
     page.get_by_label("Save this query as").fill("Of the town")
