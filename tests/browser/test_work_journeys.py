@@ -103,7 +103,7 @@ def test_a_test_message_shows_what_was_answered(page, api, receiver: Receiver) -
         receiver.status, receiver.body = status, b'{"why": "tired"}'
         page.go("/settings/webhooks")
         page.get_by_role("row", name="Hooked").get_by_role("button", name="Send test").click()
-        answer = page.get_by_label("Answer to the test message")
+        answer = page.get_by_label("Response to the test message")
         assert str(status) in answer.inner_text()
         assert '{"why": "tired"}' in answer.inner_text()
         fits(page)

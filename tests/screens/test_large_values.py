@@ -156,7 +156,7 @@ def test_s1_an_order(owner: Person, api: Api) -> None:
 
 @pytest.mark.long
 def test_s1_a_file_with_15000_columns(owner: Person, api: Api) -> None:
-    """The mapping took 15 s: a page has the first columns, the others become what is suggested."""
+    """The mapping took 15 s: a page has the first columns, the others get the suggested fields."""
     names = ["First name", "E-mail", *(f"column {number}" for number in range(2, 15_000))]
     text = io.StringIO()
     csv.writer(text).writerows([names, ["Jane", "jane@example.com", *["x"] * 14_998]])

@@ -122,21 +122,21 @@ def _transport(settings: Settings) -> Check:
         return Check(
             name,
             Severity.WARNING,
-            f"Listens on {settings.host}, so that callers can go past the proxy.",
-            "Listen on 127.0.0.1, or let a firewall admit the proxy alone.",
+            f"Listens on {settings.host}, so callers can bypass the proxy.",
+            "Listen on 127.0.0.1, or let a firewall admit only the proxy.",
         )
     if is_loopback(settings.host):
         return Check(
             name,
             Severity.WARNING,
             "No https address is set: fine on a laptop.",
-            "Let a proxy end TLS, and set INNKEEPER_PUBLIC_URL=https://…",
+            "Terminate TLS at a proxy, and set INNKEEPER_PUBLIC_URL=https://…",
         )
     return Check(
         name,
         Severity.BAD,
-        f"Listens on {settings.host} without https: tokens travel readable.",
-        "Let a proxy end TLS, listen on 127.0.0.1, and set INNKEEPER_PUBLIC_URL=https://…",
+        f"Listens on {settings.host} without https: tokens are sent in clear text.",
+        "Terminate TLS at a proxy, listen on 127.0.0.1, and set INNKEEPER_PUBLIC_URL=https://…",
     )
 
 
@@ -201,7 +201,7 @@ _RULES: Final = (
         Severity.WARNING,
         "Everybody may read /metrics.",
         "Set metrics_token instead of metrics_open.",
-        "/metrics is for this machine, or a token.",
+        "Only this machine, or a bearer token, can read /metrics.",
     ),
     _Rule(
         "origins",
@@ -215,7 +215,7 @@ _RULES: Final = (
         "rate limit",
         lambda facts: not facts.settings.rate_limit,
         Severity.WARNING,
-        "A client key may send as many requests as it likes.",
+        "A client key may send any number of requests.",
         "Set rate_limit to a few times what your busiest client needs.",
         "{settings.rate_limit:g} requests a second and key.",
     ),
