@@ -24,7 +24,7 @@ def test_i10_an_import_is_undone(page, api, tmp_path) -> None:
     file = tmp_path / name
     file.write_text("First name,E-mail\n" + "".join(f"Un,{mail}\n" for mail in mails))
 
-    def found() -> list[int]:
+    def find() -> list[int]:
         return [
             api.get("/v2.1/guests", params={"email": mail}).json()["totalCount"] for mail in mails
         ]
@@ -38,11 +38,11 @@ def test_i10_an_import_is_undone(page, api, tmp_path) -> None:
     row = page.get_by_role("row", name=re.compile("^Guests"))
     assert row.locator("td").all_inner_texts() == ["Guests", "2", "0"]
     fits(page)
-    assert found() == [1, 1]
+    assert find() == [1, 1]
     page.get_by_role("button", name="Undo the import").click()
     page.get_by_role("heading", level=2, name="Undone").wait_for()
     fits(page)
-    assert found() == [0, 0]
+    assert find() == [0, 0]
     page.get_by_role("link", name=name).click()
     page.get_by_role("link", name="Its undo").wait_for()
 
@@ -54,10 +54,10 @@ def test_an_application_of_rules_is_undone(page, api) -> None:
     person = {"guestType": "customer", "lastName": "Quinlivan", "phoneNumbers": ["+353861230091"]}
     for first in ("Niamh", "Neve"):
         api.post("/v2.1/guests", json={**person, "firstName": first}).raise_for_status()
-    found = {"lastName": "Quinlivan", "limit": 1}
+    params = {"lastName": "Quinlivan", "limit": 1}
 
     def guests() -> int:
-        return int(api.get("/v2.1/guests", params=found).json()["totalCount"])
+        return int(api.get("/v2.1/guests", params=params).json()["totalCount"])
 
     assert guests() == 2
     page.go("/settings/identity-rules")

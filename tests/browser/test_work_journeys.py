@@ -280,8 +280,8 @@ def test_an_import_source_is_added_read_edited_and_deleted(page, api, shop) -> N
     dialog.get_by_role("button", name="Create").click()
     row = page.get_by_role("row", name="Members")
     row.get_by_role("button", name="Read now").click()
-    found = {"email": mail}
-    until("the import", lambda: api.get("/v2.1/guests", params=found).json()["totalCount"] == 1)
+    params = {"email": mail}
+    until("the import", lambda: api.get("/v2.1/guests", params=params).json()["totalCount"] == 1)
 
     def is_read() -> bool:
         page.go("/import-sources")
@@ -299,7 +299,7 @@ def test_an_import_source_is_added_read_edited_and_deleted(page, api, shop) -> N
     row.get_by_role("button", name="Delete…").click()
     dialog.get_by_role("button", name="Delete", exact=True).click()
     row.wait_for(state="detached")
-    assert api.get("/v2.1/guests", params=found).json()["totalCount"] == 1
+    assert api.get("/v2.1/guests", params=params).json()["totalCount"] == 1
 
 
 @pytest.mark.long
