@@ -46,10 +46,12 @@ GuestPage = list[tuple[Record, list[Row]]]
 
 
 async def read_guests(work: Work) -> AsyncIterator[GuestPage]:
-    """Yield every live guest with its data extensions, page by page. Use it in `read_snapshot`."""
-    async for rows in _pages(work, "file_exports.guests"):
+    """Yield every live guest with its data extensions, page by page, refs and instants as text. Use
+    it in `read_snapshot`."""
+    async for rows in _pages(work, "file_exports.guests", as_text=True):
         refs = [row["ref"] for row in rows]
-        extensions = _by(await work.all("privacy.extensions", guests=refs), "guest_ref")
+        rows_of_extensions = await work.all_as_text("privacy.extensions", guests=refs)
+        extensions = _by(rows_of_extensions, "guest_ref")
         yield [(flat(row), extensions[row["ref"]]) for row in rows]
 
 
@@ -201,20 +203,21 @@ def file_name(workspace: str, export: UUID) -> str:
     return f"{workspace}/exports/{export}"
 
 
-async def _pages(work: Work, query: str) -> AsyncIterator[list[Row]]:
-    """Yield the rows of a query by pages, in ref order."""
+async def _pages(work: Work, query: str, *, as_text: bool = False) -> AsyncIterator[list[Row]]:
+    """Yield the rows of a query by pages, in ref order; `as_text` as `Work.all_as_text`."""
     after: Any = None
+    read = work.all_as_text if as_text else work.all
     while True:
-        rows = await work.all(query, after=after, limit=PAGE)
+        rows = await read(query, after=after, limit=PAGE)
         if not rows:
             return
         after = rows[-1]["ref"]
         yield rows
 
 
-def _by(rows: list[Row], name: str) -> Mapping[UUID, list[Row]]:
+def _by(rows: list[Row], name: str) -> Mapping[Any, list[Row]]:
     """Group rows by a column."""
-    groups: dict[UUID, list[Row]] = defaultdict(list)
+    groups: dict[Any, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row[name]].append(row)
     return groups

@@ -1,7 +1,9 @@
 """Write the file of an export, from the first record to the finished file."""
 
-from collections.abc import AsyncIterator, Callable
-from typing import IO
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
+from typing import IO, Any, Final
 
 from innkeeper.actions.bulk import file_exports
 from innkeeper.actions.bulk.file_exports import Entity
@@ -38,22 +40,42 @@ async def write(
         mark = guarded if is_guarded else str
         label = export_records.label
         with writer(form, stream, columns, compression=compression, mark=mark, label=label) as put:
-            async for values in _values(work, entity):
+
+            def put_page(page: Any) -> int:
+                values = _VALUES[entity](page)
                 put(values if form == "ndjson" else [flat(value) for value in values])
-                written += len(values)
-                report(written)
+                return len(values)
+
+            # The database reads a page while a thread writes the one before.
+            async with aclosing(_ahead(_READ[entity](work))) as pages:
+                async for page in pages:
+                    written += await asyncio.to_thread(put_page, page)
+                    report(written)
 
     await file_exports.read_snapshot(work, act)
     return written
 
 
-async def _values(work: Work, entity: Entity) -> AsyncIterator[list[Value]]:
-    if entity == "guests":
-        async for page in file_exports.read_guests(work):
-            yield [export_records.guest(*one) for one in page]
-    elif entity == "orders":
-        async for records, parts in file_exports.read_orders(work):
-            yield [export_records.order(record, parts) for record in records]
-    else:
-        async for rows in file_exports.read_events(work):
-            yield [export_records.event(row) for row in rows]
+async def _ahead(pages: AsyncIterator[Any]) -> AsyncGenerator[Any]:
+    """Yield the same pages, each read while the previous one is used."""
+    coming = asyncio.ensure_future(anext(pages, None))
+    try:
+        while (page := await coming) is not None:
+            coming = asyncio.ensure_future(anext(pages, None))
+            yield page
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+
+
+_READ: Final[Mapping[Entity, Callable[[Work], AsyncIterator[Any]]]] = {
+    "guests": file_exports.read_guests,
+    "orders": file_exports.read_orders,
+    "events": file_exports.read_events,
+}
+_VALUES: Final[Mapping[Entity, Callable[[Any], list[Value]]]] = {
+    "guests": lambda page: [export_records.guest(*one) for one in page],
+    "orders": lambda page: [export_records.order(record, page[1]) for record in page[0]],
+    "events": lambda page: [export_records.event(row) for row in page],
+}
+"""The values of a page that is read."""

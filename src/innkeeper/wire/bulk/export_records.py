@@ -125,15 +125,22 @@ def _type(kind: Kind) -> str:
 
 
 def _fields(resource: type[Resource], record: Mapping[str, Any]) -> Value:
-    value: Value = {}
-    for name, field in resource.fields.items():
-        field_value = record.get(name)
-        if field_value is not None:
-            instant = isinstance(field.kind, Instant)
-            value[_SPELT.get(name, camel(name))] = (
-                instant_text(field_value) if instant else field_value
-            )
-    return value
+    return {
+        spelt: instant_text(value) if is_instant else value
+        for name, spelt, is_instant in _MEMBERS[resource]
+        if (value := record.get(name)) is not None
+    }
+
+
+_RESOURCES: Final[Sequence[type[Resource]]] = (Guest, Order, OrderItem, *PLAIN_CHILDREN)
+_MEMBERS: Final[Mapping[type[Resource], Sequence[tuple[str, str, bool]]]] = {
+    resource: [
+        (name, _SPELT.get(name, camel(name)), isinstance(field.kind, Instant))
+        for name, field in resource.fields.items()
+    ]
+    for resource in _RESOURCES
+}
+"""The field, name in JSON, and whether it is an instant, of each member."""
 
 
 def _person(row: Row) -> Value:
