@@ -32,6 +32,9 @@ def test_a_view_is_seen_by_its_owner_until_it_is_shared(
         assert other.get(OWN).json()["items"] == []
         assert other.get(path).status_code == 404
         assert other.delete(path).status_code == 404
+        # Who runs commands sees private views as well.
+        listed = CliRunner().invoke(app, ["guest-views", "list", "--database", site.dsn])
+        assert view["ref"] in listed.stdout
         assert api.patch(path, json={"shared": True, "sort": None}).json()["shared"] is True
         assert [each["ref"] for each in other.get(OWN).json()["items"]] == [view["ref"]]
         assert other.patch(path, json={"name": ""}).status_code == 400

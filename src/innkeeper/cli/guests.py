@@ -1,4 +1,4 @@
-"""`innkeeper guests`: search guests; and `guest-views`: shared views of their list."""
+"""`innkeeper guests`: search guests; and `guest-views`: views of their list."""
 
 from typing import Annotated, Any, Final
 
@@ -42,9 +42,9 @@ def guests_search(
     return act
 
 
-@command(views, "list", WORKSPACE, columns="name owner columns sort ref")
+@command(views, "list", WORKSPACE, columns="name owner is_shared columns sort ref")
 async def guest_views_list(work: Work) -> Any:
-    """List shared views."""
+    """List the views of all users."""
     return await guest_views.list_visible(work)
 
 
@@ -76,8 +76,10 @@ async def guest_views_delete(work: Work, view: View) -> str:
 
 
 async def _find(work: Work, view: str) -> Any:
-
-    for row in await guest_views.list_visible(work):
-        if view in (row["name"], str(row["ref"])):
-            return row
-    raise OperatorError(f"There is no shared view {view}.")
+    rows = await guest_views.list_visible(work)
+    named = [row for row in rows if view in (row["name"], str(row["ref"]))]
+    if len(named) > 1:
+        raise OperatorError(f"{len(named)} views are named {view}. Use the ref of one.")
+    if not named:
+        raise OperatorError(f"There is no view {view}.")
+    return named[0]

@@ -1,7 +1,7 @@
 """Saved views of the list of guests: filters, columns and sort under a name.
 
-The owner of a view sees it; everybody sees a shared one. Its owner may change and delete it, and so
-may users who manage users, and keys that administer.
+The owner of a view sees it; everybody sees a shared one, and the operator all. Its owner may change
+and delete it, and so may users who manage users, and keys that administer.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,20 +2,24 @@
 -- The columns of a view.
 ref, name, owner, is_shared, definition, columns, sort, created_at, modified_at
 
+-- guest_views.visible
+-- Condition: an actor sees a view: its own and shared ones; the operator, who has commands, all.
+(is_shared OR owner = %(actor)s OR %(actor)s = 'operator')
+
 -- guest_views.list
--- The views that an actor sees, by name: its own, and those that are shared.
-SELECT {guest_views.columns} FROM {ws}.guest_views WHERE is_shared OR owner = %(actor)s
+-- The views that an actor sees, by name.
+SELECT {guest_views.columns} FROM {ws}.guest_views WHERE {guest_views.visible}
 ORDER BY lower(name), ref LIMIT %(most)s
 
 -- guest_views.fetch
 -- One view that an actor sees.
 SELECT {guest_views.columns} FROM {ws}.guest_views
-WHERE ref = %(ref)s AND (is_shared OR owner = %(actor)s)
+WHERE ref = %(ref)s AND {guest_views.visible}
 
 -- guest_views.lock
 -- One view that an actor sees, locked until the transaction ends.
 SELECT {guest_views.columns} FROM {ws}.guest_views
-WHERE ref = %(ref)s AND (is_shared OR owner = %(actor)s) FOR UPDATE
+WHERE ref = %(ref)s AND {guest_views.visible} FOR UPDATE
 
 -- guest_views.create
 -- Insert a view.
