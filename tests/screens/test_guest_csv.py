@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 from visiting import Person
 
 from innkeeper.actions.audiences import guest_tables
+from innkeeper.actions.console import search
 from innkeeper.cli.app import app
 
 
@@ -42,3 +43,35 @@ def test_csv_has_every_guest_over_http_on_its_page_and_by_command(
         beyond = api.get(path, params={"offset": 2**63 - 1, **sort})
         assert beyond.status_code == 200, beyond.text
         assert beyond.json()["rows"] == []
+
+
+def test_csv_of_a_search_has_every_hit(
+    api: Api, owner: Person, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By index and by the lake; a page counts no more hits than a limit. Merged guests are their
+    survivor, once; other types are left out."""
+    monkeypatch.setattr(search, "MOST", 2)
+    names = ("Una", "Ulf", "Uwe", "Udo")
+    refs = {}
+    for name in names:
+        fields = {"guestType": "customer", "email": f"{name}@everyhit.example"}
+        refs[name] = api.guest(firstName=name, lastName="Everyhit", **fields)["ref"]
+    api.guest(guestType="visitor", firstName="Ugo", lastName="Everyhit")
+    merge = {"survivor": refs["Una"], "absorbed": refs["Udo"]}
+    assert api.post("/innkeeper/v1/merges", json=merge).status_code == 201
+    query = "columns=firstName&sort=firstName&type=customer"
+    assert (
+        "guests that were found first; its CSV has all"
+        in owner.get(f"/guests?q=everyhit&{query}").text
+    )
+    for text in ("everyhit", "@everyhit.exam"):
+        lines = owner.get(f"/guests/csv?q={text}&{query}").text.splitlines()
+        assert [line.split(",")[1] for line in lines] == ["firstName", "Ulf", "Una", "Uwe"], text
+    params = {"q": "everyhit", "format": "csv", "columns": "firstName", "type": "customer"}
+    lines = api.get("/innkeeper/v1/guests", params=params).text.splitlines()
+    assert sorted(lines) == sorted(["ref,firstName", *(f"{refs[n]},{n}" for n in names[:3])])
+    words = ["guests", "search", "everyhit", "--csv", "--database", site.dsn]
+    assert len(CliRunner().invoke(app, words).stdout.splitlines()) == 1 + 4
+    (line,) = owner.get(f"/guests/csv?q={refs['Ulf'][:8]}&{query}").text.splitlines()[1:]
+    assert line == f"{refs['Ulf']},Ulf"
+    assert len(owner.get(f"/guests/csv?q=nobody-at-all&{query}").text.splitlines()) == 1

@@ -1,16 +1,22 @@
 """`innkeeper guests`: search guests; and `guest-views`: views of their list."""
 
-from typing import Annotated, Any, Final
+import shutil
+import sys
+from typing import IO, Annotated, Any, Final
 
 import typer
 
 from innkeeper.actions.audiences import guest_views
 from innkeeper.actions.console import search
 from innkeeper.actions.paging import PageRequest
-from innkeeper.cli.options import Act, CommandContext, Json, command
+from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.output import print_rows
 from innkeeper.cli.segments import TableCsv, TableLimit, TableOffset, print_table
 from innkeeper.errors import OperatorError
+from innkeeper.resources.base import Record
+from innkeeper.resources.exports import TABLE_COLUMNS
 from innkeeper.store.work import Work
+from innkeeper.wire.audiences.guest_search import definition_of_type
 
 views = typer.Typer()
 app = typer.Typer()
@@ -19,17 +25,23 @@ WORKSPACE: Final = "Workspace of the views."
 View = Annotated[str, typer.Argument(metavar="VIEW", help="Ref or name.", show_default=False)]
 
 
-@command(
-    app, "search", "Workspace of the guests.", columns="ref guest_type name email city matched_by"
-)
+@command(app, "search")
 def guests_search(
+    context: CommandContext,
     text: Annotated[str, typer.Argument(metavar="TEXT", show_default=False)],
-    limit: Annotated[int, typer.Option(help="Maximum number of guests.", min=1)] = 50,
-) -> Act[Any]:
+    workspace: Annotated[str, typer.Option(help="Workspace of the guests.")] = "live",
+    limit: Annotated[int, typer.Option(help="Maximum number of guests; CSV has all.", min=1)] = 50,
+    json: Json = False,
+    csv: TableCsv = False,
+) -> None:
     """Search guests by ref, e-mail address or a part of it, phone, name, identifier or order."""
 
-    async def act(work: Work) -> Any:
-        hits = await search.find_guests(work, text, PageRequest(limit=limit))
+    async def read(work: Work) -> IO[bytes] | list[Record]:
+        page = PageRequest(limit=limit)
+        if csv:
+            shape = definition_of_type(None), TABLE_COLUMNS, page
+            return (await search.open_csv(work, text, *shape))[0]
+        hits = await search.find_guests(work, text, page)
         return [
             {
                 **{name: item.get(name) for name in ("ref", "guest_type", "email", "city")},
@@ -39,7 +51,12 @@ def guests_search(
             for item in hits.items
         ]
 
-    return act
+    listed = context.run(workspace, read)
+    if isinstance(listed, list):
+        print_rows(listed, json, "ref", "guest_type", "name", "email", "city", "matched_by")
+        return
+    with listed:
+        shutil.copyfileobj(listed, sys.stdout.buffer)
 
 
 @command(views, "list", WORKSPACE, columns="name owner is_shared columns sort ref")

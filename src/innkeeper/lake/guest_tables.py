@@ -60,10 +60,11 @@ async def write_csv(
     limit: int | None,
     offset: int,
     path: Path,
-    only: Collection[str] | None = None,
+    only: Collection[str] | Path | None = None,
 ) -> int:
-    """Write a table as CSV, as `list_page` lists it; `limit`: None for all. Return its number of
-    rows. The engine writes the file, so memory holds none of it."""
+    """Write a table as CSV, as `list_page` lists it; `limit`: None for all; `only` may be a file
+    with a ref in each line. Return its number of rows. The engine writes the file, so memory holds
+    none of it."""
     with_ref = (REF, *(each for each in shape.columns if each != REF))
     table = await _sorted(lake, question, replace(shape, columns=with_ref), sort, only)
     cells = (
@@ -101,12 +102,17 @@ async def _sorted_page(
     return await count_page(lake, tree, limit, offset, keyed, keys)
 
 
-async def _members(lake: Lake, question: Question, only: Collection[str] | None) -> exp.Select:
+async def _members(
+    lake: Lake, question: Question, only: Collection[str] | Path | None
+) -> exp.Select:
     """SELECT the refs of the guests `g`."""
     tree = await prepare_members(lake, question)
     if only is None:
         return tree
-    await lake.run(lambda session: session.table(REQUESTED_GUESTS, "guest_ref", only))
+    if isinstance(only, Path):
+        await lake.run(lambda session: session.load(REQUESTED_GUESTS, "guest_ref", only))
+    else:
+        await lake.run(lambda session: session.table(REQUESTED_GUESTS, "guest_ref", only))
     return limit_to_requested(tree)
 
 
@@ -115,7 +121,7 @@ async def _sorted(
     question: Question,
     shape: ExportFormat,
     sort: tuple[ExportColumn, bool] | None,
-    only: Collection[str] | None,
+    only: Collection[str] | Path | None,
 ) -> exp.Select:
     """Return the rows of the guests in the order of a column, as `s`, of which nothing is selected
     yet."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -78,17 +79,18 @@ async def open_csv(
     columns: Sequence[str],
     page_request: PageRequest,
     limit: int | None = None,
-    only: Collection[UUID] | None = None,
+    only: Collection[UUID] | Path | None = None,
 ) -> tuple[IO[bytes], int]:
     """Open the table of a stored definition as a CSV file; return it with its number of rows.
 
-    All rows by default: `page_request.limit` does not apply. The file has no name any more and
+    All rows by default: `page_request.limit` does not apply. `only`: the guests to choose among, or
+    a file with a ref in each line. The file has no name any more and
     ends when it is closed. Take a slot of `limits.downloads` first, which limits these files.
     """
     from innkeeper.lake.guest_tables import write_csv  # noqa: PLC0415
 
     read = await _read(work, definition, columns, page_request, (), definition)
-    refs = None if only is None else [str(ref) for ref in only]
+    refs = only if only is None or isinstance(only, Path) else [str(ref) for ref in only]
     with temporary(work.settings, "table") as folder:
         path = folder / "table.csv"
         async with opened(work, engines.answering(work.settings, definition)) as lake:

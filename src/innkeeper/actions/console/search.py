@@ -1,16 +1,19 @@
 """Search guests by a ref, browser id, order reference, e-mail, identifier, phone number or name."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import IO, Any, Final
 from uuid import UUID
 
+from innkeeper.actions.audiences import guest_tables
 from innkeeper.actions.paging import PageRequest, flat
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
 from innkeeper.rules.identity_keys import email_key, identifier_key, reference_key
 from innkeeper.rules.search import Query, cost, read, typo_forms
+from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Work
 
 DEFAULT_PAGE: Final = PageRequest(limit=50)
@@ -76,6 +79,38 @@ async def find_guests(
     return Hits(items, len(ranked), counts, is_more)
 
 
+async def write_refs(work: Work, text: str, path: Path, *, personal: bool = True) -> None:
+    """Write the refs of all guests that match a text to a file, a line for each; without a limit,
+    and without holding them in memory. A guest may have several lines."""
+    from innkeeper.lake.guest_search import write_by_part  # noqa: PLC0415 - loads SQLGlot
+
+    query = read(text)
+    with path.open("wb") as target:
+        written = [
+            await work.copy_out(
+                "search.copy_live", target, parts={"hits": [each.query]}, most=None, **each.params
+            )
+            for each in await plan(work, query, personal)
+        ]
+    if not any(written) and len(query.text) >= LEAST_PART:
+        async with opened(work) as lake:
+            await write_by_part(lake, query.text, path, emails=personal)
+
+
+async def open_csv(
+    work: Work,
+    text: str,
+    definition: Mapping[str, Any],
+    columns: Sequence[str],
+    page_request: PageRequest,
+) -> tuple[IO[bytes], int]:
+    """Open the guests that match a text and a definition as CSV, like `guest_tables.open_csv`."""
+    with temporary(work.settings, "hits") as folder:
+        path = folder / "refs"
+        await write_refs(work, text, path)
+        return await guest_tables.open_csv(work, definition, columns, page_request, only=path)
+
+
 async def counts(work: Work) -> dict[str, int]:
     """Count the live guests of each type."""
     rows = await work.all("search.counts")
@@ -110,40 +145,58 @@ async def _list_latest(work: Work, guest_type: str | None, page_request: PageReq
     return Hits(await list_rows(work, [row["ref"] for row in rows]), total, of_type)
 
 
+@dataclass(frozen=True, slots=True)
+class IndexSearch:
+    """A statement that finds guests by an index."""
+
+    kind: str
+    """What of a guest matches."""
+    query: str
+    params: Mapping[str, Any]
+
+    async def run(self, work: Work) -> list[Record]:
+        """Return the first hits."""
+        return await work.all(self.query, most=MOST, **self.params)
+
+
 async def _results(
     work: Work, query: Query, personal: bool, *, is_quick: bool
 ) -> list[tuple[str, list[Record]]]:
     """Return (kind, hits) for each interpretation of a query, the most certain first."""
-    results: list[tuple[str, list[Record]]] = []
-    if query.ref is not None:
-        results.append(("ref", await work.all("search.by_ref", ref=query.ref)))
-    if query.ref_range is not None:
-        first, last = query.ref_range
-        rows = await work.all("search.by_ref_range", first=first, last=last, most=MOST)
-        results.append(("ref", rows))
-    if query.reference_id is not None or query.ref is not None:
-        results.append(("order reference", await _by_order(work, query)))
-    if query.browser is not None:
-        results.append(("browser", await work.all("search.by_browser", browser=query.browser)))
-    if personal:
-        results += await _personal_results(work, query)
+    results = [(each.kind, await each.run(work)) for each in await plan(work, query, personal)]
     if not any(rows for _, rows in results):
         results.append(await _without_index(work, query.text, personal, is_quick=is_quick))
     return results
 
 
-async def _personal_results(work: Work, query: Query) -> list[tuple[str, list[Record]]]:
-    results: list[tuple[str, list[Record]]] = []
+async def plan(work: Work, query: Query, personal: bool) -> list[IndexSearch]:
+    """Return the searches for each interpretation of a query, the most certain first."""
+    searches: list[IndexSearch] = []
+
+    def add(kind: str, name: str, **params: Any) -> None:
+        searches.append(IndexSearch(kind, f"search.{name}", params))
+
+    if query.ref is not None:
+        add("ref", "by_ref", ref=query.ref)
+    if query.ref_range is not None:
+        add("ref", "by_ref_range", first=query.ref_range[0], last=query.ref_range[1])
+    if query.reference_id is not None or query.ref is not None:
+        key = reference_key(query.text)
+        params = {"reference_key": key, "reference_id": query.text, "ref": query.ref}
+        add("order reference", "by_order", **params)
+    if query.browser is not None:
+        add("browser", "by_browser", browser=query.browser)
+    if not personal:
+        return searches
     if query.email is not None:
-        results.append(("e-mail", await _by_keys(work, [email_key(query.email)])))
+        add("e-mail", "by_keys", keys=[email_key(query.email)])
     if query.identifier is not None:
-        results.append(("identifier", await _by_identifier(work, query.identifier)))
+        add("identifier", "by_keys", keys=await _keys_of_identifier(work, query.identifier))
     if query.phone is not None:
-        rows = await work.all("search.by_one_word", word="#" + query.phone, most=MOST)
-        results.append(("phone", rows))
-    if query.name is not None:
-        results.append(("name", await _by_name(work, query.name)))
-    return results
+        add("phone", "by_one_word", word="#" + query.phone)
+    if query.name is not None and (by_name := await _search_name(work, query.name)):
+        searches.append(by_name)
+    return searches
 
 
 async def _without_index(
@@ -176,42 +229,29 @@ async def _by_names_in_email(work: Work, text: str) -> list[Record]:
     """Find guests by an incomplete e-mail address that is made of their names, by the index of
     names: jane.doe7 is of a Jane Doe with such an address."""
     names = " ".join(re.findall(r"[^\W\d_]{2,}", text.partition("@")[0]))
-    rows = (await _by_name(work, names))[:_MOST_NAMESAKES] if names else []
+    by_name = await _search_name(work, names) if names else None
+    rows = (await by_name.run(work))[:_MOST_NAMESAKES] if by_name else []
     listed = await list_rows(work, [row["guest_ref"] for row in rows])
     matched = {each["ref"] for each in listed if text.lower() in (each.get("email") or "").lower()}
     return [row for row in rows if row["guest_ref"] in matched]
 
 
-async def _by_order(work: Work, query: Query) -> list[Record]:
-    return await work.all(
-        "search.by_order",
-        reference_key=reference_key(query.text),
-        reference_id=query.text,
-        ref=query.ref,
-        most=MOST,
-    )
-
-
-async def _by_keys(work: Work, keys: list[UUID]) -> list[Record]:
-    return await work.all("search.by_keys", keys=keys, most=MOST)
-
-
-async def _by_identifier(work: Work, text: str) -> list[Record]:
+async def _keys_of_identifier(work: Work, text: str) -> list[UUID]:
     providers = await list_providers(work)
     keys = [identifier_key(provider, text) for provider in providers]
     provider, colon, value = text.partition(":")
     if colon:
         keys.append(identifier_key(provider.strip(), value.strip()))
-    return await _by_keys(work, keys) if keys else []
+    return keys
 
 
-async def _by_name(work: Work, name: str) -> list[Record]:
-    """Find guests by the four longest words of a name, or by similar words."""
+async def _search_name(work: Work, name: str) -> IndexSearch | None:
+    """Return the search by the four longest words of a name, or by similar words."""
     row = await work.one("search.words", text=name)
     stored_words: list[str] = (row["words"] if row else None) or []
     words = sorted(stored_words, key=len, reverse=True)[:4]
     if not words:
-        return []
+        return None
     pairs = [(word, typo) for word in words for typo in typo_forms(word)]
     near = await work.all(
         "search.close_words",
@@ -224,11 +264,10 @@ async def _by_name(work: Work, name: str) -> list[Record]:
         part, steps = words.index(row["query_word"]), cost(row["query_word"], row["word"])
         if steps is not None:
             costs[part, row["word"]] = steps
-    return await work.all(
-        "search.by_words",
-        words=[word for _, word in costs],
-        groups=[part for part, _ in costs],
-        costs=list(costs.values()),
-        number=len(words),
-        most=MOST,
-    )
+    params = {
+        "words": [word for _, word in costs],
+        "groups": [part for part, _ in costs],
+        "costs": list(costs.values()),
+        "number": len(words),
+    }
+    return IndexSearch("name", "search.by_words", params)

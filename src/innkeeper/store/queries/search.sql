@@ -82,6 +82,13 @@ FROM unnest(%(guests)s::uuid[]) AS request (ref)
 JOIN {ws}.guests AS hit ON hit.ref = request.ref
 JOIN {ws}.guests AS live ON live.ref = coalesce(hit.survivor_ref, hit.ref)
 
+-- search.copy_live
+-- The refs of the live guests of a search (of a merged guest its survivor), as lines.
+COPY (
+    SELECT DISTINCT coalesce(g.survivor_ref, g.ref)::text
+    FROM ({hits}) AS hit JOIN {ws}.guests AS g ON g.ref = hit.guest_ref
+) TO STDOUT
+
 -- search.latest
 -- The refs of a page of live guests.
 SELECT ref FROM {ws}.guests WHERE survivor_ref IS NULL {filters}

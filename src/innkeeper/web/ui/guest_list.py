@@ -81,8 +81,10 @@ def _refs(wanted: ListRequest, hits: search.Hits) -> list[UUID] | None:
 
 async def download(visit: Visit) -> Response:
     """Return the list as CSV."""
-    definition, only = await read_selected(visit)
-    return await guest_tables.download(visit, "guests", definition, None, only)
+    wanted = read_request(visit)
+    return await guest_tables.download(
+        visit, "guests", wanted.definition, None, search_text=wanted.q if wanted.has_search else ""
+    )
 
 
 async def read_selected(visit: Visit) -> tuple[dict[str, Any], list[UUID] | None]:
