@@ -118,12 +118,27 @@ def _usual(counts: Sequence[int]) -> int:
 
 
 def find_header_row(rows: Sequence[Sequence[str]]) -> int:
-    """Return the position of the first row with at least half of the usual number of cells; titles
-    above a header have fewer."""
+    """Return the position of the first row with at least half of the usual number of cells, or of
+    the row below it that names more columns. Titles above a header have fewer cells."""
     usual = _usual([len(row) for row in rows])
     least = max(2, -(-usual // 2)) if usual > 1 else 1
-    filled = (sum(bool(cell.strip()) for cell in row) for row in rows[:_HEADER_ROWS])
-    return next((at for at, many in enumerate(filled) if many >= least), 0)
+    filled = [sum(bool(cell.strip()) for cell in row) for row in rows[:_HEADER_ROWS]]
+    first = next((at for at, many in enumerate(filled) if many >= least), 0)
+    is_above = filled[first : first + 1] < [usual] and filled[first + 1 : first + 2] == [usual]
+    return first + 1 if is_above and _names_columns(rows[first + 1], rows[first + 2 :]) else first
+
+
+def _names_columns(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Whether a row has names of columns: words alone, above a column that has none."""
+    if any(map(_has_value, row)) or len({*row}) < len(row):
+        return False
+    columns = ([each[at] for each in below if each[at : at + 1]] for at in range(len(row)))
+    return any(cells and all(map(_has_value, cells)) for cells in columns)
+
+
+def _has_value(cell: str) -> bool:
+    """Whether a cell is a number, a date or an address, which have digits or an @."""
+    return "@" in cell or any(map(str.isdigit, cell))
 
 
 def _skips_spaces(header: str, rows: Sequence[Sequence[str]], delimiter: str) -> bool:

@@ -43,7 +43,10 @@ def encoding_of_head(head: bytes) -> str:
     ):
         if tuple(zeros) == pattern:
             return encoding
-    raise Unreadable("it is not text: it has zero bytes")
+    line = start[: start.index(0)].count(b"\n") + 1
+    raise Unreadable(
+        f"line {line}: has a zero byte, as no text has. Remove it, or export the file again"
+    )
 
 
 @dataclass(slots=True)

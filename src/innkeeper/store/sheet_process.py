@@ -15,6 +15,9 @@ from innkeeper.store.process_limits import limit_memory, limit_process
 MEMORY_MB: Final = 2048
 CPU_SECONDS: Final = 600
 _EXACT: Final = 10**15
+_OTHERS: Final = (
+    "Move the sheet with the records to the front, or name it by --sheet. Its sheets are "
+)
 
 
 def is_filled(cell: Any) -> bool:
@@ -36,9 +39,14 @@ def read_sheet(path: str, sheet: str) -> Iterator[Any]:
                 yield f"it has no sheet {sheet}. Its sheets are {', '.join(names[:20])}"
             else:
                 rows = workbook.get_sheet_by_name(sheet or names[0]).iter_rows()
+                many = 0
                 for number, row in enumerate(rows, 1):
                     if any(map(is_filled, row)):
+                        many += 1
                         yield [number, [_value(cell) for cell in row]]
+                if many < 2 and len(names) > 1:
+                    what = "is empty" if not many else "has one row"
+                    yield f"its sheet {sheet or names[0]} {what}. {_OTHERS}{', '.join(names[:20])}"
     except CalamineError as error:
         if "password" in str(error).lower():
             yield "it is protected by a password. Save it without one"

@@ -47,7 +47,9 @@ TRUE: Final = frozenset(_TRUE)
 FALSE: Final = frozenset(_FALSE)
 _LETTERS: Final = frozenset(["1", "0", "x", "o", "s", "on", "off", "t", "f"])
 """Words that are booleans only in columns that are mapped to booleans."""
-_PHONES: Final = ("phone", "mobile", "phoneNumbers")
+SPACES: Final = " \t\r\n\u00a0\u2007\u2009\u202f\u3000\u200b\ufeff"
+"""Characters around the content of a cell that people do not see."""
+PHONES: Final = ("phone", "mobile", "phoneNumbers")
 
 
 class Unfit(ValueError):
@@ -72,11 +74,15 @@ class CellRules:
     """Texts that mean empty, such as NULL and N/A."""
     guards: frozenset[str] = frozenset()
     """Columns whose cells a spreadsheet guarded: `'007`, `="007"`."""
+    trim: frozenset[str] = frozenset()
+    """Columns without the spaces around their cells."""
 
     def cleaned(self, column: str, cell: Any) -> Any:
         """Return a cell without its guard; None for an empty cell or a word that means empty."""
         if not isinstance(cell, str):
             return cell
+        if column in self.trim:
+            cell = cell.strip(SPACES)
         if column in self.guards:
             cell = unguarded_cell(cell)
         return None if not cell or (self.nothing and cell.strip() in self.nothing) else cell
@@ -128,7 +134,7 @@ def takes_objects(target: CellTarget) -> bool:
 
 def takes_text(rules: CellRules, target: CellTarget) -> bool:
     """Whether `read_cell` returns each text as it is, unless it is JSON for an object."""
-    kind, is_phone = target.kind, target.name.rpartition(".")[2] in _PHONES
+    kind, is_phone = target.kind, target.name.rpartition(".")[2] in PHONES
     return not (
         target.form
         or target.type_ not in (None, "text")
@@ -147,7 +153,8 @@ def read_cell(rules: CellRules, target: CellTarget, cell: Any) -> Any:
         # A number of a day or second, in a typed table.
         cell = str(cell)
     if not isinstance(cell, str):
-        return _as_text(cell) if kind is not None and _is_text(kind) else cell
+        of = kind.element if isinstance(kind, ListOf) else kind
+        return _as_text(cell) if of is not None and _is_text(of) else cell
     if type_ == JSON or (cell[:1] in ("[", "{") and takes_objects(target)):
         return _json(column, cell)
     if isinstance(kind, Instant | Day) or target.form:
@@ -169,7 +176,7 @@ def _read_word(rules: CellRules, target: CellTarget, cell: str) -> Any:
         return boolean_in(column, cell)
     if isinstance(kind, Code) and kind in (COUNTRY, LANGUAGE):
         return _code(kind, cell)
-    if rules.region and target.name.rpartition(".")[2] in _PHONES:
+    if rules.region and target.name.rpartition(".")[2] in PHONES:
         return _phone(cell, rules.region)
     if type_ is None and target.name.startswith("extensions.") and is_damaged(cell):
         raise Unfit(f"{column}: {DAMAGED}")

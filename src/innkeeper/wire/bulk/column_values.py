@@ -12,6 +12,7 @@ from innkeeper.rules.date_formats import DateColumn
 from innkeeper.rules.normalize import folded
 from innkeeper.wire.bulk.batch_plans import TITLES
 
+_FEWEST_DIGITS: Final = 3
 _OF_PHONES: Final = frozenset("+0123456789 ().-/")
 _NUMBERED: Final = re.compile(r"(?:#?[A-Za-z]{1,6}[-_ ]?|[-_ #]?)[0-9][0-9A-Za-z_-]*", re.A)
 _TITLES: Final = frozenset(
@@ -38,6 +39,11 @@ def share(texts: Sequence[str], test: Callable[[str], bool]) -> float:
 def is_email(text: str) -> bool:
     """Whether a text is an e-mail address."""
     return fits(EMAIL, text.strip())
+
+
+def has_digits(text: str) -> bool:
+    """Whether a text has as many digits as the shortest phone number."""
+    return sum(map(str.isdigit, text)) >= _FEWEST_DIGITS
 
 
 def is_phone(text: str) -> bool:

@@ -161,7 +161,7 @@ _NESTED: Final = ("extensions", "contact", "contacts", "consumers", "orderItems"
 _NESTED_OF_EVENTS: Final = ("identifiers", "ext", "data")
 
 
-_OF_RULES: Final = ("decimal", "timezone", "pivot", "region", "nothing", "guards")
+_OF_RULES: Final = ("decimal", "timezone", "pivot", "region", "nothing", "guards", "trim")
 _OF_COLUMNS: Final = tuple(
     each.name for each in fields(ColumnMapping) if each.init and each.name != "rules"
 )
@@ -195,7 +195,7 @@ def mapping_of(entity: str, document: Mapping[str, Any]) -> ColumnMapping:
         ends = (each.message.rstrip(".") for each in problems)
         raise OperatorError(" ".join(end if end[-1] in "?…" else f"{end}." for end in ends))
     rules = {name: values[name] for name in _OF_RULES}
-    for name in ("nothing", "guards"):
+    for name in ("nothing", "guards", "trim"):
         rules[name] = frozenset(rules[name])
     columns = {column: tuple(targets) for column, targets in values["columns"].items()}
     return ColumnMapping(

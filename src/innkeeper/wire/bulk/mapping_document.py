@@ -108,6 +108,9 @@ class ImportMapping(Payload, kw_only=True):
     guards: Annotated[list[str], 'Columns whose cells a spreadsheet guarded by \' or ="…".'] = (
         msgspec.field(default_factory=list)
     )
+    trim: Annotated[list[str], "Columns without the spaces around their cells."] = msgspec.field(
+        default_factory=list
+    )
     refuse: Annotated[
         str,
         _REFUSE,

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import IO, Any, Final, cast
 
+from innkeeper.store.readers import Unreadable
 from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.nested_rows import flat_row
 
@@ -16,6 +17,15 @@ OTHER_ROWS: Final = 800
 """Number of rows of a sample that come from after the first rows of a table."""
 MOST_ROWS: Final = 200_000
 """Number of rows from which a sample is drawn."""
+
+
+_WRAPPERS: Final = frozenset(
+    (
+        *("results", "data", "items", "records", "rows", "customers", "profiles", "persons"),
+        *("people", "users", "guests", "orders", "events", "members"),
+    )
+)
+"""Members of a response of some API that hold its records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +49,24 @@ def read_json_sample(layout: Layout, source: Path | IO[bytes]) -> TableSample:
     """Read the first values of a JSON file; its columns are the paths of their members."""
     opening = layout.opened(source) if isinstance(source, Path) else nullcontext(source)
     with opening as stream:
-        values = islice(layout.values(cast(IO[bytes], stream)), FIRST_ROWS)
-        rows = [dict(flat_row(value)) for value in values]
+        whole = list(islice(layout.values(cast(IO[bytes], stream)), FIRST_ROWS))
+    rows = [dict(flat_row(value)) for value in whole]
     columns = list(dict.fromkeys(name for row in rows for name in row))
+    if len(rows) == 1 and (wrapper := _wrapper_in(whole[0])):
+        raise Unreadable(
+            f"it is one object, and the records seem to be in its member {wrapper}. Save that list "
+            f"alone, for example with jq .{wrapper}"
+        )
     return TableSample(columns, rows, list(range(1, len(rows) + 1)))
+
+
+def _wrapper_in(value: dict[str, Any]) -> str | None:
+    """Return the member of a response that holds its records; None for a record."""
+    for name, member in value.items():
+        is_list = name in _WRAPPERS and isinstance(member, list)
+        if is_list and member and isinstance(member[0], dict):
+            return name
+    return None
 
 
 def _sample(rows: Iterator[tuple[int, dict[str, Any]]]) -> list[tuple[int, dict[str, Any]]]:

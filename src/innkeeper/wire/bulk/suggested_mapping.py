@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from innkeeper.wire.bulk.cells import SPACES
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -15,11 +17,16 @@ class Table:
     @classmethod
     def of(cls, columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> "Table":
         texts = {
-            column: [str(row[column]) for row in rows if row.get(column) not in (None, "")]
+            column: [text for row in rows if (text := _trimmed(row.get(column)))]
             for column in columns
             if column
         }
         return cls(texts, rows)
+
+
+def _trimmed(cell: Any) -> str:
+    """Return the text of a cell without the spaces around it."""
+    return "" if cell is None else str(cell).strip(SPACES)
 
 
 @dataclass(slots=True)
@@ -43,6 +50,8 @@ class Suggestion:
     """Column of ambiguous dates -> format -> the date of a cell in that format."""
     guards: dict[str, str] = field(default_factory=dict)
     """Column whose cells have a spreadsheet's guard, which is removed -> one of its cells."""
+    trim: list[str] = field(default_factory=list)
+    """Columns without the spaces around their cells."""
     nothing: list[str] = field(default_factory=list)
     """Cells that count as empty."""
     notes: list[str] = field(default_factory=list)
@@ -57,6 +66,7 @@ class Suggestion:
             **({"group": self.group} if self.group else {}),
             **({"guarded": True} if self.guarded else {}),
             **({"guards": list(self.guards)} if self.guards else {}),
+            **({"trim": self.trim} if self.trim else {}),
             **({"nothing": self.nothing} if self.nothing else {}),
             **({"undecided": [list(each) for each in self.undecided]} if self.undecided else {}),
         }
@@ -87,6 +97,9 @@ def _lines(suggestion: Suggestion) -> Iterator[str]:
     if suggestion.guards:
         yield "# A spreadsheet's guard (' or =\"...\") is taken off the cells of these columns."
         yield f"guards = {_list(suggestion.guards)}"
+    if suggestion.trim:
+        yield "# Spaces around the cells of these columns are taken off."
+        yield f"trim = {_list(suggestion.trim)}"
     if suggestion.nothing:
         yield "# These cells are empty."
         yield f"nothing = {_list(suggestion.nothing)}"

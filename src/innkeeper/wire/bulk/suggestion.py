@@ -13,7 +13,7 @@ from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.normalize import folded
 from innkeeper.wire.bulk import column_values as values
 from innkeeper.wire.bulk.cell_faults import cell_fault
-from innkeeper.wire.bulk.cells import type_of, unguarded_cell
+from innkeeper.wire.bulk.cells import PHONES, type_of, unguarded_cell
 from innkeeper.wire.bulk.column_names import (
     BARE_IDS,
     CUSTOMER_NUMBER,
@@ -218,11 +218,14 @@ def _pair(suggestion: Suggestion, column: str) -> str:
 
 
 def _clean(suggestion: Suggestion, column: str, seen: ColumnSurvey) -> None:
-    """Remove spreadsheets' guards from the cells of a column, and treat words for empty as
-    empty."""
+    """Remove spreadsheets' guards and spaces from the cells of a column, and treat words for empty
+    as empty."""
     if not suggestion.columns.get(column):
         return
     suggestion.nothing = sorted({*suggestion.nothing, *seen.blanks})
+    if seen.padded:
+        suggestion.trim.append(column)
+        suggestion.notes.append(f"{column}: the spaces around {seen.padded} cells are taken off.")
     if seen.guarded:
         suggestion.guards[column] = seen.guard
         suggestion.notes.append(
@@ -264,7 +267,13 @@ def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], seen: Colum
             suggestion.types[column] = type_
         return
     mapping = _column_mapping(suggestion, column)
-    wrong = [text for text in texts if cell_fault(mapping, suggestion.entity, column, text)]
+    is_phone = targets[0].rpartition(".")[2] in PHONES
+    wrong = [
+        text
+        for text in texts
+        if cell_fault(mapping, suggestion.entity, column, text)
+        or (is_phone and not values.has_digits(text))
+    ]
     if len(wrong) > _MOST_WRONG * len(texts):
         for table in (suggestion.formats, suggestion.values):
             table.pop(column, None)
@@ -276,6 +285,11 @@ def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], seen: Colum
         )
         if (type_ := type_of(texts)) != "text":
             suggestion.types[column] = type_
+    elif is_phone and (no_phones := [text for text in texts if not values.has_digits(text)]):
+        suggestion.notes.append(
+            f"{column}: {len(no_phones)} of {len(texts)} sample cells are no phone number, such as "
+            f"{no_phones[0][:40]}; they are imported as they are."
+        )
     elif wrong:
         suggestion.notes.append(
             f"{column}: {len(wrong)} of {len(texts)} sample cells are no {targets[0]}; "

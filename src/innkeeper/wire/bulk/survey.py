@@ -10,7 +10,7 @@ from innkeeper.resources.kinds import Count, Day, Instant, Number
 from innkeeper.rules.date_formats import ISO, DateColumn, read_date
 from innkeeper.rules.number_formats import NumberColumn
 from innkeeper.store.tables import MOST_COLUMNS
-from innkeeper.wire.bulk.cells import is_guarded
+from innkeeper.wire.bulk.cells import SPACES, is_guarded
 
 _TRIED: Final = 200
 """Cells after which a column without dates, or without numbers, is no longer examined."""
@@ -35,12 +35,19 @@ class ColumnSurvey:
     """Cells with a spreadsheet's guard."""
     guard: str = ""
     """An example of these cells."""
+    padded: int = 0
+    """Cells with spaces around their content."""
     blanks: set[str] = field(default_factory=set)
     """Cells with words that mean empty, such as NULL and N/A."""
     is_decided: bool = False
 
     def add(self, text: str) -> None:
         self.cells += 1
+        if text[0] in SPACES or text[-1] in SPACES:
+            self.padded += 1
+            text = text.strip(SPACES)
+            if not text:
+                return
         if len(text) <= _LONGEST_BLANK and text.lower() in BLANKS:
             self.blanks.add(text)
             return
@@ -85,6 +92,7 @@ class ColumnSurvey:
             "cells": dates.cells if dates else 0,
             "marks": dict(self.marks()),
             "guarded": self.guarded,
+            "padded": self.padded,
             "blanks": sorted(self.blanks),
         }
         return {name: part for name, part in parts.items() if part}
@@ -99,6 +107,7 @@ class ColumnSurvey:
         )
         numbers = NumberColumn(Counter(summary.get("marks", {})))
         survey = cls(dates, numbers, guarded=summary.get("guarded", 0))
+        survey.padded = summary.get("padded", 0)
         survey.blanks = {*summary.get("blanks", ())}
         for text in texts:
             dates.add_example(text)

@@ -1,0 +1,167 @@
+"""I1, I3, I5: files as people have them, which were once misread or refused without a reason."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from innkeeper.rules.batch import GuestWrite, RecordError
+from innkeeper.store.readers import Unreadable
+from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.file_formats import guessed_format
+from innkeeper.wire.bulk.mapping import mapping_of
+from innkeeper.wire.bulk.sample import read_json_sample, read_sample
+from innkeeper.wire.bulk.suggested_mapping import Suggestion
+from innkeeper.wire.bulk.suggestion import suggest
+
+
+def workbook(
+    path: Path, *sheets: tuple[str, list[list[Any]]], merged: tuple[str, ...] = ()
+) -> Path:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets:
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+        for cells in merged:
+            sheet.merge_cells(cells)
+    book.save(path)
+    return path
+
+
+def imported(path: Path) -> tuple[Suggestion, list[Any]]:
+    """The suggested mapping of a file of guests, and what its records write, or why not."""
+    format_ = guessed_format(path.name)[0] or "csv"
+    layout, survey = Layout("guests", format_, False, None).surveyed(path)
+    sample = read_sample(layout, path)
+    suggestion = suggest("guests", sample.columns, sample.rows, None, None, survey)
+    mapping = mapping_of("guests", suggestion.document())
+    layout = Layout("guests", format_, False, mapping).prepared(path)
+    with layout.opened(path) as source:
+        records = [record.what for chunk in layout.chunks(source) for record in chunk.items]
+    return suggestion, [
+        one.changes if isinstance(one, GuestWrite) else (*one.errors, one.message)[0]
+        for one in records
+        if isinstance(one, GuestWrite | RecordError)
+    ]
+
+
+def test_spaces_around_cells_are_taken_off_and_shown(tmp_path: Path) -> None:
+    """Also those that nobody sees: no-break spaces, and spaces of no width."""
+    path = tmp_path / "a.csv"
+    text = "Email,First name,City\n A@X.example ,Ann,Cork\n\u00a0b@x.example,Bob,\u200bKöln\n"
+    path.write_text(text)
+    suggestion, (ann, bob) = imported(path)
+    assert suggestion.trim == ["Email", "City"]
+    assert "Email: the spaces around 2 cells are taken off." in suggestion.notes
+    assert (ann["email"], bob["email"], bob["city"]) == ("A@X.example", "b@x.example", "Köln")
+    # A mapping without it takes cells as they are.
+    path.write_text("firstName,city\n Ann,Cork\n")
+    named = Layout("guests", "csv", False, None).prepared(path)
+    with named.opened(path) as source:
+        assert next(iter(named.rows(source)))[1]["firstName"] == " Ann"
+
+
+def test_phone_numbers_that_a_workbook_stores_as_numbers_are_texts(tmp_path: Path) -> None:
+    rows = [["Email", "Phone", "Customer no"], ["a@x.example", 353861234567, 1001]]
+    _, (ann,) = imported(workbook(tmp_path / "a.xlsx", ("One", rows)))
+    assert ann["phone_numbers"] == ["353861234567"]
+    assert {one["provider"]: one["id"] for one in ann["identifiers"]} == {
+        "email": "a@x.example",
+        "CRM": "1001",
+    }
+
+
+def test_cells_that_are_no_phone_number_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    phones = ("+353 86 123 4567", "01 234 5678 ext. 12", "call after 5pm")
+    rows = "".join(f'{at}@x.example,"{phone}"\n' for at, phone in enumerate(phones))
+    path.write_text(f"Email,Phone\n{rows}")
+    suggestion, records = imported(path)
+    assert [one["phone_numbers"] for one in records] == [[phone] for phone in phones]
+    assert suggestion.notes == [
+        "Phone: 1 of 3 sample cells are no phone number, such as call after 5pm; they are imported "
+        "as they are."
+    ]
+    path.write_text("Email,Phone\na@x.example,yes\nb@x.example,no\nc@x.example,+353861234567\n")
+    suggestion, _ = imported(path)
+    assert suggestion.columns["Phone"] == ["extensions.ext.phone"]
+
+
+def test_merged_cells_above_a_header_are_skipped(tmp_path: Path) -> None:
+    rows = [
+        ["Contacts export"],
+        ["Person", None, "Address", None],
+        ["Email", "Full name", "City", "Country"],
+        ["a@x.example", "Ann Lee", "Cork", "Ireland"],
+    ]
+    merged = ("A1:D1", "A2:B2", "C2:D2")
+    _, (ann,) = imported(workbook(tmp_path / "a.xlsx", ("One", rows), merged=merged))
+    assert (ann["email"], ann["first_name"], ann["city"]) == ("a@x.example", "Ann", "Cork")
+    # A header with fewer cells than the rows is one, above words alone.
+    rows = [
+        ["First name", "City", None, None],
+        ["Ann", "Cork", "x", "y"],
+        ["Bob", "Ennis", "z", "w"],
+    ]
+    layout = Layout("guests", "spreadsheet").surveyed(workbook(tmp_path / "b.xlsx", ("A", rows)))[0]
+    assert layout.columns(tmp_path / "b.xlsx") == ["First name", "City"]
+
+
+@pytest.mark.parametrize(("first", "what"), [([], "is empty"), ([["Made by ACME"]], "has one row")])
+def test_a_first_sheet_without_records_names_the_others(
+    tmp_path: Path, first: list[list[str]], what: str
+) -> None:
+    rows = [["Email"], ["a@x.example"]]
+    path = workbook(tmp_path / "a.xlsx", ("Read me", first), ("Data", rows))
+    with pytest.raises(Unreadable, match=rf"its sheet Read me {what}\. .* Read me, Data$"):
+        Layout("guests", "spreadsheet").surveyed(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "member"),
+    [
+        ({"count": 1, "results": [{"email": "a@x.example"}]}, "results"),
+        ({"data": {"type": "VIEW"}, "type": "VIEW"}, ""),
+        ({"email": "a@x.example", "identifiers": [{"provider": "email", "id": "a"}]}, ""),
+    ],
+)
+def test_records_inside_of_one_object_are_named(tmp_path: Path, value: Any, member: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(value, indent=1))
+    layout = Layout("guests", "ndjson", False).surveyed(path)[0]
+    if member:
+        with pytest.raises(Unreadable, match=f"in its member {member}\\. Save that list alone"):
+            read_json_sample(layout, path)
+    else:
+        assert len(read_json_sample(layout, path).rows) == 1
+
+
+def test_a_zero_byte_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"Email,Name\na@x.example,Bo\nb@x.example,A\x00nn\n")
+    with pytest.raises(Unreadable, match="^line 3: has a zero byte"):
+        Layout("guests", "csv").surveyed(path)
+
+
+def test_a_total_below_the_rows_is_refused_by_name(tmp_path: Path) -> None:
+    """Titles above, a total below, and amounts with a currency."""
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "Customer report,,\nGenerated 2024-03-01,,\n,,\nEmail,Orders,Revenue\n"
+        'a@x.example,3,"$1,234.50"\nb@x.example,2,($20.00)\nTotal,5,"$1,214.50"\n'
+    )
+    suggestion, records = imported(path)
+    assert suggestion.types == {"Orders": "number", "Revenue": "number"}
+    assert [one["email"] for one in records[:2]] == ["a@x.example", "b@x.example"]
+    assert records[2].startswith("email: not a well-formed email address")
+
+
+def test_numbers_that_a_spreadsheet_shortened_identify_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("Customer ID,Email\n4.47712E+11,a@x.example\n4.47713E+11,b@x.example\n")
+    _, records = imported(path)
+    assert all("a spreadsheet damaged" in one for one in records)
