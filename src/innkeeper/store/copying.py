@@ -5,6 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any, Final
 
 import psycopg
+from psycopg.errors import error_from_result
+from psycopg.generators import fetch_many
+from psycopg.pq import ExecStatus
 from psycopg.rows import DictRow
 
 _COPY: Final = re.compile(r"COPY (\S+)\s+\(([^)]+)\)\s+FROM STDIN \(FORMAT binary\)$")
@@ -48,10 +51,20 @@ async def copy_out(
     target: IO[bytes],
 ) -> int:
     """Write the output of a `COPY … TO STDOUT` to `target`; return the number of rows."""
+    pgconn = connection.pgconn
     async with connection.cursor() as cursor:
         async with cursor.copy(text, params or None) as copy:
-            async for block in copy:
-                target.write(block)
+            while block := await copy.read():
+                # Rows that have arrived are taken without `read`, which takes four times as long.
+                size = len(block)
+                while size > 0:
+                    target.write(block)
+                    size, block = pgconn.get_copy_data(1)
+                if size < 0:
+                    (result,) = await connection.wait(fetch_many(pgconn))
+                    if result.status != ExecStatus.COMMAND_OK:
+                        raise error_from_result(result, connection.info.encoding)
+                    return result.command_tuples or 0
         return cursor.rowcount
 
 
