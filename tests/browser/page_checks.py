@@ -64,3 +64,11 @@ def fits(page) -> None:
         page.set_viewport_size({"width": width, "height": 900})
         value = page.evaluate("document.documentElement.scrollWidth")
         assert value <= width, f"{page.url} is {value} wide at {width}"
+
+
+def is_accessible(page) -> None:
+    """Check that nothing overflows in either width, and that axe finds nothing in light or dark."""
+    fits(page)
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        assert findings(page) == []

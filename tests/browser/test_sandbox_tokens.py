@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from page_checks import fits
+from page_checks import is_accessible
 
 
 def test_a_token_is_made_on_the_click(opened, shop) -> None:
@@ -35,11 +35,11 @@ def test_the_demo_shop_is_loaded_into_an_empty_sandbox(page, shop) -> None:
     home = f"{shop.url}/w/live_sandbox/"
     empty(page, home)
     page.goto(home)
-    fits(page)
+    is_accessible(page)
     page.get_by_role("button", name="Load demo data").click()
     page.get_by_role("heading", level=1, name="Jobs").wait_for()
     job = page.locator(".card > .job", has_text="Demo data")
-    fits(page)
+    is_accessible(page)
     job.get_by_text("Done", exact=True).wait_for()
     page.goto(home)
     assert page.locator(".stat", has_text="Guests").locator("dd").first.inner_text() != "0"

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from page_checks import fits
+from page_checks import is_accessible
 
 RULES = "/innkeeper/v1/identity/rules"
 
@@ -17,6 +17,7 @@ def api(shop):
         yield client
 
 
+@pytest.mark.long
 def test_i10_an_import_is_undone(page, api, tmp_path) -> None:
     """Two guests come by a file; the preview counts them, and the undo removes them."""
     name = f"undo-{uuid4().hex}.csv"
@@ -37,11 +38,11 @@ def test_i10_an_import_is_undone(page, api, tmp_path) -> None:
     page.get_by_role("heading", level=1, name="Undo this import?").wait_for()
     row = page.get_by_role("row", name=re.compile("^Guests"))
     assert row.locator("td").all_inner_texts() == ["Guests", "2", "0"]
-    fits(page)
+    is_accessible(page)
     assert find() == [1, 1]
     page.get_by_role("button", name="Undo the import").click()
     page.get_by_role("heading", level=2, name="Undone").wait_for()
-    fits(page)
+    is_accessible(page)
     assert find() == [0, 0]
     page.get_by_role("link", name=name).click()
     page.get_by_role("link", name="Its undo").wait_for()
@@ -63,15 +64,15 @@ def test_an_application_of_rules_is_undone(page, api) -> None:
     page.go("/settings/identity-rules")
     page.get_by_role("button", name="Phone and last name").click()
     page.get_by_text(re.compile("would join (others|another)")).first.wait_for()
-    fits(page)
+    is_accessible(page)
     page.get_by_role("button", name="Save and merge existing guests").click()
     undo = page.get_by_role("button", name="Undo all of it")
     undo.wait_for()
     assert guests() == 1
-    fits(page)
+    is_accessible(page)
     page.get_by_text("The rules from before are in force again.").wait_for()
     undo.click()
     page.get_by_text(re.compile(r"^\s*(\d+) of \1\s*$")).first.wait_for()
     assert guests() == 2
     assert api.get(RULES).json()["rules"] == before
-    fits(page)
+    is_accessible(page)

@@ -320,6 +320,7 @@ def test_a_list_is_made_of_a_file(page, segment, tmp_path) -> None:
     fits(page)
 
 
+@pytest.mark.long
 def test_a_forgotten_password_is_replaced_by_the_link_of_the_operator(browser, shop) -> None:
     """The log-in names the command; its link works once and ends what was open."""
 
