@@ -74,8 +74,8 @@ PARTS |= {"/settings/audit-log/csv", "/settings/audit-log/file"}
 
 def test_every_page_is_looked_at() -> None:
     looked_at = {path.partition("?")[0] for path in PATHS}
-    shown = {page.path for page in PAGES if page.show and "{" not in page.path}
-    assert shown - looked_at == PARTS
+    paths = {page.path for page in PAGES if page.show and "{" not in page.path}
+    assert paths - looked_at == PARTS
     reports = {f"/reports/{name}" for name in TITLES}
     assert reports <= looked_at
 
