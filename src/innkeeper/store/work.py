@@ -33,6 +33,7 @@ Parts = Mapping[str, Sequence[str]]
 _NONE: Final[Parts] = {}
 _TICK: Final = timedelta(milliseconds=1)
 """The smallest difference of two times that the API can show (C-8)."""
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 _TEMPORARY: Final = Queries("pg_temp")
 
@@ -90,7 +91,7 @@ class Work:
         self._open = False
         self._spoilt = False
         self._changed: set[str] = set()  # kinds of cached configuration, by the open transaction
-        self._stamped = datetime.min.replace(tzinfo=UTC)
+        self._stamped = _NEVER
 
     @property
     def connection(self) -> PooledConnection:

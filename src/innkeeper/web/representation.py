@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from innkeeper.wire.item_text import ItemsText, items_text_encoder
 from innkeeper.wire.json_text import encode
 from innkeeper.wire.routes import Operation, view_at
 from innkeeper.wire.scopes import without_personal
-from innkeeper.wire.views import View
+from innkeeper.wire.views import Dialect, View
 
 ReadMany = Callable[[Work, Iterable[UUID]], Awaitable[dict[UUID, list[Record]]]]
 Expand = bool | frozenset[str]
@@ -72,14 +72,13 @@ async def represent(
     items = [encode_record(record, call.base) for record in records]
     if not (expand or view.arrays or view.extensions):
         return items
-    embedded, arrays = _views_of_children(call, expand)
-    kinds = kinds_of_children(call, expand)
-    all_children = await _read_children(work, kinds, records) if kinds else []
+    shown = _shown_children(call, expand)
+    all_children = await _read_children(work, shown.kinds, records) if shown.kinds else []
     for item, children in zip(items, all_children, strict=False):
-        for member, child in embedded.items():
+        for member, child in shown.embedded.items():
             url = item[member]["href"]
             item[member] = _embedded(child, url, *_children(call, child, children, MAX_LIMIT))
-        for member, child in arrays.items():
+        for member, child in shown.arrays.items():
             item[member], _ = _children(call, child, children)
     if view.extensions:
         await _add_extensions(work, call, records, items, expand)
@@ -88,21 +87,37 @@ async def represent(
 
 def kinds_of_children(call: ResourceRequest, expand: Expand) -> list[type[Resource]]:
     """List the kinds of children in a response with `expand`, each once."""
-    embedded, arrays = _views_of_children(call, expand)
-    return list(dict.fromkeys(view.resource for view in (*embedded.values(), *arrays.values())))
+    return _shown_children(call, expand).kinds
 
 
-def _views_of_children(
-    call: ResourceRequest, expand: Expand
-) -> tuple[dict[str, View], dict[str, View]]:
-    """Return, by member, the views of the children to embed, and of the children that are always
-    shown as arrays."""
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The children in a response."""
+
+    embedded: dict[str, View]
+    """By member, the views of those that `expand` names."""
+    arrays: dict[str, View]
+    """By member, the views of those that are always shown as arrays."""
+    kinds: list[type[Resource]]
+    """Each once."""
+
+
+def _shown_children(call: ResourceRequest, expand: Expand) -> _Shown:
+    view = call.view
+    named = expand if isinstance(expand, bool) else expand.intersection(view.children)
+    return _children_shown(call.operation.dialect, call.compatibility, view, named)
+
+
+@lru_cache(256)
+def _children_shown(dialect: Dialect, compatibility: str, view: View, expand: Expand) -> _Shown:
     embedded = {
-        member: call.view_at(path)
-        for member, path in call.view.children.items()
+        member: view_at(dialect, path, compatibility)
+        for member, path in view.children.items()
         if expand is True or (expand and member in expand)
     }
-    return embedded, {member: call.view_at(path) for member, path in call.view.arrays.items()}
+    arrays = {member: view_at(dialect, path, compatibility) for member, path in view.arrays.items()}
+    views = (*embedded.values(), *arrays.values())
+    return _Shown(embedded, arrays, list(dict.fromkeys(view.resource for view in views)))
 
 
 async def _read_children(
