@@ -80,8 +80,10 @@ class _Connection(asyncio.Protocol):
         head = self._buffer.find(b"\r\n\r\n")
         if head < 0:
             return
-        at = self._buffer.lower().find(b"content-length:", 0, head)
-        length = int(self._buffer[at + 15 : self._buffer.find(b"\r", at)]) if at >= 0 else 0
+        # Without a copy of the body, of which Innkeeper's lists have more than the floor's.
+        headers = self._buffer[: head + 1].lower()
+        at = headers.find(b"content-length:")
+        length = int(headers[at + 15 : headers.find(b"\r", at)]) if at >= 0 else 0
         if len(self._buffer) < head + 4 + length:
             return
         is_success = self._buffer[9:10] == b"2"

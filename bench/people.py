@@ -3,8 +3,11 @@
 import json
 import random
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,6 +22,7 @@ from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 
 WORKSPACE: Final = "bench_people"
+SCHEMA: Final = f"ws_{WORKSPACE}"
 SMALL, FULL = 20_000, 1_000_000
 BATCH: Final = 20_000
 BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -89,7 +93,7 @@ async def filled(dsn: str, number: int) -> list[FilledGuest]:
         async with database.work(WORKSPACE) as work:
             if not (await work.one("guests.count_all") or {})["total"]:
                 await rule_settings.replace_rules(work, RULES)
-                await _fill(dsn, people, await rulebook.read(work))
+                _fill(dsn, people, await rulebook.read(work))
             await _check(work, people)
     finally:
         await database.close()
@@ -151,27 +155,35 @@ def _names(chance: random.Random, number: int, syllables: int) -> list[str]:
     return sorted(results, key=lambda name: chance.random())
 
 
-async def _fill(dsn: str, people: list[FilledGuest], book: IdentityRules) -> None:
-    connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True)
-    schema = f"ws_{WORKSPACE}"
+def _fill(dsn: str, people: list[FilledGuest], book: IdentityRules) -> None:
+    """Fill the workspace by a process for each processor: to derive the keys takes longest."""
+    parts = [people[start : start + BATCH] for start in range(0, len(people), BATCH)]
+    done = 0
+    with ProcessPoolExecutor() as pool:
+        for number in pool.map(partial(_copy, dsn, book), parts):
+            done += number
+            print(f"  {done:,} guests", file=sys.stderr, end="\r")
+    tables = ", ".join(f"{SCHEMA}.{name}" for name in ("guests", "guest_keys", "guest_words"))
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"ANALYZE {tables}")
+
+
+def _copy(dsn: str, book: IdentityRules, people: list[FilledGuest]) -> int:
+    """Store guests with their keys; return their number."""
+    rows: list[Sequence[Any]] = []
+    keys: list[Sequence[Any]] = []
+    for person in people:
+        record, now = person.record(), BEGAN + timedelta(seconds=person.number)
+        rows.append((person.ref, "customer", json.dumps(record), now, now, now, now))
+        keys += [(key, person.ref) for key in guest_keys(record, book.keys(record))]
     guests = (
-        f"COPY {schema}.guests (ref, guest_type, body, first_seen, last_seen, created_at, "
+        f"COPY {SCHEMA}.guests (ref, guest_type, body, first_seen, last_seen, created_at, "
         "modified_at) FROM STDIN"
     )
-    async with connection:
-        await connection.execute("SET synchronous_commit = off")
-        for start in range(0, len(people), BATCH):
-            part = [(person, person.record()) for person in people[start : start + BATCH]]
-            async with connection.transaction(), connection.cursor() as cursor:
-                async with cursor.copy(guests) as copy:
-                    for person, record in part:
-                        now = BEGAN + timedelta(seconds=person.number)
-                        about = (person.ref, "customer", json.dumps(record))
-                        await copy.write_row((*about, now, now, now, now))
-                async with cursor.copy(f"COPY {schema}.guest_keys FROM STDIN") as copy:
-                    for person, record in part:
-                        for key in guest_keys(record, book.keys(record)):
-                            await copy.write_row((key, person.ref))
-            print(f"  {start + len(part):,} guests", file=sys.stderr, end="\r")
-        tables = ("guests", "guest_keys", "guest_words")
-        await connection.execute("ANALYZE " + ", ".join(f"{schema}.{name}" for name in tables))
+    with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = off")
+        for statement, lines in ((guests, rows), (f"COPY {SCHEMA}.guest_keys FROM STDIN", keys)):
+            with cursor.copy(statement) as copy:
+                for line in lines:
+                    copy.write_row(line)
+    return len(people)
