@@ -199,7 +199,8 @@ def compared_text(value: Any) -> str:
 
 def run_state(status: str) -> str:
     """Translate the state of an execution, for which the vendor uses names of its own systems."""
-    return {"PENDING_SEGMENTATION": "waiting", "PENDING_EMR_JOB": "running"}.get(status, status)
+    words = {"PENDING_SEGMENTATION": "waiting", "PENDING_EMR_JOB": "running", "SUCCESS": "done"}
+    return words.get(status, status)
 
 
 def column_words(name: str) -> str:
