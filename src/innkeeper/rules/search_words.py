@@ -7,8 +7,9 @@ insert. Where the two may differ, only the database derives them.
 import re
 import string
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
@@ -34,15 +35,9 @@ _is_plain_phone: Final = re.compile(r"[0-9+ ().,/-]*").fullmatch
 _NO_DIGITS: Final = str.maketrans("", "", "+ -().,/")
 
 
-class SearchWords(NamedTuple):
-    """The words of a guest, without repeats."""
-
-    names: tuple[str, ...]
-    phones: list[str]
-
-
-def search_words(guest: Record) -> SearchWords | None:
-    """Return the words of a guest; None where the database has to derive them."""
+def search_words(guest: Record) -> tuple[Sequence[str], Sequence[str]] | None:
+    """Return the words of a guest's names and phone numbers, each without repeats; None where the
+    database has to derive them."""
     names = _split(" ".join([guest[name] for name in SEARCHED if name in guest]))
     if len(names) > MOST:
         return None
@@ -55,7 +50,7 @@ def search_words(guest: Record) -> SearchWords | None:
         word = f"#{digits[-8:]}"
         if len(digits) >= _LEAST_DIGITS and word not in phones:
             phones.append(word)
-    return SearchWords(names, phones)
+    return names, phones
 
 
 @lru_cache(4096)

@@ -36,7 +36,7 @@ from innkeeper.rules.identity_keys import digest_bytes, guest_keys
 from innkeeper.rules.identity_rules import IdentityRules, MatchedValue, expires
 from innkeeper.rules.orders import COLUMNS, is_identifiable, order_person
 from innkeeper.rules.plain_evidence import compile_evidence
-from innkeeper.rules.search_words import SearchWords, search_words
+from innkeeper.rules.search_words import search_words
 from innkeeper.store import binary_rows
 from innkeeper.store.binary_rows import NULL, encode_word, json, ref, ref_bytes, row, text, whole
 
@@ -170,18 +170,6 @@ class _Person(NamedTuple):
     """Whether no guard blocked evidence, and no identifier expires, which is decided later."""
 
 
-class _Draft(NamedTuple):
-    """A record that may create a guest, or an order with its guest."""
-
-    position: int
-    what: Any
-    person: _Person
-    groups: Sequence[ExtensionRecord]
-    contact: Record
-    """The fields of the person as the order stores them; empty for a record of a guest."""
-    reference: bytes | None
-
-
 @lru_cache(4096)
 def _word_pairs(words: Sequence[str]) -> Sequence[bytes]:
     """Return the first columns of rows of words; cached, as names repeat."""
@@ -203,8 +191,10 @@ def encode_creations(records: Sequence[BatchRecord], terms: CreationTerms) -> Cr
         return None
     # Each step takes all records, which is faster than all steps of one record after the other.
     encoder = _Encoder(terms)
-    drafts = encoder.orders(valid) if kinds == {OrderWrite} else encoder.guests(valid)
-    encoder.add_rows(drafts)
+    if kinds == {OrderWrite}:
+        encoder.add_orders(valid)
+    else:
+        encoder.add_guests(valid)
     return encoder.creations(len(valid))
 
 
@@ -228,18 +218,16 @@ class _Encoder:
         self._keys: set[bytes] = set()
         self._references: set[bytes] = set()
 
-    def guests(self, records: Sequence[tuple[int, GuestWrite]]) -> list[_Draft]:
-        """Return the records of guests that share no key with others."""
+    def add_guests(self, records: Sequence[tuple[int, GuestWrite]]) -> None:
+        """Add the creations of guests that share no key with others."""
         people = [self._person(what.changes, GUEST_RECORD) for _, what in records]
         alone = self._alone([(person,) for person in people])
-        return [
-            _Draft(position, what, person, what.groups, {}, None)
-            for (position, what), person, is_alone in zip(records, people, alone, strict=True)
-            if is_alone and person.lookup
-        ]
+        for (position, what), person, is_alone in zip(records, people, alone, strict=True):
+            if is_alone and person.lookup:
+                self._add_creation(position, person, what.groups)
 
-    def orders(self, records: Sequence[tuple[int, OrderWrite]]) -> list[_Draft]:
-        """Return the records of orders that share no key with others."""
+    def add_orders(self, records: Sequence[tuple[int, OrderWrite]]) -> None:
+        """Add the creations of orders that share no key with others."""
         terms = self._terms.contact
         references = [
             digest_bytes("reference", what.changes["reference_id"]) for _, what in records
@@ -252,16 +240,14 @@ class _Encoder:
             ]
             for _, what in records
         ]
-        drafts = []
         for (position, what), (person, *others), reference, is_alone in zip(
             records, people, references, self._alone(people, references), strict=True
         ):
             if is_alone and not (others or what.children or what.is_row):
                 contact = order_person(person.fields)
                 if is_identifiable(contact):
-                    groups = what.contact.groups
-                    drafts.append(_Draft(position, what, person, groups, contact, reference))
-        return drafts
+                    more = (what, contact, reference)
+                    self._add_creation(position, person, what.contact.groups, more)
 
     def creations(self, records: int) -> Creations:
         """Return what so many records create."""
@@ -316,36 +302,45 @@ class _Encoder:
                     alone[number] = alone[owner] = False
         return alone
 
-    def add_rows(self, drafts: Sequence[_Draft]) -> None:
-        """Add the creations of drafts with their rows, as far as they can be encoded."""
-        made = self._made
-        for draft in drafts:
-            person = draft.person
-            words = search_words(person.fields) if person.is_plain else None
-            first_seen, last_seen = person.times
-            if words is None or (first_seen is None and last_seen is not None):
-                continue
-            try:
-                extensions = check_groups({}, draft.groups) if draft.groups else {}
-            except RecordRejected:
-                continue
-            guest = self._new_ref()
-            source = self._source
-            if draft.reference is not None:
-                order = self._new_ref()
-                source = _CONTACT + ref_bytes(order)
-                made.orders.append(order)
-                made.references.append(draft.reference)
-                self._add_order(order, guest, draft, draft.reference)
-            self._add_guest(guest, person, words, source)
-            if extensions:
-                self._add_extensions("guest_writes.copy_extensions", [(guest, extensions)])
-            made.positions.append(draft.position)
-            made.lookups.append(b"".join(person.lookup))
-            made.guests.append(guest)
-            made.names.append(words.names)
-            identifiers = person.fields.get("identifiers") or ()
-            made.providers.append([one["provider"] for one in identifiers])
+    def _add_creation(
+        self,
+        position: int,
+        person: _Person,
+        groups: Sequence[ExtensionRecord],
+        order: tuple[OrderWrite, Record, bytes] | None = None,
+    ) -> None:
+        """Add a creation with its rows, if they can be encoded.
+
+        `order`: the record of an order, its contact's fields as the order stores them, and the key
+        of its referenceId.
+        """
+        words = search_words(person.fields) if person.is_plain else None
+        first_seen, last_seen = person.times
+        if words is None or (first_seen is None and last_seen is not None):
+            return
+        try:
+            extensions = check_groups({}, groups) if groups else {}
+        except RecordRejected:
+            return
+        made, guest, source = self._made, self._new_ref(), self._source
+        if order is not None:
+            what, contact, reference = order
+            ref_of_order = self._new_ref()
+            source = _CONTACT + ref_bytes(ref_of_order)
+            made.orders.append(ref_of_order)
+            made.references.append(reference)
+            self._add_order(what, ref_of_order, reference)
+            self._add_contact(ref_of_order, guest, contact)
+        names, phones = words
+        self._add_guest(guest, person, source)
+        self._add_words(guest, names, phones)
+        if extensions:
+            self._add_extensions("guest_writes.copy_extensions", [(guest, extensions)])
+        made.positions.append(position)
+        made.lookups.append(b"".join(person.lookup))
+        made.guests.append(guest)
+        made.names.append(names)
+        made.providers.append([one["provider"] for one in person.fields.get("identifiers") or ()])
 
     def _add(self, query: str, rows: bytes) -> None:
         """Add the rows of the next creation in a table."""
@@ -355,8 +350,8 @@ class _Encoder:
         added[0].append(len(self._made.positions))
         added[1].append(rows)
 
-    def _add_guest(self, guest: bytes, person: _Person, words: SearchWords, source: bytes) -> None:
-        """Add the rows of a new guest: itself, its keys, words and join."""
+    def _add_guest(self, guest: bytes, person: _Person, source: bytes) -> None:
+        """Add the rows of a new guest: itself, its keys and join."""
         own, written = ref_bytes(guest), self._unseen
         if person.times != _UNSEEN:
             seen = [
@@ -364,23 +359,26 @@ class _Encoder:
                 for value in person.times
             ]
             written = b"".join(seen) + self._written
-        kind = encode_word(person.kind)
+        kind, rule = encode_word(person.kind), NULL
         self._add("guest_writes.copy_guests", row(7, own, kind, json(person.fields), written))
-        rule = NULL if person.rule is None else encode_word(person.rule)
-        join = (own, _FIRST, rule, json(person.evidence), source, self._by)
-        self._add("creations.copy_joins", row(8, *join))
+        if person.rule is not None:
+            rule = encode_word(person.rule)
+        join = row(8, own, _FIRST, rule, json(person.evidence), source, self._by)
+        self._add("creations.copy_joins", join)
         if person.keys:
             rows = [_PAIR + ref_bytes(key) for key in person.keys]
             self._add("guest_writes.copy_keys", own.join(rows) + own)
-        pairs = _word_pairs(words.names)
-        if words.phones:
-            pairs = [*pairs, *(_PAIR + text(word) for word in words.phones)]
+
+    def _add_words(self, guest: bytes, names: Sequence[str], phones: Sequence[str]) -> None:
+        """Add the rows of the words of a new guest."""
+        own, pairs = ref_bytes(guest), _word_pairs(names)
+        if phones:
+            pairs = [*pairs, *[_PAIR + text(word) for word in phones]]
         if pairs:
             self._add("creations.copy_words", own.join(pairs) + own)
 
-    def _add_order(self, order: bytes, guest: bytes, draft: _Draft, reference: bytes) -> None:
-        """Add the rows of an order, its items, contact and data extension."""
-        what: OrderWrite = draft.what
+    def _add_order(self, what: OrderWrite, order: bytes, reference: bytes) -> None:
+        """Add the rows of an order, its items and data extension."""
         changes = what.changes
         own, at = ref_bytes(order), binary_rows.instant(instant(changes["ordered_at"]))
         body = {
@@ -388,14 +386,17 @@ class _Encoder:
             for name, value in changes.items()
             if value is not None and name not in COLUMNS
         }
-        key = (text(changes["reference_id"]), ref_bytes(reference))
-        self._add("order_writes.copy_orders", row(7, own, *key, at, json(body), self._written))
+        key = text(changes["reference_id"]) + ref_bytes(reference)
+        self._add("order_writes.copy_orders", row(7, own, key, at, json(body), self._written))
         self._add_items(own, at, what.items)
-        people = (ref_bytes(self._new_ref()), own, ref_bytes(guest), json(draft.contact))
-        self._add("order_writes.copy_contacts", row(6, *people, self._written))
         if what.group is not None:
             group = {(what.group.name, what.group.key): what.group.pairs}
             self._add_extensions("order_writes.copy_extensions", [(order, group)])
+
+    def _add_contact(self, order: bytes, guest: bytes, contact: Record) -> None:
+        """Add the row of the contact of a new order."""
+        refs = (ref_bytes(self._new_ref()), ref_bytes(order), ref_bytes(guest))
+        self._add("order_writes.copy_contacts", row(6, *refs, json(contact), self._written))
 
     def _add_items(self, order: bytes, ordered_at: bytes, items: Sequence[ItemRecord]) -> None:
         """Add the rows of the items of an order (`OrderBatch.put_items`)."""
