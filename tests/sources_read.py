@@ -23,8 +23,10 @@ class Sources:
         self.database = database
         self.folder = folder
 
-    async def create(self, address: str, **more: Any) -> dict[str, Any]:
-        mapping = mapping_of("guests", MAPPING)
+    async def create(
+        self, address: str, document: dict[str, Any] | None = MAPPING, **more: Any
+    ) -> dict[str, Any]:
+        mapping = document and mapping_of("guests", document)
         options = Layout("guests", "csv", compressed=False, mapping=mapping).file_options()
         values = {"name": "shop", "address": address, "entity": "guests", **more}
         async with self.database.work("live", "test") as work:

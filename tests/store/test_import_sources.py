@@ -50,6 +50,25 @@ async def test_i12_only_rows_past_the_mark_are_imported(sources: Sources) -> Non
     assert await sources.outcomes() == [{"created": 2}, {"created": 2, "unchanged": 1}]
 
 
+async def test_i12_columns_are_recognised_as_those_of_a_command_are(sources: Sources) -> None:
+    """Days are first in the first file, which decides for the second. One in which either may be
+    first has no answer."""
+    path, header = sources.folder / "customers.csv", "E-Mail,Vorname,Geburtsdatum"
+    path.write_text(f"{header}\na@x.example,Ann,03/04/1990\n")
+    await sources.create(str(path), None)
+    row = await sources.read()
+    assert "Geburtsdatum" in row["error"]
+    assert "Import such a file once, decide there, and choose its columns here." in row["error"]
+    path.write_text(f"{header}\na@x.example,Ann,23/04/1990\n")
+    row = await sources.read()
+    assert row["error"] is None
+    assert row["file_options"]["mapping"]["columns"]["Vorname"] == ["firstName"]
+    path.write_text(f"{header}\nb@x.example,Bob,03/04/1990\n")
+    assert (await sources.read())["error"] is None
+    born = await sources.rows("SELECT body ->> 'date_of_birth' FROM ws_live.guests ORDER BY 1")
+    assert born == [("1990-04-03",), ("1990-04-23",)]
+
+
 async def test_i12_a_source_that_cannot_be_read_says_why_and_is_tried_again(
     sources: Sources,
 ) -> None:

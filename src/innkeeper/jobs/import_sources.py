@@ -3,14 +3,17 @@
 import asyncio
 import logging
 from dataclasses import dataclass
+from functools import partial
 from hashlib import md5
 from pathlib import Path
 from typing import IO, Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper.actions.bulk import batches, import_sources, imports
+from innkeeper.actions.identity import rulebook
 from innkeeper.errors import OperatorError, Unavailable
 from innkeeper.jobs.registry import lending_task, scheduled
+from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.settings import Settings
 from innkeeper.store.downloads import DownloadFailed, download, is_http, is_prefix, list_files
 from innkeeper.store.external_calls import within
@@ -19,8 +22,13 @@ from innkeeper.store.outbound_http import OutboundFailed
 from innkeeper.store.readers import Unreadable
 from innkeeper.store.work import Lend, Row, Work
 from innkeeper.wire.bulk.batch_files import Layout
-from innkeeper.wire.bulk.file_formats import MOST_EXPANSION
+from innkeeper.wire.bulk.file_formats import MOST_EXPANSION, TABLES
 from innkeeper.wire.bulk.high_water import HighWaterMark
+from innkeeper.wire.bulk.mapping import mapping_of, named_like_targets
+from innkeeper.wire.bulk.presets import Preset, find_preset, preset_folders, read_presets
+from innkeeper.wire.bulk.sample import read_sample
+from innkeeper.wire.bulk.suggestion import suggest
+from innkeeper.wire.bulk.survey import TableSurvey
 
 log = logging.getLogger("innkeeper.jobs")
 _BLOCK: Final = 1 << 20
@@ -44,6 +52,7 @@ async def run(lend: Lend, source: str) -> None:
     async with lend() as work:
         row = await import_sources.begin(work, UUID(source))
         settings, workspace = work.settings, work.workspace
+        rules = await rulebook.current(work)
     if row is None:
         return
     ref, files = uuid4(), Files.of(settings)
@@ -53,7 +62,8 @@ async def run(lend: Lend, source: str) -> None:
             if fetched is not None:
                 staged.flush()
                 file = await asyncio.to_thread(_file_of, staged)
-                options = await asyncio.to_thread(_look, settings, row, Path(staged.name), fetched)
+                look = partial(_look, settings, workspace, rules, row)
+                options = await asyncio.to_thread(look, Path(staged.name), fetched)
                 if options is not None:
                     name = batches.upload_name(workspace, ref)
                     await within(seconds_to_put(file[1]), name, lambda: files.put(name, staged))
@@ -105,14 +115,29 @@ async def _fetch(settings: Settings, row: Row, staged: IO[bytes], lend: Lend) ->
     return _Fetched(file.name, {**mark, "name": file.name, "version": file.version})
 
 
-def _look(settings: Settings, row: Row, path: Path, fetched: _Fetched) -> dict[str, Any] | None:
-    """Return the options of a file's import, with the mark that it reads from; None if it has
-    nothing new. Adds the greatest value of the file to the mark of the source."""
+def _look(
+    settings: Settings,
+    workspace: str,
+    rules: IdentityRules,
+    row: Row,
+    path: Path,
+    fetched: _Fetched,
+) -> dict[str, Any] | None:
+    """Return the options of a file's import, with its recognised mapping if the source has none,
+    and the mark that it reads from; None if it has nothing new. Adds the greatest value of the file
+    to the mark of the source."""
     options = {**row["file_options"], "name": fetched.name or row["name"]}
-    if row["mark_column"] is None:
+    if row["mark_column"] is None and options.get("mapping"):
         return options
     layout = Layout.of({**row, "file_options": options}, tracking=False)
     layout, survey = layout.surveyed(path, MOST_EXPANSION * settings.max_upload_bytes)
+    if not options.get("mapping") and layout.form is not None and layout.form.format in TABLES:
+        presets = read_presets(preset_folders(settings.data, workspace))
+        options["mapping"] = _recognised(layout, path, survey, rules, presets)
+        if row["mark_column"] and (options["mapping"] or {}).get("group"):
+            raise OperatorError("It has orders of several rows, which are read as a whole only.")
+    if row["mark_column"] is None:
+        return options
     is_inclusive = row["entity"] != "events"
     mark = HighWaterMark(row["mark_column"], row["mark"].get("value", ""), is_inclusive)
     if survey.names and mark.column not in survey.names:
@@ -124,6 +149,28 @@ def _look(settings: Settings, row: Row, path: Path, fetched: _Fetched) -> dict[s
     fetched.mark |= {"value": value}
     reading = {"column": mark.column, "after": mark.after, "inclusive": is_inclusive}
     return {**options, "mark": reading}
+
+
+def _recognised(
+    layout: Layout,
+    path: Path,
+    survey: TableSurvey,
+    rules: IdentityRules,
+    presets: list[Preset],
+) -> dict[str, Any] | None:
+    """Return the mapping of a table, None if its columns are named as fields are; raises
+    OperatorError for what only a person can decide."""
+    sample, entity = read_sample(layout, path), layout.entity
+    if named_like_targets(entity, sample.columns):
+        return None
+    preset = find_preset(sample.columns, entity, presets)
+    suggestion = suggest(entity, sample.columns, sample.rows, rules, preset, survey)
+    if suggestion.undecided:
+        questions = " ".join(dict.fromkeys(suggestion.undecided.values()))
+        raise OperatorError(
+            f"{questions} Import such a file once, decide there, and choose its columns here."
+        )
+    return mapping_of(entity, suggestion.document()).plain()
 
 
 def _file_of(staged: IO[bytes]) -> tuple[str, int]:

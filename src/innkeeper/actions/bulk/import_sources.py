@@ -192,12 +192,14 @@ async def start_import(
     mark: Mapping[str, Any],
 ) -> None:
     """Queue the import of a stored file of a source: (checksum, size). `mark`: the mark of the
-    source after the import."""
+    source after the import. A mapping among the options is that of later files, too."""
     options = {**file_options, SOURCE: str(source["ref"])}
     async with work.transaction():
         await imports.create(work, source["entity"], options, *file, ref=ref)
         await imports.start(work, ref, options)
-        values: dict[str, Any] = {"import": ref, "mark": Json(dict(mark))}
+        recognised = {"mapping": mapping} if (mapping := options.get("mapping")) else {}
+        values: dict[str, Any] = {"mark": Json(dict(mark)), "recognised": Json(recognised)}
+        values["import"] = ref
         await work.run("import_sources.start_import", ref=source["ref"], **values)
 
 

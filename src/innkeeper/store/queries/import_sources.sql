@@ -47,8 +47,10 @@ UPDATE {ws}.import_sources SET next_at = %(next_at)s, next_attempt_at = %(next_a
 WHERE ref = %(ref)s
 
 -- import_sources.start_import
--- Store the import that reads a source, and the mark that it will have reached.
-UPDATE {ws}.import_sources SET import_ref = %(import)s, pending_mark = %(mark)s
+-- Store the import that reads a source, the mark that it will have reached, and options of its file that
+-- were recognised.
+UPDATE {ws}.import_sources SET import_ref = %(import)s, pending_mark = %(mark)s,
+    file_options = file_options || %(recognised)s
 WHERE ref = %(ref)s
 
 -- import_sources.succeed

@@ -29,7 +29,7 @@ _MODELS: Final = 50
 async def show(visit: Visit) -> Response:
     """List the import sources, with a dialog that creates one."""
     rows = await import_sources.list_all(visit.work)
-    models = [("", "As the columns are named"), *await _models(visit)]
+    models = [("", "Recognise by columns"), *await _models(visit)]
     differing, version = _differing(visit, rows)
     return visit.show(
         "import_sources.html",
