@@ -20,7 +20,9 @@ async def fill(work: Work, rows: dict[str, list[str]]) -> int:
     def write(name: str, select: str) -> tuple[str, int, int]:
         table = BY_NAME[name]
         empty = engine.typed_rows(table, None, 0)
-        columns = ", ".join(f"f.{column.name}" for column in table.columns)
+        columns = ", ".join(
+            f"f.{column.name}::{column.type} AS {column.name}" for column in table.columns
+        )
         query = (
             f"SELECT {columns}, 0::{SEQUENCE.type} AS {SEQUENCE.name} FROM "
             f"({select} UNION ALL BY NAME {empty}) AS f ORDER BY {', '.join(table.sort)}"

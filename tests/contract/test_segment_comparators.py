@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import duckdb
 import pytest
@@ -20,25 +21,33 @@ NOW = datetime(2026, 10, 15, 23, tzinfo=UTC)
 TABLES = ("guests", "extensions", "events", "orders")
 
 
+def ref_of(name: str) -> str:
+    """The ref of a guest or row with a name."""
+    return str(uuid5(NAMESPACE_OID, name))
+
+
 class GuestTables:
     """Guests in memory, and the same in tables of DuckDB."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._guests: list[GuestRows] = []
+        self._names: dict[str, str] = {}
         self._connection = duckdb.connect()
         self._connection.execute("SET TimeZone = 'UTC'")
         for name in TABLES:
             columns = [f"{each.name} {each.type}" for each in BY_NAME[name].columns]
-            columns += ["guest_ref VARCHAR"] if name == "guests" else []
+            columns += ["guest_ref UUID"] if name == "guests" else []
             self._connection.execute(f"CREATE TABLE {name} ({', '.join(columns)})")
 
     def add(
         self, name: str, tables: dict[str, list[dict[str, Any]]] | None = None, **row: Any
     ) -> None:
-        row = {"guest_ref": name, "meta_ref": name, "type": "VISITOR", **row}
+        ref = ref_of(name)
+        self._names[ref] = name
+        row = {"guest_ref": ref, "meta_ref": ref, "type": "VISITOR", **row}
         rows = {
-            table: [{"guest_ref": name, **each} for each in options]
+            table: [{"guest_ref": ref, **each} for each in options]
             for table, options in (tables or {}).items()
         }
         self._guests.append(GuestRows(row, rows, {}))
@@ -58,12 +67,12 @@ class GuestTables:
         """Names of those in a segment: both interpreters say the same."""
         definition = resolved(read({"filterGroups": list(groups)}), now)
         rows = self._connection.execute(members(definition).sql(dialect="duckdb")).fetchall()
-        by_sql = {ref for (ref,) in rows}
+        by_sql = {str(ref) for (ref,) in rows}
         in_memory = {
             guest.row["guest_ref"] for guest in self._guests if matches(definition, guest).member
         }
         assert by_sql == in_memory
-        return by_sql
+        return {self._names[ref] for ref in by_sql}
 
 
 @pytest.fixture
@@ -74,6 +83,20 @@ def tables(tmp_path: Path) -> GuestTables:
 def guest(field: str, comparator: str, *values: Any, **more: Any) -> dict[str, Any]:
     rule = {"field": field, "comparator": comparator, "values": list(values), **more}
     return {"entity": "guest", "rules": [rule]}
+
+
+def test_refs_are_compared_as_text(tables: GuestTables) -> None:
+    """segmentation-and-export.md 1.2: a ref is a field of type string, whatever its storage."""
+    for name in ("one", "other"):
+        tables.add(name)
+    ref = ref_of("one")
+    assert tables.find(guest("ref", "is equal to", ref)) == {"one"}
+    assert tables.find(guest("ref", "is equal to", ref.upper())) == set()
+    assert tables.find(guest("ref", "is not equal to", ref)) == {"other"}
+    assert tables.find(guest("ref", "includes any of", ref, "no ref")) == {"one"}
+    assert tables.find(guest("ref", "starts with", ref[:6])) == {"one"}
+    assert tables.find(guest("ref", "contains", ref[20:])) == {"one"}
+    assert tables.find(guest("ref", "is null")) == set()
 
 
 def at(text: str) -> datetime:
@@ -230,13 +253,16 @@ def test_a_step_is_within_days_to_the_microsecond(tables: GuestTables) -> None:
     bought = {"at once": timedelta(0), "in time": week, "late": week + tick, "never": None}
     for name, after in bought.items():
         events = [
-            {"meta_ref": f"{name}-1", "type": "VIEW", "meta_created_at": start - week},
-            {"meta_ref": f"{name}-2", "type": "ADD", "meta_created_at": start},
+            {"meta_ref": ref_of(f"{name}-1"), "type": "VIEW", "meta_created_at": start - week},
+            {"meta_ref": ref_of(f"{name}-2"), "type": "ADD", "meta_created_at": start},
         ]
-        orders = [] if after is None else [{"meta_ref": name, "core_ordered_at": start + after}]
+        orders = (
+            [] if after is None else [{"meta_ref": ref_of(name), "core_ordered_at": start + after}]
+        )
         tables.add(name, {"events": events, "orders": orders})
     tables.add(
-        "only added", {"events": [{"meta_ref": "x", "type": "ADD", "meta_created_at": start}]}
+        "only added",
+        {"events": [{"meta_ref": ref_of("x"), "type": "ADD", "meta_created_at": start}]},
     )
     steps = [{"entity": "event", "type": "VIEW"}, {"entity": "event", "type": "ADD"}]
     order = {"entity": "order", "withinDays": 7}
@@ -252,7 +278,7 @@ def test_at_least_so_many_rows(tables: GuestTables) -> None:
     """9: count >= n; a negative count holds for who has none."""
     for number in range(4):
         rows = [
-            {"meta_ref": f"{number}-{index}", "type": "VIEW", "meta_created_at": NOW}
+            {"meta_ref": ref_of(f"{number}-{index}"), "type": "VIEW", "meta_created_at": NOW}
             for index in range(number)
         ]
         tables.add(str(number), {"events": rows})

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import duckdb
 import pytest
@@ -68,11 +69,13 @@ def people(draw: st.DrawFn) -> list[GuestRows]:
     """Some guests with rows in every table."""
     results = []
     for number in range(draw(st.integers(1, 4))):
-        ref = f"g{number}"
+        ref = str(UUID(int=number))
 
-        def many(make: Any, most: int = 4, ref: str = ref) -> list[dict[str, Any]]:
+        def many(
+            make: Any, most: int = 4, ref: str = ref, number: int = number
+        ) -> list[dict[str, Any]]:
             return [
-                {"guest_ref": ref, **make(f"{ref}-{index}")}
+                {"guest_ref": ref, **make(str(UUID(fields=(index, 0, 0, 0, 0, number))))}
                 for index in range(draw(st.integers(0, most)))
             ]
 
@@ -127,7 +130,7 @@ def people(draw: st.DrawFn) -> list[GuestRows]:
             "order_items": many(
                 lambda each: {
                     "meta_ref": each,
-                    "order_ref": "any",
+                    "order_ref": each,
                     "type": "ROOM",
                     "core_ordered_at": draw(moments),
                     "core_quantity": draw(maybe(numbers)),
@@ -254,7 +257,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Path]]
     for name in TABLES:
         columns = [f"{each.name} {each.type}" for each in BY_NAME[name].columns]
         if name == "guests":
-            columns.append("guest_ref VARCHAR")
+            columns.append("guest_ref UUID")
         connection.execute(f"CREATE TABLE {name} ({', '.join(columns)})")
     yield connection, tmp_path_factory.mktemp("rows")
     connection.close()
@@ -292,4 +295,4 @@ def test_sql_and_memory_agree(
         rows = connection.execute(members(definition, values).sql(dialect="duckdb")).fetchall()
         assert len(rows) == len(set(rows))
         expected = {guest.row["guest_ref"] for guest in guests if matches(definition, guest).member}
-        assert {ref for (ref,) in rows} == expected
+        assert {str(ref) for (ref,) in rows} == expected

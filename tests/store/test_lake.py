@@ -1,6 +1,7 @@
 """The lake against a real PostgreSQL: nothing lost, nothing twice, nothing erased that stays."""
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -16,10 +17,11 @@ from innkeeper.actions.console import demo
 from innkeeper.actions.records import guests
 from innkeeper.actions.records.extensions import OF_GUESTS
 from innkeeper.errors import Unavailable
-from innkeeper.lake.compaction import SMALL_ROWS, compact, erase, rebuild
+from innkeeper.lake.compaction import SMALL_ROWS, _groups, compact, erase, rebuild
 from innkeeper.lake.files import storage
 from innkeeper.lake.flush import flush, flush_all
 from innkeeper.lake.snapshot import opened
+from innkeeper.lake.tables import FORMAT_VERSION
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
@@ -41,7 +43,7 @@ async def ask(work: Work, sql: str) -> list[tuple[object, ...]]:
 
 
 async def cities(work: Work) -> dict[str, str | None]:
-    return dict(await ask(work, "SELECT guest_ref, core_city FROM guests"))
+    return dict(await ask(work, "SELECT CAST(guest_ref AS VARCHAR), core_city FROM guests"))
 
 
 async def truth(work: Work) -> dict[str, str | None]:
@@ -173,12 +175,12 @@ async def test_erased_bytes_are_removed_from_the_files(database: Database, work:
     )
     await flush(work)
     assert mark in "".join(map(str, await ask(work, "SELECT core_last_name FROM guests")))
-    assert str(ref).encode() in bytes_of(database)
+    assert ref.bytes in bytes_of(database)
     await guests.delete(work, ref)
     await erase(work)
     left = bytes_of(database)
     assert mark.encode() not in left
-    assert str(ref).encode() not in left
+    assert ref.bytes not in left
     assert list(await cities(work)) == [str(stays)]
 
 
@@ -311,6 +313,46 @@ async def test_columns_that_came_later_are_null_in_older_files(
     await compact(work, everything=True, grace=timedelta(0))
     assert set((await cities(work)).values()) == {None, "Sligo"}
     assert SMALL_ROWS > 2
+
+
+async def test_files_of_the_first_format_are_read_and_rewritten(work: Work) -> None:
+    """Until 0.1.0 refs were text; rows of several files were in the order of types and times."""
+    one, other = await guest(work, city="Cork"), await guest(work, city="Sligo")
+    await flush(work)
+    (file,) = await work.all("lake.files")
+    path = storage(work.settings).full(file["path"])
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"COPY (SELECT * REPLACE (meta_ref::VARCHAR AS meta_ref, survivor_ref::VARCHAR AS "
+            f"survivor_ref) FROM read_parquet('{path}')) TO '{path}.old' (FORMAT parquet)"
+        )
+    await asyncio.to_thread(os.replace, f"{path}.old", path)
+    await work.connection.execute("UPDATE ws_live.lake_files SET format_version = 1")
+    assert await cities(work) == await truth(work)
+    await guests.patch(work, one, {"city": "Galway"})
+    assert await cities(work) == await truth(work)
+    await flush(work)
+    third = await guest(work, city="Lyon")
+    assert await cities(work) == {str(one): "Galway", str(other): "Sligo", str(third): "Lyon"}
+    await compact(work)
+    assert await cities(work) == await truth(work)
+    assert [row["format_version"] for row in await work.all("lake.files")] == [FORMAT_VERSION]
+    (file,) = await work.all("lake.files")
+    types = duckdb.sql(f"DESCRIBE FROM '{storage(work.settings).full(file['path'])}'").fetchall()
+    assert {kind for name, kind, *_ in types if name.endswith("_ref")} == {"UUID"}
+
+
+def test_large_files_are_merged_once_there_are_others_of_their_size() -> None:
+    def sizes(*rows: int) -> list[list[int]]:
+        groups = _groups([{"rows": each} for each in rows])
+        return [[each["rows"] for each in group] for group in groups]
+
+    million = 1_000_000
+    assert sizes(5, 10, 999_999) == [[5, 10, 999_999]]
+    assert sizes(7 * million, 5, 10) == [[5, 10], [7 * million]]
+    assert sizes(3 * million, million, 600_000) == [[600_000, million, 3 * million]]
+    assert sizes(*[million] * 10) == [[million] * 10]
+    assert sizes(16 * million, million) == [[million], [16 * million]]
 
 
 async def test_records_too_long_for_the_small_memory_are_flushed_all_the_same(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from engines import WORKERS, needs_spark, settings_for
@@ -165,7 +166,7 @@ async def test_files_of_exports_are_the_same(
 ) -> None:
     snapshot, duck, spark = shop
     shape = read_shape(body, Traits())
-    refs = [ref for (ref,) in duck.rows(exp.select("guest_ref").from_("guests"), PATIENT)]
+    refs = [str(ref) for (ref,) in duck.rows(exp.select("guest_ref").from_("guests"), PATIENT)]
 
     def lines(session: LakeSession) -> list[Any]:
         path = tmp_path / "file"
@@ -191,10 +192,11 @@ async def test_a_session_leaves_nothing_behind(
     shop: tuple[Snapshot, LakeSession, LakeSession], database: Database
 ) -> None:
     snapshot, _, spark = shop
-    spark.table("requested_guests", "guest_ref", ["a", "b"])
+    refs = [UUID(int=number) for number in (1, 2)]
+    spark.table("requested_guests", "guest_ref", [*map(str, refs)])
     assert spark.rows(exp.select("guest_ref").from_("requested_guests"), PATIENT) == [
-        ("a",),
-        ("b",),
+        (refs[0],),
+        (refs[1],),
     ]
     assert list(snapshot.location.listed("live/scratch"))
     spark.close()

@@ -42,7 +42,7 @@ def by_hand(lake: Lake, question: Question) -> set[str]:
             full = [lake.snapshot.location.full(path) for path in paths]
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({full})")
         sql = question.sql.format(day=midnight(lake.snapshot.taken_at))
-        return {ref for (ref,) in connection.execute(sql).fetchall()}
+        return {str(ref) for (ref,) in connection.execute(sql).fetchall()}
 
 
 async def test_twenty_segments_contain_the_guests_of_a_query_by_hand(lake: Lake) -> None:

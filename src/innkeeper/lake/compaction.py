@@ -1,6 +1,7 @@
 """Compaction: merge the lake's files and drop outdated rows.
 
-Small files of a table are merged; a large file is rewritten only if it contains outdated rows. When
+Small files of a table are merged, and large ones once there are others of their size. Another file
+is rewritten only if it contains outdated rows, or if an earlier version wrote it. When
 every table of a kind is free of outdated rows, the kind's files of outdated refs are dropped.
 Flushes may run at the same time: a compaction changes only files that were listed when it started.
 Replaced files are deleted once no reader uses them.
@@ -17,7 +18,7 @@ from innkeeper.lake import duckdb as engine
 from innkeeper.lake.files import new_path, storage
 from innkeeper.lake.flush import Written, write_rows
 from innkeeper.lake.locks import COMPACT, alone, readers_lock
-from innkeeper.lake.tables import CHANGES, KINDS, SEQUENCE, TABLES, LakeTable
+from innkeeper.lake.tables import CHANGES, FORMAT_VERSION, KINDS, TABLES, LakeTable
 from innkeeper.store.files import Files
 from innkeeper.store.work import Row, Work
 
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 SMALL_ROWS: Final = 1_000_000
 """Files with fewer rows are merged."""
+GROWTH: Final = 2
+LARGEST_ROWS: Final = 16_000_000
+"""Most rows of a file that several large ones are merged into."""
 MANY_FILES: Final = 12
 """Number of files of one table at which its kind is compacted."""
 GRACE: Final = timedelta(minutes=1)
@@ -72,11 +76,14 @@ async def compact(
 def _due(files: Sequence[Row], everything: bool) -> bool:
     if everything and any(file["name"] == CHANGES for file in files):
         return True
-    counts: dict[str, int] = {}
-    for file in files:
-        if file["rows"] < SMALL_ROWS:
-            counts[file["name"]] = counts.get(file["name"], 0) + 1
-    return any(count >= (2 if everything else MANY_FILES) for count in counts.values())
+    if any(map(_is_outdated, files)):
+        return True
+    return any(
+        len(group) >= (2 if everything or group[-2]["rows"] >= SMALL_ROWS else MANY_FILES)
+        for table in TABLES
+        for group in _groups([file for file in files if file["name"] == table.name])
+        if len(group) > 1
+    )
 
 
 async def _compact_kind(work: Work, kind: str, files: Sequence[Row]) -> Compacted:
@@ -115,26 +122,23 @@ def _rewrite(
     replaced, files_written = list(old), []
     if old:
         connection.execute(
-            "CREATE TEMP TABLE old AS SELECT ref, max(lake_sequence) AS sequence "  # noqa: S608
-            f"FROM read_parquet({engine.listed([location.full(path) for path in old])}) "
-            "GROUP BY ref"
+            "CREATE TEMP TABLE old AS SELECT ref, max(sequence) AS sequence "  # noqa: S608
+            f"FROM ({engine.changed_refs([location.full(path) for path in old])}) GROUP BY ref"
         )
     for table in TABLES:
         if table.kind != kind:
             continue
-        of_table = [file for file in files if file["name"] == table.name]
-        small = [file for file in of_table if file["rows"] < SMALL_ROWS]
-        groups = [[file] for file in of_table if file["rows"] >= SMALL_ROWS]
-        for group in [*groups, small]:
-            alone_and_clean = len(group) == 1 and not (
-                old and _holds_old(connection, location, table, group)
-            )
-            if not group or alone_and_clean:
+        for group in _groups([file for file in files if file["name"] == table.name]):
+            if (
+                len(group) == 1
+                and not _is_outdated(group[0])
+                and not (old and _holds_old(connection, location, table, group))
+            ):
                 continue
             replaced += [file["path"] for file in group]
             sequence = max(file["sequence"] for file in group)
             target = new_path(*prefix, table.name, sequence)
-            rows = _rows(location, table, group, bool(old))
+            rows = _rows(connection, location, table, group, bool(old))
             written = Written(
                 target, table.name, kind, *write_rows(connection, location, target, rows)
             )
@@ -145,25 +149,44 @@ def _rewrite(
     return replaced, files_written
 
 
+def _groups(files: Sequence[Row]) -> list[list[Row]]:
+    """Group the files of a table that are merged into one: all small ones, and a larger one if it
+    has at most `GROWTH` times the rows of the smaller ones in its group. So the number of files,
+    and how often a row is rewritten, grow with the logarithm of the rows."""
+    groups: list[list[Row]] = []
+    total = 0
+    for file in sorted(files, key=lambda each: int(each["rows"])):
+        rows = int(file["rows"])
+        joins = rows <= GROWTH * total and total + rows <= LARGEST_ROWS
+        if groups and (rows < SMALL_ROWS or joins):
+            groups[-1].append(file)
+            total += rows
+        else:
+            groups.append([file])
+            total = rows
+    return groups
+
+
+def _is_outdated(file: Row) -> bool:
+    """Whether an earlier version of Innkeeper wrote a file, in another format."""
+    return file["name"] != CHANGES and int(file["format_version"]) < FORMAT_VERSION
+
+
 def _holds_old(connection: Any, location: Files, table: LakeTable, group: Sequence[Row]) -> bool:
-    paths = engine.listed([location.full(file["path"]) for file in group])
+    rows = engine.file_rows(connection, table, [location.full(file["path"]) for file in group])
     row = connection.execute(
-        f"SELECT EXISTS (SELECT 1 FROM read_parquet({paths}) AS f "  # noqa: S608
+        f"SELECT EXISTS (SELECT 1 FROM ({rows}) AS f "  # noqa: S608
         f"JOIN old AS o ON o.ref = f.{table.owner} AND o.sequence > f.lake_sequence)"
     ).fetchone()
     return bool(row[0])
 
 
-def _rows(location: Files, table: LakeTable, group: Sequence[Row], old: bool) -> str:
+def _rows(
+    connection: Any, location: Files, table: LakeTable, group: Sequence[Row], old: bool
+) -> str:
     """SELECT the current rows of some files, sorted."""
-    paths = engine.listed([location.full(file["path"]) for file in group])
-    columns = ", ".join(f"f.{column.name}" for column in (*table.columns, SEQUENCE))
-    empty = engine.typed_rows(table, None, 0)
-    # The empty rows bring columns that these files do not have yet.
-    sql = (
-        f"SELECT {columns} FROM (SELECT * FROM read_parquet({paths}, union_by_name = true) "  # noqa: S608
-        f"UNION ALL BY NAME {empty}) AS f"
-    )
+    paths = [location.full(file["path"]) for file in group]
+    sql = f"SELECT f.* FROM ({engine.file_rows(connection, table, paths)}) AS f"  # noqa: S608
     if old:
         sql += f" LEFT JOIN old AS o ON o.ref = f.{table.owner}"
         sql += " WHERE o.sequence IS NULL OR o.sequence <= f.lake_sequence"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from innkeeper.errors import Unavailable
-from innkeeper.lake.tables import JSON, SEQUENCE, LakeColumn, LakeTable
+from innkeeper.lake.tables import JSON, REF, SEQUENCE, LakeColumn, LakeTable
 from innkeeper.settings import Settings
 from innkeeper.store.files import Files
 from innkeeper.store.parquet_types import literal, quoted
@@ -179,13 +179,36 @@ def typed_rows(table: LakeTable, lines: Path | None, sequence: int) -> str:
     )
 
 
+def file_rows(connection: "Connection", table: LakeTable, paths: Sequence[str]) -> str:
+    """SELECT the rows of files with every declared column: null where files lack it, cast where
+    files of an earlier version have another type."""
+    files = f"read_parquet({listed(paths)}, union_by_name = true)"
+    described = connection.execute(f"DESCRIBE SELECT * FROM {files}").fetchall()  # noqa: S608
+    types = {name: kind for name, kind, *_ in described}
+
+    def value(column: LakeColumn) -> str:
+        if column.name not in types:
+            return f"NULL::{column.type} AS {column.name}"
+        if column.type != REF or types[column.name] == REF:
+            return column.name
+        return f"TRY_CAST({column.name} AS {REF}) AS {column.name}"
+
+    return f"SELECT {', '.join(map(value, (*table.columns, SEQUENCE)))} FROM {files}"  # noqa: S608
+
+
+def changed_refs(paths: Sequence[str]) -> str:
+    """SELECT (ref, sequence) of the files of outdated refs, which were text in earlier versions."""
+    files = f"read_parquet({listed(paths)}, union_by_name = true)"
+    return f"SELECT ref::{REF} AS ref, lake_sequence AS sequence FROM {files}"  # noqa: S608
+
+
 def merged_rows(lines: Path | None) -> str:
     """SELECT the merges (guest, survivor) from files of lines of JSON."""
     if lines is None:
-        return "SELECT NULL::VARCHAR AS ref, NULL::VARCHAR AS survivor_ref WHERE false"
+        return f"SELECT NULL::{REF} AS ref, NULL::{REF} AS survivor_ref WHERE false"
     return (
         f"SELECT ref, survivor_ref FROM read_json({literal(str(lines))}, "  # noqa: S608
-        "format = 'newline_delimited', columns = {ref: 'VARCHAR', survivor_ref: 'VARCHAR'})"
+        "format = 'newline_delimited', columns = {ref: 'UUID', survivor_ref: 'UUID'})"
     )
 
 

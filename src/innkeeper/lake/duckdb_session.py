@@ -1,15 +1,16 @@
 """A snapshot of the lake as views of DuckDB, which are created when a query names them."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from innkeeper.lake import duckdb as engine
 from innkeeper.lake.change_feed import MERGED
-from innkeeper.lake.tables import CHANGES, SEQUENCE, LakeTable
-from innkeeper.lake.views import closure, view_sql
-from innkeeper.store.parquet_types import literal
+from innkeeper.lake.tables import CHANGES, REF, REFS, TEXT, LakeTable
+from innkeeper.lake.views import closure, column_names, view_sql
+from innkeeper.store.parquet_types import literal, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from innkeeper.lake.session import Form
     from innkeeper.settings import Settings
     from innkeeper.store.files import Files
+
+_REF_TYPE: Final = re.compile(rf"\b{REF}\b")
 
 
 class LakeFiles(Protocol):
@@ -41,8 +44,16 @@ class LakeFiles(Protocol):
 class DuckSession:
     """One connection with temporary tables for the tail, and views over the tail and the files."""
 
-    def __init__(self, snapshot: LakeFiles, connection: "Connection | None" = None) -> None:
+    def __init__(
+        self,
+        snapshot: LakeFiles,
+        connection: "Connection | None" = None,
+        *,
+        refs_as_text: bool = False,
+    ) -> None:
+        """`refs_as_text`: for SQL of users, who may apply any function of text to refs."""
         self._snapshot = snapshot
+        self._refs_as_text = refs_as_text
         self._stack = ExitStack()
         self._made: set[str] = set()
         self.connection = connection or self._stack.enter_context(
@@ -59,12 +70,13 @@ class DuckSession:
 
     def table(self, name: str, column: str, texts: Collection[str]) -> None:
         self.connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT unnest($texts::VARCHAR[]) AS {column}",
+            f"CREATE OR REPLACE TEMP TABLE {name} AS "
+            f"SELECT CAST(unnest($texts::VARCHAR[]) AS {REF}) AS {column}",
             {"texts": list(texts)},
         )
 
     def load(self, name: str, column: str, path: Path) -> None:
-        columns = f"{{{literal(column)}: 'VARCHAR'}}"
+        columns = f"{{{literal(column)}: 'UUID'}}"
         self.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM read_csv("  # noqa: S608
             f"{literal(str(path))}, header = false, auto_detect = false, "
@@ -75,7 +87,8 @@ class DuckSession:
         return self.copied(self._text(question), path, form, seconds)
 
     def copied(self, sql: str, path: Path, form: "Form", seconds: float) -> int:
-        """Write the rows of a query to a file; return their number."""
+        """Write the rows of a query to a file, refs as text; return their number."""
+        sql = self._with_text(sql)
         if form.as_text:
             sql = f"SELECT CAST(to_json(r) AS VARCHAR) AS data FROM ({sql}) AS r"  # noqa: S608
         target = literal(str(path))
@@ -93,7 +106,8 @@ class DuckSession:
     def fetched_in_batches(
         self, sql: str, size: int, seconds: float
     ) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield the rows of a query in chunks."""
+        """Yield the rows of a query in chunks, refs as text."""
+        sql = self._with_text(sql)
         with engine.limited(self.connection, seconds):
             result = self.connection.execute(sql)
             while rows := result.fetchmany(size):
@@ -101,11 +115,29 @@ class DuckSession:
 
     def described(self, question: "exp.Query") -> list[tuple[str, str]]:
         """Return the name and type of each column of a result."""
-        rows = self.connection.execute(f"DESCRIBE {self._text(question)}").fetchall()
+        return self._described(self._text(question))
+
+    def _described(self, sql: str) -> list[tuple[str, str]]:
+        rows = self.connection.execute(f"DESCRIBE {sql}").fetchall()
         return [(name, kind) for name, kind, *_ in rows]
 
     def interrupt(self) -> None:
         self.connection.interrupt()
+
+    def _with_text(self, sql: str) -> str:
+        """Cast refs, also those in lists and structures, to text."""
+        if self._refs_as_text:
+            return sql
+        columns = self._described(sql)
+        if not any(REF in kind for _, kind in columns):
+            return sql
+        casts = ", ".join(
+            f"CAST({quoted(name)} AS {_REF_TYPE.sub(TEXT, kind)}) AS {quoted(name)}"
+            if REF in kind
+            else quoted(name)
+            for name, kind in columns
+        )
+        return f"SELECT {casts} FROM ({sql})"  # noqa: S608 - made of a query of ours
 
     def close(self) -> None:
         self._stack.close()
@@ -133,29 +165,28 @@ class DuckSession:
             self._run(f"CREATE TEMP TABLE {MERGED} AS {merged_rows}")
         old = self._make_old(table.kind)
         self._run(f"CREATE TEMP VIEW rows_{table.name} AS {self._rows(table)}")
-        self._run(f"CREATE TEMP VIEW {table.name} AS {view_sql(table, old=old, merged=merged)}")
+        view = view_sql(table, old=old, merged=merged)
+        if self._refs_as_text:
+            texts = ", ".join(
+                f"CAST({name} AS {TEXT}) AS {name}" if name in REFS else name
+                for name in column_names(table)
+            )
+            view = f"SELECT {texts} FROM ({view})"  # noqa: S608 - declared names
+        self._run(f"CREATE TEMP VIEW {table.name} AS {view}")
 
     def _rows(self, table: LakeTable) -> str:
         """SELECT files and tail together; a column that a file lacks is null."""
         lines = self._snapshot.tail.paths.get(table.name)
-        files = self._files(self._snapshot.files.get(table.name, ()))
+        paths = self._snapshot.files.get(table.name, ())
+        full = [self._snapshot.location.full(path) for path in paths]
+        files = engine.file_rows(self.connection, table, full) if full else ""
         if files and lines is None:
             # A union, even with no rows, makes DuckDB read columns that the query does not need.
-            return self._widened(table, files)
+            return files
         tail = engine.typed_rows(table, lines, engine.LATEST)
         self._run(f"CREATE TEMP TABLE tail_{table.name} AS {tail}")
         rows = f"SELECT * FROM tail_{table.name}"  # noqa: S608 - declared names
-        return f"SELECT * FROM {files} UNION ALL BY NAME {rows}" if files else rows  # noqa: S608
-
-    def _widened(self, table: LakeTable, files: str) -> str:
-        """SELECT the rows of files alone, with every declared column."""
-        described = self.connection.execute(f"DESCRIBE SELECT * FROM {files}").fetchall()  # noqa: S608
-        present = {name for name, *_ in described}
-        columns = ", ".join(
-            column.name if column.name in present else f"NULL::{column.type} AS {column.name}"
-            for column in (*table.columns, SEQUENCE)
-        )
-        return f"SELECT {columns} FROM {files}"  # noqa: S608
+        return f"{files} UNION ALL BY NAME {rows}" if files else rows
 
     def _make_old(self, kind: str) -> bool:
         """Create the table of the outdated refs of a kind; return False if there are none."""
@@ -168,12 +199,13 @@ class DuckSession:
             self._made.add(name)
             parts = []
             if files:
-                parts.append(f"SELECT ref, lake_sequence AS sequence FROM {self._files(files)}")  # noqa: S608
+                full = [snapshot.location.full(path) for path in files]
+                parts.append(engine.changed_refs(full))
             if tail is not None:
                 parts.append(
                     f"SELECT ref, {engine.LATEST} AS sequence "  # noqa: S608
                     f"FROM read_json({literal(str(tail))}, format = 'newline_delimited', "
-                    f"columns = {{kind: 'VARCHAR', ref: 'VARCHAR'}}) "
+                    f"columns = {{kind: 'VARCHAR', ref: 'UUID'}}) "
                     f"WHERE kind = {literal(kind)}"
                 )
             every = " UNION ALL ".join(parts)
@@ -182,10 +214,6 @@ class DuckSession:
                 f"SELECT ref, max(sequence) AS sequence FROM ({every}) GROUP BY ref"
             )
         return True
-
-    def _files(self, paths: Iterable[str]) -> str:
-        full = [self._snapshot.location.full(path) for path in paths]
-        return f"read_parquet({engine.listed(full)}, union_by_name = true)" if full else ""
 
     def _run(self, sql: str) -> None:
         self.connection.execute(sql)

@@ -3,6 +3,7 @@ columns."""
 
 from sqlglot import exp, parse_one
 
+from innkeeper.lake.tables import REFS, TEXT
 from innkeeper.lake.trait_sql import trait_values
 from innkeeper.resources.exports import HASHED, PARQUET
 from innkeeper.resources.segments import STRING, TIMESTAMP
@@ -120,6 +121,8 @@ def csv_cell(column: ExportColumn, table: str, traits: Traits) -> exp.Expr:
     separated by semicolons."""
     value = exp.column(column.name, table, quoted=True)
     if column.declared is not None:
+        if column.declared.column in REFS:
+            return exp.cast(value, TEXT)
         if column.declared.many:
             return _marked(exp.ArrayToString(this=value, expression=exp.Literal.string("; ")))
         return _marked(value) if column.declared.type == STRING else value

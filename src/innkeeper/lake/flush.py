@@ -122,7 +122,7 @@ def _write_changes(
     workspace, folder, sequence = prefix
     source = (
         f"read_json({literal(str(path))}, format = 'newline_delimited', "
-        "columns = {kind: 'VARCHAR', ref: 'VARCHAR'})"
+        "columns = {kind: 'VARCHAR', ref: 'UUID'})"
     )
     files = []
     for kind in KINDS:

@@ -12,6 +12,7 @@ from innkeeper.lake.segment_members import Question, count_page, prepare_members
 from innkeeper.lake.segment_sql import REQUESTED_GUESTS, limit_to_requested
 from innkeeper.lake.session import Form
 from innkeeper.lake.snapshot import Lake, opened_for
+from innkeeper.lake.tables import REFS
 from innkeeper.resources.exports import PARQUET
 from innkeeper.resources.segments import ENTITIES, STRING, TRAIT
 from innkeeper.rules.exports import ExportColumn, ExportFormat
@@ -140,8 +141,16 @@ def _order(column: ExportColumn, value: exp.Expr, *, descending: bool) -> list[e
     """Return what rows are sorted by, from the value of a column: texts in any case; values of data
     extensions, which are stored as text, as numbers where they are numbers."""
     keys: list[exp.Expr] = [value]
-    if column.declared is not None and column.declared.type == STRING and not column.declared.many:
+    if _is_text(column):
         keys = [exp.Lower(this=value)]
     elif column.declared is None and column.location != TRAIT:
         keys = [exp.TryCast(this=value.copy(), to=exp.DataType.build("double")), value]
     return [exp.Ordered(this=key, desc=descending, nulls_first=False) for key in keys]
+
+
+def _is_text(column: ExportColumn) -> bool:
+    """Whether a column has one text, which is stored as text."""
+    field = column.declared
+    return (
+        field is not None and field.type == STRING and not field.many and field.column not in REFS
+    )

@@ -125,7 +125,7 @@ def _sandbox(lake: "SqlLake", text: str) -> Iterator[tuple["DuckSession", str]]:
     connection = duckdb.connect(config=_configuration(lake))
     try:
         _lock(connection, lake)
-        sandbox = DuckSession(lake, connection)
+        sandbox = DuckSession(lake, connection, refs_as_text=True)
         sandbox.use(DOCUMENTED)
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")

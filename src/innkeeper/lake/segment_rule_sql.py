@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
 from sqlglot import exp
 
 from innkeeper.lake import revenue_sql
+from innkeeper.lake.tables import REF, REFS, TEXT
 from innkeeper.resources.definitions import OR
 from innkeeper.resources.segments import (
     BOOLEAN,
@@ -37,17 +39,20 @@ def row_condition(
     rows: FilterGroup | SequenceStep, table: str, traits: Mapping[str, TraitSql] | None = None
 ) -> exp.Expr:
     """A condition: a row of the entity has the right subtype and meets the rules."""
-    conditions: list[exp.Expr] = []
-    if rows.types:
-        kind: exp.Expr = exp.column("type", table)
-        words = list(rows.types)
-        if rows.entity.name == "guest":
-            words = [word.upper() for word in words]
-        conditions.append(kind.isin(*words))
+    conditions = [types_condition(rows, table)] if rows.types else []
     if rows.rules:
         tests = [_rule(rule, rows.entity, table, traits or {}) for rule in rows.rules]
         conditions.append(exp.or_(*tests) if rows.operator == OR else exp.and_(*tests))
     return exp.and_(*conditions) if conditions else exp.true()
+
+
+def types_condition(rows: FilterGroup | SequenceStep, table: str) -> exp.Expr:
+    """A condition: a row of the entity has the right subtype."""
+    if not rows.types:
+        return exp.true()
+    is_guest = rows.entity.name == "guest"
+    words = [word.upper() if is_guest else word for word in rows.types]
+    return exp.column("type", table).isin(*words)
 
 
 def rows_of(entity: Entity) -> exp.Select:
@@ -64,7 +69,8 @@ def counted_value(table: str, column: str) -> exp.Expr:
     """A column as calculations use it: the price of a refunded order or item is 0."""
     if column in PRICES:
         return revenue_sql.counted(table, column)
-    return exp.column(column, table)
+    value = exp.column(column, table)
+    return exp.cast(value, TEXT) if column in REFS else value
 
 
 def _rule(rule: FilterRule, entity: Entity, table: str, traits: Mapping[str, TraitSql]) -> exp.Expr:
@@ -77,8 +83,7 @@ def _positive(
     rule: FilterRule, entity: Entity, table: str, traits: Mapping[str, TraitSql]
 ) -> exp.Expr:
     if rule.location == CORE:
-        column = exp.column(rule.column, table)
-        return _in_list(rule, column) if rule.many else test_of(rule, column)
+        return _declared(rule, exp.column(rule.column, table))
     if entity.custom:
         return _custom(rule, exp.column("custom", table))
     if rule.location == TRAIT:
@@ -93,6 +98,24 @@ def _positive(
         is_on = exp.column("guest_ref", table).isin(query=members)
         return is_on if rule.comparator.test == "true" else exp.not_(is_on)
     return _extension(rule, entity, table)
+
+
+def _declared(rule: FilterRule, column: exp.Expr) -> exp.Expr:
+    """The rule's test of a declared field. A ref is compared with refs as it is stored, otherwise
+    as text."""
+    if rule.column not in REFS:
+        return _in_list(rule, column) if rule.many else test_of(rule, column)
+    if rule.comparator.test in ("equal", "any") and all(map(_is_ref, rule.values)):
+        return column.isin(*(exp.cast(exp.Literal.string(each), REF) for each in rule.values))
+    return test_of(rule, column if rule.comparator.test == "null" else exp.cast(column, TEXT))
+
+
+def _is_ref(text: str) -> bool:
+    """Whether a text is a ref in the form that the API writes."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
 
 
 def _trait(rule: FilterRule, trait: TraitSql) -> exp.Select:

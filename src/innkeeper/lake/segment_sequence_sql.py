@@ -8,10 +8,11 @@ in each interval matter. So rows are grouped and joined by guest and interval, n
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
+from zlib import crc32
 
 from sqlglot import exp
 
-from innkeeper.lake.segment_rule_sql import row_condition, rows_of
+from innkeeper.lake.segment_rule_sql import row_condition, rows_of, types_condition
 from innkeeper.rules.segments import SequenceStep
 
 _POSITIVE: Final = 10**17
@@ -21,20 +22,72 @@ _POSITIVE: Final = 10**17
 def guests_of_sequence(steps: Sequence[SequenceStep], only: exp.Expr | None = None) -> exp.Select:
     """SELECT guest_ref of guests with a row of each step in turn, each later than the one before,
     among rows that meet `only`; a guest may occur several times. Linear in the rows."""
-    rows = [_rows_of_step(step, only) for step in steps]
+    near = _guests_near(steps, only)
+    # A name of its own: of two with one name, Spark reads one of them.
+    rows_near = "" if near is None else f"rows_near_{crc32(repr((steps, only)).encode())}"
+    rows = [_rows_of_step(step, only, number, rows_near) for number, step in enumerate(steps)]
     ends = rows[0]
     for step, of_step in zip(steps[1:-1], rows[1:-1], strict=True):
         ends = _after(ends, of_step, step.within)
     if len(steps) > 1:
         ends = _before(ends, rows[-1], steps[-1].within, absent=steps[-1].absent)
-    return exp.select("guest_ref").from_(ends.subquery("ends"))
+    select = exp.select("guest_ref").from_(ends.subquery("ends"))
+    if near is None:
+        return select
+    of_steps = _rows_of_guests(near, steps, only)
+    return select.with_(rows_near, as_=of_steps, materialized=True)
 
 
-def _rows_of_step(step: SequenceStep, only: exp.Expr | None) -> exp.Select:
+def _guests_near(steps: Sequence[SequenceStep], only: exp.Expr | None) -> exp.Select | None:
+    """SELECT the guests with a row of the first step's types before one of the last step's; None if
+    that excludes nobody, or if the steps read several tables.
+
+    A query by guest alone is much faster than by guest and interval, since files are in the order
+    of guests.
+    """
+    required = [step for step in steps if not step.absent]
+    if len(required) < 2 or len({step.entity.name for step in steps}) > 1:
+        return None
+    entity = steps[0].entity
+    first, last = (
+        exp.case().when(types_condition(step, "t"), exp.column(entity.at, "t"))
+        for step in (required[0], required[-1])
+    )
+    rows = _limited(rows_of(entity), only)
+    rows = rows.where(exp.or_(*(types_condition(step, "t") for step in required)))
+    return rows.group_by("t.guest_ref").having(
+        exp.LT(this=exp.Min(this=first), expression=exp.Max(this=last))
+    )
+
+
+def _rows_of_guests(
+    guests: exp.Select, steps: Sequence[SequenceStep], only: exp.Expr | None
+) -> exp.Select:
+    """SELECT the rows of some guests that meet any step, and which steps each meets."""
+    entity = steps[0].entity
+    meets = [row_condition(step, "t") for step in steps]
+    # Rules are evaluated once, for the rows of the right types.
+    few = (types_condition(step, "t") if step.types else row_condition(step, "t") for step in steps)
+    rows = _limited(rows_of(entity), only).where(exp.or_(*few))
+    rows = rows.where(exp.column("guest_ref", "t").isin(query=guests))
+    at = exp.UnixMicros(this=exp.column(entity.at, "t"))
+    step_columns = (exp.alias_(each, f"step_{number}") for number, each in enumerate(meets))
+    return rows.select(exp.alias_(at, "at"), *step_columns)
+
+
+def _limited(rows: exp.Select, only: exp.Expr | None) -> exp.Select:
+    return rows if only is None else rows.where(only.copy())
+
+
+def _rows_of_step(
+    step: SequenceStep, only: exp.Expr | None, number: int, rows_near: str
+) -> exp.Select:
     """SELECT (guest_ref, at) of the rows that meet a step."""
+    if rows_near:
+        return exp.select("guest_ref", exp.column("at")).from_(rows_near).where(f"step_{number}")
     at = exp.UnixMicros(this=exp.column(step.entity.at, "t"))
     rows = rows_of(step.entity).where(row_condition(step, "t")).select(exp.alias_(at, "at"))
-    return rows if only is None else rows.where(only.copy())
+    return _limited(rows, only)
 
 
 def _after(ends: exp.Select, rows: exp.Select, within: timedelta | None) -> exp.Select:

@@ -5,11 +5,23 @@ from typing import Any, Final
 from uuid import uuid4
 
 from innkeeper.errors import OperatorError, Unavailable
-from innkeeper.lake.tables import DAY, INSTANT, JSON, NUMBER, TEXT, TEXTS, TRUTH, WHOLE, LakeColumn
+from innkeeper.lake.tables import (
+    DAY,
+    INSTANT,
+    JSON,
+    NUMBER,
+    REF,
+    TEXT,
+    TEXTS,
+    TRUTH,
+    WHOLE,
+    LakeColumn,
+)
 from innkeeper.settings import Settings
 
 TYPES: Final = {
     TEXT: "STRING",
+    REF: "BINARY",
     TEXTS: "ARRAY<STRING>",
     JSON: "STRING",
     NUMBER: "DOUBLE",
@@ -19,6 +31,16 @@ TYPES: Final = {
     TRUTH: "BOOLEAN",
 }
 """Types of the lake's columns in Spark."""
+
+_GROUPS: Final = ", ".join(
+    f"substr(hex({{0}}), {start}, {length})"
+    for start, length in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+)
+_REF_TEXT: Final = (
+    f"CASE WHEN octet_length({{0}}) = 16 THEN lower(concat_ws('-', {_GROUPS})) "
+    "ELSE CAST({0} AS STRING) END AS {0}"
+)
+"""The 16 bytes of a ref as text; files of earlier versions have the text itself."""
 
 _STATIC: Final = {
     "spark.ui.enabled": "false",
@@ -73,6 +95,13 @@ def session(settings: Settings) -> Any:
 def shape(columns: tuple[LakeColumn, ...]) -> str:
     """The schema of some columns; a column that a file lacks is null."""
     return ", ".join(f"{column.name} {TYPES[column.type]}" for column in columns)
+
+
+def texts(columns: tuple[LakeColumn, ...]) -> list[str]:
+    """Expressions of columns with refs as text; Spark has no type for them."""
+    return [
+        _REF_TEXT.format(column.name) if column.type == REF else column.name for column in columns
+    ]
 
 
 def address(path: str) -> str:

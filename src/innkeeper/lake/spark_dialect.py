@@ -27,6 +27,12 @@ class LakeSpark(Spark):
             exp.JSONKeys: lambda self, node: self.json_keys(node),
         }
 
+        TYPE_MAPPING: ClassVar[Any] = {
+            **Spark.Generator.TYPE_MAPPING,
+            # Its views have refs as text.
+            exp.DataType.Type.UUID: "STRING",
+        }
+
         def anonymous_sql(self, expression: exp.Anonymous) -> str:
             own = _OWN.get(expression.name.lower())
             if own is None:

@@ -17,7 +17,7 @@ from innkeeper.lake.change_feed import MERGED, Lines
 from innkeeper.lake.duckdb_session import DuckSession
 from innkeeper.lake.flush import write_lines, write_rows
 from innkeeper.lake.spark_dialect import LakeSpark
-from innkeeper.lake.tables import CHANGES, SEQUENCE, TEXT, LakeColumn, LakeTable
+from innkeeper.lake.tables import CHANGES, REF, SEQUENCE, LakeColumn, LakeTable
 from innkeeper.lake.views import closure, view_sql
 from innkeeper.store.parquet_types import quoted
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from innkeeper.lake.session import Form, Snapshot
 
 SCRATCH: Final = "scratch"
-_REF: Final = LakeColumn("ref", TEXT)
+_REF: Final = LakeColumn("ref", REF)
 
 
 class SparkQuestions:
@@ -59,7 +59,7 @@ class SparkQuestions:
         """Make a table of DuckDB with one column readable for Spark."""
         path = f"{self._folder()}/{uuid4().hex}.parquet"
         write_rows(self._duck.connection, self._place, path, f"SELECT * FROM {name}")  # noqa: S608
-        self._view(name, [path], (LakeColumn(column, TEXT),))
+        self._view(name, [path], (LakeColumn(column, REF),))
 
     def copy(self, question: "exp.Query", path: Path, form: "Form", seconds: float) -> int:
         return self._duck.copied(self._answer(question, seconds), path, form, seconds)
@@ -115,7 +115,7 @@ class SparkQuestions:
         self._view(f"rows_{table.name}", files, (*table.columns, SEQUENCE))
         if snapshot.merged and MERGED not in self._made:
             self._made.add(MERGED)
-            self._view(MERGED, tail.get(MERGED, ()), (_REF, LakeColumn("survivor_ref", TEXT)))
+            self._view(MERGED, tail.get(MERGED, ()), (_REF, LakeColumn("survivor_ref", REF)))
         old = [*snapshot.old.get(table.kind, ()), *tail.get(f"{CHANGES}_{table.kind}", ())]
         if old and f"old_{table.kind}" not in self._made:
             self._made.add(f"old_{table.kind}")
@@ -132,7 +132,7 @@ class SparkQuestions:
             rows = self._spark.read.schema(shape).parquet(*full)
         else:
             rows = self._spark.createDataFrame([], shape)
-        rows.createOrReplaceTempView(name)
+        rows.selectExpr(*spark.texts(columns)).createOrReplaceTempView(name)
 
     def _written_tail(self) -> dict[str, list[str]]:
         """Write pending changes as files, with a sequence later than any."""

@@ -19,6 +19,7 @@ from innkeeper.resources.kinds import Count, Day, Instant, Kind, ListOf, Number,
 from innkeeper.resources.orders import PLAIN_CHILDREN, Order, OrderItem
 
 TEXT: Final = "VARCHAR"
+REF: Final = "UUID"
 TEXTS: Final = "VARCHAR[]"
 NUMBER: Final = "DOUBLE"
 WHOLE: Final = "BIGINT"
@@ -51,7 +52,7 @@ class LakeTable:
     """The column with the ref of that root."""
     columns: tuple[LakeColumn, ...]
     sort: tuple[str, ...]
-    """Sort order of the rows in a file: the columns that queries filter by first."""
+    """Sort order of the rows in a file: by guest first, since most queries group by guest."""
     query: str = ""
     """Name of the query of its rows; `lake.rows_of_` and the table's name if empty."""
 
@@ -95,7 +96,7 @@ SEQUENCE: Final = LakeColumn("lake_sequence", WHOLE)
 """The number of the flush that wrote a row, in every file."""
 
 _META: Final = (
-    LakeColumn("meta_ref", TEXT),
+    LakeColumn("meta_ref", REF),
     LakeColumn("meta_created_at", INSTANT),
     LakeColumn("meta_modified_at", INSTANT),
 )
@@ -107,7 +108,7 @@ GUESTS: Final = LakeTable(
     (
         *_META,
         LakeColumn("type", TEXT),
-        LakeColumn("survivor_ref", TEXT),
+        LakeColumn("survivor_ref", REF),
         LakeColumn("core_first_seen_at", INSTANT),
         LakeColumn("core_last_seen_at", INSTANT),
         *_fields(Guest),
@@ -119,7 +120,7 @@ IDENTIFIERS: Final = LakeTable(
     "guest",
     "guest_ref",
     (
-        LakeColumn("guest_ref", TEXT),
+        LakeColumn("guest_ref", REF),
         LakeColumn("provider", TEXT),
         LakeColumn("id", TEXT),
         LakeColumn("expiry_at", INSTANT),
@@ -140,7 +141,7 @@ EXTENSIONS: Final = LakeTable(
     "extensions",
     "guest",
     "guest_ref",
-    (LakeColumn("guest_ref", TEXT), *_VALUES, LakeColumn("meta_modified_at", INSTANT)),
+    (LakeColumn("guest_ref", REF), *_VALUES, LakeColumn("meta_modified_at", INSTANT)),
     ("name", "key", "guest_ref"),
 )
 STATIC_LIST_MEMBERS: Final = LakeTable(
@@ -148,7 +149,7 @@ STATIC_LIST_MEMBERS: Final = LakeTable(
     "guest",
     "guest_ref",
     (
-        LakeColumn("guest_ref", TEXT),
+        LakeColumn("guest_ref", REF),
         LakeColumn("list_id", TEXT),
         LakeColumn("meta_created_at", INSTANT),
     ),
@@ -160,12 +161,12 @@ ORDERS: Final = LakeTable(
     "meta_ref",
     (
         *_META,
-        LakeColumn("guest_ref", TEXT),
+        LakeColumn("guest_ref", REF),
         LakeColumn("core_reference_id", TEXT),
         LakeColumn("core_ordered_at", INSTANT),
         *_fields(Order),
     ),
-    ("core_ordered_at",),
+    ("guest_ref", "core_ordered_at"),
 )
 ORDER_ITEMS: Final = LakeTable(
     "order_items",
@@ -173,19 +174,19 @@ ORDER_ITEMS: Final = LakeTable(
     "order_ref",
     (
         *_META,
-        LakeColumn("order_ref", TEXT),
-        LakeColumn("guest_ref", TEXT),
+        LakeColumn("order_ref", REF),
+        LakeColumn("guest_ref", REF),
         LakeColumn("type", TEXT, member="body", field="type"),
         LakeColumn("core_ordered_at", INSTANT),
         *_fields(OrderItem, "type"),
     ),
-    ("core_ordered_at",),
+    ("guest_ref", "core_ordered_at"),
 )
 ORDER_EXTENSIONS: Final = LakeTable(
     "order_extensions",
     "order",
     "order_ref",
-    (LakeColumn("order_ref", TEXT), LakeColumn("order_item_ref", TEXT), *_VALUES),
+    (LakeColumn("order_ref", REF), LakeColumn("order_item_ref", REF), *_VALUES),
     ("name", "key", "order_ref"),
 )
 SESSIONS: Final = LakeTable(
@@ -194,8 +195,8 @@ SESSIONS: Final = LakeTable(
     "meta_ref",
     (
         *_META,
-        LakeColumn("guest_ref", TEXT),
-        LakeColumn("browser_ref", TEXT),
+        LakeColumn("guest_ref", REF),
+        LakeColumn("browser_ref", REF),
         LakeColumn("type", TEXT),
         LakeColumn("core_status", TEXT),
         LakeColumn("core_cart_type", TEXT),
@@ -209,7 +210,7 @@ SESSIONS: Final = LakeTable(
             *("status", "cart_type", "duration", "session_type", "abandoned_revenue", "orders"),
         ),
     ),
-    ("core_started_at",),
+    ("guest_ref", "core_started_at"),
 )
 EVENTS: Final = LakeTable(
     "events",
@@ -217,9 +218,9 @@ EVENTS: Final = LakeTable(
     "meta_ref",
     (
         *_META,
-        LakeColumn("guest_ref", TEXT),
-        LakeColumn("session_ref", TEXT),
-        LakeColumn("browser_ref", TEXT),
+        LakeColumn("guest_ref", REF),
+        LakeColumn("session_ref", REF),
+        LakeColumn("browser_ref", REF),
         LakeColumn("type", TEXT),
         LakeColumn("core_channel", TEXT),
         LakeColumn("core_point_of_sale", TEXT),
@@ -227,13 +228,13 @@ EVENTS: Final = LakeTable(
         # All other members that were sent.
         LakeColumn("custom", JSON),
     ),
-    ("type", "meta_created_at"),
+    ("guest_ref", "meta_created_at"),
 )
 
 PARTS: Final = tuple(
     LakeTable(
         *(part.table, "order", "order_ref"),
-        (*_META, LakeColumn("order_ref", TEXT), LakeColumn("guest_ref", TEXT), *_fields(part)),
+        (*_META, LakeColumn("order_ref", REF), LakeColumn("guest_ref", REF), *_fields(part)),
         ("order_ref",),
         f"{part.table}.lake_rows",
     )
@@ -247,6 +248,13 @@ TABLES: Final = (
     *PARTS,
 )
 BY_NAME: Final = {table.name: table for table in TABLES}
+REFS: Final = frozenset(
+    column.name for table in TABLES for column in table.columns if column.type == REF
+)
+"""Names of the columns with refs, in every table."""
 KINDS: Final = tuple(dict.fromkeys(table.kind for table in TABLES))
+FORMAT_VERSION: Final = 2
+"""The version of new files' columns and order, the default of `lake_files.format_version`. Files of
+an earlier version are read, and rewritten by a compaction."""
 CHANGES: Final = "changes"
 """Files of refs whose rows in earlier files are outdated."""

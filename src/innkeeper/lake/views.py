@@ -25,6 +25,13 @@ FOLLOWING: Final = frozenset(
 """Tables with the guest at the time of recording; their views show the survivor instead."""
 
 
+def column_names(table: LakeTable) -> list[str]:
+    """Return the columns of a table's view in their order."""
+    names = [column.name for column in table.columns if column.name != "guest_ref"]
+    has_guest = table.name == "guests" or len(names) < len(table.columns)
+    return [*names, "guest_ref"] if has_guest else names
+
+
 def view_sql(table: LakeTable, *, old: bool, merged: bool) -> str:
     """SELECT the view of a table; without outdated rows or merges it is the rows as they are.
 

@@ -12,7 +12,7 @@ from innkeeper.lake import sql_process
 from innkeeper.lake.snapshot import opened
 from innkeeper.lake.sql_allowlist import FUNCTIONS
 from innkeeper.lake.sql_jobs import LONGEST
-from innkeeper.lake.tables import BY_NAME
+from innkeeper.lake.tables import BY_NAME, REF, TEXT
 from innkeeper.lake.views import DOCUMENTED
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Text
@@ -42,12 +42,12 @@ def list_functions() -> list[str]:
 
 def _columns(view: str) -> list[Record]:
     columns = [
-        {"name": each.name, "type": each.type}
+        {"name": each.name, "type": TEXT if each.type == REF else each.type}
         for each in BY_NAME[view].columns
         if each.name not in _HIDDEN
     ]
     if all(each["name"] != "guest_ref" for each in columns):
-        columns.append({"name": "guest_ref", "type": "VARCHAR"})
+        columns.append({"name": "guest_ref", "type": TEXT})
     return columns
 
 

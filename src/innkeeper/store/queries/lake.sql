@@ -42,7 +42,7 @@ SELECT EXISTS (SELECT FROM {ws}.lake_changes) AS waiting,
 
 -- lake.files
 -- Every file of the lake, oldest first.
-SELECT path, name, kind, sequence, rows, bytes, created_at
+SELECT path, name, kind, sequence, rows, bytes, format_version, created_at
 FROM {ws}.lake_files ORDER BY sequence, path
 
 -- lake.make_taken
