@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 
 import duckdb
 import pytest
+from demo_shop import load_demo
 from sqlglot import parse_one
 
-from innkeeper.actions.console import demo
 from innkeeper.actions.records import guests
 from innkeeper.actions.records.extensions import OF_GUESTS
 from innkeeper.errors import Unavailable
@@ -221,7 +221,7 @@ async def test_any_engine_reads_the_files_by_the_vendors_names(
 ) -> None:
     """segmentation-and-export.md 3: Parquet of guests, orders, order items, sessions and events,
     the whole history, with the columns of identity.md 8."""
-    await demo.load(database, "live", 5)
+    await load_demo(database, 5)
     await flush_all(work)
     await compact(work, everything=True, grace=timedelta(0))
     folder = Path(storage(database.settings).root) / "live"

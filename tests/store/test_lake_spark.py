@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from demo_shop import load_demo
 from engines import WORKERS, needs_spark, settings_for
 from sqlglot import exp, parse_one
 
@@ -21,7 +22,6 @@ from innkeeper.actions.audiences import (
     segments,
 )
 from innkeeper.actions.audiences import reports as asking
-from innkeeper.actions.console import demo
 from innkeeper.actions.records import guests
 from innkeeper.actions.records.extensions import OF_GUESTS
 from innkeeper.errors import OperatorError, Unavailable
@@ -63,7 +63,7 @@ async def database(anyio_backend: str, dsn: str, tmp_path: Path) -> AsyncIterato
 @pytest.fixture
 async def shop(database: Database) -> AsyncIterator[tuple[Snapshot, LakeSession, LakeSession]]:
     """A shop with a past: files, something old in them, a tail, merges; both engines on it."""
-    await demo.load(database, "live", 60)
+    await load_demo(database, 60)
     async with database.work("live") as work:
         await flush_all(work)
         existing = await some_guests(work)

@@ -35,13 +35,9 @@ class CommandContext:
     command: str
     """The command's words, such as `keys create`, shown to commands that wait for this one."""
 
-    def run(self, workspace: str, act: Act[Result]) -> Result:
-        """Run `act` in a workspace; raises OperatorError if it does not exist, or a resource."""
-        return self.apply(workspace, act)
-
     def control(self, act: Act[Result]) -> Result:
         """Run `act` on the tables outside workspaces, such as keys and users."""
-        return self.apply(None, act)
+        return self.run(None, act)
 
     @contextmanager
     def database(self, *, creates: bool = False, restores: bool = False) -> Iterator[str]:
@@ -58,8 +54,11 @@ class CommandContext:
         with running_database(self.settings, self.command, creation) as dsn:
             yield dsn
 
-    def apply(self, workspace: str | None, act: Act[Result]) -> Result:
-        """Run `act` in a workspace, or without one on the tables outside workspaces."""
+    def run(self, workspace: str | None, act: Act[Result]) -> Result:
+        """Run `act` in a workspace, or without one on the tables outside workspaces.
+
+        Raises OperatorError if the workspace or a resource does not exist.
+        """
         from innkeeper.cli.database import run
 
         try:
@@ -128,7 +127,7 @@ def _operation(
     def run(context: CommandContext, **options: Any) -> None:
         values = {name: options.pop(name) for name in shared}
         operation = act(**options) if is_checked else lambda work: act(work, **options)
-        result = context.apply(values.get("workspace"), operation)
+        result = context.run(values.get("workspace"), operation)
         _print(result, columns, text, json=values.get("json", False))
 
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -1,7 +1,6 @@
 """`innkeeper users`: accounts for the screens."""
 
 from typing import Annotated, Any
-from uuid import UUID
 
 import typer
 
@@ -9,7 +8,7 @@ from innkeeper.actions.admin import account, users
 from innkeeper.cli.options import Act, command
 from innkeeper.errors import OperatorError
 from innkeeper.rules.access import Role
-from innkeeper.store.work import Work
+from innkeeper.store.work import Row, Work
 
 app = typer.Typer()
 
@@ -58,14 +57,14 @@ def users_invite(
 @command(app, "link", text=_print_link)
 async def users_link(work: Work, email: Email) -> dict[str, str]:
     """Print a new link for a user who lost the password or the link."""
-    token = await users.renew_link(work, await _find_user(work, email))
+    token = await users.renew_link(work, (await _find_user(work, email))["ref"])
     return {"path": f"/login?link={token}"}
 
 
 @command(app, "logout")
 async def users_logout(work: Work, email: Email) -> str:
     """End all logins of a user, who can log in again."""
-    ended = await account.close_other_logins(work, await _find_user(work, email), None)
+    ended = await account.close_other_logins(work, (await _find_user(work, email))["ref"], None)
     return f"{ended} {'login' if ended == 1 else 'logins'} of {email} ended."
 
 
@@ -73,9 +72,8 @@ async def users_logout(work: Work, email: Email) -> str:
 async def users_disable(work: Work, email: Email) -> str:
     """Disable a user, with immediate effect."""
     user = await _find_user(work, email)
-    row = next(row for row in await users.list_all(work) if row["ref"] == user)
-    unchanged = {"role": Role(row["role"]), "memberships": row["workspaces"]}
-    await users.change(work, user, disabled=True, **unchanged)
+    unchanged = {"role": Role(user["role"]), "memberships": user["workspaces"]}
+    await users.change(work, user["ref"], disabled=True, **unchanged)
     return f"{email} can no longer log in."
 
 
@@ -86,9 +84,8 @@ def _role(text: str) -> Any:
         raise OperatorError(f"{text} is not a role: choose {', '.join(Role)}.") from None
 
 
-async def _find_user(work: Work, email: str) -> UUID:
-    for row in await users.list_all(work):
-        if row["email"] == email.strip().lower():
-            ref: UUID = row["ref"]
-            return ref
-    raise OperatorError(f"There is no user {email}.")
+async def _find_user(work: Work, email: str) -> Row:
+    user = await users.find(work, email)
+    if user is None:
+        raise OperatorError(f"There is no user {email}.")
+    return user

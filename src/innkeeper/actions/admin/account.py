@@ -32,7 +32,7 @@ async def change_password(
         raise Invalid(Problem("password", f"at least {users.SHORTEST_PASSWORD} characters"))
     budget = Budget(digest_of(f"password {person.ref}"), 5, timedelta(days=1))
     await count_attempt(work, (budget,))
-    row = await work.one("users.by_email", email=person.email) or {}
+    row = await users.find(work, person.email) or {}
     async with work.released(), limits.account_log_ins:
         is_right = await asyncio.to_thread(is_password, row.get("password_hash"), current)
         hashed = await asyncio.to_thread(hash_password, new) if is_right else ""

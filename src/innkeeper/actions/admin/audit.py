@@ -174,7 +174,7 @@ class AuditFilter:
 
 async def list_(work: Work, page_request: PageRequest, selected: AuditFilter) -> Page:
     """List a page of the log, newest first."""
-    return await read_page(work, "audit.list", page_request, parts=_SELECTED, **selected.params)
+    return await read_page(work, "audit.list", page_request, **selected.params)
 
 
 async def read_all(
@@ -188,7 +188,7 @@ async def read_all(
         most = READ_AT_ONCE if limit is None else min(READ_AT_ONCE, limit - number)
         params = {**selected.params, "at": last["at"], "sequence": last["sequence"]}
         async with lend() as work:
-            rows = await work.all("audit.list_before", parts=_SELECTED, most=most, **params)
+            rows = await work.all("audit.list_before", most=most, **params)
         if rows:
             yield rows
             last = rows[-1]
@@ -201,6 +201,3 @@ async def list_filter_values(work: Work, workspace: str) -> Record:
     """List the `actors` and `actions` that occur in the log of a workspace."""
     row = await work.one("audit.words", workspace=workspace) or {}
     return {name: row.get(name) or [] for name in ("actors", "actions")}
-
-
-_SELECTED: Final = {"selected": ("audit.selected",)}

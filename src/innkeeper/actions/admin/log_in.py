@@ -101,7 +101,7 @@ async def log_in(lend: Lend, limits: Limits, attempt: Attempt) -> LoggedIn:
     except (users.LoginRefused, Locked) as refused:
         action = "login.failure" if isinstance(refused, users.LoginRefused) else "login.refused"
         async with lend() as work:
-            row = await work.one("users.by_email", email=users.normal_email(attempt.email))
+            row = await users.find(work, attempt.email)
             since = clock.now() - timedelta(hours=1)
             await audit.count_repeat(work, action, row, attempt.address, since)
         raise
@@ -178,7 +178,7 @@ async def _check_locks(work: Work, budgets: Sequence[Budget]) -> None:
 async def _count_attempt(work: Work, attempt: Attempt, budgets: Sequence[Budget]) -> Row | None:
     """Count an attempt and return its account, None if there is none; raises `Locked`."""
     await count_attempt(work, budgets)
-    return await work.one("users.by_email", email=users.normal_email(attempt.email))
+    return await users.find(work, attempt.email)
 
 
 async def count_attempt(work: Work, budgets: Sequence[Budget]) -> None:

@@ -50,7 +50,7 @@ async def request_reset(lend: Lend, email: str, address: str, base: str) -> None
     )
     async with lend() as work:
         await count_attempt(work, budgets)
-        row = await work.one("users.by_email", email=email)
+        row = await users.find(work, email)
         if row is not None and row["disabled_at"] is None:
             await background.defer(work, RESET, user=str(row["ref"]), base=base)
 
@@ -59,7 +59,7 @@ async def send_reset(database: Database, user: UUID, base: str) -> None:
     """Create a link that sets a new password, and send it; older links are revoked. Nothing for a
     user who was deleted or disabled meanwhile."""
     async with database.control("mail") as work:
-        row = next((row for row in await users.list_all(work) if row["ref"] == user), None)
+        row = await work.one("users.fetch", ref=user)
         if row is None or row["disabled_at"]:
             return
         email, link = row["email"], await users.renew_link(work, user)
@@ -108,8 +108,7 @@ async def forget_failures(work: Work) -> int:
 async def send_failure(database: Database, workspace: str, job: Record) -> None:
     """Send a message about a failed job, if its user may still open the workspace."""
     async with database.control("mail") as work:
-        every = await users.list_all(work)
-    user = next((row for row in every if row["email"] == job["email"]), None)
+        user = await users.find(work, job["email"])
     if user is None or user["disabled_at"] or not is_member(user["workspaces"], workspace):
         return
     personal = may(Role(user["role"]), Right.PERSONAL)

@@ -91,6 +91,11 @@ async def list_all(work: Work) -> list[Record]:
     return await work.all("users.list")
 
 
+async def find(work: Work, email: str) -> Record | None:
+    """Return the user with an e-mail address, in whatever case it is written, or None."""
+    return await work.one("users.by_email", email=normal_email(email))
+
+
 async def invite(
     work: Work,
     email: str,

@@ -28,24 +28,6 @@ _VISIT_GAP: Final = timedelta(minutes=20)
 """Longest time between two events that are written together: they belong to one session."""
 
 
-async def load(
-    database: Database,
-    workspace: str,
-    guest_number: int,
-    seed: int = 1,
-    progress: Callable[[int], None] = lambda done: None,
-) -> dict[str, int]:
-    """Fill an empty workspace; returns {guests, events, orders}.
-
-    Calls `progress` with the number of guests written so far. Raises OperatorError if the workspace
-    is not empty.
-    """
-    now = await prepare(database, workspace)
-    counts = await write_stories(database, workspace, range(guest_number), seed, now, progress)
-    await finish(database, workspace)
-    return counts
-
-
 async def prepare(database: Database, workspace: str) -> datetime:
     """Create points of sale, a rule and event partitions; returns the time at which stories end.
 

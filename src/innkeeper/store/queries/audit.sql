@@ -65,14 +65,14 @@ WHERE subject_hash = ANY (%(subjects)s::bytea[]) AND changes IS NOT NULL ORDER B
 -- A page of the audit log, newest first; each row has the total.
 SELECT at, actor, workspace, action, subject_hash, subject_kind, subject, changes, details, count(*) OVER () AS total
 FROM innkeeper.audit_log
-WHERE {selected}
+WHERE {audit.selected}
 ORDER BY at DESC, sequence DESC LIMIT %(limit)s OFFSET %(offset)s
 
 -- audit.list_before
 -- Rows that are older than a row, newest first.
 SELECT at, sequence, actor, action, subject_kind, subject, changes
 FROM innkeeper.audit_log
-WHERE {selected} AND (%(at)s::timestamptz IS NULL OR (at, sequence) < (%(at)s, %(sequence)s::bigint))
+WHERE {audit.selected} AND (%(at)s::timestamptz IS NULL OR (at, sequence) < (%(at)s, %(sequence)s::bigint))
 ORDER BY at DESC, sequence DESC LIMIT %(most)s
 
 -- audit.words

@@ -17,7 +17,7 @@ FROM innkeeper.users ORDER BY created_at, email
 
 -- users.by_email
 -- The user with that e-mail address.
-SELECT ref, email, name, role, password_hash, disabled_at
+SELECT ref, email, name, role, workspaces, password_hash, disabled_at
 FROM innkeeper.users WHERE email = %(email)s
 
 -- users.fetch

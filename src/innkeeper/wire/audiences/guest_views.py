@@ -14,13 +14,13 @@ from innkeeper.resources.definitions import (
 )
 from innkeeper.resources.exports import TABLE_COLUMNS
 from innkeeper.resources.payloads import Absent, Payload
-from innkeeper.rules.scopes import READ_PERSONAL, Scope
+from innkeeper.rules.scopes import Scope
 from innkeeper.store.work import Work
 from innkeeper.wire.audiences.early_checks import check_sql
 from innkeeper.wire.audiences.segment_tables import (
-    GuestTablePage,
     TableParameters,
     allow_csv,
+    declare_table,
     respond_with_table,
 )
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
@@ -105,16 +105,11 @@ async def delete_guest_view(work: Work, request: EndpointRequest) -> None:
     await guest_views.delete(work, view, request.expected, may_manage=_may_manage(request))
 
 
-@GUEST_VIEWS.endpoint(
-    "GET",
+@declare_table(
+    GUEST_VIEWS,
     _ONE + "/table",
     "Guests of a view now, with its columns and sort",
-    parameters=TableParameters,
-    response=GuestTablePage,
-    scopes=READ_PERSONAL,
-    other_media=("text/csv",),
-    own_transactions=True,
-    is_large=True,
+    TableParameters,
 )
 async def list_guest_view_table(work: Work, request: EndpointRequest) -> Record | EndpointResponse:
     """Return a page of the guests of a view as JSON, or all of them as CSV."""

@@ -1,7 +1,7 @@
 """Tables of the guests of a segment or a definition, and comparisons of segments."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Annotated, Any, Final
 from uuid import UUID
 
@@ -19,7 +19,12 @@ from innkeeper.rules.scopes import READ_PERSONAL
 from innkeeper.store.work import Work
 from innkeeper.wire.audiences.early_checks import check_sql
 from innkeeper.wire.audiences.segments import OWN, TAG, Segment, represent_segment
-from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
+from innkeeper.wire.endpoint import (
+    EndpointFamily,
+    EndpointRequest,
+    EndpointResponse,
+    PerformType,
+)
 from innkeeper.wire.pagination import LIMIT, OFFSET
 
 SEGMENT_TABLES: Final = EndpointFamily(TAG, OWN)
@@ -74,16 +79,28 @@ class SegmentOverlap(Payload):
     both: int
 
 
-@SEGMENT_TABLES.endpoint(
-    "GET",
+def declare_table(
+    family: EndpointFamily, path: str, summary: str, parameters: type[TableParameters]
+) -> Callable[[PerformType], PerformType]:
+    """Declare an operation that returns a table of guests, as JSON or as CSV."""
+    return family.endpoint(
+        "GET",
+        path,
+        summary,
+        parameters=parameters,
+        response=GuestTablePage,
+        scopes=READ_PERSONAL,
+        other_media=("text/csv",),
+        own_transactions=True,
+        is_large=True,
+    )
+
+
+@declare_table(
+    SEGMENT_TABLES,
     "/{segment}/table",
     "Guests in the segment now, with chosen columns",
-    parameters=ListSegmentTableParameters,
-    response=GuestTablePage,
-    scopes=READ_PERSONAL,
-    other_media=("text/csv",),
-    own_transactions=True,
-    is_large=True,
+    ListSegmentTableParameters,
 )
 async def list_segment_table(work: Work, request: EndpointRequest) -> Record | EndpointResponse:
     """Return a page of the guests in a segment as JSON, or all of them as CSV."""

@@ -15,7 +15,6 @@ from innkeeper.resources.static_lists import (
     CreateStaticListRequest,
     definition_of_list,
 )
-from innkeeper.rules.scopes import READ_PERSONAL
 from innkeeper.store.work import Work
 from innkeeper.wire.audiences.bulk_actions import (
     BulkAction,
@@ -24,8 +23,8 @@ from innkeeper.wire.audiences.bulk_actions import (
 )
 from innkeeper.wire.audiences.early_checks import check_sql
 from innkeeper.wire.audiences.segment_tables import (
-    GuestTablePage,
     ListSegmentTableParameters,
+    declare_table,
     respond_by_parameters,
 )
 from innkeeper.wire.audiences.segments import GuestPaging, GuestRefs
@@ -112,16 +111,11 @@ async def list_static_list_guests(work: Work, request: EndpointRequest) -> Recor
     return {"total_count": size, "items": items}
 
 
-@STATIC_LISTS.endpoint(
-    "GET",
+@declare_table(
+    STATIC_LISTS,
     _ONE + "/table",
     "Guests on a static list now, with chosen columns",
-    parameters=ListSegmentTableParameters,
-    response=GuestTablePage,
-    scopes=READ_PERSONAL,
-    other_media=("text/csv",),
-    own_transactions=True,
-    is_large=True,
+    ListSegmentTableParameters,
 )
 async def list_static_list_table(work: Work, request: EndpointRequest) -> Record | EndpointResponse:
     """Return a page of the guests on a list as JSON, or all of them as CSV."""
