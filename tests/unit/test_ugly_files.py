@@ -14,7 +14,7 @@ from innkeeper.wire.bulk.file_formats import guessed_format
 from innkeeper.wire.bulk.mapping import mapping_of
 from innkeeper.wire.bulk.sample import read_json_sample, read_sample
 from innkeeper.wire.bulk.suggested_mapping import Suggestion
-from innkeeper.wire.bulk.suggestion import suggest
+from innkeeper.wire.bulk.suggestion import guess_entity, suggest
 
 
 def workbook(
@@ -165,3 +165,34 @@ def test_numbers_that_a_spreadsheet_shortened_identify_nobody(tmp_path: Path) ->
     path.write_text("Customer ID,Email\n4.47712E+11,a@x.example\n4.47713E+11,b@x.example\n")
     _, records = imported(path)
     assert all("a spreadsheet damaged" in one for one in records)
+
+
+def test_a_second_address_that_others_have_identifies_nobody(tmp_path: Path) -> None:
+    """From and to: by the shop's own address all customers would be one person."""
+    path = tmp_path / "a.csv"
+    path.write_text("From Email,To Email\na@x.example,shop@x.example\nb@x.example,shop@x.example\n")
+    suggestion, _ = imported(path)
+    assert suggestion.columns["From Email"] == ["email", "identifiers.email"]
+    assert suggestion.columns["To Email"] == ["extensions.ext.toEmail"]
+    assert any("Check which of the two is the person's" in note for note in suggestion.notes)
+    path.write_text("E-mail,E-mail 2\na@x.example,a2@x.example\nb@x.example,b@x.example\n")
+    suggestion, _ = imported(path)
+    assert suggestion.columns["E-mail 2"] == ["emails", "identifiers.email"]
+
+
+def test_customers_with_a_reference_and_a_state_are_no_orders() -> None:
+    square = ("Reference ID", "First Name", "Last Name", "Email Address", "State", "Birthday")
+    assert guess_entity(square) == "guests"
+    assert guess_entity(("Order number", "Email", "Status", "Currency")) == "orders"
+    assert guess_entity(("order-id", "purchase-date", "buyer-email", "buyer-name")) == "orders"
+
+
+@pytest.mark.parametrize("zero", ["0/0/00", "0000-00-00", "00.00.0000"])
+def test_dates_of_zeros_count_as_empty(tmp_path: Path, zero: str) -> None:
+    """As Outlook and MySQL write that there is none; the suggestion names them."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"Email,Birthday\na@x.example,25/12/1985\nb@x.example,{zero}\n")
+    suggestion, (ann, bob) = imported(path)
+    assert suggestion.nothing == [zero]
+    assert ann["date_of_birth"] == "1985-12-25"
+    assert "date_of_birth" not in bob

@@ -178,6 +178,8 @@ def _show(name: str, suggestion: "Suggestion") -> None:
         print(f"  and {len(suggestion.columns) - _SHOWN} more", file=sys.stderr)
     for target, constant in suggestion.constants.items():
         print(f"  {target} is {constant} where the file has no value", file=sys.stderr)
+    if suggestion.nothing:
+        print(f"  cells that count as empty: {', '.join(suggestion.nothing)}", file=sys.stderr)
     for note in suggestion.notes:
         print(f"  {note}", file=sys.stderr)
 
@@ -197,7 +199,8 @@ def show_first_rows(options: MappingOptions, name: str) -> None:
         layout = replace(layout, form=form_of_file(path, layout.choices(), budget=SAMPLE_BYTES))
         with layout.table(path) as (columns, rows):
             for number, row in islice(rows, _SHOWN_ROWS):
-                cells = " | ".join(str(row.get(column) or "") for column in columns[:_SHOWN])
+                texts = (" ".join(str(row.get(name) or "").split()) for name in columns[:_SHOWN])
+                cells = " | ".join(texts)
                 print(f"  line {number}: {cells[:_SHOWN_CHARACTERS]}", flush=True)
     except (Unreadable, OperatorError, OSError):
         return

@@ -82,7 +82,9 @@ def guess_entity(columns: Iterable[str]) -> str:
         if folded(column) not in BARE_IDS
         for target in named_targets("orders", column)[:1]
     }
-    details = {"orderedAt", "price", "currencyCode", "status", "orderItems.productId"}
+    details = {"orderedAt", "price", "orderItems.productId"}
+    if not targets & {"contact.firstName", "contact.dateOfBirth"}:
+        details |= {"currencyCode", "status"}
     return "orders" if "referenceId" in targets and details & targets else "guests"
 
 
@@ -152,13 +154,29 @@ def _choose_targets(suggestion: Suggestion, table: Table) -> None:
                 suggestion.columns[column] = [target]
                 break
             if target.endswith("email") and values.share(texts, values.is_email) > 0.5:
-                # A second address of the same person.
-                suggestion.columns[column] = [f"{target}s"]
-                break
+                first = suggestion.column_of(target) or column
+                if _is_of_same_person(table, first, column):
+                    suggestion.columns[column] = [f"{target}s"]
+                    break
+                suggestion.notes.append(
+                    f"{column}: people of different {first} have the same address here, so it "
+                    f"becomes a data extension. Check which of the two is the person's."
+                )
     _choose_names(suggestion)
     for column, targets in suggestion.columns.items():
         if not targets:
             suggestion.columns[column] = [_pair(suggestion, column)]
+
+
+def _is_of_same_person(table: Table, first: str, second: str) -> bool:
+    """Whether addresses of a second column belong to the people of the first: nobody else has
+    them."""
+    pairs = [
+        tuple(str(row.get(column) or "").strip().lower() for column in (first, second))
+        for row in table.rows
+    ]
+    owners = {one: one for one, _ in pairs if one}
+    return all(owners.setdefault(other, one) == one for one, other in pairs if other)
 
 
 def _by_content(entity: str, texts: Sequence[str]) -> str | None:

@@ -19,7 +19,13 @@ _ENOUGH: Final = 2000
 MOST_QUESTIONS: Final = 20
 MOST_SUMMARIES: Final = 200
 """Columns whose survey is stored with an upload."""
-BLANKS: Final = ("null", "n/a", "-", "--", "(null)", "(blank)", "#n/a", "\\n")
+BLANKS: Final = frozenset(
+    (
+        *("null", "n/a", "-", "--", "(null)", "(blank)", "#n/a", "\\n"),
+        # Dates of Outlook and MySQL that are none.
+        *("0/0/00", "00/00/0000", "00.00.0000", "0000-00-00", "0000-00-00 00:00:00"),
+    )
+)
 _LONGEST_BLANK: Final = max(map(len, BLANKS))
 
 
