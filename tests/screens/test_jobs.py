@@ -39,3 +39,20 @@ def test_a_failure_is_counted_until_the_bell_is_opened(api: Api, owner: Person, 
     assert "1<span" in owner.part("/jobs/bell").text
     owner.part("/jobs/bell?seen=1")
     assert "1<span" not in owner.part("/jobs/bell").text
+
+
+def test_an_import_with_refused_records_is_partly_done(api: Api, owner: Person, site: Site) -> None:
+    bad, good = "customer,nobody", "customer,ann@partly.example"
+    for rows, state, error in (
+        ([good, bad], "partly_done", "1 record was refused."),
+        ([bad, bad], "failed", "All records were refused."),
+    ):
+        upload = api.post("/innkeeper/v1/imports", json={"entity": "guests", "format": "csv"})
+        content = "\n".join(["guestType,email", *rows])
+        href = upload.json()["location"]["href"]
+        owner.http.put(href, content=content.encode()).raise_for_status()
+        site.run_worker()
+        jobs = {job["ref"]: job for job in api.get("/innkeeper/v1/jobs").json()["items"]}
+        job = jobs[upload.json()["ref"]]
+        assert (job["state"], job["error"]) == (state, error)
+    assert '<span class="badge warn">Partly done</span>' in owner.get("/jobs").text

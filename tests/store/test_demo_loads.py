@@ -7,8 +7,10 @@ from uuid import uuid4
 import pytest
 
 from innkeeper.actions.admin import long_jobs
+from innkeeper.actions.audiences import consent
 from innkeeper.actions.console import demo_loads
 from innkeeper.errors import Conflict
+from innkeeper.resources.exports import EMAIL
 from innkeeper.store.database import Database
 
 pytestmark = pytest.mark.anyio
@@ -39,6 +41,8 @@ async def test_a_load_runs_once_in_an_empty_sandbox(database: Database) -> None:
         with pytest.raises(Conflict, match="has guests"):
             await demo_loads.start(work)
         assert (await work.one("guests.count_all"))["total"] >= 3  # type: ignore[index]
+        (declared,) = await consent.list_fields(work)
+        assert (declared.channel, declared.field) == (EMAIL, "ext.newsletterWeekly")
         # A worker that was killed runs its job again.
         now = row["started_at"]
         await work.run("long_jobs.start_demo", ref=LOST, total=3, actor="test", now=now)

@@ -38,7 +38,7 @@ GROUPS: Final = (
     (PEOPLE, "identity", "identity.app", "Identity rules, merges and their undo."),
     (PEOPLE, "segments", "segments.app", "Segments."),
     (PEOPLE, "guests", "guests.app", "Search guests."),
-    (PEOPLE, "guest-views", "guests.views", "Shared views of the list of guests."),
+    (PEOPLE, "guest-views", "guests.views", "Views of the list of guests."),
     (PEOPLE, "dashboards", "dashboards.app", "Reports that users pinned to their dashboard."),
     (PEOPLE, "sql", "sql.app", "SQL for segments: views, times, saved queries."),
     (PEOPLE, "static-lists", "static_lists.app", "Static lists of guests."),

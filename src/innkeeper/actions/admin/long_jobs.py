@@ -10,7 +10,7 @@ KINDS: Final = (
     *("import", "undo", "export", "file_export", "segment", "identity_rules", "demo"),
     *("add_to_list", "remove_from_list", "erase"),
 )
-STATES: Final = ("waiting", "running", "done", "failed")
+STATES: Final = ("waiting", "running", "done", "partly_done", "failed")
 MOST_JOBS: Final = 100
 
 

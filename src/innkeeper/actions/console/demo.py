@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from random import Random
 from typing import Any, Final
 from uuid import UUID
 
@@ -162,7 +163,12 @@ async def _write_order(work: Work, content: dict[str, Any]) -> None:
         await ITEMS.create(work, order=order["ref"], changes=dict(item))
     contact = await CONTACTS.create(work, order=order["ref"], changes=dict(content["contact"]))
     if content["ext"]["firstTimeOrder"]:
-        pairs = {"tier": "Gold", "prefersStorePickup": True, "newsletterWeekly": False}
+        chance = Random(content["order"]["reference_id"])  # noqa: S311 - a story, not a secret
+        pairs = {
+            "tier": chance.choice(("Gold", "Silver", "Bronze")),
+            "prefersStorePickup": chance.random() < 0.4,
+            "newsletterWeekly": chance.random() < 0.8,
+        }
         rows = await OF_GUESTS.of_one(work, contact["guest_ref"])
         if not rows:
             changes = {"name": "ext", "pairs": pairs, "single": False}

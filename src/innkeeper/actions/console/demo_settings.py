@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from innkeeper.actions.audiences import audience_exports, segments, static_lists, traits
+from innkeeper.actions.audiences import audience_exports, consent, segments, static_lists, traits
 from innkeeper.actions.console import search
 from innkeeper.actions.identity import rule_settings
 from innkeeper.actions.paging import PageRequest
 from innkeeper.resources.segments import TIMESTAMP
+from innkeeper.rules.consent import UNSUBSCRIBED
 from innkeeper.rules.identity_rules import Condition, IdentityRule
 from innkeeper.store.work import Work
 
@@ -78,6 +79,7 @@ SEGMENTS: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
     "Bought this quarter": (_orders(1, _in_the_past("ordered_at", 90, "days")),),
 }
 """Name -> groups of the definition."""
+CONSENT: Final = ({"channel": "EMAIL", "field": "ext.newsletterWeekly", "values": UNSUBSCRIBED},)
 EXPORTS: Final = (
     {
         "name": "Champions for the autumn mailing",
@@ -103,7 +105,8 @@ EXPORTS: Final = (
 
 
 async def create_settings(work: Work) -> None:
-    """Create traits, segments, a list and exports, and queue their calculation."""
+    """Declare consent, create traits, segments, a list and exports, and queue their calculation."""
+    await consent.put_fields(work, CONSENT)
     for name, trait in TRAITS.items():
         await traits.put(work, name, trait)
     for name, groups in SEGMENTS.items():

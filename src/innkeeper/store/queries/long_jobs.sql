@@ -10,9 +10,13 @@ SELECT each.*, count(*) FILTER (WHERE finished_at IS NULL) OVER ()::integer AS u
         SELECT 'import' AS kind, coalesce(file_options ->> 'name', entity) AS name,
             CASE state WHEN 'file_uploaded' THEN 'waiting' WHEN 'processing' THEN 'running'
                 WHEN 'success' THEN 'done'
-                ELSE CASE WHEN fault IS NULL AND records > 0 THEN 'done' ELSE 'failed' END
+                ELSE CASE WHEN fault IS NULL AND records > failed THEN 'partly_done' ELSE 'failed' END
             END AS state,
-            line AS done, (file_options ->> 'lines')::bigint AS total, fault AS error,
+            line AS done, (file_options ->> 'lines')::bigint AS total,
+            CASE WHEN fault IS NULL AND failed > 0 THEN
+                CASE failed WHEN records THEN 'All records were refused.'
+                    WHEN 1 THEN '1 record was refused.' ELSE failed || ' records were refused.' END
+            ELSE fault END AS error,
             created_at AS started_at, batch.finished_at
         WHERE entity <> 'batch'
         UNION ALL
