@@ -15,7 +15,7 @@ from sqlglot import exp, parse_one
 
 from innkeeper.lake.revenue_sql import ADDED, BOUGHT, PAID, REVENUE
 from innkeeper.lake.rfm_sql import scored
-from innkeeper.lake.segment_sequence_sql import guests_of_sequence
+from innkeeper.lake.segment_sequence_sql import ends_of_steps
 from innkeeper.resources.definitions import AND
 from innkeeper.resources.segments import ENTITIES
 from innkeeper.rules.segments import SequenceStep
@@ -50,6 +50,7 @@ _SCORED: Final = scored(
 )
 _FREQUENCY: Final = "least(orders, 5) AS frequency"
 """Number of orders, at most 5: most buyers of any shop have one, so fifths would be empty."""
+_WEEK: Final = "CAST(date_trunc('week', {} AT TIME ZONE :zone) AS DATE)"
 _PAGE: Final = "split_part(split_part(core_page, '?', 1), '#', 1)"
 
 
@@ -165,9 +166,11 @@ REPORTS: Final = {
             "events",
             "Events over time, by type",
             ("period", "type", "events", "guests"),
-            f"SELECT {_period('meta_created_at')} AS period, type, count(*) AS events, "
-            "count(DISTINCT guest_ref) AS guests FROM events "
-            f"WHERE {_between('meta_created_at')} GROUP BY 1, 2 ORDER BY 1, 2",
+            "SELECT period, type, CAST(sum(events) AS BIGINT) AS events, "
+            "count(guest_ref) AS guests FROM (SELECT "
+            f"{_period('meta_created_at')} AS period, type, guest_ref, count(*) AS events "
+            f"FROM events WHERE {_between('meta_created_at')} GROUP BY 1, 2, 3) "
+            "AS of_guests GROUP BY 1, 2 ORDER BY 1, 2",
             "events",
         ),
         Report(
@@ -182,15 +185,17 @@ REPORTS: Final = {
             "retention",
             "Weekly cohorts: of those first seen in a week, who came back how many weeks later",
             ("cohort", "week", "guests", "share"),
-            "WITH weeks AS (SELECT DISTINCT guest_ref, "
-            "CAST(date_trunc('week', meta_created_at AT TIME ZONE :zone) AS DATE) AS week "
-            "FROM events WHERE guest_ref IS NOT NULL), "
-            "firsts AS (SELECT guest_ref, min(week) AS cohort FROM weeks GROUP BY guest_ref), "
-            "counted AS (SELECT f.cohort, "
-            "CAST(floor(date_diff('day', f.cohort, w.week) / 7) AS BIGINT) AS week, "
-            "count(*) AS guests FROM weeks AS w JOIN firsts AS f ON f.guest_ref = w.guest_ref "
-            "WHERE f.cohort >= CAST(:first_day AS DATE) AND f.cohort < CAST(:after_day AS DATE) "
-            "GROUP BY 1, 2) "
+            # Guests of these cohorts are found first: by guest alone, and without time zones.
+            f"WITH firsts AS (SELECT guest_ref, {_WEEK.format('min(meta_created_at)')} AS cohort "
+            "FROM events WHERE guest_ref IS NOT NULL GROUP BY guest_ref), "
+            "cohorts AS (SELECT guest_ref, cohort FROM firsts "
+            "WHERE cohort >= CAST(:first_day AS DATE) AND cohort < CAST(:after_day AS DATE)), "
+            "weeks AS (SELECT DISTINCT c.guest_ref, c.cohort, "
+            f"{_WEEK.format('e.meta_created_at')} AS week "
+            "FROM events AS e JOIN cohorts AS c ON c.guest_ref = e.guest_ref), "
+            "counted AS (SELECT cohort, "
+            "CAST(floor(date_diff('day', cohort, week) / 7) AS BIGINT) AS week, "
+            "count(*) AS guests FROM weeks GROUP BY 1, 2) "
             "SELECT cohort, week, guests, round(CAST(guests AS DOUBLE) / "
             "max(guests) OVER (PARTITION BY cohort), 4) AS share FROM counted ORDER BY 1, 2",
             "share",
@@ -252,8 +257,9 @@ def question(report: Report, parameters: Mapping[str, Any], *, most: int) -> exp
 
 def funnel(
     types: Sequence[str], parameters: Mapping[str, Any], within: timedelta | None, by: str | None
-) -> list[exp.Select]:
-    """How many guests took the first step, the first two, and so on; by a column of guests."""
+) -> exp.Query:
+    """SELECT (number of a step, guests who took it after those before, value of `by`, a column of
+    guests). Steps without guests may be missing."""
     steps = [
         SequenceStep(ENTITIES["event"], (word,), AND, (), within if number else None)
         for number, word in enumerate(types)
@@ -261,12 +267,16 @@ def funnel(
     in_time = parse_one(_between("t.meta_created_at"), dialect="duckdb")
     in_time = exp.replace_placeholders(in_time, **parameters)
     count = exp.Count(this=exp.Distinct(expressions=[exp.column("guest_ref", "ends")]))
-    trees = []
-    for number in range(len(steps)):
-        ends = guests_of_sequence(steps[: number + 1], in_time).subquery("ends")
-        tree = exp.select(count.copy()).from_(ends)
+    ends = ends_of_steps(steps, in_time)
+    counts = []
+    for number, (name, _) in enumerate(ends):
+        tree = exp.select(f"{number} AS step", exp.alias_(count.copy(), "guests"))
+        tree = tree.from_(f"{name} AS ends")
         if by is not None:
             tree = tree.join("guests", on="guests.guest_ref = ends.guest_ref", dialect="duckdb")
             tree = tree.select(exp.column(by, "guests")).group_by(exp.column(by, "guests"))
-        trees.append(tree)
-    return trees
+        counts.append(tree)
+    query: exp.Query = counts[0] if len(counts) == 1 else exp.union(*counts, distinct=False)
+    for name, tree in ends:
+        query = query.with_(name, as_=tree, materialized=True)
+    return query

@@ -38,6 +38,25 @@ def guests_of_sequence(steps: Sequence[SequenceStep], only: exp.Expr | None = No
     return select.with_(rows_near, as_=of_steps, materialized=True)
 
 
+def ends_of_steps(steps: Sequence[SequenceStep], only: exp.Expr) -> list[tuple[str, exp.Select]]:
+    """Return for each step a name and a SELECT (guest_ref, at) of its rows that follow those of
+    the steps before it, which it reads by name; among rows that meet `only`.
+
+    Before a step without a time limit, of each guest only the first row matters.
+    """
+    results: list[tuple[str, exp.Select]] = []
+    for number, step in enumerate(steps):
+        rows = _rows_of_step(step, only, number, "")
+        if results:
+            before = exp.select("guest_ref", exp.column("at")).from_(results[-1][0])
+            rows = _after(before, rows, step.within)
+        if number + 1 == len(steps) or steps[number + 1].within is None:
+            first = exp.select("guest_ref", exp.alias_(exp.Min(this=exp.column("at")), "at"))
+            rows = first.from_(rows.subquery("r")).group_by("guest_ref")
+        results.append((f"ends_{number}", rows))
+    return results
+
+
 def _guests_near(steps: Sequence[SequenceStep], only: exp.Expr | None) -> exp.Select | None:
     """SELECT the guests with a row of the first step's types before one of the last step's; None if
     that excludes nobody, or if the steps read several tables.

@@ -95,10 +95,9 @@ async def _query_funnel(work: Work, lake: Lake, params: Mapping[str, Any]) -> li
     steps = await _stored_types(work, lake, params["steps"])
     within = timedelta(days=params["window"]) if params["window"] else None
     column = reports.BREAKDOWNS[params["by"]] if params["by"] else None
-    counts = []
-    for tree in reports.funnel(steps, params, within, column):
-        rows = await lake.rows(tree)
-        counts.append({(row[1] if column else None): int(row[0]) for row in rows})
+    counts: list[dict[Any, int]] = [{} for _ in steps]
+    for number, guests, *group in await lake.rows(reports.funnel(steps, params, within, column)):
+        counts[number][group[0] if group else None] = int(guests)
     return report_rows.funnel(steps, counts, is_split=column is not None)
 
 
