@@ -262,7 +262,7 @@ def test_a_file_may_be_thrown_away(page, shop, tmp_path) -> None:
     # Its first rows are there before it is uploaded.
     page.get_by_role("cell", name="Nobody").wait_for()
     page.get_by_role("button", name="Upload").click()
-    page.get_by_role("button", name="Throw away").click()
+    page.get_by_role("button", name="Delete the file").click()
     page.get_by_text("Nothing was imported.").wait_for()
     paths = [path for path in (shop.data / "files").rglob("uploads/*") if path.is_file()]
     assert paths == []

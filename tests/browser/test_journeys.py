@@ -205,8 +205,8 @@ def test_an_event_is_given_up_only_once_that_was_confirmed(page) -> None:
     number = rows.count()
     assert number
     rows.first.locator("summary").click()
-    rows.first.get_by_role("button", name="Give up…").click()
-    page.locator("dialog[open]").get_by_role("button", name="Give up", exact=True).click()
+    rows.first.get_by_role("button", name="Delete…").click()
+    page.locator("dialog[open]").get_by_role("button", name="Delete", exact=True).click()
     page.get_by_text("The event was deleted.").wait_for()
     assert rows.count() == number - 1
 
