@@ -50,8 +50,8 @@ async def read_guests(work: Work) -> AsyncIterator[GuestPage]:
     it in `read_snapshot`."""
     async for rows in _pages(work, "file_exports.guests", as_text=True):
         refs = [row["ref"] for row in rows]
-        rows_of_extensions = await work.all_as_text("privacy.extensions", guests=refs)
-        extensions = _by(rows_of_extensions, "guest_ref")
+        more = await work.all_as_text("file_exports.guest_extensions", guests=refs)
+        extensions = _by(more, "guest_ref")
         yield [(flat(row), extensions[row["ref"]]) for row in rows]
 
 

@@ -8,6 +8,11 @@ SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at
 FROM {ws}.guests WHERE survivor_ref IS NULL AND (%(after)s::uuid IS NULL OR ref > %(after)s)
 ORDER BY ref LIMIT %(limit)s
 
+-- file_exports.guest_extensions
+-- The data extensions of guests.
+SELECT guest_ref, name, key, pairs FROM {ws}.guest_extensions
+WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY created_at, name, key
+
 -- file_exports.guests_total
 -- The number of live guests.
 SELECT coalesce(sum(guests), 0)::bigint AS total FROM {ws}.guest_counts
