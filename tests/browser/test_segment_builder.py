@@ -268,11 +268,11 @@ def test_the_count_follows_typing_and_says_when_it_is_old(page, town) -> None:
     page.get_by_text("Enter a value.").wait_for()
     assert page.get_by_text("No count yet: complete what is marked.").is_visible()
     page.get_by_label("Value").press_sequentially(CITY, delay=5)
-    assert page.get_by_text("Counting. This is of the rules before").is_visible()
+    assert page.get_by_text("Counting. These numbers are of the rules before").is_visible()
     _counted(page, 6)
     assert page.get_by_label("Value").input_value() == CITY
     assert page.get_by_text("Enter a value.").count() == 0
-    assert not page.get_by_text("Counting. This is of the rules before").is_visible()
+    assert not page.get_by_text("Counting. These numbers are of the rules before").is_visible()
 
 
 def _counted_any(page) -> None:
