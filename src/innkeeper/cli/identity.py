@@ -10,7 +10,7 @@ import typer
 
 from innkeeper.actions.identity import merges, rule_changes, rule_settings, rule_undo
 from innkeeper.actions.paging import PageRequest
-from innkeeper.cli.options import Act, CommandContext, Json, command
+from innkeeper.cli.options import Act, CommandContext, GuestRef, Json, Name, command
 from innkeeper.cli.output import progress_bar, show, table
 from innkeeper.errors import OperatorError
 from innkeeper.resources.base import without_nulls
@@ -31,8 +31,6 @@ RuleFile = Annotated[
         '"fields": […]}]; by default the rules in force.',
     ),
 ]
-Guest = Annotated[UUID, typer.Argument(metavar="GUEST_REF", show_default=False)]
-Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 Limit = Annotated[int, typer.Option(help="Maximum number of entries.", min=1, max=10000)]
 _LISTED = ("ref", "survivor_ref", "absorbed_ref", "rule", "source", "actor", "merged_at")
 
@@ -175,7 +173,7 @@ def _print_explanation(explanation: dict[str, Any]) -> None:
 
 
 @command(app, "why", WORKSPACE, text=_print_explanation)
-async def why(work: Work, guest: Guest) -> Any:
+async def why(work: Work, guest: GuestRef) -> Any:
     """Explain a guest: list the merges in force and the records that matched it."""
     return await merges.explain(work, guest)
 
@@ -186,7 +184,7 @@ def _print_history(events: list[dict[str, Any]]) -> None:
 
 
 @command(app, "history", WORKSPACE, text=_print_history)
-async def history(work: Work, guest: Guest) -> Any:
+async def history(work: Work, guest: GuestRef) -> Any:
     """List every merge and undo of a guest."""
     return await merges.history(work, guest)
 

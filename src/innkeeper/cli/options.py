@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
 
 import typer
 
@@ -22,6 +23,9 @@ Database = Annotated[
     str | None, typer.Option(help="PostgreSQL server to use instead of the embedded one.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
+GuestRef = Annotated[UUID, typer.Argument(metavar="GUEST_REF", show_default=False)]
 
 Result = TypeVar("Result")
 Act = Callable[[Work], Awaitable[Result]]

@@ -4,13 +4,12 @@ import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 import msgspec
 import typer
 
 from innkeeper.actions.privacy import block_list, erasure, privacy
-from innkeeper.cli.options import Act, CommandContext, Json, command
+from innkeeper.cli.options import Act, CommandContext, GuestRef, Json, Yes, command
 from innkeeper.cli.output import show, table
 from innkeeper.errors import OperatorError
 from innkeeper.store import scrub as scrubbing
@@ -23,7 +22,6 @@ from innkeeper.wire.privacy.subject_page import page, plain
 
 app = typer.Typer()
 
-Guest = Annotated[UUID, typer.Argument(metavar="GUEST_REF", show_default=False)]
 WORKSPACE: Final = "Workspace to work in."
 Workspace = Annotated[str, typer.Option(help=WORKSPACE)]
 Identifier = Annotated[
@@ -36,14 +34,14 @@ Email = Annotated[str | None, typer.Option(help="E-mail address.")]
 @command(app, "erase")
 def erase(
     context: CommandContext,
-    guest: Guest,
+    guest: GuestRef,
     keep_orders: Annotated[
         bool, typer.Option("--keep-orders", help="Keep orders and their items.")
     ] = False,
     suppress: Annotated[
         bool, typer.Option("--suppress", help="Put the identifiers on the block list as well.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    yes: Yes = False,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
@@ -64,7 +62,7 @@ def erase(
 @command(app, "access")
 def access(
     context: CommandContext,
-    guest: Guest,
+    guest: GuestRef,
     out: Annotated[
         Path | None, typer.Option(help="File for the JSON; without it, printed.")
     ] = None,
@@ -115,7 +113,7 @@ def release(identifier: Identifier = None, email: Email = None) -> Act[dict[str,
 @command(app, "scrub")
 def scrub(
     context: CommandContext,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Remove the remaining bytes of deleted rows from the database's files.

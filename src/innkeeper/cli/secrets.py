@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from innkeeper.actions.admin import stored_secrets
-from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.options import CommandContext, Json, Yes, command
 from innkeeper.cli.output import show
 from innkeeper.store import encryption
 from innkeeper.store.database import Database
@@ -37,7 +37,7 @@ def secrets_rotate(
 @command(app, "reset")
 def secrets_reset(
     context: CommandContext,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Replace every secret that cannot be decrypted because its key is lost.

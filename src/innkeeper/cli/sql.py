@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from innkeeper.actions.audiences import sql_queries
-from innkeeper.cli.options import Act, command
+from innkeeper.cli.options import Act, Name, command
 from innkeeper.cli.output import table
 from innkeeper.errors import OperatorError
 from innkeeper.resources.base import Record
@@ -16,7 +16,6 @@ from innkeeper.store.work import Work
 app = typer.Typer()
 
 WORKSPACE: Final = "Workspace of the queries."
-Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 File = Annotated[
     Path, typer.Argument(metavar="FILE", help="A file with the SQL; - reads the standard input.")
 ]

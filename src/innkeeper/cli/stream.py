@@ -13,7 +13,7 @@ from innkeeper.actions.events import quarantine as actions
 from innkeeper.actions.events import replays, stream_settings
 from innkeeper.actions.events.quarantine import Selection
 from innkeeper.actions.paging import PageRequest
-from innkeeper.cli.options import Act, CommandContext, Json, command
+from innkeeper.cli.options import Act, CommandContext, Json, Name, command
 from innkeeper.cli.output import print_rows
 from innkeeper.store.work import Work
 from innkeeper.wire.json_text import decode_object
@@ -25,7 +25,6 @@ quarantine = typer.Typer()
 Text = Annotated[str | None, typer.Option(help="New text; empty clears it.", show_default=False)]
 WORKSPACE: Final = "Workspace to work in."
 Workspace = Annotated[str, typer.Option(help=WORKSPACE)]
-Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 Reason = Annotated[str | None, typer.Option(help="Only those with this reason.")]
 Timeout = Annotated[
     int | None, typer.Option(min=1, help="Minutes without an event after which a session ends.")

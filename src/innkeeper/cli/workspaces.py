@@ -1,17 +1,15 @@
 """`innkeeper workspaces`: isolated workspaces, each with a sandbox."""
 
 import sys
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from innkeeper.actions.admin import workspaces
-from innkeeper.cli.options import CommandContext, command
+from innkeeper.cli.options import CommandContext, Name, Yes, command
 from innkeeper.store.work import Work
 
 app = typer.Typer()
-
-Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 
 
 @command(app, "list", columns="name sandbox_of created_at")
@@ -39,7 +37,7 @@ async def workspaces_create(work: Work, name: Name) -> list[dict[str, str]]:
 def workspaces_reset(
     context: CommandContext,
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Delete everything in a sandbox except its keys; other workspaces are refused."""
     if not yes and sys.stdin.isatty():

@@ -72,13 +72,13 @@ async def represent(
     items = [encode_record(record, call.base) for record in records]
     if not (expand or view.arrays or view.extensions):
         return items
-    shown = _shown_children(call, expand)
-    all_children = await _read_children(work, shown.kinds, records) if shown.kinds else []
+    chosen = _choose_children(call, expand)
+    all_children = await _read_children(work, chosen.kinds, records) if chosen.kinds else []
     for item, children in zip(items, all_children, strict=False):
-        for member, child in shown.embedded.items():
+        for member, child in chosen.embedded.items():
             url = item[member]["href"]
             item[member] = _embedded(child, url, *_children(call, child, children, MAX_LIMIT))
-        for member, child in shown.arrays.items():
+        for member, child in chosen.arrays.items():
             item[member], _ = _children(call, child, children)
     if view.extensions:
         await _add_extensions(work, call, records, items, expand)
@@ -87,11 +87,11 @@ async def represent(
 
 def kinds_of_children(call: ResourceRequest, expand: Expand) -> list[type[Resource]]:
     """List the kinds of children in a response with `expand`, each once."""
-    return _shown_children(call, expand).kinds
+    return _choose_children(call, expand).kinds
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _ChosenChildren:
     """The children in a response."""
 
     embedded: dict[str, View]
@@ -102,14 +102,16 @@ class _Shown:
     """Each once."""
 
 
-def _shown_children(call: ResourceRequest, expand: Expand) -> _Shown:
+def _choose_children(call: ResourceRequest, expand: Expand) -> _ChosenChildren:
     view = call.view
     named = expand if isinstance(expand, bool) else expand.intersection(view.children)
-    return _children_shown(call.operation.dialect, call.compatibility, view, named)
+    return _children_of_view(call.operation.dialect, call.compatibility, view, named)
 
 
 @lru_cache(256)
-def _children_shown(dialect: Dialect, compatibility: str, view: View, expand: Expand) -> _Shown:
+def _children_of_view(
+    dialect: Dialect, compatibility: str, view: View, expand: Expand
+) -> _ChosenChildren:
     embedded = {
         member: view_at(dialect, path, compatibility)
         for member, path in view.children.items()
@@ -117,7 +119,7 @@ def _children_shown(dialect: Dialect, compatibility: str, view: View, expand: Ex
     }
     arrays = {member: view_at(dialect, path, compatibility) for member, path in view.arrays.items()}
     views = (*embedded.values(), *arrays.values())
-    return _Shown(embedded, arrays, list(dict.fromkeys(view.resource for view in views)))
+    return _ChosenChildren(embedded, arrays, list(dict.fromkeys(view.resource for view in views)))
 
 
 async def _read_children(

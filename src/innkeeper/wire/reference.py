@@ -20,7 +20,7 @@ _OWN: Final = "Innkeeper API"
 _INTRODUCTION: Final = """
 <p class="lead">{description}</p>
 <dl class="kv"><dt>Authentication</dt><dd>HTTP Basic: the client key is the user name, the API
-token the password. Both are made in the settings of a workspace, or by
+token the password. Create both in the settings of a workspace, or with
 <code>innkeeper keys create</code>.</dd><dt>Errors</dt><dd>JSON that names every problem of the
 request at once.</dd><dt>Machine-readable</dt><dd><a href="/openapi.json">/openapi.json</a>, or
 <a href="/openapi.json?compatibility=official">as an official key sees it</a>.</dd></dl>
@@ -112,7 +112,7 @@ def _operation(document: Schema, method: str, path: str, operation: Schema) -> s
         f"<tr><th>{status}</th><td>{escape(_meaning(document, answer))}</td></tr>"
         for status, answer in operation["responses"].items()
     )
-    parts.append(f"<h3>Answers</h3><table>{rows}</table></div>")
+    parts.append(f"<h3>Responses</h3><table>{rows}</table></div>")
     parts.append(_examples(document, method, path, operation))
     return "".join([*parts, "</div></details>"])
 
