@@ -88,7 +88,7 @@ def _print_counts(row: dict[str, Any]) -> None:
 def suppress_(
     identifier: Identifier = None,
     email: Email = None,
-    reason: Annotated[str, typer.Option(help="Why.")] = "asked for",
+    reason: Annotated[str, typer.Option(help="Why.")] = "requested",
 ) -> Act[dict[str, Any]]:
     """Block identifiers: records and events that contain them are rejected and counted."""
     person = _person(identifier, email)

@@ -102,7 +102,7 @@ class PersonRequest(Payload):
 
     identifiers: Annotated[list[Record] | None, IDENTIFIERS] = None
     email: Annotated[str, EMAIL] | None = None
-    reason: Annotated[str, Text(255)] = "asked for"
+    reason: Annotated[str, Text(255)] = "requested"
 
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
