@@ -57,9 +57,11 @@ def compile_evidence(book: IdentityRules) -> ReadEvidence | None:
                     lookup.append(key)
                     if reason is None:
                         reason, evidence = name, [{kind: named, "value": value}]
-        keys = sorted([key for _, _, key in values])
-        if len({*keys}) < len(keys):
-            return None
+        keys = [key for _, _, key in values]
+        if len(keys) > 1:
+            if len({*keys}) < len(keys):
+                return None
+            keys.sort()
         return PlainEvidence(lookup, keys, reason, evidence)
 
     return read

@@ -159,10 +159,12 @@ def readable() -> Iterator[None]:
 
 def weight_of(raw: Any) -> int:
     """Return the share of a chunk's `MAX_LINE` bytes that a line or row takes."""
+    if type(raw) is bytes:
+        return len(raw)
     if isinstance(raw, Mapping):
         size = sum(len(cell) for cell in raw.values() if isinstance(cell, str))
         return size * MAX_LINE // MAX_CELLS
-    return len(raw) if isinstance(raw, bytes) else 0
+    return 0
 
 
 def chunks(
