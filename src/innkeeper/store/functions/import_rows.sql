@@ -108,11 +108,11 @@ $$;
 
 -- Whether a row that the import did not write refers to a row that it created. `{parts_of_orders}` stands
 -- for the declared parts of orders, also as rows of the guests that some of them name.
-CREATE FUNCTION {ws}.is_used_later(of_table text, row_ref uuid, batch uuid) RETURNS boolean
-LANGUAGE plpgsql STABLE AS $$
+-- One query for each kind of child, so that its plan is made once for a connection.
+DO $do$
 DECLARE
     child record;
-    is_used boolean;
+    queries text := '';
 BEGIN
     FOR child IN SELECT * FROM (VALUES
         ('guests', 'browsers', 'guest_ref', 'guest_ref'),
@@ -125,33 +125,39 @@ BEGIN
         ('sessions', 'events', 'session_ref', 'guest_ref'),
         {parts_of_orders}
         ('orders', 'order_extensions', 'order_ref', 'order_ref')
-    ) AS each (parent, name, parent_ref, owner) WHERE parent = of_table LOOP
-        EXECUTE format(
-            'SELECT EXISTS (SELECT FROM {ws}.%1$I AS c WHERE c.%2$I = $1 AND NOT EXISTS ('
-            'SELECT FROM {ws}.import_rows AS r WHERE r.batch_ref = $2 AND r.table_name = %1$L '
-            'AND r.ref = c.ref AND r.%3$I = c.%3$I))', child.name, child.parent_ref, child.owner
-        ) INTO is_used USING row_ref, batch;
-        EXIT WHEN is_used;
-    END LOOP;
-    IF of_table = 'order_items' THEN
-        RETURN EXISTS (
-            SELECT FROM {ws}.order_items AS i
-            JOIN {ws}.order_item_extensions AS c ON c.order_item_ref = i.ref
-            WHERE i.ref = row_ref AND NOT EXISTS (
-                SELECT FROM {ws}.import_rows AS r WHERE r.batch_ref = batch
-                  AND r.order_ref = i.order_ref AND r.ref = c.ref
-            )
-        ) OR EXISTS (
-            SELECT FROM {ws}.order_consumer_items AS u
-            JOIN {ws}.order_consumers AS c ON c.ref = u.order_consumer_ref
-            WHERE u.order_item_ref = row_ref AND NOT EXISTS (
-                SELECT FROM {ws}.import_rows AS r WHERE r.batch_ref = batch
-                  AND r.table_name = 'order_consumers' AND r.order_ref = c.order_ref AND r.ref = c.ref
-            )
+    ) AS each (parent, name, parent_ref, owner) LOOP
+        queries := queries || format(
+            'IF of_table = %4$L AND EXISTS (SELECT FROM {ws}.%1$I AS c WHERE c.%2$I = row_ref AND NOT EXISTS ('
+            'SELECT FROM {ws}.import_rows AS r WHERE r.batch_ref = batch AND r.table_name = %1$L '
+            'AND r.ref = c.ref AND r.%3$I = c.%3$I)) THEN RETURN true; END IF; ',
+            child.name, child.parent_ref, child.owner, child.parent
         );
-    END IF;
-    RETURN coalesce(is_used, false);
-END $$;
+    END LOOP;
+    EXECUTE format(
+        'CREATE FUNCTION {ws}.is_used_later(of_table text, row_ref uuid, batch uuid) RETURNS boolean '
+        'LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS %L',
+        'BEGIN ' || queries || $items$
+        IF of_table = 'order_items' THEN
+            RETURN EXISTS (
+                SELECT FROM {ws}.order_items AS i
+                JOIN {ws}.order_item_extensions AS c ON c.order_item_ref = i.ref
+                WHERE i.ref = row_ref AND NOT EXISTS (
+                    SELECT FROM {ws}.import_rows AS r WHERE r.batch_ref = batch
+                      AND r.order_ref = i.order_ref AND r.ref = c.ref
+                )
+            ) OR EXISTS (
+                SELECT FROM {ws}.order_consumer_items AS u
+                JOIN {ws}.order_consumers AS c ON c.ref = u.order_consumer_ref
+                WHERE u.order_item_ref = row_ref AND NOT EXISTS (
+                    SELECT FROM {ws}.import_rows AS r WHERE r.batch_ref = batch
+                      AND r.table_name = 'order_consumers' AND r.order_ref = c.order_ref AND r.ref = c.ref
+                )
+            );
+        END IF;
+        RETURN false;
+        END $items$
+    );
+END $do$;
 
 -- Whether a record that is not of the import was matched to a guest after a time.
 CREATE FUNCTION {ws}.is_matched_later(guest uuid, since timestamptz, batch uuid) RETURNS boolean
