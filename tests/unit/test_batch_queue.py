@@ -66,6 +66,17 @@ async def test_calls_that_waited_run_as_a_batch() -> None:
     assert numbers.ran == [[0], [2, 4, 6]]
 
 
+async def test_many_calls_run_in_two_halves() -> None:
+    """So that the database and this process work at the same time; 8 or fewer stay together."""
+    numbers = Numbers()
+    await numbers.after_first(*range(2, 42, 2))
+    # One ran before, and 20 waited: half of 21, rounded up, then the others.
+    assert [len(batch) for batch in numbers.ran] == [1, 11, 9]
+    numbers = Numbers()
+    await numbers.after_first(*range(2, 18, 2))
+    assert [len(batch) for batch in numbers.ran] == [1, 8]
+
+
 async def test_a_lone_call_runs_at_once_without_a_batch() -> None:
     numbers = Numbers()
     numbers.gate.set()

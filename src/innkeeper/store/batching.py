@@ -3,6 +3,9 @@
 No call waits for others to arrive: if its queue is idle, it runs at once, as without a queue. Calls
 that arrive meanwhile wait without a connection and run together when it ends. A batch starts after
 its last call arrived, so a read sees every write that was acknowledged before.
+
+Many calls run in two halves: the database runs one while this process responds to the other and
+reads the next requests. All in one batch, each would be idle while the other works.
 """
 
 import asyncio
@@ -24,6 +27,8 @@ Result = TypeVar("Result")
 
 BATCH_MAX: Final = 64
 """Maximum number of calls of one batch."""
+UNDIVIDED_MAX: Final = 8
+"""Maximum number of waiting calls that always run in one batch."""
 QUEUED_MAX: Final = 512
 """Maximum number of waiting calls of one kind; further ones raise `Unavailable`."""
 STALLED_SECONDS: Final = 0.05
@@ -88,6 +93,8 @@ class BatchQueue(Generic[Item, Result]):
         self._run_batch = run_batch
         self._sizes, self._waits = BATCH_SIZE.labels(kind), BATCH_WAIT.labels(kind)
         self._running = 0
+        self._latest_size = 1
+        """Number of calls that were started last."""
         self._started_at = 0.0
         self._pending: deque[_Call[Item, Result]] = deque()
         self._busy: set[Hashable] = set()
@@ -118,6 +125,7 @@ class BatchQueue(Generic[Item, Result]):
             if key is not None:
                 self._busy.add(key)
             self._running = int(is_next)
+            self._latest_size = 1
             self._started_at = time.perf_counter()
         else:
             outcome = await self._enqueue(_Call(item, key, is_slow))
@@ -176,7 +184,10 @@ class BatchQueue(Generic[Item, Result]):
         """Start the next batch, of the calls whose key is free."""
         group: list[_Call[Item, Result]] = []
         left: deque[_Call[Item, Result]] = deque()
-        while self._pending and len(group) < BATCH_MAX:
+        # Those that ran last will soon be followed by as many.
+        half = (self._latest_size + len(self._pending) + 1) // 2
+        most = min(max(half, UNDIVIDED_MAX), BATCH_MAX)
+        while self._pending and len(group) < most:
             call = self._pending.popleft()
             if call.key in self._busy:
                 left.append(call)
@@ -191,6 +202,7 @@ class BatchQueue(Generic[Item, Result]):
         if not group:
             return
         self._running += 1
+        self._latest_size = len(group)
         self._started_at = time.perf_counter()
         self._sizes.observe(len(group))
         self._waits.observe(self._started_at - group[0].queued_at)
