@@ -4,10 +4,18 @@ import asyncio
 from typing import Any
 
 from innkeeper.lake import duckdb as engine
+from innkeeper.lake.compaction import compact
 from innkeeper.lake.files import new_path, storage
 from innkeeper.lake.flush import write_rows
 from innkeeper.lake.tables import BY_NAME, SEQUENCE
 from innkeeper.store.work import Work
+
+
+async def fill_compacted(work: Work, rows: dict[str, list[str]]) -> int:
+    """Fill, and merge files as background jobs do; how many bytes they have afterwards."""
+    await fill(work, rows)
+    await compact(work, everything=True)
+    return sum(int(file["bytes"]) for file in await work.all("lake.files"))
 
 
 async def fill(work: Work, rows: dict[str, list[str]]) -> int:

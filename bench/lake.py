@@ -19,7 +19,7 @@ from typing import Any
 import duckdb
 from sqlglot import exp
 
-from bench.filling import fill
+from bench.filling import fill_compacted
 from bench.freshness import freshness
 from bench.report import Bench
 from bench.segments import TWENTY, Question, generated, midnight
@@ -95,7 +95,7 @@ def _asked(dsn: str, folder: Path, size: tuple[int, int, int]) -> Iterator[str]:
 
 
 async def _filled(size: tuple[int, int, int], work: Work) -> int:
-    return await fill(work, generated(clock.now(), *size))
+    return await fill_compacted(work, generated(clock.now(), *size))
 
 
 async def _question(question: Question, work: Work) -> str:

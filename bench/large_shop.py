@@ -19,7 +19,7 @@ from uuid import UUID
 import duckdb
 import psycopg
 
-from bench.filling import fill
+from bench.filling import fill_compacted
 from innkeeper.rules.identity_keys import email_key, identifier_key, reference_key
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
@@ -294,7 +294,7 @@ async def _fill_lake(dsn: str, data: Path, rows: Rows) -> None:
     await database.open()
     try:
         async with database.work("live") as work:
-            await fill(work, lake_rows(rows))
+            await fill_compacted(work, lake_rows(rows))
     finally:
         await database.close()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from bench.filling import fill
+from bench.filling import fill_compacted
 from bench.peers.clickhouse import ClickHouse
 from bench.peers.packages import add_chdb
 from bench.segments import TWENTY, Question, generated
@@ -62,7 +62,7 @@ def _filled(runner: asyncio.Runner, folder: Path, size: tuple[int, int, int]) ->
         runner.run(database.open())
         lent = database.work("live")
         work = runner.run(lent.__aenter__())
-        runner.run(fill(work, generated(clock.now(), *size)))
+        runner.run(fill_compacted(work, generated(clock.now(), *size)))
         opening = opened(work)
         try:
             yield runner.run(opening.__aenter__())
