@@ -121,7 +121,8 @@ def trait_texts(values: exp.Query) -> exp.Select:
 
 def ranked(rows: exp.Query, part: str, most: int) -> exp.Select:
     """SELECT (value, rows), most frequent first; only values that contain `part`, in any case."""
-    select = exp.select("value", _COUNT.copy()).from_(rows.subquery("v"))
+    count = exp.alias_(_COUNT.copy(), "row_count")
+    select = exp.select("value", count).from_(rows.subquery("v"))
     select = select.where(exp.column("value").is_(exp.null()).not_())
     if part:
         text = exp.Lower(this=exp.column("value"))

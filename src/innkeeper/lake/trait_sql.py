@@ -5,6 +5,7 @@ from typing import Any
 from sqlglot import exp, parse_one
 
 from innkeeper.lake import revenue_sql
+from innkeeper.lake.catalogue_sql import ranked
 from innkeeper.lake.rfm_sql import scored
 from innkeeper.lake.segment_rule_sql import counted_value, row_condition, summand
 from innkeeper.resources.segments import NUMBER
@@ -96,19 +97,39 @@ def _picked(trait: Trait, among: str) -> exp.Select:
     return exp.select("guest_ref", "value").from_(ranked.subquery("s")).where("place = 1")
 
 
-def spread(values: exp.Query, kind: str) -> exp.Select:
-    """SELECT the number of guests with a value; of numbers also (guests, least, average,
-    greatest)."""
-    select = exp.select(exp.func("count", exp.column("value"))).from_(values.subquery("v"))
-    if kind != NUMBER:
-        return select
-    average = exp.func("round", exp.Avg(this=exp.column("value")), exp.Literal.number(2))
-    return select.select(
-        exp.Min(this=exp.column("value")), average, exp.Max(this=exp.column("value"))
+def summary(values: exp.Query, kind: str, most_values: int, most_guests: int) -> exp.Query:
+    """SELECT (part, value, number, average, guest_ref) of a trait, computed once.
+
+    Parts: `all`, with the number of guests with a value, and of numbers the least and the average;
+    `greatest`, of numbers; `value`, the most frequent values; `guest`, those with the greatest.
+    """
+    value, is_number = exp.column("value"), kind == NUMBER
+    of_all: list[exp.Expr] = [exp.null(), exp.func("count", value), exp.null()]
+    if is_number:
+        average = exp.func("round", exp.Avg(this=value.copy()), exp.Literal.number(2))
+        of_all = [exp.Min(this=value.copy()), of_all[1], average]
+    parts = [_part("all", *of_all, exp.null()).from_("v")]
+    if is_number:
+        greatest = exp.Max(this=value.copy())
+        parts.append(_part("greatest", greatest, *[exp.null()] * 3).from_("v"))
+    frequent = ranked(exp.select("value").from_("v"), "", most_values)
+    parts.append(
+        _part("value", value, exp.column("row_count"), exp.null(), exp.null()).from_(
+            frequent.subquery("r")
+        )
     )
+    guests = exp.select("guest_ref", "value").from_("v").where("value IS NOT NULL")
+    guests = guests.order_by("value DESC", "guest_ref").limit(most_guests)
+    parts.append(
+        _part("guest", value, exp.null(), exp.null(), exp.column("guest_ref")).from_(
+            guests.subquery("g")
+        )
+    )
+    query: exp.Query = exp.union(*parts, distinct=False)
+    return query.with_("v", as_=values, materialized=True)
 
 
-def extremes(values: exp.Query, most: int) -> exp.Select:
-    """SELECT (guest_ref, value) of the guests with the greatest values."""
-    select = exp.select("guest_ref", "value").from_(values.subquery("v"))
-    return select.where("value IS NOT NULL").order_by("value DESC", "guest_ref").limit(most)
+def _part(name: str, *values: exp.Expr) -> exp.Select:
+    names = ("value", "number", "average", "guest_ref")
+    columns = (exp.alias_(each.copy(), alias) for each, alias in zip(values, names, strict=True))
+    return exp.select(exp.alias_(exp.Literal.string(name), "part"), *columns)

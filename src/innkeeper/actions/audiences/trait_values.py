@@ -37,13 +37,17 @@ async def describe(work: Work, name: str) -> Record:
 
 
 async def _describe(work: Work, trait: Trait) -> Record:
-    from innkeeper.lake import catalogue_sql, trait_sql  # noqa: PLC0415 - loads SQLGlot
+    from innkeeper.lake import trait_sql  # noqa: PLC0415 - loads SQLGlot
 
     values = trait_sql.trait_values(trait, every=False)
     async with opened(work) as lake:
-        guests, *spread = (await lake.rows(trait_sql.spread(values, trait.type)))[0]
-        ranked = await lake.rows(catalogue_sql.ranked(values, "", MOST_VALUES))
-        sample = await lake.rows(trait_sql.extremes(values, SAMPLE))
+        rows = await lake.rows(trait_sql.summary(values, trait.type, MOST_VALUES, SAMPLE))
+    parts: dict[str, list[tuple[Any, ...]]] = {}
+    for part, *columns in rows:
+        parts.setdefault(part, []).append(tuple(columns))
+    ((least, guests, average, _),) = parts["all"]
+    ranked = sorted((row[:2] for row in parts.get("value", ())), key=lambda row: (-row[1], row[0]))
+    sample = sorted((str(ref), value) for value, _, _, ref in parts.get("guest", ()))
     result: Record = {
         "type": trait.type,
         "currency": trait.currency,
@@ -51,8 +55,10 @@ async def _describe(work: Work, trait: Trait) -> Record:
         "total": await segment_questions.count_guests(work),
         "at": clock.now(),
         "values": ranked,
-        "sample": [(str(ref), value) for ref, value in sample],
+        # A stable sort: guests with equal values remain in the order of their refs.
+        "sample": sorted(sample, key=lambda row: row[1], reverse=True),
     }
     if trait.type == NUMBER:
-        result |= dict(zip(("least", "average", "greatest"), spread, strict=True))
+        ((greatest, *_),) = parts["greatest"]
+        result |= {"least": least, "average": average, "greatest": greatest}
     return result
