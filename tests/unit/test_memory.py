@@ -1,6 +1,8 @@
 """S4: what an error's frames hold is freed where the error ends."""
 
 import gc
+import subprocess
+import sys
 import weakref
 
 from innkeeper.store.memory import clear_frames
@@ -42,3 +44,13 @@ def test_s4_an_error_that_is_its_own_cause_ends() -> None:
     clear_frames(first)
     second.__cause__ = second
     clear_frames(second)
+
+
+def test_a_process_that_loaded_duckdb_ends_without_reports_of_its_objects() -> None:
+    """DuckDB's binding prints each object that is left at the end, such as those of its module."""
+    code = (
+        "import duckdb; from innkeeper.store.memory import collect_seldom; "
+        "duckdb.connect().execute('SELECT 1').fetchall(); collect_seldom()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert ended.stderr == b""

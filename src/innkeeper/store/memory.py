@@ -1,5 +1,6 @@
 """Memory limits of the machine or container, and settings of Python's garbage collector."""
 
+import atexit
 import gc
 import os
 import sys
@@ -37,6 +38,9 @@ def collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS)
+    # DuckDB reports each of its objects that is left at the end of the process.
+    atexit.unregister(gc.unfreeze)
+    atexit.register(gc.unfreeze)
 
 
 _SWITCH_SECONDS: Final = 0.000_5
