@@ -1,5 +1,6 @@
 """Limit the size of the JSON in a result of the database, before it is parsed."""
 
+from itertools import repeat
 from typing import Final
 
 from psycopg.pq.abc import PGresult
@@ -19,7 +20,7 @@ def check_json_size(result: PGresult, most: int | None) -> None:
     columns = [at for at in range(result.nfields) if result.ftype(at) in _JSON_TYPES]
     size = 0
     for column in columns:
-        for row in range(result.ntuples):
-            size += len(result.get_value(row, column) or b"")
+        values = map(result.get_value, range(result.ntuples), repeat(column))
+        size += sum(map(len, filter(None, values)))
     if size > most:
         raise LargeResult(size)

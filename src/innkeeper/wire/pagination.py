@@ -188,11 +188,12 @@ def embedded_page(view: View) -> Callable[[str, Sequence[Any]], msgspec.Raw]:
     last = "/" + view.path.rpartition("/")[2]
     page = envelope(view, _PARENT + last, {}, PageRequest(limit=MAX_LIMIT), 0, [])
     head, tail = encode(page).split(b'"items":[]')
+    before, after = (text.split(_PARENT.encode()) for text in (head, tail))
 
     def write(url: str, items: Sequence[Any]) -> msgspec.Raw:
         parent = encode(url.removesuffix(last))[1:-1]
-        before, after = (text.replace(_PARENT.encode(), parent) for text in (head, tail))
-        return msgspec.Raw(b'%b"items":%b%b' % (before, encode(items), after))
+        parts = (parent.join(before), b'"items":', encode(items), parent.join(after))
+        return msgspec.Raw(b"".join(parts))
 
     return write
 
