@@ -36,7 +36,7 @@ MANY = 1_000_000 if LONG else 4_000
 MANY_KILLED = MANY if LONG else 3_000
 KILLS = 10 if LONG else 2
 SEED = 20261121
-RESIDENT_LIMIT = 650 * 1024 * 1024
+RESIDENT_LIMIT = 500 * 1024 * 1024
 _numbers: Final = count()
 
 

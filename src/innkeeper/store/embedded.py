@@ -302,10 +302,9 @@ class EmbeddedServer:
             "max_connections": self._connections,
             # A write locks each identifier it looks for, up to hundreds at a time.
             "max_locks_per_transaction": 256,
-            # Untouched pages cost nothing, so an idle server stays small. Most of the indexes of a
-            # million guests fit: an import reads and evicts pages of them for every guest. The
-            # system caches the rest of the files.
-            "shared_buffers": f"{min(max(memory // 64, min(memory // 4, 64)), 192)}MB",
+            # Untouched pages cost nothing, so an idle server stays small; the system caches the
+            # rest of the files, and a large import stays small too.
+            "shared_buffers": f"{min(max(memory // 4, 32), 64)}MB",
             "effective_cache_size": f"{max(memory // 2, 64)}MB",
             "work_mem": "8MB",
             # Memory of a vacuum worker, which runs beside imports; an index build may take more.
