@@ -258,6 +258,22 @@ def test_a_problem_of_sql_has_its_reason_and_position(page) -> None:
     assert sql.input_value()[start:end] == "prize"
 
 
+@pytest.mark.long
+def test_a_saved_query_is_renamed_and_leaves_the_count(page) -> None:
+    page.go("/segments/new?mode=sql")
+    page.locator(".count:not(.loading)").wait_for()
+    page.get_by_label("Save this query as").fill("Regulars")
+    page.get_by_role("button", name="Save query").click()
+    page.get_by_text("Regulars is saved.").wait_for()
+    page.get_by_label("Rename the query Regulars").click()
+    page.get_by_label("New name").fill("Frequent buyers")
+    page.get_by_role("button", name="Rename", exact=True).click()
+    page.get_by_text("Regulars is named Frequent buyers.").wait_for()
+    assert page.locator("#live:not(.stale) .count:not(.loading)").is_visible()
+    page.get_by_role("button", name="Delete the query Frequent buyers").click()
+    page.get_by_text("Frequent buyers is deleted.").wait_for()
+
+
 def test_the_count_follows_typing_and_says_when_it_is_old(page, town) -> None:
     """Nothing is left or pressed: 300 ms after the last key the count is of what is typed. Until
     then it says that it is not. A value that is missing is named beside its field."""

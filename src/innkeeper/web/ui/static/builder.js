@@ -29,10 +29,11 @@ const focusAgain = (id, caret) => {
 
 const fieldsOf = (form) => new URLSearchParams(new FormData(form));
 
-// What is counted: a name changes no count, so none is sent for it.
+// What is counted: names change no count (`data-name`), so none is sent for them.
+const NOT_A_NAME = ":not([name=name], [data-name])";
 const questionOf = (fields) => {
   const question = new URLSearchParams(fields);
-  question.delete("name");
+  for (const { name } of document.querySelectorAll("form[data-builder] :is([name=name], [data-name])")) question.delete(name);
   return String(question);
 };
 
@@ -127,7 +128,7 @@ const rebuild = (button) => {
   enqueue(() => sendBuilder(button).finally(() => (pendingButtons -= isButton)));
 };
 
-on("input", "form[data-builder] :is(input, textarea):not([name=name])", () => {
+on("input", `form[data-builder] :is(input, textarea)${NOT_A_NAME}`, () => {
   isUnsaved = true;
   markStale();
   clearTimeout(typingTimer);
@@ -139,7 +140,7 @@ on("input", "form[data-builder] :is(input, textarea):not([name=name])", () => {
 });
 on("change", "form[data-builder] :is(input, select, textarea)", (field) => {
   isUnsaved = true;
-  if (field.name !== "name" || field.id === "t-name") rebuild();
+  if (field.matches(NOT_A_NAME) || field.id === "t-name") rebuild();
 });
 on("click", "form[data-builder] button[value]:not([value=save], [data-sends])", (button, event) => {
   event.preventDefault();
