@@ -10,6 +10,9 @@ from innkeeper.jobs import lake
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 
+_ANN = {"field": "firstName", "comparator": "is equal to", "values": ["Ann"]}
+_DEFINITION = {"filterGroups": [{"entity": "guest", "rules": [_ANN]}]}
+
 
 @pytest.mark.anyio
 async def test_f4_guests_are_looked_at_though_nothing_was_written(dsn: str, tmp_path: Path) -> None:
@@ -17,11 +20,9 @@ async def test_f4_guests_are_looked_at_though_nothing_was_written(dsn: str, tmp_
     settings = Settings(database=dsn, data=tmp_path)
     database = Database(dsn, settings=settings)
     await database.open()
-    rules = [{"field": "firstName", "comparator": "is equal to", "values": ["Ann"]}]
-    groups = [{"entity": "guest", "rules": rules}]
     async with database.work("live") as work:
         guest = await guests.create(work, {"guest_type": "customer", "first_name": "Ann"})
-        await segments.create(work, {"name": "ann", "definition": {"filterGroups": groups}})
+        await segments.create(work, {"name": "ann", "definition": _DEFINITION})
         await work.connection.execute("UPDATE ws_live.segments SET status = 'LIVE'")
         await segment_runs.refresh(work)
         await work.connection.execute("DELETE FROM ws_live.segment_members")
@@ -36,4 +37,30 @@ async def test_f4_guests_are_looked_at_though_nothing_was_written(dsn: str, tmp_
         row = await work.one("lake.waiting")
         assert row is not None
         assert (row["waiting"], row["touched"]) == (False, False)
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "status", "is_flushed"),
+    [(10, "DRAFT", False), (31, "DRAFT", True), (10, "LIVE", True)],
+)
+async def test_an_import_delays_flushes_while_no_segment_is_live(
+    database: Database, seconds_ago: int, status: str, is_flushed: bool
+) -> None:
+    async with database.work("live") as work:
+        await guests.create(work, {"guest_type": "customer"})
+        await segments.create(work, {"name": "ann", "definition": _DEFINITION})
+        await work.connection.execute(f"UPDATE ws_live.segments SET status = '{status}'")
+        await work.connection.execute(
+            "INSERT INTO ws_live.batches"
+            " (ref, entity, state, file_options, actor, created_at, modified_at)"
+            " VALUES (gen_random_uuid(), 'guests', 'processing', '{}', 'test', now(), now())"
+        )
+        await work.connection.execute(
+            f"UPDATE ws_live.lake_state SET flushed_at = now() - interval '{seconds_ago} seconds'"
+        )
+        await lake.flush(work)
+        row = await work.one("lake.waiting")
+        assert row is not None
+        assert row["waiting"] is not is_flushed
     await database.close()

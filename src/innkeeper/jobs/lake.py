@@ -1,6 +1,7 @@
 """Tasks of the lake, Live segments, webhooks and audience exports."""
 
 from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from innkeeper import clock
@@ -20,15 +21,25 @@ from innkeeper.jobs.registry import lending_task, patient_task, scheduled, task
 from innkeeper.lake import compaction
 from innkeeper.store.work import Lend, Work
 
+IMPORT_FLUSH_SECONDS: Final = 30
+"""Seconds between flushes during an import in a workspace without Live segments."""
+
 
 @scheduled("* * * * * */5", "lake.flush")
 async def flush(work: Work) -> None:
-    """Flush changed rows to the lake and update every Live segment, if the pause is over."""
+    """Flush changed rows to the lake and update every Live segment, if the pause is over.
+
+    While a file is imported and no segment is Live, the pause is longer: the import gets the
+    processor, and a query that meets a long feed flushes it first.
+    """
     row = await work.one("lake.waiting")
     if row is None:
         return
+    seconds = work.settings.live_segment_seconds
+    if row["may_wait"]:
+        seconds = max(seconds, IMPORT_FLUSH_SECONDS)
     # Half a tick less, so that a tick that comes slightly early is not skipped.
-    pause = timedelta(seconds=work.settings.live_segment_seconds - 2.5)
+    pause = timedelta(seconds=seconds - 2.5)
     recently = row["flushed_at"] is not None and row["flushed_at"] + pause > clock.now()
     if (row["waiting"] or row["touched"]) and not recently:
         await segment_runs.refresh(work)
