@@ -41,11 +41,16 @@ async def test_f4_guests_are_looked_at_though_nothing_was_written(dsn: str, tmp_
 
 
 @pytest.mark.parametrize(
-    ("seconds_ago", "status", "is_flushed"),
-    [(10, "DRAFT", False), (31, "DRAFT", True), (10, "LIVE", True)],
+    ("flushed_ago", "started_ago", "status", "is_flushed"),
+    [
+        (10, 40, "DRAFT", False),
+        (40, 10, "DRAFT", False),
+        (31, 31, "DRAFT", True),
+        (10, 10, "LIVE", True),
+    ],
 )
 async def test_an_import_delays_flushes_while_no_segment_is_live(
-    database: Database, seconds_ago: int, status: str, is_flushed: bool
+    database: Database, flushed_ago: int, started_ago: int, status: str, is_flushed: bool
 ) -> None:
     async with database.work("live") as work:
         await guests.create(work, {"guest_type": "customer"})
@@ -54,10 +59,11 @@ async def test_an_import_delays_flushes_while_no_segment_is_live(
         await work.connection.execute(
             "INSERT INTO ws_live.batches"
             " (ref, entity, state, file_options, actor, created_at, modified_at)"
-            " VALUES (gen_random_uuid(), 'guests', 'processing', '{}', 'test', now(), now())"
+            " VALUES (gen_random_uuid(), 'guests', 'processing', '{}', 'test',"
+            f" now() - interval '{started_ago} seconds', now())"
         )
         await work.connection.execute(
-            f"UPDATE ws_live.lake_state SET flushed_at = now() - interval '{seconds_ago} seconds'"
+            f"UPDATE ws_live.lake_state SET flushed_at = now() - interval '{flushed_ago} seconds'"
         )
         await lake.flush(work)
         row = await work.one("lake.waiting")

@@ -29,18 +29,20 @@ IMPORT_FLUSH_SECONDS: Final = 30
 async def flush(work: Work) -> None:
     """Flush changed rows to the lake and update every Live segment, if the pause is over.
 
-    While a file is imported and no segment is Live, the pause is longer: the import gets the
-    processor, and a query that meets a long feed flushes it first.
+    While a file is imported and no segment is Live, the pause is longer and starts with the
+    import, which so gets the processor; a query that meets a long feed flushes it first.
     """
     row = await work.one("lake.waiting")
     if row is None:
         return
     seconds = work.settings.live_segment_seconds
-    if row["may_wait"]:
+    times = [row["flushed_at"]]
+    if row["importing_since"] is not None:
         seconds = max(seconds, IMPORT_FLUSH_SECONDS)
+        times.append(row["importing_since"])
     # Half a tick less, so that a tick that comes slightly early is not skipped.
     pause = timedelta(seconds=seconds - 2.5)
-    recently = row["flushed_at"] is not None and row["flushed_at"] + pause > clock.now()
+    recently = any(time is not None and time + pause > clock.now() for time in times)
     if (row["waiting"] or row["touched"]) and not recently:
         await segment_runs.refresh(work)
 

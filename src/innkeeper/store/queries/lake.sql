@@ -36,12 +36,14 @@ SELECT folder, sequence, generation, flushed_at, compacted_at, pg_current_snapsh
 FROM {ws}.lake_state
 
 -- lake.waiting
--- Whether changes are pending for a flush or for Live segments, the time of the last flush, and
--- whether the next one may wait: a file is imported, and no segment is Live.
+-- Whether changes are pending for a flush or for Live segments, the time of the last flush, and,
+-- while no segment is Live, the start of the oldest import that runs.
 SELECT EXISTS (SELECT FROM {ws}.lake_changes) AS waiting,
-    EXISTS (SELECT FROM {ws}.segment_queue) AS touched, flushed_at,
-    EXISTS (SELECT FROM {ws}.batches WHERE state = 'processing' AND finished_at IS NULL)
-        AND NOT EXISTS (SELECT FROM {ws}.segments WHERE status = 'LIVE') AS may_wait
+    EXISTS (SELECT FROM {ws}.segment_queue) AS touched, flushed_at, (
+        SELECT min(created_at) FROM {ws}.batches
+        WHERE state = 'processing' AND finished_at IS NULL
+            AND NOT EXISTS (SELECT FROM {ws}.segments WHERE status = 'LIVE')
+    ) AS importing_since
 FROM {ws}.lake_state
 
 -- lake.files
