@@ -25,6 +25,7 @@ from undoing import (
 )
 
 from innkeeper import clock
+from innkeeper.actions.admin.background import RetryAt
 from innkeeper.actions.audiences import static_lists
 from innkeeper.actions.bulk import batches, command_imports, undo
 from innkeeper.actions.identity import merges
@@ -32,6 +33,7 @@ from innkeeper.actions.privacy import privacy
 from innkeeper.actions.records import guests
 from innkeeper.cli.imports import import_
 from innkeeper.errors import Conflict
+from innkeeper.jobs.batches import apply, undo_import
 from innkeeper.store.work import Work
 
 
@@ -312,6 +314,24 @@ def test_i10_a_preview_waits_for_its_slot_without_a_connection(site: None) -> No
         return await waiting
 
     assert call(run)["removed"] == {"guests": 1}
+
+
+def test_i10_a_job_waits_for_the_lock_of_its_import(site: None) -> None:
+    """Its last steps, a command, or the connection of a killed worker may still have the lock."""
+    ref = run_import("guests", [person(1)])
+    call(undo.request, ref)
+
+    async def run(work: Work) -> None:
+        async with Site.database.work("live", "test") as other:
+            assert await batches.try_lock(other, ref)
+            for job in (apply, undo_import):
+                with pytest.raises(RetryAt):
+                    await job(work, str(ref))
+            await batches.unlock(other, ref)
+        await undo_import(work, str(ref))
+
+    call(run)
+    assert call(undo.describe, ref)["state"] == undo.DONE
 
 
 def test_i10_over_http_and_in_the_audit_log(site: None) -> None:

@@ -3,13 +3,16 @@
 import asyncio
 import io
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions.admin.background import operator_message, try_each
+from innkeeper.actions.admin.background import RetryAt, operator_message, try_each
 from innkeeper.actions.bulk import batches, file_exports, import_sources, imports, undo
 from innkeeper.actions.bulk.creation_writer import terms_in_advance
 from innkeeper.errors import Unavailable
@@ -32,21 +35,18 @@ _REFUSALS: Final = 1000
 """Refused records whose rows are looked for at a time."""
 _ATTEMPTS: Final = 1000
 """Times that one run starts over because an erasure rewrote the file."""
+_LOCK_PAUSE: Final = timedelta(seconds=2)
+"""Time after which a job tries again to lock a batch."""
 
 
 @patient_task(batches.TASK)
 async def apply(work: Work, batch: str) -> None:
-    """Apply a batch, or return if another job is applying it.
+    """Apply a batch.
 
     An interrupted run, or one without storage, continues later after the last committed line.
     """
-    ref = UUID(batch)
-    if not await batches.try_lock(work, ref):
-        return
-    try:
+    async with _locked(work, UUID(batch)) as ref:
         await _apply(work, ref)
-    finally:
-        await batches.unlock(work, ref)
 
 
 @scheduled("23 3 * * *", "batches.forget")
@@ -77,14 +77,9 @@ async def forget(work: Work) -> None:
 
 @patient_task(undo.TASK)
 async def undo_import(work: Work, batch: str) -> None:
-    """Undo an import, or return if a command is doing it; an interrupted undo continues."""
-    ref = UUID(batch)
-    if not await batches.try_lock(work, ref):
-        return
-    try:
+    """Undo an import; an interrupted undo continues."""
+    async with _locked(work, UUID(batch)) as ref:
         await undo.run(work, ref)
-    finally:
-        await batches.unlock(work, ref)
 
 
 @patient_task(file_exports.TASK)
@@ -103,6 +98,21 @@ async def write_export(work: Work, export: str) -> None:
     except Exception as fault:
         log.exception("export %s cannot be written", ref)
         await file_exports.set_state(work, ref, file_exports.FAILED, fault=operator_message(fault))
+
+
+@asynccontextmanager
+async def _locked(work: Work, ref: UUID) -> AsyncIterator[UUID]:
+    """Lock a batch, or raise `RetryAt` while another connection has the lock.
+
+    That may be a job or a command that ends or is killed without doing what this job is for, or the
+    connection of a killed worker that the database has not closed yet.
+    """
+    if not await batches.try_lock(work, ref):
+        raise RetryAt(clock.now() + _LOCK_PAUSE)
+    try:
+        yield ref
+    finally:
+        await batches.unlock(work, ref)
 
 
 async def _write_export(work: Work, row: Row) -> None:
