@@ -94,6 +94,20 @@ def test_rows_are_the_same_from_the_store_and_from_files(
     assert rows() == of_store
 
 
+def test_a_score_is_among_all_buyers_not_those_of_the_page(api: Api) -> None:
+    """By hand: of five buyers, the two that paid most have 5 and 4."""
+    for number in range(1, 6):
+        order(api, guest(api, f"Buyer {number}", "Scores"), price=10 * number)
+    column = "trait.rfmValue.EUR"
+    body = {
+        "definition": guests_where(rule("city", "is equal to", "Scores")),
+        **{"columns": ["firstName", column], "sort": f"-{column}", "limit": 2},
+    }
+    rows = api.post(f"{OWN}/table", json=body).json()["rows"]
+    scores = [(row["firstName"], row[column]) for row in rows]
+    assert scores == [("Buyer 5", 5), ("Buyer 4", 4)]
+
+
 def test_a_definition_is_listed_without_being_stored(api: Api) -> None:
     dot = guest(api, "Dot", "Unstored")
     body = {"definition": guests_where(rule("city", "is equal to", "Unstored"))}

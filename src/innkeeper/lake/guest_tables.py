@@ -1,6 +1,7 @@
 """Tables of guests: those of a definition, sorted, with chosen columns, as a page or a file."""
 
 from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from innkeeper.resources.exports import PARQUET
 from innkeeper.resources.segments import ENTITIES, STRING, TRAIT
 from innkeeper.rules.exports import ExportColumn, ExportFormat
 from innkeeper.rules.spreadsheets import guarded
+from innkeeper.rules.traits import Traits
 from innkeeper.store.work import Work
 
 REF: Final = ExportColumn("ref", "core", "ref", ENTITIES["guest"].fields["ref"])
@@ -46,7 +48,8 @@ async def list_page(
     with_ref = replace(shape, columns=(REF, *(each for each in shape.columns if each != REF)))
     query = export_rows(with_ref, question.traits, are_few=True)
     tables = {table.name for table in query.find_all(exp.Table)}
-    async with opened_for(work, lake, refs, tables) as few:
+    is_relative = any(_is_relative(column, question.traits) for column in shape.columns)
+    async with nullcontext(lake) if is_relative else opened_for(work, lake, refs, tables) as few:
         await few.run(lambda session: session.table(CHOSEN, "guest_ref", refs))
         rows = await few.rows(query)
     by_ref = {str(row[0]): row for row in rows}
@@ -146,6 +149,11 @@ def _order(column: ExportColumn, value: exp.Expr, *, descending: bool) -> list[e
     elif column.declared is None and column.location != TRAIT:
         keys = [exp.TryCast(this=value.copy(), to=exp.DataType.build("double")), value]
     return [exp.Ordered(this=key, desc=descending, nulls_first=False) for key in keys]
+
+
+def _is_relative(column: ExportColumn, traits: Traits) -> bool:
+    """Whether the values of a column depend on guests beyond those of the page."""
+    return column.location == TRAIT and traits.trait(column.field).relative
 
 
 def _is_text(column: ExportColumn) -> bool:
