@@ -60,6 +60,8 @@ GOOD = [
     "WITH big AS (WITH orders_of AS (SELECT guest_ref FROM orders) SELECT * FROM orders_of) "
     "SELECT guest_ref FROM big",
     "SELECT guest_ref FROM guests WHERE list_contains(core_emails, 'a@x.ie')",
+    "SELECT guest_ref FROM guests WHERE guest_ref LIKE '%a%' OR length(guest_ref) = 36",
+    "SELECT lower(session_ref) AS guest_ref FROM events WHERE starts_with(browser_ref, 'a')",
 ]
 
 BAD = [

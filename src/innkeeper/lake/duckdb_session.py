@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from innkeeper.lake import duckdb as engine
 from innkeeper.lake.change_feed import MERGED
-from innkeeper.lake.tables import CHANGES, REF, REFS, TEXT, LakeTable
-from innkeeper.lake.views import closure, column_names, view_sql
+from innkeeper.lake.tables import CHANGES, REF, TEXT, LakeTable
+from innkeeper.lake.views import closure, text_view_sql, view_sql
 from innkeeper.store.parquet_types import literal, quoted
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class DuckSession:
         *,
         refs_as_text: bool = False,
     ) -> None:
-        """`refs_as_text`: for SQL of users, who may apply any function of text to refs."""
+        """`refs_as_text`: for SQL of users (`text_view_sql`)."""
         self._snapshot = snapshot
         self._refs_as_text = refs_as_text
         self._stack = ExitStack()
@@ -165,13 +165,8 @@ class DuckSession:
             self._run(f"CREATE TEMP TABLE {MERGED} AS {merged_rows}")
         old = self._make_old(table.kind)
         self._run(f"CREATE TEMP VIEW rows_{table.name} AS {self._rows(table)}")
-        view = view_sql(table, old=old, merged=merged)
-        if self._refs_as_text:
-            texts = ", ".join(
-                f"CAST({name} AS {TEXT}) AS {name}" if name in REFS else name
-                for name in column_names(table)
-            )
-            view = f"SELECT {texts} FROM ({view})"  # noqa: S608 - declared names
+        make_view = text_view_sql if self._refs_as_text else view_sql
+        view = make_view(table, old=old, merged=merged)
         self._run(f"CREATE TEMP VIEW {table.name} AS {view}")
 
     def _rows(self, table: LakeTable) -> str:

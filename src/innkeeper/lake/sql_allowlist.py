@@ -13,7 +13,7 @@ from innkeeper.lake import sql_positions as positions
 from innkeeper.lake.sql_jobs import FIELD
 from innkeeper.lake.sql_names import rename_ctes, resolved_cte, suggestion
 from innkeeper.lake.tables import BY_NAME
-from innkeeper.lake.views import DOCUMENTED, view_sql
+from innkeeper.lake.views import DOCUMENTED, text_view_sql
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -148,7 +148,7 @@ def bound(tree: "exp.Query", text: str) -> None:
         for name in DOCUMENTED:
             rows = engine.typed_rows(BY_NAME[name], None, 0)
             connection.execute(f"CREATE VIEW rows_{name} AS {rows}")
-            view = view_sql(BY_NAME[name], old=False, merged=False)
+            view = text_view_sql(BY_NAME[name], old=False, merged=False)
             connection.execute(f"CREATE VIEW {name} AS {view}")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")

@@ -7,7 +7,7 @@ are outdated) and `merged` (guest, survivor). The views on top are the same SQL 
 from collections.abc import Iterable
 from typing import Final
 
-from innkeeper.lake.tables import BY_NAME, PARTS, TABLES, LakeTable
+from innkeeper.lake.tables import BY_NAME, PARTS, REFS, TABLES, TEXT, LakeTable
 
 DOCUMENTED: Final = (
     *("guests", "sessions", "events", "orders", "order_items"),
@@ -23,13 +23,6 @@ FOLLOWING: Final = frozenset(
     }
 )
 """Tables with the guest at the time of recording; their views show the survivor instead."""
-
-
-def column_names(table: LakeTable) -> list[str]:
-    """Return the columns of a table's view in their order."""
-    names = [column.name for column in table.columns if column.name != "guest_ref"]
-    has_guest = table.name == "guests" or len(names) < len(table.columns)
-    return [*names, "guest_ref"] if has_guest else names
 
 
 def view_sql(table: LakeTable, *, old: bool, merged: bool) -> str:
@@ -51,6 +44,24 @@ def view_sql(table: LakeTable, *, old: bool, merged: bool) -> str:
         sql += f" LEFT JOIN old_{table.kind} AS o ON o.ref = t.{table.owner}"
         sql += " WHERE o.sequence IS NULL OR o.sequence <= t.lake_sequence"
     return sql
+
+
+def text_view_sql(table: LakeTable, *, old: bool, merged: bool) -> str:
+    """SELECT the view of a table with refs as text, for SQL of users, who may apply any function of
+    text to them."""
+    columns = ", ".join(
+        f"CAST({name} AS {TEXT}) AS {name}" if name in REFS else name
+        for name in _column_names(table)
+    )
+    view = view_sql(table, old=old, merged=merged)
+    return f"SELECT {columns} FROM ({view})"  # noqa: S608 - declared names
+
+
+def _column_names(table: LakeTable) -> list[str]:
+    """Return the columns of a table's view in their order."""
+    names = [column.name for column in table.columns if column.name != "guest_ref"]
+    has_guest = table.name == "guests" or len(names) < len(table.columns)
+    return [*names, "guest_ref"] if has_guest else names
 
 
 def closure(names: Iterable[str]) -> list[LakeTable]:
