@@ -56,6 +56,27 @@ def test_refused_rows_of_an_import_end_with_an_erasure_before_its_end(batches: B
     assert "rejects" in batches.api.get(later).json()
 
 
+def test_an_import_that_starts_after_an_erasure_stores_no_refused_rows(batches: Batches) -> None:
+    """Its file was searched by other columns than those chosen at the start."""
+    ref = uuid4()
+
+    async def upload(work: Work) -> None:
+        files, source = Files.of(work.settings), io.BytesIO(PEOPLE_WITH_FAULTS)
+        name = actions.upload_name(work.workspace, ref)
+        stored = await asyncio.to_thread(store_upload, files, name, source, "people.csv", 0)
+        file = (stored.checksum, stored.size)
+        await imports.create(work, "guests", stored.file_options, *file, ref=ref)
+        await asyncio.to_thread(erase, batches, batches.api.guest(firstName="Jane"))
+        options = {"compressed": False, "mapping": {"columns": COLUMNS}}
+        await imports.start(work, ref, {**stored.file_options, **options})
+
+    batches._act(upload)
+    batches.work_at_once()
+    done = batches.api.get(f"{IMPORTS}/{ref}").json()
+    assert (done["records"], done["failed"]) == (3, 3)
+    assert "rejects" not in done
+
+
 def test_a_running_import_of_a_table_ends_with_its_upload(batches: Batches) -> None:
     """Its next chunk is not applied, so that it does not create the erased guest again."""
     guest = batches.api.guest(identifiers=[{"provider": "email", "id": "ann@example.com"}])

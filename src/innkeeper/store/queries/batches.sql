@@ -74,8 +74,10 @@ WHERE ref = %(ref)s
 RETURNING {batches.columns}
 
 -- batches.describe
--- Store the file layout of an import before it is started; no row once it is started.
-UPDATE {ws}.batches SET file_options = %(file_options)s, modified_at = %(now)s
+-- Store the file layout of an import before it is started; no row once it is started. That somebody was erased
+-- since it was created (`batches.forget_rejects`) stays.
+UPDATE {ws}.batches SET modified_at = %(now)s,
+    file_options = jsonb_strip_nulls(jsonb_build_object('erased', file_options -> 'erased')) || %(file_options)s
 WHERE ref = %(ref)s AND entity <> 'batch' AND state = 'uploading'
 RETURNING {batches.columns}
 
