@@ -615,9 +615,11 @@ def test_destinations_that_are_down_delay_only_themselves(
 
 
 def test_a_delivery_waits_for_the_one_before_it(
-    api: Api, jobs: Any, site: Any, receiver: Receiver
+    api: Api, jobs: Any, site: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """2.2: a delta follows the one before it, also where that was not taken at once."""
+    # The retry is not due before `pass_time`, however slow the machine is.
+    monkeypatch.setattr(deliveries, "FIRST_PAUSE", deliveries.LONGEST_PAUSE)
     destination = {"type": "WEBHOOK", "url": receiver.url}
     segment = create_segment(api, guests_where(rule("ref", "is not null")))
     shape = {"definitionType": "DELTA", "format": "NDJSON", "columns": ["ref"]}
