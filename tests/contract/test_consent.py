@@ -72,6 +72,14 @@ def test_the_unsubscribed_of_the_channels_are_left_out(
         assert names == expected, settings
 
 
+def test_a_ref_is_a_text_field_too(api: Api, site: Site, people: dict[str, str]) -> None:
+    api.post("/innkeeper/v1/segments", json={"name": "All", "definition": EVERYBODY})
+    field = {"channel": "EMAIL", "field": "ref", "values": [people["yes"]]}
+    assert api.put(CONSENT, json={"items": [field]}).status_code == 200
+    names, _ = exported(api, site, columns=["firstName", "email"])
+    assert names == {*people} - {"yes"}
+
+
 def test_wrong_fields_and_an_older_version(api: Api) -> None:
     email = {"channel": "EMAIL", "field": "ext.newsletter"}
     fetched = api.get(CONSENT)

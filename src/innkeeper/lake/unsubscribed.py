@@ -6,6 +6,7 @@ from typing import Any
 from sqlglot import exp
 
 from innkeeper.lake.snapshot import Lake
+from innkeeper.lake.tables import TEXT
 from innkeeper.rules.consent import ConsentField
 
 
@@ -26,7 +27,9 @@ async def find_unsubscribed(
 def _unsubscribed(field: ConsentField) -> exp.Select:
     """SELECT the guests whose field has one of the values; of several pairs of a guest, any."""
     if field.pair is None:
-        select, value = exp.select("guest_ref").from_("guests"), exp.column(field.column)
+        select = exp.select("guest_ref").from_("guests")
+        # A ref is not stored as text.
+        value: exp.Expr = exp.cast(exp.column(field.column), TEXT)
     else:
         name, key = field.pair
         select = exp.select("guest_ref").distinct().from_("extensions")
