@@ -108,6 +108,10 @@ def test_i11_the_first_rows_of_parquet_files_and_workbooks_are_shown(
     assert "<th>Größe</th>" in page
     assert page.count("<tr>") == 1
     assert "This file has 500,000 rows. They are shown once it is uploaded." in page
+    # Its first group was sent, but not all that is read ahead.
+    page = preview(parquet("short.parquet", 100_000, 2048), "short.parquet", 100 << 10)
+    assert "<th>Größe</th>" in page
+    assert "cannot be read" not in page
     cut = preview(large, "large.parquet", 4 << 20, size=len(large) + 1)
     assert "a9@example.com" in cut or "uploaded" in cut
     assert "once it is uploaded" in preview(b"PAR1" + b"x" * 100, "a.parquet", size=200)

@@ -104,12 +104,16 @@ def preview(parts: FileParts, settings: Settings) -> FilePreview:
 def _packed_rows(path: Path, parts: FileParts, *, is_parquet: bool) -> FilePreview:
     """Read a workbook, or a Parquet file that may be empty after its start; raises `Unreadable`."""
     layout = Layout("", "parquet" if is_parquet else "spreadsheet", compressed=False)
-    if not parts.is_whole and not 0 < first_rows_end(path) <= len(parts.start):
-        rows = f"{parquet_count(path):,}"
-        note = f"This file has {rows} rows. They are shown once it is uploaded."
-        return FilePreview(layout.column_names(path), note=note)
-    with layout.table(path) as (columns, rows_of_table):
-        return FilePreview(columns, _read_some(row for _, row in rows_of_table))
+    if parts.is_whole or 0 < first_rows_end(path) <= len(parts.start):
+        try:
+            with layout.table(path) as (columns, rows_of_table):
+                return FilePreview(columns, _read_some(row for _, row in rows_of_table))
+        except Unreadable:
+            # DuckDB reads ahead, perhaps to where the file is empty.
+            if parts.is_whole:
+                raise
+    note = f"This file has {parquet_count(path):,} rows. They are shown once it is uploaded."
+    return FilePreview(layout.column_names(path), note=note)
 
 
 def first_rows(start: bytes, filename: str) -> tuple[list[str], Rows]:
