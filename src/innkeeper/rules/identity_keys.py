@@ -35,9 +35,10 @@ def digest(kind: str, *parts: str) -> UUID:
 
 def digest_bytes(kind: str, *parts: str) -> bytes:
     """Return the 16 bytes of the key of `parts`."""
-    text = kind
-    for part in parts:
-        text += f"\x1f{len(part)}:{part}"
+    if len(parts) == 1:
+        text = f"{kind}\x1f{len(parts[0])}:{parts[0]}"
+    else:
+        text = kind + "".join([f"\x1f{len(part)}:{part}" for part in parts])
     hashed = _start_hash()
     hashed.update(text.encode())
     return hashed.digest()

@@ -5,7 +5,7 @@ this module returns the same for the usual values, and leaves all others to them
 """
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from innkeeper.resources.base import Record
@@ -21,7 +21,7 @@ class PlainEvidence(NamedTuple):
     """What identifies a person; keys are 16 bytes."""
 
     lookup: list[bytes]
-    """The keys by which guests are looked up, some of them perhaps twice."""
+    """The keys by which guests are looked up."""
     keys: list[bytes]
     """The keys of a new guest."""
     rule: str | None
@@ -39,51 +39,55 @@ def compile_evidence(book: IdentityRules) -> ReadEvidence | None:
     """Return the function for the rules; None if there are none, or one has several conditions."""
     if not book.rules or not book.is_indexed:
         return None
-    rules = [
-        (rule.name, provider, "field" if provider is None else "provider", provider or "email")
-        for rule in book.rules
-        for provider in [rule.conditions[0].provider]
-    ]
-    never = book.never
+    rules = dict[str | None, tuple[int, str, str, str]]()
+    for number, rule in enumerate(book.rules):
+        provider = rule.conditions[0].provider
+        kind = "field" if provider is None else "provider"
+        # Of several rules by the same values the first is the reason.
+        rules.setdefault(provider, (number, rule.name, kind, provider or "email"))
+    never, rule_by, by_email = book.never, rules.get, rules.get(None)
 
     def read(fields: Record) -> PlainEvidence | None:
-        values = _plain_values(fields, never)
-        if values is None:
-            return None
-        lookup, reason, evidence = list[bytes](), None, list[MatchedValue]()
-        for name, provider, kind, named in rules:
-            for own, value, key in values:
-                if own == provider:
-                    lookup.append(key)
-                    if reason is None:
-                        reason, evidence = name, [{kind: named, "value": value}]
-        keys = [key for _, _, key in values]
+        lookup, keys = list[bytes](), list[bytes]()
+        reason, value = None, ""
+        for address in _addresses(fields):
+            lower = address.lower()
+            if lower in never or not _is_plain(address):
+                return None
+            key = digest_bytes("email", lower)
+            keys.append(key)
+            if by_email is not None:
+                lookup.append(key)
+                if reason is None:
+                    reason, value = by_email, address
+        for one in fields.get("identifiers") or ():
+            provider, own = one["provider"], one["id"]
+            lower = own.lower()
+            if lower in never or len(one) > 2 or not _is_plain(own):
+                return None
+            key = digest_bytes("identifier", provider, lower if provider == EMAIL_PROVIDER else own)
+            keys.append(key)
+            found = rule_by(provider)
+            if found is not None:
+                lookup.append(key)
+                if reason is None or found < reason:
+                    reason, value = found, own
         if len(keys) > 1:
             if len({*keys}) < len(keys):
                 return None
             keys.sort()
-        return PlainEvidence(lookup, keys, reason, evidence)
+        if reason is None:
+            return PlainEvidence(lookup, keys, None, [])
+        _, name, kind, named = reason
+        return PlainEvidence(lookup, keys, name, [{kind: named, "value": value}])
 
     return read
 
 
-def _plain_values(
-    fields: Record, never: Collection[str]
-) -> list[tuple[str | None, str, bytes]] | None:
-    """Return (provider, value, key) of each identifier and e-mail address of a person."""
-    values: list[tuple[str | None, str, bytes]] = []
+def _addresses(fields: Record) -> Sequence[str]:
+    """Return the e-mail addresses of a person, `email` first."""
     email = fields.get("email")
-    emails = fields.get("emails") or ()
-    for address in emails if email is None else (email, *(one for one in emails if one != email)):
-        lower = address.lower()
-        if lower in never or not _is_plain(address):
-            return None
-        values.append((None, address, digest_bytes("email", lower)))
-    for one in fields.get("identifiers") or ():
-        provider, value = one["provider"], one["id"]
-        lower = value.lower()
-        if lower in never or len(one) > 2 or not _is_plain(value):
-            return None
-        normal = lower if provider == EMAIL_PROVIDER else value
-        values.append((provider, value, digest_bytes("identifier", provider, normal)))
-    return values
+    emails: Sequence[str] = fields.get("emails") or ()
+    if email is None or (len(emails) == 1 and emails[0] == email):
+        return emails
+    return [email, *[one for one in emails if one != email]]

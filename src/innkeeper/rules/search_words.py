@@ -44,9 +44,11 @@ def search_words(guest: Record) -> tuple[Sequence[str], Sequence[str]] | None:
     phones = list[str]()
     numbers = guest.get("phone_numbers") or ()
     for number in (*numbers, guest["phone"]) if guest.get("phone") else numbers:
-        if not _is_plain_phone(number):
-            return None
-        digits = number.translate(_NO_DIGITS)
+        digits = number.removeprefix("+")
+        if not (digits.isascii() and digits.isdecimal()):
+            if not _is_plain_phone(number):
+                return None
+            digits = number.translate(_NO_DIGITS)
         word = f"#{digits[-8:]}"
         if len(digits) >= _LEAST_DIGITS and word not in phones:
             phones.append(word)

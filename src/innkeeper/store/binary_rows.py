@@ -20,7 +20,8 @@ _size: Final = Struct(">i").pack
 _COUNTS: Final = [Struct(">h").pack(columns) for columns in range(64)]
 """The first bytes of a row: its number of columns."""
 _instant: Final = Struct(">iq").pack
-_REF: Final = _size(16)
+REF: Final = _size(16)
+"""The start of an `uuid`: its size."""
 _BIGINT: Final = _size(8)
 _UUID_OID: Final = 2950
 _BIGINT_OID: Final = 20
@@ -33,17 +34,17 @@ _MILLISECOND: Final = 1000
 
 def ref(value: UUID) -> bytes:
     """Encode a `uuid`."""
-    return _REF + value.int.to_bytes(16)
+    return REF + value.int.to_bytes(16)
 
 
 def ref_bytes(value: bytes) -> bytes:
     """Encode a `uuid` of 16 bytes."""
-    return _REF + value
+    return REF + value
 
 
 def refs(values: Collection[bytes]) -> bytes:
     """Encode an `uuid[]` of 16 bytes each."""
-    return _array(_UUID_OID, len(values)) + b"".join([_REF + value for value in values])
+    return _array(_UUID_OID, len(values)) + b"".join([REF + value for value in values])
 
 
 def numbers(values: Collection[bytes]) -> bytes:

@@ -7,6 +7,7 @@ records are decided one by one (`guest_records`, `order_records`), by the same r
 """
 
 from array import array
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -38,10 +39,23 @@ from innkeeper.rules.orders import COLUMNS, is_identifiable, order_person
 from innkeeper.rules.plain_evidence import compile_evidence
 from innkeeper.rules.search_words import search_words
 from innkeeper.store import binary_rows
-from innkeeper.store.binary_rows import NULL, encode_word, json, ref, ref_bytes, row, text, whole
+from innkeeper.store.binary_rows import (
+    NULL,
+    REF,
+    encode_word,
+    json,
+    ref,
+    ref_bytes,
+    row,
+    text,
+    whole,
+)
 
 _PAIR: Final = row(2)
 """The start of a row of two columns."""
+_PAIR_OF_REF: Final = row(2, REF)
+_SEVEN: Final = row(7)
+_EIGHT: Final = row(8)
 _FIRST: Final = whole(0)
 """Sequence of the join that creates a guest."""
 _CONTACT: Final = text(SOURCES["contact"])
@@ -69,22 +83,18 @@ class EncodedRows(NamedTuple):
 
     content: bytes
     sizes: bytes
-    """Bytes of the rows of each creation that has some: an `array("I")`."""
-    owners: bytes
-    """The numbers of these creations; empty if all have rows."""
+    """Bytes of the rows of each creation, to the last that has some: an `array("I")`."""
 
-    def of(self, numbers: Mapping[int, int]) -> "EncodedRows | None":
-        """Return the rows of some creations: number -> new number."""
-        sizes = array("I", self.sizes)
-        owners = array("I", self.owners) if self.owners else range(len(sizes))
-        parts, left, owned, at = list[bytes](), array("I"), array("I"), 0
-        for owner, size in zip(owners, sizes, strict=True):
-            if owner in numbers:
+    def without(self, left_out: Collection[int]) -> "EncodedRows | None":
+        """Return the rows of the creations that `left_out` does not number."""
+        parts, sizes, at = list[bytes](), array("I"), 0
+        for number, size in enumerate(array("I", self.sizes)):
+            if number not in left_out:
                 parts.append(self.content[at : at + size])
-                left.append(size)
-                owned.append(numbers[owner])
+                sizes.append(size)
             at += size
-        return EncodedRows(b"".join(parts), left.tobytes(), owned.tobytes()) if parts else None
+        content = b"".join(parts)
+        return EncodedRows(content, sizes.tobytes()) if content else None
 
 
 @dataclass(slots=True)
@@ -131,12 +141,11 @@ class Creations:
         if not left_out:
             return self
         left = [number for number in range(len(self.positions)) if number not in left_out]
-        numbers = {old: new for new, old in enumerate(left)}
 
         def of(column: Sequence[Item]) -> list[Item]:
             return [column[number] for number in left] if column else []
 
-        rows = {query: each.of(numbers) for query, each in self.rows.items()}
+        rows = {query: each.without(left_out) for query, each in self.rows.items()}
         return replace(
             self,
             positions=of(self.positions),
@@ -214,7 +223,7 @@ class _Encoder:
         self._by = text(terms.actor) + self._at
         self._new_ref = neighbouring_refs().__next__
         self._made = Creations(terms.book.version, self._now)
-        self._rows: dict[str, tuple[list[int], list[bytes]]] = {}
+        self._rows = defaultdict[str, list[bytes]](list)
         self._keys: set[bytes] = set()
         self._references: set[bytes] = set()
 
@@ -253,10 +262,9 @@ class _Encoder:
         """Return what so many records create."""
         made = self._made
         number = len(made.positions)
-        for query, (owners, rows) in self._rows.items():
-            owned = b"" if len(owners) == number else array("I", owners).tobytes()
+        for query, rows in self._rows.items():
             sizes = array("I", map(len, rows)).tobytes()
-            made.rows[query] = EncodedRows(b"".join(rows), sizes, owned)
+            made.rows[query] = EncodedRows(b"".join(rows), sizes)
         for name, keys in (("keys", self._keys), ("references", self._references)):
             if keys:
                 made.locked[name] = binary_rows.encode_keys(sorted(keys))
@@ -266,12 +274,14 @@ class _Encoder:
     def _person(self, changes: Changes, terms: Terms) -> _Person:
         """Return the fields of a person as a new guest, the keys, and the decision to create it."""
         fields = guest_fields(changes)
-        times = [fields.pop(name, None) for name in _SEEN]
+        times = _UNSEEN
+        if not fields.keys().isdisjoint(_SEEN):
+            times = [fields.pop(name, None) for name in _SEEN]
         plain = self._evidence_of(fields) if self._evidence_of is not None else None
         if plain is not None:
             kind = created_type(terms, by_rule=bool(plain.lookup))
-            keys, reason = (plain.lookup, plain.keys), (plain.rule, plain.evidence)
-            return _Person(fields, times, *keys, kind, *reason, is_plain=True)
+            lookup, keys, rule, reason = plain
+            return _Person(fields, times, lookup, keys, kind, rule, reason, is_plain=True)
         evidence = identity.evidence_of(changes, self._book, self._now)
         decision = decide(changes, evidence, (), terms, self._book, self._now)
         more = () if self._book.is_indexed else self._book.keys(fields)
@@ -290,13 +300,18 @@ class _Encoder:
         self, people: Sequence[Sequence[_Person]], references: Sequence[bytes] = ()
     ) -> list[bool]:
         """Return for each record whether no other has a key of its people, or its reference."""
-        owners, alone = dict[bytes, int](), [True] * len(people)
+        claims = list[set[bytes]]()
         for number, each in enumerate(people):
-            claims = {references[number]} if references else set()
+            claimed = {references[number]} if references else set()
             for person in each:
                 self._keys.update(person.lookup)
-                claims.update(person.lookup, person.keys)
-            for key in claims:
+                claimed.update(person.lookup, person.keys)
+            claims.append(claimed)
+        owners, alone = dict[bytes, int](), [True] * len(people)
+        if sum(map(len, claims)) == len(set().union(*claims)):
+            return alone
+        for number, claimed in enumerate(claims):
+            for key in claimed:
                 owner = owners.setdefault(key, number)
                 if owner != number:
                     alone[number] = alone[owner] = False
@@ -344,11 +359,10 @@ class _Encoder:
 
     def _add(self, query: str, rows: bytes) -> None:
         """Add the rows of the next creation in a table."""
-        added = self._rows.get(query)
-        if added is None:
-            added = self._rows[query] = ([], [])
-        added[0].append(len(self._made.positions))
-        added[1].append(rows)
+        added, number = self._rows[query], len(self._made.positions)
+        if len(added) < number:
+            added += [b""] * (number - len(added))
+        added.append(rows)
 
     def _add_guest(self, guest: bytes, person: _Person, source: bytes) -> None:
         """Add the rows of a new guest: itself, its keys and join."""
@@ -360,13 +374,13 @@ class _Encoder:
             ]
             written = b"".join(seen) + self._written
         kind, rule = encode_word(person.kind), NULL
-        self._add("guest_writes.copy_guests", row(7, own, kind, json(person.fields), written))
+        self._add("guest_writes.copy_guests", _SEVEN + own + kind + json(person.fields) + written)
         if person.rule is not None:
             rule = encode_word(person.rule)
-        join = row(8, own, _FIRST, rule, json(person.evidence), source, self._by)
+        join = _EIGHT + own + _FIRST + rule + json(person.evidence) + source + self._by
         self._add("creations.copy_joins", join)
         if person.keys:
-            rows = [_PAIR + ref_bytes(key) for key in person.keys]
+            rows = [_PAIR_OF_REF + key for key in person.keys]
             self._add("guest_writes.copy_keys", own.join(rows) + own)
 
     def _add_words(self, guest: bytes, names: Sequence[str], phones: Sequence[str]) -> None:
@@ -408,7 +422,7 @@ class _Encoder:
                 at = binary_rows.instant(instant(item.changes["ordered_at"]))
             # Lists are sorted by age (L-10): a millisecond per position preserves the order.
             written = binary_rows.instant(self._now, position) + self._at
-            rows.append(row(7, ref_bytes(own), order, at, json(body), NULL, written))
+            rows.append(_SEVEN + REF + own + order + at + json(body) + NULL + written)
             if item.group is not None:
                 groups.append((own, item.extensions))
         if rows:
@@ -420,11 +434,15 @@ class _Encoder:
     ) -> None:
         """Add the rows of the data extensions of new parents of a creation."""
         rows = [
-            row(
-                *(7, ref_bytes(parent), encode_word(name), encode_word(key)),
-                *(ref_bytes(named_bytes(parent, extension_name(name, key))), json(pairs)),
-                self._written,
-            )
+            _SEVEN
+            + REF
+            + parent
+            + encode_word(name)
+            + encode_word(key)
+            + REF
+            + named_bytes(parent, extension_name(name, key))
+            + json(pairs)
+            + self._written
             for parent, extensions in parents
             for (name, key), pairs in extensions.items()
         ]

@@ -26,8 +26,8 @@ class PackedRecords(Sequence[BatchRecord]):
         self.read_again = 0
         """Records that were read from their line or row."""
         created = {*creations.positions} if creations and raw else ()
-        self._records = {at: one for at, one in enumerate(records) if at not in created}
-        self._records |= {at: records[at] for at in (0, len(records) - 1)}
+        left = {*range(len(records))}.difference(created) | {0, len(records) - 1}
+        self._records = {at: records[at] for at in left}
         self._packed = pickle.dumps(raw if created else (), pickle.HIGHEST_PROTOCOL)
         self._raw: Sequence[tuple[int, Any]] | None = None
         self._length = len(records)

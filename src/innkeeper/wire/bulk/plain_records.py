@@ -96,7 +96,7 @@ class _Members:
                 self._read.append((field, kind.read))
             else:
                 plain.append((field, type_, *default))
-        self._names = [field for field, *_ in (*plain, *read)]
+        self._names = [*enumerate(field for field, *_ in (*plain, *read))]
         more = [
             (spelt, type_, *(() if spelt in needed else (UNSET,)))
             for spelt, type_ in nested.items()
@@ -112,11 +112,8 @@ class _Members:
 
     def changes(self, members: Any) -> Changes:
         """Return the fields; raises `_NotPlain`, and `ValueRefused`."""
-        changes = {
-            name: value
-            for name, value in zip(self._names, astuple(members), strict=False)
-            if value is not UNSET
-        }
+        values = astuple(members)
+        changes = {name: values[at] for at, name in self._names if values[at] is not UNSET}
         for name, read in self._read:
             if name in changes:
                 if changes[name] is None:
@@ -173,9 +170,13 @@ def _groups(members: Any, view: PairsView) -> list[ExtensionRecord]:
     """Return the data extensions of a record."""
     if members.extensions is UNSET:
         return []
-    groups = [_plain_group(one, view) for one in members.extensions]
-    plain = [group for group in groups if group is not None]
-    if len(plain) == len(groups):
+    plain = list[ExtensionRecord]()
+    for one in members.extensions:
+        group = _plain_group(one, view)
+        if group is None:
+            break
+        plain.append(group)
+    else:
         return plain
     problems: list[Problem] = []
     read = groups_of(members.extensions, view, problems)
@@ -194,10 +195,15 @@ def _plain_group(members: dict[str, Any], view: PairsView) -> ExtensionRecord | 
         if pair in RESERVED:
             continue
         kind = type(value)
-        is_plain = len(value) <= _MAX_TEXT if kind is str else kind is bool or kind is int
+        if kind is str:
+            is_plain = len(value) <= _MAX_TEXT
+        elif kind is int:
+            is_plain, value = True, number(value)  # noqa: PLW2901
+        else:
+            is_plain = kind is bool
         if not is_plain or key_problem(pair) is not None:
             return None
-        pairs[pair] = number(value) if kind is int else value
+        pairs[pair] = value
     return ExtensionRecord(name, key, pairs) if len(pairs) <= MAX_PAIRS else None
 
 
