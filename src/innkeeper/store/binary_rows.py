@@ -17,6 +17,7 @@ START: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 END: Final = b"\xff\xff"
 _json: Final = msgspec.json.Encoder(decimal_format="number").encode
 _size: Final = Struct(">i").pack
+_json_head: Final = Struct(">ib").pack
 _COUNTS: Final = [Struct(">h").pack(columns) for columns in range(64)]
 """The first bytes of a row: its number of columns."""
 _instant: Final = Struct(">iq").pack
@@ -73,7 +74,7 @@ def encode_word(value: str) -> bytes:
 def json(value: Any) -> bytes:
     """Encode a `jsonb`, whose binary form is a version and JSON."""
     encoded = _json(value)
-    return _size(len(encoded) + 1) + b"\x01" + encoded
+    return _json_head(len(encoded) + 1, 1) + encoded
 
 
 def whole(value: int) -> bytes:

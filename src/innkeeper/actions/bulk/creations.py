@@ -224,6 +224,8 @@ class _Encoder:
         self._new_ref = neighbouring_refs().__next__
         self._made = Creations(terms.book.version, self._now)
         self._rows = defaultdict[str, list[bytes]](list)
+        self._items: list[bytes] = []
+        """The instants of items by position."""
         self._keys: set[bytes] = set()
         self._references: set[bytes] = set()
 
@@ -420,14 +422,20 @@ class _Encoder:
             if "ordered_at" in body:
                 body = {name: value for name, value in body.items() if name != "ordered_at"}
                 at = binary_rows.instant(instant(item.changes["ordered_at"]))
-            # Lists are sorted by age (L-10): a millisecond per position preserves the order.
-            written = binary_rows.instant(self._now, position) + self._at
+            written = self._written_at(position)
             rows.append(_SEVEN + REF + own + order + at + json(body) + NULL + written)
             if item.group is not None:
                 groups.append((own, item.extensions))
         if rows:
             self._add("order_writes.copy_items", b"".join(rows))
         self._add_extensions("order_writes.copy_item_extensions", groups)
+
+    def _written_at(self, position: int) -> bytes:
+        """Return the instants of the item of an order at a position."""
+        if position == len(self._items):
+            # Lists are sorted by age (L-10): a millisecond per position preserves the order.
+            self._items.append(binary_rows.instant(self._now, position) + self._at)
+        return self._items[position]
 
     def _add_extensions(
         self, query: str, parents: Sequence[tuple[bytes, Mapping[tuple[str, str], Record]]]
