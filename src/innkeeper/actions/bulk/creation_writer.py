@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
-from innkeeper.actions.bulk.creations import Creations, CreationTerms, encode_creations
+from innkeeper.actions.bulk.creations import CreationTerms, encode_creations
+from innkeeper.actions.bulk.encoded_creations import Creations
 from innkeeper.actions.bulk.guest_state import RecordSource
 from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.bulk.packed_records import PackedRecords

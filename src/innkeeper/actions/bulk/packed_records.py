@@ -4,7 +4,7 @@ import pickle
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
-from innkeeper.actions.bulk.creations import Creations
+from innkeeper.actions.bulk.encoded_creations import Creations
 from innkeeper.rules.batch import BatchRecord
 
 
