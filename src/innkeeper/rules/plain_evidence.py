@@ -67,11 +67,11 @@ def compile_evidence(book: IdentityRules) -> ReadEvidence | None:
                 return None
             key = digest_bytes("identifier", provider, lower if provider == EMAIL_PROVIDER else own)
             keys.append(key)
-            found = rule_by(provider)
-            if found is not None:
+            rule = rule_by(provider)
+            if rule is not None:
                 lookup.append(key)
-                if reason is None or found < reason:
-                    reason, value = found, own
+                if reason is None or rule < reason:
+                    reason, value = rule, own
         if len(keys) > 1:
             if len({*keys}) < len(keys):
                 return None
