@@ -21,8 +21,8 @@ from innkeeper.store.parquet_types import literal, quoted
 from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Work
 
-CHUNK: Final = 400_000
-"""Maximum number of changes of one flush; the next flush takes the others."""
+CHUNK: Final = 100_000
+"""Maximum number of changes of one flush, which bounds its memory; the next flush takes the others."""
 
 
 @dataclass(frozen=True)
