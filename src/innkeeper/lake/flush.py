@@ -22,7 +22,7 @@ from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Work
 
 CHUNK: Final = 100_000
-"""Maximum number of changes of one flush, which bounds its memory; the next flush takes the others."""
+"""Maximum number of changes of one flush, which bounds its memory; the next takes the others."""
 
 
 @dataclass(frozen=True)
