@@ -1,4 +1,4 @@
-"""A client that leaves ends what it asked for: the query of a CSV, and the reading of its file."""
+"""A response whose client leaves stops its work: the query of a CSV, the reading of its file."""
 
 import asyncio
 import base64

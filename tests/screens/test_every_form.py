@@ -418,7 +418,7 @@ def test_f21_two_people_merge_the_same_guests(
     version = field(late.text, "version")
     assert version != payload["version"]
     chosen = re.findall(r'name="survivor" value="([^"]+)"\s+checked', late.text)
-    assert chosen == [payload["survivor"]], "the choice is kept"
+    assert chosen == [payload["survivor"]], "the choice remains"
     assert owner.post(path, **{**payload, "version": version}).status_code == 303
     # Somebody else was asked the same, and would keep the other one.
     third = owner.post(path, **{**payload, "version": version, "survivor": payload["one"]})
