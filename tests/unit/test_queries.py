@@ -118,6 +118,6 @@ def test_every_query_has_a_caller() -> None:
 def test_every_query_that_is_called_exists() -> None:
     package = Path(innkeeper.__file__).parent
     code = "\n".join(file.read_text(encoding="utf-8") for file in package.rglob("*.py"))
-    called = set(re.findall(r'\.(?:one|all|run|\w+_batched)\(\s*"([a-z_]+\.[a-z_0-9]+)"', code))
+    called = set(re.findall(r'\.(?:one|row|all|run|\w+_batched)\(\s*"([a-z_]+\.[a-z_0-9]+)"', code))
     assert len(called) > 300
     assert called - catalogue().keys() == set()

@@ -88,9 +88,7 @@ def _due(files: Sequence[Row], everything: bool) -> bool:
 
 async def _compact_kind(work: Work, kind: str, files: Sequence[Row]) -> Compacted:
     location = storage(work.settings)
-    state = await work.one("lake.state", most=1)
-    if state is None:
-        raise RuntimeError(f"workspace {work.workspace} has no lake")
+    state = await work.row("lake.state", most=1)
     old = [file["path"] for file in files if file["name"] == CHANGES]
     prefix = (work.workspace, state["folder"])
     replaced, written = await asyncio.to_thread(
@@ -251,9 +249,7 @@ async def erase(work: Work, grace: timedelta = timedelta(0)) -> Compacted | None
 
 async def status(work: Work) -> dict[str, Any]:
     """Return the tables with their files, rows (including outdated ones) and bytes."""
-    state = await work.one("lake.state", most=1_000_000)
-    if state is None:
-        raise RuntimeError(f"workspace {work.workspace} has no lake")
+    state = await work.row("lake.state", most=1_000_000)
     tables: dict[str, dict[str, Any]] = {}
     for file in await work.all("lake.files"):
         table = tables.setdefault(

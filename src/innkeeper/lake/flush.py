@@ -71,9 +71,7 @@ async def flush_all(work: Work, most: int = CHUNK) -> int:
 async def _flush(work: Work, most: int, folder: Path) -> Flushed:
     changes = await work.run("lake.take", most=most)
     lines = await copy_lines(work, TAKEN, folder)
-    state = await work.one("lake.flushed")
-    if state is None:
-        raise RuntimeError(f"workspace {work.workspace} has no lake")
+    state = await work.row("lake.flushed")
     sequence = state["sequence"]
     prefix = (work.workspace, state["folder"], sequence)
     files = await asyncio.to_thread(_write, work.settings, prefix, lines)

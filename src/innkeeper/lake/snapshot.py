@@ -96,7 +96,7 @@ async def opened_for(
         return
     if ORDERS.kind in kinds:
         parts = {"changes": [REQUESTED_GUESTS]}
-        row = await work.one("lake.count_orders", parts=parts, most=MOST_ORDERS, **params) or {}
+        row = await work.row("lake.count_orders", parts=parts, most=MOST_ORDERS, **params)
         if row["orders"] == MOST_ORDERS:
             yield lake
             return
@@ -149,7 +149,4 @@ async def _snapshot(work: Work, folder: Path) -> Snapshot:
 
 
 async def _state(work: Work) -> Row:
-    row = await work.one("lake.state", most=LONG_TAIL)
-    if row is None:
-        raise RuntimeError(f"workspace {work.workspace} has no lake")
-    return row
+    return await work.row("lake.state", most=LONG_TAIL)

@@ -193,6 +193,13 @@ class Work:
         rows = await self.fetch_all(self._queries.text(query, **parts), params, most=1)
         return rows[0] if rows else None
 
+    async def row(self, query: str, /, *, parts: Parts = _NONE, **params: Any) -> Row:
+        """Return the first row of a query that always has one."""
+        row = await self.one(query, parts=parts, **params)
+        if row is None:
+            raise RuntimeError(f"{query} returned no row in workspace {self.workspace}")
+        return row
+
     async def all(self, query: str, /, *, parts: Parts = _NONE, **params: Any) -> list[Row]:
         """Return every row of a query."""
         return await self.fetch_all(self._queries.text(query, **parts), params)

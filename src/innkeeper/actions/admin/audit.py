@@ -199,5 +199,5 @@ async def read_all(
 
 async def list_filter_values(work: Work, workspace: str) -> Record:
     """List the `actors` and `actions` that occur in the log of a workspace."""
-    row = await work.one("audit.words", workspace=workspace) or {}
+    row = await work.row("audit.words", workspace=workspace)
     return {name: row.get(name) or [] for name in ("actors", "actions")}

@@ -106,7 +106,7 @@ async def defer(
     retried later blocks those behind it. `queue`: the queue whose slots it uses. The job starts
     after the transaction commits, and never if it rolls back.
     """
-    row = await work.one(
+    row = await work.row(
         "jobs.defer",
         task=task,
         lock=lock,
@@ -114,7 +114,6 @@ async def defer(
         queue=queue,
         args=Json({"workspace": work.workspace, **args}),
     )
-    assert row is not None  # noqa: S101 - the function returns an id
     return int(row["id"])
 
 

@@ -39,9 +39,7 @@ async def installation_key(work: Work, name: str) -> bytes:
 
 
 async def _read_installation_key(work: Work, name: str) -> bytes:
-    row = await work.one("secrets.find", name=name)
-    if row is None:
-        raise RuntimeError(f"This installation has no key called {name}.")
+    row = await work.row("secrets.find", name=name)
     stored = row["encrypted"]
     return bytes(row["value"]) if stored is None else encryption.decrypt(work.settings, stored)
 

@@ -119,7 +119,7 @@ async def start(work: Work, export: UUID | str, execution_type: str = INSTANT_RU
         segment = await fetch_source(work, row)
         if segment is None:
             raise Conflict(NO_SOURCE)
-        execution = await work.one(
+        execution = await work.row(
             "exports.begin",
             ref=uuid4(),
             export=row["ref"],
@@ -128,8 +128,6 @@ async def start(work: Work, export: UUID | str, execution_type: str = INSTANT_RU
             segment_execution_type="LIVE" if segment["status"] == LIVE else "ON_DEMAND",
             now=clock.now(),
         )
-        if execution is None:
-            raise RuntimeError("The execution of an audience export was not stored.")
         lock = lock_of_runs(work, row["ref"])
         await background.defer(work, RUN, lock=lock, execution=str(execution["ref"]))
         if execution_type == INSTANT_RUN:

@@ -107,7 +107,7 @@ async def _start(
         raise Conflict(f"One action erases at most {MOST_ERASED:,} guests; these are {total:,}.")
     is_queued = total > AT_ONCE[action]
     async with work.transaction():
-        row = await work.one(
+        row = await work.row(
             "bulk_actions.create",
             ref=uuid4(),
             action=action,
@@ -119,7 +119,6 @@ async def _start(
             actor=work.actor,
             now=clock.now(),
         )
-        assert row is not None  # noqa: S101 - the statement returns its row
         if refs is not None:
             await _queue_guests(work, row["ref"], refs)
         await audit.note(

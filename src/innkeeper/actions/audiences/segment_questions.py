@@ -90,8 +90,7 @@ async def read_question(
 
 async def count_guests(work: Work) -> int:
     """Return the number of live guests, which the store maintains: rows are not counted."""
-    row = await work.one("guests.count_all")
-    return int(row["total"]) if row else 0
+    return int((await work.row("guests.count_all"))["total"])
 
 
 async def check_sql_early(definition: Any) -> None:

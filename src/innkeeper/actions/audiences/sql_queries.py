@@ -115,11 +115,10 @@ async def save(work: Work, name: str, sql: str) -> Record:
         before = await work.one("saved_queries.fetch", name=name)
         if before is None and len(await list_saved(work)) >= MOST:
             raise Conflict(f"A workspace has at most {MOST} saved queries. Delete one first.")
-        row = await work.one(
+        row = await work.row(
             "saved_queries.save", name=name, sql=sql, actor=work.actor, now=clock.now()
         )
         await audit.record(work, SAVED_QUERY, "save", before, row)
-        assert row is not None  # noqa: S101 - an INSERT … RETURNING has a row
         return row
 
 
@@ -133,11 +132,10 @@ async def rename(work: Work, name: str, new: str) -> Record:
             return before
         if await work.one("saved_queries.fetch", name=new):
             raise Conflict(f"A query named {new} exists already.")
-        row = await work.one(
+        row = await work.row(
             "saved_queries.rename", name=name, new=new, actor=work.actor, now=clock.now()
         )
         await audit.record(work, SAVED_QUERY, "rename", before, row)
-        assert row is not None  # noqa: S101 - the list is locked
         return row
 
 

@@ -96,11 +96,9 @@ async def put(
             raise Outdated(None)
         if stored is not None:
             expect(expected, stored)
-        row = await work.one(
+        row = await work.row(
             "traits.put", name=name, definition=Json(dict(body)), actor=work.actor, now=clock.now()
         )
-        if row is None:
-            raise RuntimeError(f"Trait {name} was not stored.")
         await audit.record(work, TRAIT, "change" if stored else "create", stored, row)
         every = await list_current(work)
         for segment in await work.all("segments.list"):

@@ -92,8 +92,7 @@ async def _apply(
 
     async def once() -> None:
         async with work.transaction():
-            settings = await work.one("batches.start_chunk")
-            assert settings is not None  # noqa: S101 - a workspace has identity settings
+            settings = await work.row("batches.start_chunk")
             outcomes = Outcomes()
             async with recorded(work, source.recording):
                 await _apply_runs(work, entries, source, outcomes, settings["version"])

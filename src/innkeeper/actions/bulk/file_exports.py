@@ -99,8 +99,8 @@ async def read_snapshot(work: Work, act: Callable[[], Awaitable[None]]) -> None:
 
 async def estimate_total(work: Work, entity: Entity) -> int:
     """Estimate the number of records of an entity, for progress reports."""
-    row = await work.one(f"file_exports.{entity}_total")
-    return int(row["total"] or 0) if row else 0
+    row = await work.row(f"file_exports.{entity}_total")
+    return int(row["total"] or 0)
 
 
 async def list_pairs(work: Work, entity: Entity) -> list[Row]:
@@ -116,7 +116,7 @@ async def create(work: Work, entity: Entity, form: str, compression: str) -> Rec
     `compression` is gzip, zstd or an empty text.
     """
     async with work.transaction():
-        row = await work.one(
+        row = await work.row(
             "file_exports.create",
             ref=uuid4(),
             entity=entity,
@@ -126,7 +126,6 @@ async def create(work: Work, entity: Entity, form: str, compression: str) -> Rec
             actor=work.actor,
             now=clock.now(),
         )
-        assert row is not None  # noqa: S101 - an INSERT … RETURNING has a row
         await background.defer(work, TASK, export=str(row["ref"]))
         await audit.record(work, FILE_EXPORT, "create", None, row)
     return row

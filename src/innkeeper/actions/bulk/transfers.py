@@ -234,8 +234,7 @@ async def _transaction(work: Work, batch: UUID | None) -> AsyncIterator[None]:
 
 async def _batch(work: Work) -> GuestBatch:
     """Return an empty batch under the identity rules in force, which stay so in the transaction."""
-    settings = await work.one("batches.start_chunk")
-    assert settings is not None  # noqa: S101 - a workspace has identity settings
+    settings = await work.row("batches.start_chunk")
     book = await rulebook.of_version(work, settings["version"])
     return GuestBatch(work, book, RecordSource(SOURCE))
 
@@ -362,9 +361,9 @@ async def _counted(
     counts = _count(entity, records, absent, reason, blocked)
     if table in ("orders", "items"):
         refs = [one.ref for one in records if one.ref not in absent]
-        row = await work.one("transfers.count_extensions", refs=refs)
+        row = await work.row("transfers.count_extensions", refs=refs)
         counts.source[rules.EXTENSIONS] += sum(len(one.extensions) for one in records)
-        counts.here[rules.EXTENSIONS] += row["extensions"] if row else 0
+        counts.here[rules.EXTENSIONS] += row["extensions"]
     return counts
 
 
@@ -385,8 +384,7 @@ def _count(
 
 async def _count_guest_parts(work: Work, counts: TransferCounts, records: Records) -> None:
     """Count the identifiers and data extensions of a chunk of guests."""
-    row = await work.one("transfers.count_guest_parts", refs=[one.ref for one in records])
-    assert row is not None  # noqa: S101 - an aggregate has a row
+    row = await work.row("transfers.count_guest_parts", refs=[one.ref for one in records])
     identifiers = sum(len(one.row["body"].get("identifiers") or ()) for one in records)
     counts.source[rules.IDENTIFIERS] = identifiers
     counts.here[rules.IDENTIFIERS] = int(row["identifiers"])

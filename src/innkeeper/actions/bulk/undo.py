@@ -267,8 +267,7 @@ async def _undo_events(work: Work, row: Row, undo: dict[str, Any]) -> Record:
 async def _undo_event_chunk(work: Work, row: Row, undo: dict[str, Any]) -> dict[str, Any] | None:
     """Undo some transactions in one, and return the stored undo; None at the end."""
     async with work.transaction():
-        settings = await work.one("batches.start_chunk")
-        assert settings is not None  # noqa: S101 - a workspace has identity settings
+        settings = await work.row("batches.start_chunk")
         done = await event_undo.undo_chunk(
             work, row["ref"], row["created_at"], undo["reached"], settings["version"]
         )
@@ -286,8 +285,7 @@ async def _undo_chunk(work: Work, row: Row, undo: dict[str, Any], chunk: Chunk) 
     effect = Effect.of(undo)
     phase, reached, roots = chunk
     async with work.transaction():
-        settings = await work.one("batches.start_chunk")
-        assert settings is not None  # noqa: S101 - a workspace has identity settings
+        settings = await work.row("batches.start_chunk")
         await undo_chunks.lock(work, phase, roots)
         blocked = await undo_chunks.find_blocked(
             work, row["ref"], phase, reached, roots, strict=True

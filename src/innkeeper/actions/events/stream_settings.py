@@ -22,9 +22,7 @@ async def fetch_cached(work: Work) -> StreamConfiguration:
 
 async def read(work: Work) -> StreamConfiguration:
     """Read the current configuration and cache it."""
-    row = await work.one("events.settings")
-    if row is None:
-        raise RuntimeError(f"Workspace {work.workspace} has no stream settings.")
+    row = await work.row("events.settings")
     config = StreamConfiguration(
         version=row["version"],
         points_of_sale={

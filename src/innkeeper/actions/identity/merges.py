@@ -266,7 +266,7 @@ async def _merge(
 ) -> Record:
     """Insert a merge of two locked live guests and return it."""
     state = ledger.state_of(ledger.visible_record(survivor))
-    row = await work.one(
+    return await work.row(
         "merges.create",
         ref=uuid4(),
         survivor=survivor["ref"],
@@ -279,5 +279,3 @@ async def _merge(
         now=clock.now(),
         unmerged=Json({"base": state, "now": state}),
     )
-    assert row is not None  # noqa: S101 - an INSERT … RETURNING has a row
-    return row

@@ -238,7 +238,7 @@ async def create_job(
 ) -> Record:
     """Create and queue a job that indexes guests by changed rules (`before` → `after`), and merges
     them or undoes an application."""
-    row = await work.one(
+    row = await work.row(
         "identity.create_job",
         ref=uuid4(),
         merging=merging,
@@ -249,7 +249,6 @@ async def create_job(
         now=clock.now(),
     )
     await background.defer(work, TASK, lock=lock_of_jobs(work))
-    assert row is not None  # noqa: S101 - an INSERT … RETURNING has a row
     return row
 
 

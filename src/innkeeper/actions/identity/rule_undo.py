@@ -28,7 +28,7 @@ async def describe(work: Work, application: UUID) -> Record:
     fields were written by their ref since: these values stay on the survivor. Raises `Unknown`.
     """
     job = await rule_settings.fetch_job(work, application)
-    counts = await work.one("identity.application_counts", ref=application) or {}
+    counts = await work.row("identity.application_counts", ref=application)
     changed = await work.all("identity.changed_survivors", ref=application, limit=MOST_CHANGED)
     refs = [row["survivor_ref"] for row in changed]
     return {

@@ -27,9 +27,7 @@ async def of_version(work: Work, version: UUID) -> IdentityRules:
 
 async def read(work: Work) -> IdentityRules:
     """Read the rules in force from the database, and cache them."""
-    row = await work.one("identity.rulebook")
-    if row is None:
-        raise RuntimeError(f"workspace {work.workspace} has no identity settings")
+    row = await work.row("identity.rulebook")
     book = IdentityRules(
         version=row["version"],
         rules=tuple(IdentityRule.of(rule["name"], rule["conditions"]) for rule in row["rules"]),
