@@ -9,7 +9,7 @@ import typer
 
 from innkeeper.actions.admin import audit
 from innkeeper.actions.paging import PageRequest
-from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.options import CommandContext, Json, Workspace, command
 from innkeeper.cli.output import print_rows
 from innkeeper.store.work import Work
 from innkeeper.wire.administration.audit_log import read_csv
@@ -25,7 +25,7 @@ _COLUMNS: Final = ("at", "actor", "action", "subject", "changes", "details")
 @command(app, "list")
 def audit_log_list(
     context: CommandContext,
-    workspace: Annotated[str, typer.Option(help="Workspace of the log.")] = "live",
+    workspace: Workspace = "live",
     actor: Annotated[str, typer.Option(help="Who changed something.")] = "",
     action: Annotated[str, typer.Option(help="For example guest.edit.")] = "",
     subject: Annotated[str, typer.Option(help="Ref of a guest.")] = "",

@@ -11,8 +11,6 @@ from innkeeper.resources.base import Record
 from innkeeper.store.work import Work
 
 app = typer.Typer()
-
-WORKSPACE: Final = "Workspace of the dashboard."
 Email = Annotated[
     str, typer.Argument(metavar="EMAIL", help="The user of the dashboard.", show_default=False)
 ]
@@ -20,13 +18,13 @@ Position = Annotated[int, typer.Argument(help="Position of the report, from 1.",
 COLUMNS: Final = "position report title days parameters"
 
 
-@command(app, "list", WORKSPACE, columns=COLUMNS)
+@command(app, "list", columns=COLUMNS)
 async def dashboards_list(work: Work, email: Email) -> list[Record]:
     """List the reports on a dashboard, in order."""
     return await _rows(work, email)
 
 
-@command(app, "pin", WORKSPACE, columns=COLUMNS)
+@command(app, "pin", columns=COLUMNS)
 def dashboards_pin(
     email: Email,
     report: Annotated[str, typer.Argument(metavar="REPORT", show_default=False)],
@@ -46,7 +44,7 @@ def dashboards_pin(
     return act
 
 
-@command(app, "move", WORKSPACE, columns=COLUMNS)
+@command(app, "move", columns=COLUMNS)
 async def dashboards_move(
     work: Work,
     email: Email,
@@ -58,7 +56,7 @@ async def dashboards_move(
     return await _rows(work, email)
 
 
-@command(app, "remove", WORKSPACE, columns=COLUMNS)
+@command(app, "remove", columns=COLUMNS)
 async def dashboards_remove(work: Work, email: Email, position: Position) -> list[Record]:
     """Remove a report from a dashboard."""
     await dashboards.remove(work, email, position - 1)

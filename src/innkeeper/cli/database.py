@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from innkeeper.actions.identity.rekeying import renew_keys
-from innkeeper.errors import OperatorError
+from innkeeper.errors import OperatorError, existing
 from innkeeper.settings import Settings
 from innkeeper.store import running_servers
 from innkeeper.store.data_folder import Busy, DataFolder
@@ -119,7 +119,7 @@ def run(
 ) -> Result:
     """Migrate the database and run `action` in a workspace, or without one on the control tables.
 
-    Raises OperatorError if there is no such workspace.
+    Raises `Unknown` if there is no such workspace.
     """
 
     async def act(dsn: str) -> Result:
@@ -132,8 +132,8 @@ def run(
             async with database.control("operator") as work:
                 if workspace is None:
                     return await action(work)
-                if await work.one("control.find_workspace", name=workspace) is None:
-                    raise OperatorError(f"There is no workspace {workspace}.")
+                row = await work.one("control.find_workspace", name=workspace)
+                existing(row, "Workspace", workspace)
             async with database.work(workspace, "operator") as work:
                 return await action(work)
 

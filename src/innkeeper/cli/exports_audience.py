@@ -1,13 +1,13 @@
 """`innkeeper audience-exports`: list and run exports, and manage their OAuth clients."""
 
 from dataclasses import asdict
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from innkeeper.actions.admin import oauth
 from innkeeper.actions.audiences import audience_exports, consent
-from innkeeper.cli.options import Act, command
+from innkeeper.cli.options import Act, Workspace, command
 from innkeeper.cli.output import table
 from innkeeper.cli.segments import without_secrets
 from innkeeper.resources.base import Record
@@ -15,21 +15,18 @@ from innkeeper.rules.consent import read_words
 from innkeeper.store.work import Work
 
 app = typer.Typer()
-
-WORKSPACE: Final = "Workspace of the export."
-Workspace = Annotated[str, typer.Option(help=WORKSPACE)]
 Export = Annotated[
     str, typer.Argument(metavar="EXPORT", help="Ref or friendly id.", show_default=False)
 ]
 
 
-@command(app, "list", WORKSPACE, columns="friendly_id name definition_type schedule next_at ref")
+@command(app, "list", columns="friendly_id name definition_type schedule next_at ref")
 async def exports_list(work: Work) -> list[Record]:
     """List exports."""
     return without_secrets(await audience_exports.list_all(work))
 
 
-@command(app, "run", WORKSPACE)
+@command(app, "run")
 async def exports_run(work: Work, export: Export) -> str:
     """Queue an execution of an export."""
     execution = await audience_exports.start(work, export)
@@ -45,20 +42,20 @@ def _print_executions(rows: list[Record]) -> None:
     )
 
 
-@command(app, "executions", WORKSPACE, text=_print_executions)
+@command(app, "executions", text=_print_executions)
 async def exports_executions(work: Work, export: Export) -> list[Record]:
     """List an export's executions, newest first, with errors and the time of the next attempt."""
     _, rows = await audience_exports.list_executions(work, export)
     return rows
 
 
-@command(app, "consent", WORKSPACE, columns="channel field values")
+@command(app, "consent", columns="channel field values")
 async def consent_list(work: Work) -> list[Record]:
     """List the fields by which exports leave out unsubscribed guests."""
     return [asdict(each) for each in await consent.list_fields(work)]
 
 
-@command(app, "set-consent", WORKSPACE)
+@command(app, "set-consent")
 def consent_set(
     fields: Annotated[
         list[str] | None,
@@ -78,7 +75,7 @@ def consent_set(
     return act
 
 
-@command(app, "create-client", columns="client_id client_secret")
+@command(app, "create-client", columns="client_id client_secret", control=True)
 async def client_create(
     work: Work,
     workspace: Workspace = "live",
@@ -89,13 +86,18 @@ async def client_create(
     return {"client_id": client.client_id, "client_secret": client.client_secret}
 
 
-@command(app, "list-clients", columns="client_id workspace name created_at last_used_at revoked_at")
+@command(
+    app,
+    "list-clients",
+    columns="client_id workspace name created_at last_used_at revoked_at",
+    control=True,
+)
 async def client_list(work: Work) -> Any:
     """List OAuth clients, including revoked ones, without their secrets."""
     return await oauth.list_all(work)
 
 
-@command(app, "revoke-client")
+@command(app, "revoke-client", control=True)
 async def client_revoke(
     work: Work, client_id: Annotated[str, typer.Argument(metavar="CLIENT_ID", show_default=False)]
 ) -> str:

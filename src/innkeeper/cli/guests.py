@@ -2,14 +2,14 @@
 
 import shutil
 import sys
-from typing import IO, Annotated, Any, Final
+from typing import IO, Annotated, Any
 
 import typer
 
 from innkeeper.actions.audiences import guest_views
 from innkeeper.actions.console import search
 from innkeeper.actions.paging import PageRequest
-from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.options import CommandContext, Json, Workspace, command
 from innkeeper.cli.output import print_rows
 from innkeeper.cli.segments import TableCsv, TableLimit, TableOffset, print_table
 from innkeeper.errors import OperatorError
@@ -20,8 +20,6 @@ from innkeeper.wire.audiences.guest_search import definition_of_type
 
 views = typer.Typer()
 app = typer.Typer()
-
-WORKSPACE: Final = "Workspace of the views."
 View = Annotated[str, typer.Argument(metavar="VIEW", help="Ref or name.", show_default=False)]
 
 
@@ -29,7 +27,7 @@ View = Annotated[str, typer.Argument(metavar="VIEW", help="Ref or name.", show_d
 def guests_search(
     context: CommandContext,
     text: Annotated[str, typer.Argument(metavar="TEXT", show_default=False)],
-    workspace: Annotated[str, typer.Option(help="Workspace of the guests.")] = "live",
+    workspace: Workspace = "live",
     limit: Annotated[int, typer.Option(help="Maximum number of guests; CSV has all.", min=1)] = 50,
     json: Json = False,
     csv: TableCsv = False,
@@ -59,7 +57,7 @@ def guests_search(
         shutil.copyfileobj(listed, sys.stdout.buffer)
 
 
-@command(views, "list", WORKSPACE, columns="name owner is_shared columns sort ref")
+@command(views, "list", columns="name owner is_shared columns sort ref")
 async def guest_views_list(work: Work) -> Any:
     """List the views of all users."""
     return await guest_views.list_visible(work)
@@ -69,7 +67,7 @@ async def guest_views_list(work: Work) -> Any:
 def guest_views_guests(
     context: CommandContext,
     view: View,
-    workspace: Annotated[str, typer.Option(help=WORKSPACE)] = "live",
+    workspace: Workspace = "live",
     offset: TableOffset = 0,
     limit: TableLimit = None,
     json: Json = False,
@@ -84,7 +82,7 @@ def guest_views_guests(
     print_table(context, workspace, find, (offset, limit), json=json, csv=csv)
 
 
-@command(views, "delete", WORKSPACE)
+@command(views, "delete")
 async def guest_views_delete(work: Work, view: View) -> str:
     """Delete a view; its guests remain."""
     row = await _find(work, view)

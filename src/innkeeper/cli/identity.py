@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -10,7 +10,7 @@ import typer
 
 from innkeeper.actions.identity import merges, rule_changes, rule_settings, rule_undo
 from innkeeper.actions.paging import PageRequest
-from innkeeper.cli.options import Act, CommandContext, GuestRef, Json, Name, command
+from innkeeper.cli.options import Act, CommandContext, GuestRef, Json, Name, Workspace, command
 from innkeeper.cli.output import progress_bar, show, table
 from innkeeper.errors import OperatorError
 from innkeeper.resources.base import without_nulls
@@ -20,9 +20,6 @@ from innkeeper.wire.identity.rules import read_guards, read_rule, read_rules, re
 app = typer.Typer()
 rules = typer.Typer(help="Identity rules, in order of evaluation.", no_args_is_help=True)
 app.add_typer(rules, name="rules")
-
-WORKSPACE: Final = "Workspace of the guests."
-Workspace = Annotated[str, typer.Option(help=WORKSPACE)]
 RuleFile = Annotated[
     Path | None,
     typer.Option(
@@ -40,13 +37,13 @@ def _print_rules(rules: list[dict[str, Any]]) -> None:
     table(rows, "name", "providers", "fields")
 
 
-@command(rules, "list", WORKSPACE, text=_print_rules)
+@command(rules, "list", text=_print_rules)
 async def rules_list(work: Work) -> list[dict[str, Any]]:
     """List the rules in order of evaluation."""
     return _represent(await rule_settings.list_rules(work))
 
 
-@command(rules, "add", WORKSPACE)
+@command(rules, "add")
 def rules_add(
     name: Name,
     provider: Annotated[
@@ -67,7 +64,7 @@ def rules_add(
     return act
 
 
-@command(rules, "reorder", WORKSPACE, text=_print_rules)
+@command(rules, "reorder", text=_print_rules)
 async def rules_reorder(
     work: Work, names: Annotated[list[str], typer.Argument(metavar="NAME…", show_default=False)]
 ) -> list[dict[str, Any]]:
@@ -75,7 +72,7 @@ async def rules_reorder(
     return _represent(await rule_settings.reorder_rules(work, names))
 
 
-@command(rules, "delete", WORKSPACE)
+@command(rules, "delete")
 async def rules_delete(work: Work, name: Name) -> str:
     """Delete a rule; the merges that it made remain until they are undone."""
     await rule_settings.delete_rule(work, name)
@@ -102,7 +99,7 @@ def _print_preview(report: dict[str, Any]) -> None:
     table(rows, "survivor", "size", "absorbed", "rule", "by")
 
 
-@command(app, "preview", WORKSPACE, text=_print_preview)
+@command(app, "preview", text=_print_preview)
 def preview(rules: RuleFile = None) -> Act[dict[str, Any]]:
     """Show how many existing guests rules would merge, with examples; change nothing."""
     proposed = _read(rules)
@@ -126,9 +123,7 @@ def apply(
     _print_job(job, f"{job['merged']} guests were merged into others.", json)
 
 
-@command(
-    app, "jobs", WORKSPACE, columns="ref created_at actor state done total merged undoable undoes"
-)
+@command(app, "jobs", columns="ref created_at actor state done total merged undoable undoes")
 async def jobs(work: Work, limit: Limit = 50) -> Any:
     """List rule changes and their undos, newest first."""
     return (await rule_settings.list_jobs(work, PageRequest(limit=limit))).items
@@ -172,7 +167,7 @@ def _print_explanation(explanation: dict[str, Any]) -> None:
     )
 
 
-@command(app, "why", WORKSPACE, text=_print_explanation)
+@command(app, "why", text=_print_explanation)
 async def why(work: Work, guest: GuestRef) -> Any:
     """Explain a guest: list the merges in force and the records that matched it."""
     return await merges.explain(work, guest)
@@ -183,13 +178,13 @@ def _print_history(events: list[dict[str, Any]]) -> None:
     table(rows, "at", "event", "by", "merge", "survivor_ref", "absorbed_ref", "rule", "source")
 
 
-@command(app, "history", WORKSPACE, text=_print_history)
+@command(app, "history", text=_print_history)
 async def history(work: Work, guest: GuestRef) -> Any:
     """List every merge and undo of a guest."""
     return await merges.history(work, guest)
 
 
-@command(app, "merge", WORKSPACE, columns=" ".join(_LISTED))
+@command(app, "merge", columns=" ".join(_LISTED))
 async def merge(
     work: Work,
     survivor: Annotated[UUID, typer.Argument(metavar="SURVIVOR_REF", show_default=False)],
@@ -199,7 +194,7 @@ async def merge(
     return await merges.create(work, survivor, absorbed)
 
 
-@command(app, "unmerge", WORKSPACE, columns=" ".join((*_LISTED, "undone_at", "undone_by")))
+@command(app, "unmerge", columns=" ".join((*_LISTED, "undone_at", "undone_by")))
 async def unmerge(
     work: Work, merge: Annotated[UUID, typer.Argument(metavar="MERGE_REF", show_default=False)]
 ) -> Any:
@@ -207,13 +202,13 @@ async def unmerge(
     return await merges.undo(work, merge)
 
 
-@command(app, "guarded", WORKSPACE, columns="guarded_at reason rule evidence guests source actor")
+@command(app, "guarded", columns="guarded_at reason rule evidence guests source actor")
 async def guarded(work: Work, limit: Limit = 50) -> Any:
     """List matches that guards blocked, newest first, each with its reason."""
     return (await rule_settings.list_guarded(work, PageRequest(limit=limit))).items
 
 
-@command(app, "guards", WORKSPACE, columns="group_limit region never")
+@command(app, "guards", columns="group_limit region never")
 def guards(
     group_limit: Annotated[
         int | None,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -19,12 +19,10 @@ from innkeeper.wire.bulk.import_sources import changed_values
 from innkeeper.wire.bulk.mapping import read_mapping
 
 app = typer.Typer()
-
-WORKSPACE: Final = "Workspace to import into."
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Ref or name.", show_default=False)]
 
 
-@command(app, "create", WORKSPACE)
+@command(app, "create")
 def sources_create(
     name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
     address: Annotated[
@@ -69,7 +67,7 @@ def sources_create(
     return act
 
 
-@command(app, "change", WORKSPACE)
+@command(app, "change")
 async def sources_change(
     work: Work,
     source: Source,
@@ -124,7 +122,6 @@ def _operator_errors() -> Iterator[None]:
 @command(
     app,
     "list",
-    WORKSPACE,
     columns="name entity address schedule next_at read_at error next_attempt_at ref",
 )
 async def sources_list(work: Work) -> Any:
@@ -132,14 +129,14 @@ async def sources_list(work: Work) -> Any:
     return await import_sources.list_all(work)
 
 
-@command(app, "run", WORKSPACE)
+@command(app, "run")
 async def sources_run(work: Work, source: Source) -> str:
     """Read an import source now; the server does it."""
     row = await import_sources.start(work, source)
     return f"{row['name']} is being read."
 
 
-@command(app, "delete", WORKSPACE)
+@command(app, "delete")
 async def sources_delete(work: Work, source: Source) -> str:
     """Delete an import source; what it imported stays."""
     await import_sources.delete(work, source)

@@ -24,7 +24,7 @@ ClientKey = Annotated[str, typer.Argument(metavar="CLIENT_KEY", show_default=Fal
 KEY_COLUMNS: Final = "client_key api_token compatibility scopes"
 
 
-@command(app, "create", columns=KEY_COLUMNS)
+@command(app, "create", columns=KEY_COLUMNS, control=True)
 def keys_create(
     workspace: Annotated[
         str, typer.Option(help="Workspace that the key gives access to.")
@@ -56,6 +56,7 @@ def keys_create(
     "list",
     columns="client_key workspace compatibility scopes name created_at last_used_at revoked_at "
     "expires_at",
+    control=True,
 )
 async def keys_list(
     work: Work,
@@ -65,14 +66,14 @@ async def keys_list(
     return await keys.list_all(work, workspace)
 
 
-@command(app, "revoke")
+@command(app, "revoke", control=True)
 async def keys_revoke(work: Work, client_key: ClientKey) -> str:
     """Revoke a key, in every process within moments."""
     await keys.revoke(work, client_key)
     return f"{client_key} is revoked."
 
 
-@command(app, "scopes")
+@command(app, "scopes", control=True)
 def keys_scopes(client_key: ClientKey, scope: Scopes = None) -> Act[str]:
     """Replace the scopes of a key, in every process within moments."""
     scopes = read_scopes(scope or [])
@@ -84,13 +85,13 @@ def keys_scopes(client_key: ClientKey, scope: Scopes = None) -> Act[str]:
     return act
 
 
-@command(app, "rotate", columns=KEY_COLUMNS)
+@command(app, "rotate", columns=KEY_COLUMNS, control=True)
 async def keys_rotate(work: Work, client_key: ClientKey) -> dict[str, Any]:
     """Give a key a new token; the old one stops working at once."""
     return key_row(await keys.rotate(work, client_key))
 
 
-@command(app, "sandbox-token", columns="client_key api_token scopes expires_at")
+@command(app, "sandbox-token", columns="client_key api_token scopes expires_at", control=True)
 async def keys_sandbox_token(
     work: Work,
     workspace: Annotated[str, typer.Option(help="Workspace whose sandbox it opens.")] = "live",

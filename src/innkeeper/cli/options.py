@@ -23,6 +23,7 @@ Database = Annotated[
     str | None, typer.Option(help="PostgreSQL server to use instead of the embedded one.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Workspace = Annotated[str, typer.Option(help="Workspace to work in.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 GuestRef = Annotated[UUID, typer.Argument(metavar="GUEST_REF", show_default=False)]
@@ -82,10 +83,10 @@ _CONTEXT: Final = inspect.Parameter(
 def command(
     app: typer.Typer,
     name: str,
-    workspace: str = "",
     *,
     columns: str = "",
     text: Callable[[Any], None] | None = None,
+    control: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """Register a function as a command of a group, with the options of `takes_database`.
 
@@ -93,13 +94,13 @@ def command(
     options. A function without a CommandContext checks its options, before a database is opened,
     and returns the operation. An operation returns a sentence to print, or rows for a table of
     `columns` (names separated by spaces), or a value that `text` prints; `--json` prints rows and
-    values as JSON. `workspace` is the help of `--workspace`; without it the operation uses the
-    tables outside workspaces.
+    values as JSON. A `control` operation uses the tables outside workspaces, and has no
+    `--workspace`.
     """
 
     def register(act: Callable[..., Any]) -> Callable[..., None]:
         if next(iter(inspect.signature(act).parameters)) != "context":
-            act = _operation(act, workspace, columns, text)
+            act = _operation(act, columns, text, control=control)
         return app.command(name)(takes_database(act))
 
     return register
@@ -107,9 +108,10 @@ def command(
 
 def _operation(
     act: Callable[..., Any],
-    workspace_help: str,
     columns: str,
     text: Callable[[Any], None] | None,
+    *,
+    control: bool,
 ) -> Callable[..., None]:
     """Return the command of an operation, with the options `--workspace` and `--json`."""
     own = list(inspect.signature(act, eval_str=True).parameters.values())
@@ -117,8 +119,8 @@ def _operation(
     if not is_checked:
         del own[0]
     shared: dict[str, tuple[Any, Any]] = {}
-    if workspace_help:
-        shared["workspace"] = (Annotated[str, typer.Option(help=workspace_help)], "live")
+    if not control:
+        shared["workspace"] = (Workspace, "live")
     if columns or text is not None:
         shared["json"] = (Json, False)
     keyword = inspect.Parameter.KEYWORD_ONLY

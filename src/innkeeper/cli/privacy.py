@@ -3,13 +3,13 @@
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 import typer
 
 from innkeeper.actions.privacy import block_list, erasure, privacy
-from innkeeper.cli.options import Act, CommandContext, GuestRef, Json, Yes, command
+from innkeeper.cli.options import Act, CommandContext, GuestRef, Json, Workspace, Yes, command
 from innkeeper.cli.output import show, table
 from innkeeper.errors import OperatorError
 from innkeeper.store import scrub as scrubbing
@@ -21,9 +21,6 @@ from innkeeper.wire.privacy.subject import held_on
 from innkeeper.wire.privacy.subject_page import page, plain
 
 app = typer.Typer()
-
-WORKSPACE: Final = "Workspace to work in."
-Workspace = Annotated[str, typer.Option(help=WORKSPACE)]
 Identifier = Annotated[
     list[str] | None,
     typer.Option(help="Identifier as PROVIDER:ID; repeatable.", metavar="PROVIDER:ID"),
@@ -84,7 +81,7 @@ def _print_counts(row: dict[str, Any]) -> None:
     _show(row, json=False)
 
 
-@command(app, "suppress", WORKSPACE, text=_print_counts)
+@command(app, "suppress", text=_print_counts)
 def suppress_(
     identifier: Identifier = None,
     email: Email = None,
@@ -99,7 +96,7 @@ def suppress_(
     return act
 
 
-@command(app, "release", WORKSPACE, text=_print_counts)
+@command(app, "release", text=_print_counts)
 def release(identifier: Identifier = None, email: Email = None) -> Act[dict[str, Any]]:
     """Remove identifiers from the block list."""
     person = _person(identifier, email)

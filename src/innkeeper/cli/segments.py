@@ -3,13 +3,13 @@
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Iterable
-from typing import IO, Annotated, Final
+from typing import IO, Annotated
 
 import typer
 
 from innkeeper.actions.audiences import guest_tables, segment_catalogue, segment_runs, segments
 from innkeeper.actions.audiences.guest_tables import GuestTable
-from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.options import CommandContext, Json, Workspace, command
 from innkeeper.cli.output import show, table
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import TABLE_COLUMNS
@@ -17,14 +17,12 @@ from innkeeper.store.work import Work
 from innkeeper.wire.audiences.segment_tables import page_of
 
 app = typer.Typer()
-
-WORKSPACE: Final = "Workspace of the segment."
 Segment = Annotated[
     str, typer.Argument(metavar="SEGMENT", help="Ref or friendly id.", show_default=False)
 ]
 
 
-@command(app, "list", WORKSPACE, columns="friendly_id name status size last_run_at ref")
+@command(app, "list", columns="friendly_id name status size last_run_at ref")
 async def segments_list(work: Work) -> list[Record]:
     """List segments."""
     return without_secrets(await segments.list_all(work))
@@ -42,19 +40,19 @@ def _print_run(run: Record) -> None:
     print(f"{run['rows']} guests.")
 
 
-@command(app, "run", WORKSPACE, text=_print_run)
+@command(app, "run", text=_print_run)
 async def segments_run(work: Work, segment: Segment) -> Record:
     """Calculate a segment now."""
     return await segment_runs.run(work, segment)
 
 
-@command(app, "start", WORKSPACE)
+@command(app, "start")
 async def segments_start(work: Work, segment: Segment) -> str:
     """Publish a segment: background jobs calculate it and then update it as Live."""
     return _status_of(await segments.start(work, segment))
 
 
-@command(app, "pause", WORKSPACE)
+@command(app, "pause")
 async def segments_pause(work: Work, segment: Segment) -> str:
     """Pause a segment; its stored members are deleted."""
     return _status_of(await segments.pause(work, segment))
@@ -76,7 +74,7 @@ TableCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 def segments_guests(
     context: CommandContext,
     segment: Segment,
-    workspace: Annotated[str, typer.Option(help=WORKSPACE)] = "live",
+    workspace: Workspace = "live",
     columns: TableColumns = "",
     sort: TableSort = "",
     offset: TableOffset = 0,
@@ -125,7 +123,7 @@ def print_table(
         table(listed.records, "ref", *(column.name for column in listed.columns))
 
 
-@command(app, "overlap", WORKSPACE, columns="size other_size both")
+@command(app, "overlap", columns="size other_size both")
 async def segments_overlap(
     work: Work,
     segment: Segment,
@@ -137,13 +135,13 @@ async def segments_overlap(
     return await segment_catalogue.compare(work, segment, other)
 
 
-@command(app, "duplicate", WORKSPACE)
+@command(app, "duplicate")
 async def segments_duplicate(work: Work, segment: Segment) -> str:
     """Create a Draft with the definition and tags of a segment."""
     return _status_of(await segments.duplicate(work, segment))
 
 
-@command(app, "restore", WORKSPACE)
+@command(app, "restore")
 async def segments_restore(
     work: Work,
     segment: Segment,

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -14,8 +14,6 @@ from innkeeper.resources.base import Record
 from innkeeper.store.work import Work
 
 app = typer.Typer()
-
-WORKSPACE: Final = "Workspace of the queries."
 File = Annotated[
     Path, typer.Argument(metavar="FILE", help="A file with the SQL; - reads the standard input.")
 ]
@@ -26,7 +24,7 @@ def _print_views(views: list[Record]) -> None:
     table(rows, "view", "name", "type", "samples")
 
 
-@command(app, "views", WORKSPACE, text=_print_views)
+@command(app, "views", text=_print_views)
 async def views(work: Work) -> Any:
     """List the views that SQL may read: columns, types and sample values."""
     return await sql_queries.list_sampled_views(work)
@@ -44,26 +42,26 @@ def _print_steps(explained: Record) -> None:
     table(rows, "step", "rows", "ms", "detail")
 
 
-@command(app, "explain", WORKSPACE, text=_print_steps)
+@command(app, "explain", text=_print_steps)
 def explain(file: File) -> Act[Any]:
     """Run SQL without its result, and show its steps with rows and times."""
     sql = _read(file)
     return lambda work: sql_queries.explain(work, sql)
 
 
-@command(app, "list", WORKSPACE, columns="name owner modified_by modified_at")
+@command(app, "list", columns="name owner modified_by modified_at")
 async def saved_list(work: Work) -> Any:
     """List saved queries."""
     return await sql_queries.list_saved(work)
 
 
-@command(app, "show", WORKSPACE)
+@command(app, "show")
 async def saved_show(work: Work, name: Name) -> Any:
     """Print a saved query."""
     return (await sql_queries.fetch_saved(work, name))["sql"]
 
 
-@command(app, "save", WORKSPACE)
+@command(app, "save")
 def saved_save(name: Name, file: File) -> Act[str]:
     """Save SQL under a name, or replace it."""
     sql = _read(file)
@@ -74,7 +72,7 @@ def saved_save(name: Name, file: File) -> Act[str]:
     return act
 
 
-@command(app, "rename", WORKSPACE)
+@command(app, "rename")
 async def saved_rename(
     work: Work, name: Name, new: Annotated[str, typer.Argument(metavar="NEW-NAME")]
 ) -> str:
@@ -82,7 +80,7 @@ async def saved_rename(
     return f"{name} is named {(await sql_queries.rename(work, name, new))['name']}."
 
 
-@command(app, "delete", WORKSPACE)
+@command(app, "delete")
 async def saved_delete(work: Work, name: Name) -> str:
     """Delete a saved query; segments made from it stay as they are."""
     await sql_queries.delete(work, name)

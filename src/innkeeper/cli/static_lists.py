@@ -7,7 +7,7 @@ import typer
 
 from innkeeper.actions.audiences import bulk_actions, selections, static_lists
 from innkeeper.actions.audiences.selections import identifiers_in
-from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.options import CommandContext, Json, Workspace, command
 from innkeeper.cli.output import show
 from innkeeper.cli.segments import (
     TableColumns,
@@ -28,9 +28,6 @@ from innkeeper.resources.static_lists import (
 from innkeeper.store.work import Work
 
 app = typer.Typer()
-
-WORKSPACE: Final = "Workspace of the list."
-Workspace = Annotated[str, typer.Option(help=WORKSPACE)]
 List = Annotated[
     str, typer.Argument(metavar="LIST", help="Ref or friendly id.", show_default=False)
 ]
@@ -45,13 +42,13 @@ File = Annotated[
 _LONGEST_FILE: Final = 64 * 1024 * 1024
 
 
-@command(app, "list", WORKSPACE, columns="friendly_id name size created_by created_at ref")
+@command(app, "list", columns="friendly_id name size created_by created_at ref")
 async def static_lists_list(work: Work) -> Any:
     """List static lists."""
     return await static_lists.list_all(work)
 
 
-@command(app, "create", WORKSPACE, columns="friendly_id name ref")
+@command(app, "create", columns="friendly_id name ref")
 async def static_lists_create(
     work: Work, name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the list.")]
 ) -> Any:
@@ -59,7 +56,7 @@ async def static_lists_create(
     return await static_lists.create(work, {"name": name})
 
 
-@command(app, "delete", WORKSPACE)
+@command(app, "delete")
 async def static_lists_delete(work: Work, static_list: List) -> str:
     """Delete a list; its guests remain."""
     await static_lists.delete(work, static_list)

@@ -3,7 +3,7 @@ events."""
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
@@ -13,7 +13,7 @@ from innkeeper.actions.events import quarantine as actions
 from innkeeper.actions.events import replays, stream_settings
 from innkeeper.actions.events.quarantine import Selection
 from innkeeper.actions.paging import PageRequest
-from innkeeper.cli.options import Act, CommandContext, Json, Name, command
+from innkeeper.cli.options import Act, CommandContext, Json, Name, Workspace, command
 from innkeeper.cli.output import print_rows
 from innkeeper.store.work import Work
 from innkeeper.wire.json_text import decode_object
@@ -23,8 +23,6 @@ aliases = typer.Typer()
 quarantine = typer.Typer()
 
 Text = Annotated[str | None, typer.Option(help="New text; empty clears it.", show_default=False)]
-WORKSPACE: Final = "Workspace to work in."
-Workspace = Annotated[str, typer.Option(help=WORKSPACE)]
 Reason = Annotated[str | None, typer.Option(help="Only those with this reason.")]
 Timeout = Annotated[
     int | None, typer.Option(min=1, help="Minutes without an event after which a session ends.")
@@ -34,15 +32,13 @@ Test = Annotated[
 ]
 
 
-@command(
-    points_of_sale, "list", WORKSPACE, columns="name market brand language timeout_minutes test"
-)
+@command(points_of_sale, "list", columns="name market brand language timeout_minutes test")
 async def points_list(work: Work) -> Any:
     """List points of sale."""
     return await configuration.points_of_sale(work)
 
 
-@command(points_of_sale, "create", WORKSPACE)
+@command(points_of_sale, "create")
 async def points_create(
     work: Work,
     name: Name,
@@ -55,7 +51,7 @@ async def points_create(
     return f"{point['name']} is a point of sale; its sessions end after {_minutes(point)}."
 
 
-@command(points_of_sale, "change", WORKSPACE)
+@command(points_of_sale, "change")
 async def points_change(
     work: Work,
     name: Name,
@@ -73,7 +69,7 @@ async def points_change(
     return f"{name}: sessions end after {_minutes(point)}; {ends}."
 
 
-@command(aliases, "list", WORKSPACE, columns="alias kind means")
+@command(aliases, "list", columns="alias kind means")
 async def aliases_list(work: Work) -> list[dict[str, Any]]:
     """List the context ids of all client keys, and the sites of a workspace."""
     contexts = [
@@ -87,7 +83,7 @@ async def aliases_list(work: Work) -> list[dict[str, Any]]:
     return [*contexts, *sites]
 
 
-@command(aliases, "context")
+@command(aliases, "context", control=True)
 async def aliases_context(
     work: Work,
     alias: Annotated[str, typer.Argument(metavar="CONTEXT_ID", show_default=False)],
@@ -98,7 +94,7 @@ async def aliases_context(
     return f"{alias} is an alias of {client_key}."
 
 
-@command(aliases, "site", WORKSPACE)
+@command(aliases, "site")
 async def aliases_site(
     work: Work,
     site: Annotated[str, typer.Argument(metavar="SITE", show_default=False)],
@@ -109,7 +105,7 @@ async def aliases_site(
     return f"Events of the site {site} get the point of sale {point_of_sale}."
 
 
-@command(aliases, "delete", WORKSPACE)
+@command(aliases, "delete")
 async def aliases_delete(
     work: Work,
     alias: Annotated[str, typer.Argument(metavar="ALIAS", show_default=False)],
@@ -139,7 +135,7 @@ def quarantine_list(
         print(f"{page.total} in quarantine in all.")
 
 
-@command(quarantine, "correct", WORKSPACE)
+@command(quarantine, "correct")
 def quarantine_correct(
     ref: Annotated[UUID, typer.Argument(metavar="REF")],
     file: Annotated[
@@ -162,7 +158,7 @@ def _print_replay(done: dict[str, Any]) -> None:
         print(f"  {count}: {why}")
 
 
-@command(quarantine, "replay", WORKSPACE, text=_print_replay)
+@command(quarantine, "replay", text=_print_replay)
 async def quarantine_replay(
     work: Work,
     refs: Annotated[list[UUID] | None, typer.Argument(metavar="[REF]…")] = None,

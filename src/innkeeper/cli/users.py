@@ -27,7 +27,12 @@ RoleOption = Annotated[
 ]
 
 
-@command(app, "list", columns="email name role workspaces created_at last_seen_at disabled_at")
+@command(
+    app,
+    "list",
+    columns="email name role workspaces created_at last_seen_at disabled_at",
+    control=True,
+)
 async def users_list(work: Work) -> Any:
     """List users, including disabled ones."""
     return await users.list_all(work)
@@ -37,7 +42,7 @@ def _print_link(link: dict[str, str]) -> None:
     print(f"Open this path of the server within three days: {link['path']}")
 
 
-@command(app, "invite", text=_print_link)
+@command(app, "invite", text=_print_link, control=True)
 def users_invite(
     email: Email,
     name: Annotated[str, typer.Option(help="Display name; by default the address.")] = "",
@@ -54,21 +59,21 @@ def users_invite(
     return act
 
 
-@command(app, "link", text=_print_link)
+@command(app, "link", text=_print_link, control=True)
 async def users_link(work: Work, email: Email) -> dict[str, str]:
     """Print a new link for a user who lost the password or the link."""
     token = await users.renew_link(work, (await _find_user(work, email))["ref"])
     return {"path": f"/login?link={token}"}
 
 
-@command(app, "logout")
+@command(app, "logout", control=True)
 async def users_logout(work: Work, email: Email) -> str:
     """End all logins of a user, who can log in again."""
     ended = await account.close_other_logins(work, (await _find_user(work, email))["ref"], None)
     return f"{ended} {'login' if ended == 1 else 'logins'} of {email} ended."
 
 
-@command(app, "disable")
+@command(app, "disable", control=True)
 async def users_disable(work: Work, email: Email) -> str:
     """Disable a user, with immediate effect."""
     user = await _find_user(work, email)

@@ -1,21 +1,19 @@
 """`innkeeper webhooks`: list the webhooks of segments and exports, and test them."""
 
 from dataclasses import asdict
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from innkeeper.actions.audiences import subscriptions, webhook_trials
-from innkeeper.cli.options import CommandContext, Json, command
+from innkeeper.cli.options import CommandContext, Json, Workspace, command
 from innkeeper.cli.output import show
 from innkeeper.store.work import Work
 
 app = typer.Typer()
 
-WORKSPACE: Final = "Workspace of the webhook."
 
-
-@command(app, "list", WORKSPACE, columns="kind friendly_id url waiting sent failed error")
+@command(app, "list", columns="kind friendly_id url waiting sent failed error")
 async def webhooks_list(work: Work) -> Any:
     """List webhooks and how many of their messages arrived."""
     return await subscriptions.list_all(work)
@@ -29,7 +27,7 @@ def webhooks_test(
         str,
         typer.Argument(metavar="FRIENDLY_ID", help="Of the segment or export.", show_default=False),
     ],
-    workspace: Annotated[str, typer.Option(help=WORKSPACE)] = "live",
+    workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
     """Send a signed test message and print the response; the exit status is 1 unless it is 2xx."""

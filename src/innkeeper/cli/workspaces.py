@@ -12,13 +12,13 @@ from innkeeper.store.work import Work
 app = typer.Typer()
 
 
-@command(app, "list", columns="name sandbox_of created_at")
+@command(app, "list", columns="name sandbox_of created_at", control=True)
 async def workspaces_list(work: Work) -> Any:
     """List workspaces, each followed by its sandbox."""
     return await workspaces.list_all(work)
 
 
-@command(app, "create", columns="workspace client_key api_token compatibility")
+@command(app, "create", columns="workspace client_key api_token compatibility", control=True)
 async def workspaces_create(work: Work, name: Name) -> list[dict[str, str]]:
     """Create a workspace and its sandbox, each with a key whose token is printed only once."""
     created = await workspaces.create(work, name)

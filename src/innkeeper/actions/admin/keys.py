@@ -9,7 +9,7 @@ from typing import Final, Literal
 from innkeeper import clock
 from innkeeper.actions.admin import audit
 from innkeeper.actions.admin.stored_secrets import digest_of
-from innkeeper.errors import Conflict, Forbidden, OperatorError
+from innkeeper.errors import Conflict, Forbidden, OperatorError, existing
 from innkeeper.rules.audited import ALIAS, KEY
 from innkeeper.rules.identity_keys import digest
 from innkeeper.rules.scopes import DEFAULT_SCOPES, EVERY_SCOPE, Scope, in_order
@@ -48,12 +48,11 @@ async def create(
 ) -> NewKey:
     """Create a key for a workspace; it is valid until `expires_at`, or until it is revoked.
 
-    Raises OperatorError if there is no such workspace, and `Forbidden` for a scope that the caller
+    Raises `Unknown` if there is no such workspace, and `Forbidden` for a scope that the caller
     lacks (`by`).
     """
     _check_scopes(scopes, by)
-    if await work.one("control.find_workspace", name=workspace) is None:
-        raise OperatorError(f"There is no workspace {workspace}.")
+    existing(await work.one("control.find_workspace", name=workspace), "Workspace", workspace)
     key = NewKey(
         "".join(secrets.choice(_ALPHANUMERICS) for _ in range(32)),
         secrets.token_urlsafe(32),

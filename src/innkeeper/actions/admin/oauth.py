@@ -13,7 +13,7 @@ from typing import Any, Final
 from innkeeper import clock
 from innkeeper.actions.admin import audit, stored_secrets
 from innkeeper.actions.admin.stored_secrets import digest_of
-from innkeeper.errors import OperatorError, Unauthorized
+from innkeeper.errors import OperatorError, Unauthorized, existing
 from innkeeper.resources.base import Record
 from innkeeper.rules.audited import OAUTH_KEY
 from innkeeper.store.work import Work
@@ -34,9 +34,8 @@ class NewClient:
 
 
 async def create(work: Work, workspace: str, name: str = "") -> NewClient:
-    """Create a client for a workspace; raises OperatorError if there is no such workspace."""
-    if await work.one("control.find_workspace", name=workspace) is None:
-        raise OperatorError(f"There is no workspace {workspace}.")
+    """Create a client for a workspace; raises `Unknown` if there is no such workspace."""
+    existing(await work.one("control.find_workspace", name=workspace), "Workspace", workspace)
     key = await work.one("oauth.key_of", workspace=workspace)
     client = NewClient(secrets.token_urlsafe(24), secrets.token_urlsafe(36), workspace)
     async with work.transaction():

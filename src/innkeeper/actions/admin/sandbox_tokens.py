@@ -14,7 +14,7 @@ LIFE: Final = timedelta(hours=1)
 
 async def create(work: Work, workspace: str, grantable: frozenset[Scope]) -> keys.NewKey:
     """Create a key of the sandbox of a workspace with the scopes that its creator may grant,
-    without administration; raises OperatorError if there is no such workspace."""
+    without administration; raises `Unknown` if there is no such workspace."""
     sandbox = workspace if workspace.endswith(SANDBOX) else workspace + SANDBOX
     return await keys.create(
         *(work, sandbox, "open", "sandbox token"),

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from innkeeper.actions.admin import audit, keys
-from innkeeper.errors import OperatorError
+from innkeeper.errors import OperatorError, existing
 from innkeeper.rules.audited import WORKSPACE
 from innkeeper.store import migrate
 from innkeeper.store.migrate import LOCK, SANDBOX_SUFFIX
@@ -47,12 +47,11 @@ async def create(work: Work, name: str) -> dict[str, keys.NewKey]:
 
 
 async def reset(work: Work, name: str) -> None:
-    """Delete all data of a sandbox; its keys stay. Raises OperatorError for any other workspace."""
+    """Delete all data of a sandbox; its keys stay. Raises `Unknown`, and OperatorError for a
+    workspace that is no sandbox."""
     async with work.transaction():
         await work.run("control.one_at_a_time", lock=LOCK)
-        row = await work.one("control.find_workspace", name=name)
-        if row is None:
-            raise OperatorError(f"There is no workspace {name}.")
+        row = existing(await work.one("control.find_workspace", name=name), "Workspace", name)
         if row["sandbox_of"] is None:
             raise OperatorError(f"{name} is not a sandbox, and only a sandbox can be reset.")
         await migrate.drop_schema(work.connection, name)
