@@ -1,20 +1,26 @@
 """I1, I3, I5: files as people have them, which were once misread or refused without a reason."""
 
 import json
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pytest
 
+from innkeeper.errors import OperatorError
 from innkeeper.rules.batch import GuestWrite, RecordError
+from innkeeper.rules.number_formats import NotANumber, read_number
 from innkeeper.store.readers import Unreadable
 from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.cells import CellRules, CellTarget, Unfit, read_cell
 from innkeeper.wire.bulk.file_formats import guessed_format
 from innkeeper.wire.bulk.mapping import mapping_of
 from innkeeper.wire.bulk.sample import read_json_sample, read_sample
 from innkeeper.wire.bulk.suggested_mapping import Suggestion
 from innkeeper.wire.bulk.suggestion import guess_entity, suggest
+from innkeeper.wire.bulk.targets import kind_of
 
 
 def workbook(
@@ -196,3 +202,153 @@ def test_dates_of_zeros_count_as_empty(tmp_path: Path, zero: str) -> None:
     assert suggestion.nothing == [zero]
     assert ann["date_of_birth"] == "1985-12-25"
     assert "date_of_birth" not in bob
+
+
+@pytest.mark.parametrize(
+    ("cells", "form", "second"),
+    [
+        (["March 1st, 1984", "December 22nd, 1990"], "MMM DD, YYYY", "1990-12-22T00:00:00.000Z"),
+        (["Fri, 01 Mar 2024 10:05:00 +0000"] * 2, "ddd, DD MMM YYYY HH:mm:ss Z", ""),
+        (
+            ["x", "Fri Mar 01 2024 10:05:00 GMT+0100 (CET)"],
+            "ddd MMM DD YYYY HH:mm:ss Z",
+            "2024-03-01T09:05:00.000Z",
+        ),
+        (["1 de marzo de 2024", "12 de mayo de 2023"], "DD de MMM de YYYY", ""),
+        (["1er mars 2024", "12 mai 2023"], "DD MMM YYYY", "2023-05-12T00:00:00.000Z"),
+        (["1. März 2024", "2. Mai 2023"], "DD. MMM YYYY", "2023-05-02T00:00:00.000Z"),
+        (["2024年3月1日", "2023年12月2日"], "YYYY年MM月DD日", "2023-12-02T00:00:00.000Z"),
+        (["2024년 3월 1일", "2023년 12월 2일"], "YYYY년 MM월 DD일", ""),
+        (["03-Mar-24", "12-Dec-23"], "DD-MMM-YY", "2023-12-12T00:00:00.000Z"),
+        (
+            ["2024-01-01 10:05:00 EST", "2024-07-01 10:05:00 EDT"],
+            "YYYY-MM-DD HH:mm:ss Z",
+            "2024-07-01T14:05:00.000Z",
+        ),
+        (
+            ["March 1, 2024 at 10:05 AM PST"] * 2,
+            "MMM DD, YYYY at hh:mm A Z",
+            "2024-03-01T18:05:00.000Z",
+        ),
+    ],
+)
+def test_dates_as_programs_and_people_write_them(
+    tmp_path: Path, cells: list[str], form: str, second: str
+) -> None:
+    path = tmp_path / "a.csv"
+    rows = "".join(f'{at}@x.example;"{cell}"\n' for at, cell in enumerate(cells))
+    path.write_text(f"Email;Created at\n{rows}", encoding="utf-8")
+    suggestion, records = imported(path)
+    assert suggestion.formats == {"Created at": form}
+    if second:
+        assert records[1]["first_seen"] == second
+
+
+def test_a_time_zone_that_several_share_is_asked_for(tmp_path: Path) -> None:
+    """CST is the time of Chicago, of China and of Cuba; a zone that lacks it is no answer."""
+    path = tmp_path / "a.csv"
+    path.write_text("Email,Created at\na@x.example,2024-03-01 10:05:00 CST\n")
+    layout, survey = Layout("guests", "csv", False, None).surveyed(path)
+    sample = read_sample(layout, path)
+    suggestion = suggest("guests", sample.columns, sample.rows, None, None, survey)
+
+    def resolved(zone: str) -> Layout:
+        mapping = mapping_of("guests", {**suggestion.document(), "timezone": zone})
+        return replace(layout, mapping=mapping).resolved(survey)
+
+    for zone in ("", "Europe/Berlin"):
+        with pytest.raises(OperatorError, match="Column Created at: CST is the time of several"):
+            resolved(zone)
+    with path.open("rb") as source:
+        (chunk,) = resolved("America/Chicago").chunks(source)
+    assert chunk.items[0].what.changes["first_seen"] == "2024-03-01T16:05:00.000Z"
+
+
+def test_percentages_become_numbers_and_the_suggestion_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("Email,Rate,Mixed\na@x.example,12 %,5%\nb@x.example,12.5%,0.05\n")
+    suggestion, _ = imported(path)
+    assert suggestion.types == {"Rate": "percent"}
+    assert suggestion.notes == ["Rate: the percent sign is taken off: 12 % is 12."]
+    target = CellTarget("Rate", "extensions.ext.rate", None, "percent", "", False)
+    assert read_cell(CellRules(), target, "12,5 %") == Decimal("12.5")
+    with pytest.raises(Unfit, match="must be a number with a percent sign"):
+        read_cell(CellRules(), target, "0.05")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1,23,456.00", "123456.00"),
+        ("₹ 12,34,567.50", "1234567.50"),
+        ("1,23,456", "123456"),
+        ("12'345.–", "12345"),
+        ("12,--", "12"),
+        ("1 234,50 zł", "1234.50"),
+        ("Rs. 1,234.50", "1234.50"),
+        ("kr 99,95", "99.95"),
+    ],
+)
+def test_numbers_of_other_countries(text: str, number: str) -> None:
+    assert read_number(text) == Decimal(number)
+
+
+def test_a_version_is_no_number() -> None:
+    with pytest.raises(NotANumber):
+        read_number("1.23.456")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"BEGIN:VCARD\nVERSION:3.0\nEND:VCARD\n", "it is a vCard file"),
+        (b"BEGIN:VCALENDAR\n", "it is a calendar"),
+        (b"-- MySQL dump 10.13\n\nDROP TABLE IF EXISTS a;\n", "it is a dump of a database"),
+        (b"Email        Name\na@x.example  Ann\n", "line 1: spaces separate the columns"),
+        ("Email;Şehir\na@x.example;İzmir\n".encode("cp1254"), "cp1254 if it is Turkish"),
+        ("Email;Miasto\na@x.example;Łódź\nb@x.example;Świętochłowice\n".encode("cp1250"), "cp1250"),
+        ("Почта;Имя\na@x.example;Анна\n".encode("cp1251"), 'perhaps encoding = "'),
+    ],
+)
+def test_files_that_are_no_table_or_hide_their_encoding(
+    tmp_path: Path, content: bytes, reason: str
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(Unreadable, match=reason):
+        Layout("guests", "csv").surveyed(path)
+
+
+def test_of_two_columns_for_a_field_the_usual_name_is_it() -> None:
+    """Etsy has both an order value and an order total; QuickBooks a customer and a full name."""
+    etsy = suggest(
+        "orders",
+        ["Order ID", "Sale Date", "Order Value", "Order Total", "Currency", "Email"],
+        [{"Order ID": "1", "Order Value": "30.00", "Order Total": "35.00", "Currency": "EUR"}],
+    )
+    assert etsy.columns["Order Total"] == ["price"]
+    assert etsy.columns["Order Value"] == ["extensions.ext.orderValue"]
+    books = suggest(
+        "guests", ["Customer", "Full Name"], [{"Customer": "ACME", "Full Name": "Ann L"}]
+    )
+    assert books.columns["Full Name"] == ["fullName"]
+
+
+def test_countries_and_genders_of_contacts_are_recognised_as_those_of_guests() -> None:
+    row = {"Order ID": "1", "Billing Country": "Ireland", "Gender": "Female", "Total": "1 EUR"}
+    suggestion = suggest("orders", list(row), [row])
+    assert suggestion.columns["Billing Country"] == ["contact.country"]
+    assert suggestion.values["Gender"] == {"female": "female"}
+    target = CellTarget(
+        "A", "contact.country", kind_of("orders", "contact.country"), None, "", False
+    )
+    assert [read_cell(CellRules(), target, cell) for cell in ("Irland", "ie")] == ["IE", "IE"]
+
+
+def test_address_books_number_their_columns() -> None:
+    columns = ["E-mail 1 - Value", "E-mail 2 - Value", "Phone 1 - Value", "Address 1 - City"]
+    row = dict(zip(columns, ("a@x.example", "b@x.example", "+353861234567", "Cork"), strict=True))
+    suggestion = suggest("guests", [*columns, "Address 2 - City"], [row])
+    targets = [suggestion.columns[name][0] for name in columns]
+    assert targets == ["email", "emails", "phoneNumbers", "city"]
+    assert suggestion.columns["Address 2 - City"] == ["extensions.ext.address2City"]

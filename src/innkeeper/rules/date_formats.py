@@ -1,13 +1,14 @@
 """Dates as people write them: formats such as `DD/MM/YYYY`, and which format a column has.
 
-Tokens of a format: YYYY YY, MMMM MMM (names) MM M, DD D, HH H (0 to 23), hh h (1 to 12), mm, ss,
-A (AM or PM), Z (an offset, or Z). `MM` after hours are minutes. EXCEL is a day number of a
-spreadsheet; UNIX, UNIX_MS and UNIX_US are seconds, milliseconds, microseconds since 1970.
+Tokens of a format: YYYY YY, MMMM MMM (names) MM M, DD D (also 1st, 1er), ddd (a day of the week,
+which is not checked), HH H (0 to 23), hh h (1 to 12), mm, ss, A (AM or PM), Z (an offset, Z, or the
+abbreviation of a time zone). `MM` after hours are minutes. EXCEL is a day number of a spreadsheet;
+UNIX, UNIX_MS and UNIX_US are seconds, milliseconds, microseconds since 1970.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 from functools import cache, lru_cache
@@ -23,8 +24,23 @@ PIVOT: Final = 1970
 """First year of the century that two-digit years belong to, unless another is chosen."""
 ISO: Final = ""
 """The format of dates that need none: ISO 8601."""
-LONGEST: Final = 60
+LONGEST: Final = 80
 """Most characters of a text that may be a date."""
+_ZONES: Final = {
+    **{"GMT": 0, "UTC": 0, "WET": 0, "WEST": 60, "CET": 60, "CEST": 120, "EET": 120, "EEST": 180},
+    **{"EST": -300, "EDT": -240, "MST": -420, "MDT": -360, "PST": -480, "PDT": -420},
+    **{"AKST": -540, "AKDT": -480, "HST": -600, "AEST": 600, "AEDT": 660, "AWST": 480},
+    **{"JST": 540, "KST": 540, "HKT": 480, "SAST": 120, "MSK": 180, "NZST": 720, "NZDT": 780},
+}
+"""Abbreviation of a time zone -> minutes east of UTC, by its usual meaning."""
+_SHARED_ZONES: Final = ("CST", "CDT", "BST", "IST", "AST", "ADT")
+"""Abbreviations that several time zones share: US Central and China, London and Dhaka."""
+_ZONE: Final = (
+    r"(?:[Zz]|(?:UTC|GMT)?[+-][0-9]{2}(?::?[0-9]{2})?(?: \([^()]{1,40}\))?|"
+    + "|".join(sorted((*_ZONES, *_SHARED_ZONES), key=len, reverse=True))
+    + ")"
+)
+_ORDINAL: Final = "(?:st|nd|rd|th|er|º|°)?"
 _TOKENS: Final[dict[str, str]] = {
     "YYYY": r"(?P<year>[0-9]{4})",
     "YY": r"(?P<short>[0-9]{2})",
@@ -32,8 +48,9 @@ _TOKENS: Final[dict[str, str]] = {
     "MMM": r"(?P<name>[^\W\d_]{1,20}\.?)",
     "MM": r"(?P<month>[0-9]{1,2})",
     "M": r"(?P<month>[0-9]{1,2})",
-    "DD": r"(?P<day>[0-9]{1,2})",
-    "D": r"(?P<day>[0-9]{1,2})",
+    "DD": rf"(?P<day>[0-9]{{1,2}}){_ORDINAL}",
+    "D": rf"(?P<day>[0-9]{{1,2}}){_ORDINAL}",
+    "ddd": r"[^\W\d_]{1,20}\.?",
     "HH": r"(?P<hour>[0-9]{1,2})",
     "H": r"(?P<hour>[0-9]{1,2})",
     "hh": r"(?P<half>[0-9]{1,2})",
@@ -41,15 +58,18 @@ _TOKENS: Final[dict[str, str]] = {
     "mm": r"(?P<minute>[0-9]{2})",
     "ss": r"(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?",
     "A": r"(?P<noon>[AaPp])\.?[Mm]\.?",
-    "Z": r"(?P<zone>[Zz]|UTC|GMT|[+-][0-9]{2}:?[0-9]{2})",
+    "Z": rf"(?P<zone>{_ZONE})",
 }
-_TOKEN: Final = re.compile("YYYY|YY|MMMM|MMM|MM|M|DD|D|HH|H|hh|h|mm|ss|A|Z")
+_TOKEN: Final = re.compile("YYYY|YY|MMMM|MMM|MM|M|DD|D|ddd|HH|H|hh|h|mm|ss|A|Z")
 _DIGITS: Final = r"[0-9]{1,2}"
 _SHAPE: Final = re.compile(
-    r"(?P<a>[0-9]{1,4}|[^\W\d_]{3,12})(?P<s>[./-] ?|,? )(?P<b>[0-9]{1,2}|[^\W\d_]{3,12})"
-    r"(?P<t>[./-] ?|,? )(?P<c>[0-9]{4}|[0-9]{1,2})"
-    r"(?:(?P<u>,? |T)(?P<h>[0-9]{1,2}):[0-9]{2}(?P<sec>:[0-9]{2}(?:[.,][0-9]{1,9})?)?"
-    r"(?P<ap> ?[AaPp]\.?[Mm]\.?)?(?P<z> ?(?:[Zz]|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?))?)?"
+    r"(?:(?P<w>[^\W\d_]{2,12})(?P<v>[.,]? ))?"
+    rf"(?P<a>[0-9]{{1,4}}|[^\W\d_]{{3,12}})(?P<ao>{_ORDINAL})(?P<s>[./-] ?|,? | de |[年년] ?)"
+    rf"(?P<b>[0-9]{{1,2}}|[^\W\d_]{{3,12}})(?P<bo>{_ORDINAL})(?P<t>[./-] ?|,? | del? |[月월] ?)"
+    r"(?P<c>[0-9]{4}|[0-9]{1,2})(?P<e>[日일])?"
+    r"(?:(?P<u>,? |T|,? (?:at|à|um) )(?P<h>[0-9]{1,2}):[0-9]{2}"
+    r"(?P<sec>:[0-9]{2}(?:[.,][0-9]{1,9})?)?"
+    rf"(?P<ap> ?[AaPp]\.?[Mm]\.?)?(?P<z> ?{_ZONE})?)?"
 )
 _COMPACT: Final = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
 _SERIAL: Final = re.compile(r"[1-9][0-9]{4}(?:\.[0-9]{1,15})?")
@@ -62,8 +82,14 @@ class NotADate(ValueError):
     """A text that is not written in a format."""
 
 
-def read_date(form: str, text: str, pivot: int = PIVOT) -> datetime:
-    """Read a date; naive unless the text has an offset. Raises `NotADate`."""
+class SharedZone(NotADate):
+    """A time whose abbreviation several time zones share; the argument is the abbreviation."""
+
+
+def read_date(form: str, text: str, pivot: int = PIVOT, zones: Container[str] = ()) -> datetime:
+    """Read a date; naive unless the text has an offset or the abbreviation of one time zone. Raises
+    `NotADate`, and `SharedZone` for an abbreviation of several that is none of `zones`, those of
+    the file's time zone."""
     if "%" in form:
         # The older form of mappings: directives of `strptime`.
         try:
@@ -77,6 +103,7 @@ def read_date(form: str, text: str, pivot: int = PIVOT) -> datetime:
     if match is None:
         raise NotADate
     part = match.groupdict()
+    zone = _zone(part.get("zone"), zones)
     try:
         return datetime(
             _year(part, pivot),
@@ -86,7 +113,7 @@ def read_date(form: str, text: str, pivot: int = PIVOT) -> datetime:
             int(part.get("minute") or 0),
             int(part.get("second") or 0),
             int((part.get("fraction") or "0").ljust(6, "0")[:6]),
-            tzinfo=_zone(part.get("zone")),
+            tzinfo=zone,
         )
     except ValueError:
         raise NotADate from None
@@ -173,26 +200,48 @@ def _hour(part: dict[str, Any]) -> int:
     return half % 12 + (12 if (part.get("noon") or "A") in "Pp" else 0)
 
 
-def _zone(zone: str | None) -> timezone | None:
-    if zone is None:
+def _zone(zone: str | None, zones: Container[str]) -> timezone | None:
+    if zone in _SHARED_ZONES and zone not in zones:
+        raise SharedZone(zone)
+    if zone is None or zone in _SHARED_ZONES:
         return None
-    if zone[0] not in "+-":
+    if zone in ("Z", "z"):
         return UTC
-    minutes = int(zone[1:3]) * 60 + int(zone[-2:])
-    return timezone(timedelta(minutes=minutes if zone[0] == "+" else -minutes))
+    if zone in _ZONES:
+        return timezone(timedelta(minutes=_ZONES[zone]))
+    offset = zone.partition(" ")[0].removeprefix("UTC").removeprefix("GMT")
+    minutes = int(offset[1:3]) * 60 + int(offset[3:].lstrip(":") or 0)
+    return timezone(timedelta(minutes=minutes if offset[0] == "+" else -minutes))
+
+
+def _shared_zone(text: str) -> str:
+    """Return the abbreviation at the end of a time if several time zones share it; else an empty
+    text."""
+    end = text.strip().rpartition(" ")[2]
+    return end if end in _SHARED_ZONES else ""
 
 
 @cache
 def month_names() -> dict[str, int]:
     """Return names of months, full and abbreviated, in languages of Europe -> number."""
+    return _calendar_names("months")
+
+
+@cache
+def _day_names() -> dict[str, int]:
+    """Return names of the days of the week in the same languages -> number."""
+    return _calendar_names("days")
+
+
+def _calendar_names(of: str) -> dict[str, int]:
     from babel import Locale  # noqa: PLC0415 - slow to import, and few files need it
 
     names = dict[str, int]()
     for language in ("en", "de", "fr", "es", "nl", "it", "pt", "pl", "sv", "da", "nb", "fi", "cs"):
-        months: Any = Locale.parse(language).months
+        table: Any = getattr(Locale.parse(language), of)
         for context in ("format", "stand-alone"):
             for width in ("wide", "abbreviated"):
-                for number, name in months[context][width].items():
+                for number, name in table[context][width].items():
                     names.setdefault(name.rstrip(".").casefold(), number)
     return names
 
@@ -208,6 +257,8 @@ class DateColumn:
     cells: int = 0
     examples: dict[str, str] = field(default_factory=dict)
     """Format -> an example of a cell that it fits."""
+    zones: list[str] = field(default_factory=list)
+    """Abbreviations in its cells that several time zones share."""
 
     def add(self, text: str) -> None:
         self.cells += 1
@@ -217,6 +268,8 @@ class DateColumn:
             self.examples.setdefault(form, text)
         if len(forms) == 1:
             self.proofs[forms[0]] += 1
+        if forms and (zone := _shared_zone(text)) and zone not in self.zones:
+            self.zones.append(zone)
 
     def add_example(self, text: str) -> None:
         """Use a cell as the example of the formats that have none."""
@@ -277,39 +330,57 @@ def _formats_of_number(text: str) -> list[str]:
 
 
 def _formats_of_match(match: re.Match[str]) -> Iterator[str]:
-    a, b, c = match["a"], match["b"], match["c"]
-    time = ""
+    weekday, a, b, c = match.group("w", "a", "b", "c")
+    if weekday and weekday.casefold() not in _day_names():
+        return
+    day = f"ddd{match['v'].lstrip('.')}" if weekday else ""
+    time = _time_format(match)
+    if a.isdecimal() and len(a) == 4:
+        yield from () if day else _formats_with_year_first(match, time)
+    elif len(c) > 1 and not match["e"]:
+        year = ("YYYY" if len(c) == 4 else "YY") + time
+        is_numeric = a.isdecimal() and b.isdecimal()
+        formats = _numeric_formats if is_numeric else _formats_with_name
+        yield from (day + form for form in formats(match, year))
+
+
+def _time_format(match: re.Match[str]) -> str:
+    """Return the format of what follows the date."""
+    time = match["e"] or ""
     if match["h"]:
         is_half = match["ap"] is not None
-        time = match["u"] + ("hh" if is_half else "HH") + ":mm" + (":ss" if match["sec"] else "")
+        time += match["u"] + ("hh" if is_half else "HH") + ":mm" + (":ss" if match["sec"] else "")
         time += (" A" if match["ap"][0] == " " else "A") if is_half else ""
         time += (" Z" if match["z"][0] == " " else "Z") if match["z"] else ""
-    s, t, year = match["s"], match["t"], "YYYY" if len(c) == 4 else "YY"
-    if a.isdecimal() and len(a) == 4:
-        if b.isdecimal() and int(b) <= 12:
-            is_iso = s == t == "-" and " Z" not in time and len(b) == len(c) == 2
-            yield (
-                ISO
-                if is_iso and match["u"] != ", " and "A" not in time
-                else (f"YYYY{s}MM{t}DD{time}")
-            )
+    return time
+
+
+def _formats_with_year_first(match: re.Match[str], time: str) -> Iterator[str]:
+    b, c, s, t = match.group("b", "c", "s", "t")
+    if not b.isdecimal() or int(b) > 12 or match["ao"] or match["bo"]:
         return
-    if len(c) == 1:
-        return
-    if not a.isdecimal():
-        if b.isdecimal() and a.casefold() in month_names():
-            yield f"MMM{s.lstrip('.')}DD{t}{year}{time}"
-        return
-    if not b.isdecimal():
-        if b.casefold() in month_names():
-            yield f"DD{s}MMM{t.lstrip('.')}{year}{time}"
-        return
-    if len(a) > 2:
+    is_iso = s == t == "-" and len(b) == len(c) == 2 and (match["z"] or "Z")[0] in "Zz+-"
+    is_iso = is_iso and match["u"] in (None, " ", "T") and "A" not in time
+    yield ISO if is_iso else f"YYYY{s}MM{t}DD{time}"
+
+
+def _formats_with_name(match: re.Match[str], year: str) -> Iterator[str]:
+    """Yield the format of a date whose month is a name."""
+    a, b, s, t = match.group("a", "b", "s", "t")
+    if b.isdecimal() and a.casefold() in month_names():
+        yield f"MMM{s.lstrip('.')}DD{t}{year}"
+    elif a.isdecimal() and len(a) <= 2 and b.casefold() in month_names():
+        yield f"DD{s}MMM{t.lstrip('.')}{year}"
+
+
+def _numeric_formats(match: re.Match[str], year: str) -> Iterator[str]:
+    a, b, c, s, t = match.group("a", "b", "c", "s", "t")
+    if len(a) > 2 or match["ao"] or match["bo"]:
         return
     if 1 <= int(a) <= 31 and 1 <= int(b) <= 12:
-        yield f"DD{s}MM{t}{year}{time}"
+        yield f"DD{s}MM{t}{year}"
     # With points, the month never comes first.
     if 1 <= int(b) <= 31 and 1 <= int(a) <= 12 and (s != "." or int(b) > 12):
-        yield f"MM{s}DD{t}{year}{time}"
+        yield f"MM{s}DD{t}{year}"
     if len(a) == len(b) == len(c) == 2 and int(a) > 31 and int(b) <= 12:
-        yield f"YY{s}MM{t}DD{time}"
+        yield f"YY{s}MM{t}DD{year.removeprefix('YY')}"

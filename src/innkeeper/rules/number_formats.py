@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -16,6 +17,12 @@ _MARKED: Final = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _CURRENCY: Final = re.compile(
     r"(?:^[A-Z]{3}(?=[^A-Za-z]))|(?:(?<=[^A-Za-z])[A-Z]{3}$)|^[A-Z]{1,2}(?=\$)"
 )
+_LOCAL_NAME: Final = re.compile(
+    r"(?<=[0-9\s-])(?:zł|Kč|Ft|kr\.?|lei|лв\.?|руб\.?|р\.|Fr\.)$|^(?:kr\.?|Rs\.?|Fr\.)(?=[ 0-9-])"
+)
+"""Currencies whose sign is neither a code nor a symbol of Unicode."""
+_NO_DECIMALS: Final = re.compile(r"(?<=[0-9])[.,][-–—]{1,2}$")
+"""What stands for decimals of zero: `12.–`, `12,--`."""
 _GROUP_MARKS: Final = " \u00a0\u202f\u2009'’"
 _NOTHING: Final = ("nan", "-nan", "inf", "-inf", "+inf", "infinity", "-infinity", "+infinity")
 
@@ -44,8 +51,11 @@ def read_number(text: str, decimal: str = "") -> int | Decimal | None:
     )
     other = "," if mark == "." else "."
     groups = whole.split(other)
-    grouped = len(groups) > 1 and not (len(groups[0]) <= 3 and all(len(g) == 3 for g in groups[1:]))
-    if grouped or (mark and mark in whole) or (separator and other in rest):
+    if (
+        not _are_groups(groups, is_indian=other == ",")
+        or (mark and mark in whole)
+        or (separator and other in rest)
+    ):
         raise NotANumber("must be a number")
     try:
         number = Decimal("".join(groups) + (f".{rest}" if rest else ""))
@@ -53,6 +63,15 @@ def read_number(text: str, decimal: str = "") -> int | Decimal | None:
         raise NotANumber("must be a number") from None
     number = -number if sign else number
     return int(number) if not rest else number
+
+
+def _are_groups(groups: Sequence[str], *, is_indian: bool) -> bool:
+    """Whether digits are grouped by three, or `is_indian` by two: `12,34,567`."""
+    if len(groups) == 1:
+        return True
+    first, *inner, last = map(len, groups)
+    by_two = is_indian and first <= 2 and {*inner} == {2}
+    return last == 3 and (by_two or (first <= 3 and {*inner} <= {3}))
 
 
 def decimal_of(text: str) -> str:
@@ -79,7 +98,8 @@ def _bare(text: str) -> tuple[bool, str]:
     is_negative = bare[0] == "(" and bare[-1] == ")"
     bare = bare[1:-1] if is_negative else bare
     bare = "".join(each for each in bare if unicodedata.category(each) != "Sc" or each == "$")
-    bare = _CURRENCY.sub("", bare.strip()).replace("$", "").strip()
+    bare = _CURRENCY.sub("", _LOCAL_NAME.sub("", bare.strip())).replace("$", "").strip()
+    bare = _NO_DECIMALS.sub("", bare)
     if bare[:1] in ("-", "−", "+") or bare[-1:] == "-":
         is_negative = is_negative or "+" not in bare
         bare = bare.strip("-−+").strip()
@@ -106,6 +126,7 @@ class NumberColumn:
     def add(self, text: str) -> None:
         if text.isdecimal():
             return
+        text = text.rstrip(" %") if text.endswith("%") else text
         try:
             mark = decimal_of(text)
         except NotANumber:

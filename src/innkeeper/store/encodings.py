@@ -20,6 +20,8 @@ WESTERN: Final = "cp1252"
 _EVIDENCE_BYTES: Final = 64 * 1024
 _LEAST_PLAUSIBLE: Final = 0.9
 _SYMBOLS: Final = frozenset("€‘’“”„‚–—…•™®©°§£«»·½¼¾²³±´¡¿ªº\xa0")
+_TURKISH: Final = frozenset("ÐÝÞðýþ")
+"""Letters of Icelandic in Windows-1252, whose bytes are letters of Turkish in Windows-1254."""
 _CELL_ENDS: Final = str.maketrans(dict.fromkeys('\t;|\r\n"', ","))
 _JOINING: Final = frozenset("’‘´·")
 """Symbols that may occur between two letters."""
@@ -124,6 +126,11 @@ def _decide(evidence: _Evidence) -> tuple[str, str]:
     except UnicodeDecodeError:
         text = ""
     if text and _plausibility(text) >= _LEAST_PLAUSIBLE:
+        if not _TURKISH.isdisjoint(text):
+            raise Unreadable(
+                f"{where}. Save it as UTF-8, or set encoding in the mapping: cp1254 if it is "
+                f"Turkish, {WESTERN} if it is Icelandic"
+            )
         word = _first_word(text)
         return WESTERN, (
             f"Read as Windows-1252 (Western Europe), as line {evidence.first_line} is not UTF-8: "
@@ -170,5 +177,6 @@ def _proposal(sample: bytes) -> str:
     """Return the possible encoding, as the end of a sentence."""
     import charset_normalizer  # noqa: PLC0415 - slow to import, and few files need it
 
-    best = charset_normalizer.from_bytes(sample).best()
-    return "" if best is None else f', perhaps encoding = "{best.encoding}"'
+    matches = (match.encoding for match in charset_normalizer.from_bytes(sample))
+    best = next((name for name in matches if name != WESTERN), "")
+    return best and f', perhaps encoding = "{best.replace("mac_iceland", "mac_roman")}"'

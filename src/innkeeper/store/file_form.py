@@ -30,6 +30,16 @@ _NESTED_ARRAY: Final = re.compile(rb"^\s*\[\s*[{\]]")
 _OBJECT: Final = re.compile(rb"^\s*\{\s*[\"}]")
 _WHOLE_OBJECT_LINE: Final = re.compile(rb"^\s*\{.*\}\s*$", re.S)
 _PAGE: Final = re.compile(r"^\s*<(?:!doctype|html|head|\?xml|[a-z]+[ >])", re.I)
+_DUMP: Final = re.compile(
+    r"(?:--\r?\n)?-- \w+ (?:database )?dump|(?:CREATE|DROP) TABLE |INSERT INTO |/\*!", re.I
+)
+_TEXTS: Final = (
+    (re.compile("BEGIN:VCARD", re.I), "it is a vCard file. Export the contacts as CSV"),
+    (re.compile("BEGIN:VCALENDAR", re.I), "it is a calendar, not a table. Export the table as CSV"),
+    (re.compile(r"\{\\rtf"), "it is an RTF document, not a table. Export the table as CSV or XLSX"),
+    (_DUMP, "it is a dump of a database. Export the table as CSV"),
+)
+"""Texts that are no tables, and what to do."""
 _REFUSED: Final = (
     (b"%PDF", "it is a PDF document, not a table. Export the table as CSV or XLSX"),
     (b"SQLite format 3", "it is an SQLite database. Export the table as CSV"),
@@ -79,6 +89,9 @@ def form_of_head(head: bytes, choices: Choices) -> FileForm:
             "it is a web page or XML, not a table. The download may have needed a log-in: "
             "download it again, and look at it before you import it"
         )
+    for pattern, reason in _TEXTS:
+        if pattern.match(plain):
+            raise Unreadable(reason)
     form = _text_format(plain.encode(), choices.format)
     if form != "csv":
         return FileForm(form, encoding=encoding)
@@ -86,6 +99,9 @@ def form_of_head(head: bytes, choices: Choices) -> FileForm:
     if len(head) >= SAMPLE_BYTES and len(lines) > 1:
         del lines[-1]
     dialect = find_dialect(lines, choices.delimiter, choices.header_line)
+    header = lines[dialect.header_line - 1]
+    if not choices.delimiter and dialect.delimiter not in header and "  " in header.strip():
+        raise Unreadable(f"line {dialect.header_line}: spaces separate the columns. Save it as CSV")
     note = dialect.note()
     return FileForm("csv", "", encoding, dialect, (note,) if note else ())
 

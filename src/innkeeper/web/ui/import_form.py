@@ -52,6 +52,8 @@ class ImportDraft:
     """Column of dates whose format is neither evident nor chosen -> its possible formats."""
     open_numbers: list[str] = field(default_factory=list)
     """Columns whose decimal mark is neither evident nor chosen."""
+    open_zone: str = ""
+    """Abbreviation in times that several time zones share, unless it is one of the chosen zone."""
 
     def kind(self, column: str) -> Kind | None:
         """Return the kind of the first target of a column that has one."""
@@ -81,6 +83,8 @@ class ImportDraft:
         sentences = [f"Choose how dates are written in {name}." for name in self.open_dates]
         if self.open_numbers and not self.mapping.rules.decimal:
             sentences.append(f"Choose the decimal mark of {', '.join(self.open_numbers[:5])}.")
+        if self.open_zone:
+            sentences.append(f"Choose the time zone of the file: {self.open_zone} is several.")
         if self.is_priced and "currencyCode" not in self.mapping.constants:
             sentences.append("The file does not name the currency of its amounts: choose it.")
         return [*sentences, *self.open_columns().values()]
@@ -133,13 +137,15 @@ def _draft(
     mapping = mapping_of(entity, document)
     kinds = mapping.column_kinds(entity)
     delimiter = str(file_options.get("delimiter", ""))
-    formats, decimals, _ = resolve(survey, kinds, mapping.formats, delimiter)
+    formats, decimals, _ = resolve(survey, kinds, mapping.formats, delimiter, mapping.rules)
     draft = ImportDraft(entity, file_options, table, survey, first, mapping)
     numbers = [name for name, kind in kinds.items() if isinstance(kind, Number) or kind == "number"]
     draft.open_numbers = survey.decimal_marks(numbers, delimiter)[1]
-    for column in table.columns:
+    for column, one in survey.columns.items():
+        if isinstance(kinds.get(column), Instant):
+            draft.open_zone = draft.open_zone or one.open_zone(mapping.rules.timezone)
         if isinstance(kinds.get(column), Instant | Day) and column not in formats:
-            possible = survey.columns[column].formats() if column in survey.columns else []
+            possible = one.formats()
             if len(possible) > 1:
                 draft.open_dates[column] = possible
     rules = replace(mapping.rules, decimals=decimals)

@@ -169,12 +169,22 @@ def _zone(draft: ImportDraft) -> Iterator[FileQuestion]:
         if not any(isinstance(kind_of(draft.entity, each), Instant) for each in targets):
             continue
         form = draft.mapping.formats.get(column, "")
+        survey = draft.survey.columns.get(column)
+        shared = survey.open_zone("") if survey else ""
         cells = (str(row[column]) for row in draft.table.rows if row.get(column))
-        if any(":" in cell and _is_local(cell, form) for cell in cells):
-            value = draft.mapping.rules.timezone
-            text, hint = "Time zone of the file", f"Times in {column} have no offset."
+        if shared or any(":" in cell and _is_local(cell, form) for cell in cells):
+            value, text = draft.mapping.rules.timezone, "Time zone of the file"
+            hint = f"{shared} is several time zones." if shared else "They have no offset."
             yield FileQuestion(
-                "timezone", text, value, placeholder="UTC", hint=hint, options="zones"
+                "timezone",
+                text,
+                value,
+                bool(draft.open_zone),
+                placeholder="America/Chicago" if shared else "UTC",
+                hint=f"Times in {column}: {hint}"
+                if shared
+                else f"Times in {column} have no offset.",
+                options="zones",
             )
             return
 

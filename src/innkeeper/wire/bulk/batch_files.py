@@ -173,9 +173,13 @@ class Layout:
         else:
             mapping = self.mapping
         formats, decimals, questions = resolve(
-            survey, mapping.column_kinds(self.entity), mapping.formats, form.dialect.delimiter
+            survey,
+            mapping.column_kinds(self.entity),
+            mapping.formats,
+            form.dialect.delimiter,
+            mapping.rules,
         )
-        if questions and not mapping.rules.decimal:
+        if questions:
             raise OperatorError(" ".join(questions))
         notes = (
             () if mapping.guarded else guard_notes(survey, mapping.columns, mapping.rules.guards)

@@ -26,15 +26,17 @@ from innkeeper.resources.kinds import (
 from innkeeper.resources.values import iso
 from innkeeper.rules import normalize
 from innkeeper.rules.code_names import country_code, language_code
-from innkeeper.rules.date_formats import ISO, PIVOT, NotADate, read_date
+from innkeeper.rules.date_formats import ISO, PIVOT, NotADate, SharedZone, read_date
 from innkeeper.rules.normalize import is_damaged
 from innkeeper.rules.number_formats import NotANumber, decimal_of, is_code, read_number
 from innkeeper.wire.bulk import batch_records
 from innkeeper.wire.bulk.damage import DAMAGED
 
 JSON: Final = "json"
-TYPES: Final = ("text", "number", "boolean", JSON)
-"""Types of columns; those of `json` hold a JSON value in each cell."""
+PERCENT: Final = "percent"
+TYPES: Final = ("text", "number", PERCENT, "boolean", JSON)
+"""Types of columns. Cells of `percent` are numbers with a percent sign, which is taken off; those
+of `json` are JSON values."""
 _TRUE: Final = (
     *("true", "t", "yes", "y", "1", "x", "on", "ja", "j", "wahr", "oui", "o", "vrai", "si", "sì"),
     *("sí", "s", "vero", "verdadero", "sim", "verdadeiro", "waar"),
@@ -139,7 +141,7 @@ def takes_text(rules: CellRules, target: CellTarget) -> bool:
         target.form
         or target.type_ not in (None, "text")
         or isinstance(kind, Instant | Day | Number | Count | Flag)
-        or (isinstance(kind, Code) and kind in (COUNTRY, LANGUAGE))
+        or _has_names(kind)
         or (rules.region and is_phone)
         or (target.type_ is None and target.name.startswith("extensions."))
     )
@@ -159,6 +161,10 @@ def read_cell(rules: CellRules, target: CellTarget, cell: Any) -> Any:
         return _json(column, cell)
     if isinstance(kind, Instant | Day) or target.form:
         return _date(rules, target, cell)
+    if type_ == PERCENT:
+        if not cell.rstrip().endswith("%"):
+            raise Unfit(f"{column}: must be a number with a percent sign")
+        cell, type_ = _without_percent(cell), "number"
     if type_ == "number" or isinstance(kind, Number | Count):
         if kind is None and len(cell) > 1 and cell[0] == "0" and cell.isdecimal():
             raise Unfit(
@@ -174,7 +180,7 @@ def _read_word(rules: CellRules, target: CellTarget, cell: str) -> Any:
     column, kind, type_ = target.column, target.kind, target.type_
     if type_ == "boolean" or isinstance(kind, Flag):
         return boolean_in(column, cell)
-    if isinstance(kind, Code) and kind in (COUNTRY, LANGUAGE):
+    if _has_names(kind):
         return _code(kind, cell)
     if rules.region and target.name.rpartition(".")[2] in PHONES:
         return _phone(cell, rules.region)
@@ -191,6 +197,10 @@ def number_in(column: str, cell: str, decimal: str = "") -> int | Decimal | None
         raise Unfit(f"{column}: {error}") from None
 
 
+def _without_percent(text: str) -> str:
+    return text.strip().removesuffix("%").rstrip()
+
+
 def boolean_in(column: str, cell: str) -> bool:
     """Return the boolean of a cell, by words of several languages; raises `Unfit`."""
     word = cell.strip().lower()
@@ -200,7 +210,7 @@ def boolean_in(column: str, cell: str) -> bool:
 
 
 def type_of(texts: Sequence[str]) -> str:
-    """Return the type of a column that becomes a data extension: text, number or boolean.
+    """Return the type of a column that becomes a data extension: text, number, percent or boolean.
 
     Only words are booleans: ones and zeros stay numbers unless the mapping says boolean. Codes with
     leading zeros, and numbers with more digits than a spreadsheet stores exactly, are text.
@@ -208,6 +218,9 @@ def type_of(texts: Sequence[str]) -> str:
     words = {text.strip().lower() for text in texts}
     if words and words <= TRUE | FALSE and not words <= _LETTERS:
         return "boolean"
+    if words and all(word.endswith("%") for word in words):
+        type_ = type_of([_without_percent(text) for text in texts])
+        return PERCENT if type_ == "number" else "text"
     if not texts or any(is_code(text) or is_damaged(text) for text in texts):
         return "text"
     try:
@@ -250,10 +263,12 @@ def _date(rules: CellRules, target: CellTarget, cell: str) -> str:
         if form == ISO:
             is_local = rules.timezone and isinstance(kind, Instant)
             return _zoned_iso(cell, rules.timezone) if is_local else cell
-        moment = read_date(form, cell, pivot_of(rules, kind))
+        moment = read_date(form, cell, pivot_of(rules, kind), zone_names(rules.timezone))
         if isinstance(kind, Day):
             return moment.date().isoformat()
         return _instant_text(_in_zone(moment, rules.timezone))
+    except SharedZone as shared:
+        raise Unfit(f"{target.column}: {shared} is several time zones: set timezone") from None
     except NotADate:
         raise Unfit(f"{target.column}: is not a date as {form}") from None
     except OverflowError:
@@ -296,13 +311,27 @@ def zone_of(name: str) -> Any:
     return pytz.timezone(name)
 
 
-def _code(kind: Code, cell: str) -> str:
+@lru_cache(64)
+def zone_names(name: str) -> frozenset[str]:
+    """Return the abbreviations of a time zone in summer and winter; none without a name."""
+    zone = zone_of(name) if name else None
+    return frozenset(zone.localize(datetime(2024, month, 1)).tzname() for month in (1, 7) if zone)
+
+
+def _has_names(kind: Kind | None) -> bool:
+    """Whether a kind takes the codes of countries or languages, which cells may name."""
+    return isinstance(kind, Code) and kind.accepted in (COUNTRY.accepted, LANGUAGE.accepted)
+
+
+def _code(kind: Any, cell: str) -> str:
     """Return the code of a country or language by its name; an unknown name is returned
     unchanged."""
     text = cell.strip()
-    if text.upper() in kind.accepted or text.lower() in kind.accepted or "-" in text or "_" in text:
+    if text.upper() in kind.accepted:
+        return text.upper() if kind.upper else text
+    if text.lower() in kind.accepted or "-" in text or "_" in text:
         return text
-    code = country_code(text) if kind == COUNTRY else language_code(text)
+    code = country_code(text) if kind.accepted == COUNTRY.accepted else language_code(text)
     return code or cell
 
 

@@ -35,7 +35,7 @@ def _names(table: str) -> Mapping[str, str]:
         folded(name): field for field, several in _document()[table].items() for name in several
     }
     own = {folded(name): name for name in PLANS.get(table, ()) if is_target(table, name)}
-    return {**own, **names}
+    return {**names, **{name: field for name, field in own.items() if name not in names}}
 
 
 @cache
@@ -71,6 +71,16 @@ def named_targets(entity: str, column: str) -> list[str]:
     return list(meanings)
 
 
+def rank_of(entity: str, column: str) -> tuple[int, int]:
+    """Return how usual a column's name is for its field; of two columns for a field, the one with
+    the lower rank is it."""
+    for number, table in enumerate(_TABLES[entity]):
+        for word in _spellings(column):
+            if word in _names(table):
+                return number, list(_names(table)).index(word)
+    return len(_TABLES), 0
+
+
 def _fields(table: str, word: str, *, stripped: bool) -> list[str]:
     """Return the fields of a folded name, or of the name without a qualifier."""
     names = _names(table)
@@ -92,6 +102,12 @@ def _target(entity: str, table: str, field: str) -> str:
 def _spellings(column: str) -> list[str]:
     """Return the folded forms of a column's name: the whole, then without currency and brackets."""
     bare = _IN_BRACKETS.sub(" ", column)
+    # Address books have `E-mail 1 - Value` and `Address 1 - City`.
+    what, _, part = bare.partition(" - ")
+    if folded(part) == "value":
+        bare = what.strip("0123456789 ")
+    elif folded(what) == "address1":
+        bare = part
     words = [word for word in _WORDS.findall(bare) if word not in CURRENCIES]
     return list(dict.fromkeys(filter(None, (folded(column), folded(" ".join(words))))))
 

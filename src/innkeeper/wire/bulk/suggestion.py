@@ -1,6 +1,7 @@
 """Suggest the mapping of a table from the names of its columns and from sample rows."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
@@ -13,12 +14,13 @@ from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.normalize import folded
 from innkeeper.wire.bulk import column_values as values
 from innkeeper.wire.bulk.cell_faults import cell_fault
-from innkeeper.wire.bulk.cells import PHONES, type_of, unguarded_cell
+from innkeeper.wire.bulk.cells import PERCENT, PHONES, type_of, unguarded_cell
 from innkeeper.wire.bulk.column_names import (
     BARE_IDS,
     CUSTOMER_NUMBER,
     named_targets,
     pair_name,
+    rank_of,
     words_of,
 )
 from innkeeper.wire.bulk.mapping import ColumnMapping, mapping_of
@@ -145,8 +147,9 @@ def _choose_targets(suggestion: Suggestion, table: Table) -> None:
         by_content = _by_content(entity, texts)
         if by_content and by_content not in candidates[column]:
             candidates[column].append(by_content)
-    for column, texts in table.texts.items():
-        suggestion.columns[column] = []
+    suggestion.columns = {column: [] for column in table.texts}
+    for column in sorted(table.texts, key=lambda name: rank_of(entity, name)):
+        texts = table.texts[column]
         for target in candidates[column]:
             free = target not in used or not is_single(entity, target)
             if free and _agrees(entity, target, texts, table):
@@ -272,8 +275,8 @@ def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], seen: Colum
     kind = kind_of(suggestion.entity, targets[0])
     if isinstance(kind, Instant | Day) and column not in suggestion.formats:
         _choose_format(suggestion, column, seen)
-        if column in suggestion.choices:
-            # Dates of an undecided format cannot be tried.
+        if column in suggestion.choices or seen.open_zone(""):
+            # Dates of an undecided format or time zone cannot be tried.
             return
     words = words_of(targets[0].rpartition(".")[2])
     if column in suggestion.values:
@@ -281,8 +284,7 @@ def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], seen: Colum
     if words and (replaced := _replaced_words(words, texts, closed=isinstance(kind, OneOf))):
         suggestion.values[column] = replaced
     if targets[0].rpartition(".")[0].endswith("extensions.ext"):
-        if (type_ := type_of(texts)) != "text":
-            suggestion.types[column] = type_
+        _choose_type(suggestion, column, texts)
         return
     mapping = _column_mapping(suggestion, column)
     is_phone = targets[0].rpartition(".")[2] in PHONES
@@ -301,8 +303,7 @@ def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], seen: Colum
             f"{column}: {len(wrong)} of {len(texts)} sample cells are no {targets[0]}, "
             f"so it becomes a data extension."
         )
-        if (type_ := type_of(texts)) != "text":
-            suggestion.types[column] = type_
+        _choose_type(suggestion, column, texts)
     elif is_phone and (no_phones := [text for text in texts if not values.has_digits(text)]):
         suggestion.notes.append(
             f"{column}: {len(no_phones)} of {len(texts)} sample cells are no phone number, such as "
@@ -315,15 +316,27 @@ def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], seen: Colum
         )
 
 
+def _choose_type(suggestion: Suggestion, column: str, texts: Sequence[str]) -> None:
+    """Choose the type of a column that becomes a data extension."""
+    if (type_ := type_of(texts)) != "text":
+        suggestion.types[column] = type_
+    if type_ == PERCENT:
+        suggestion.notes.append(
+            f"{column}: the percent sign is taken off: {texts[0]} is {texts[0].rstrip(' %')}."
+        )
+
+
 def _replaced_words(
     words: Mapping[str, str], texts: Sequence[str], *, closed: bool
 ) -> dict[str, str]:
     """Return word -> value for the cells' words, if all are known or the field is `closed`."""
-    spoken = dict.fromkeys(text.strip().lower() for text in texts)
+    spoken = defaultdict[str, set[str]](set)
+    for text in texts:
+        spoken[text.strip().lower()].add(text)
     replaced = {text: words[folded(text)] for text in spoken if folded(text) in words}
     if not closed and len(replaced) < len(spoken):
         return {}
-    return {text: value for text, value in replaced.items() if text != value}
+    return {text: value for text, value in replaced.items() if spoken[text] != {value}}
 
 
 def _column_mapping(suggestion: Suggestion, column: str) -> ColumnMapping:

@@ -10,7 +10,7 @@ from innkeeper.resources.kinds import Count, Day, Instant, Number
 from innkeeper.rules.date_formats import ISO, DateColumn, read_date
 from innkeeper.rules.number_formats import NumberColumn
 from innkeeper.store.tables import MOST_COLUMNS
-from innkeeper.wire.bulk.cells import SPACES, is_guarded
+from innkeeper.wire.bulk.cells import PERCENT, SPACES, CellRules, is_guarded, zone_names
 
 _TRIED: Final = 200
 """Cells after which a column without dates, or without numbers, is no longer examined."""
@@ -75,6 +75,12 @@ class ColumnSurvey:
         """Return the formats that its dates may have."""
         return self.dates.formats() if self.dates is not None else []
 
+    def open_zone(self, timezone: str) -> str:
+        """Return an abbreviation in its times that several time zones share, unless it is one of
+        the file's zone."""
+        zones = self.dates.zones if self.dates is not None else ()
+        return next((zone for zone in zones if zone not in zone_names(timezone)), "")
+
     @property
     def two_numbers(self) -> str:
         """Return a cell that can be read as two numbers."""
@@ -96,6 +102,7 @@ class ColumnSurvey:
             "dates": dict(dates.votes) if dates else {},
             "proofs": dict(dates.proofs) if dates else {},
             "cells": dates.cells if dates else 0,
+            "zones": sorted(dates.zones) if dates else [],
             "marks": dict(self.marks()),
             "guarded": self.guarded,
             "padded": self.padded,
@@ -110,6 +117,7 @@ class ColumnSurvey:
             Counter(summary.get("dates", {})),
             Counter(summary.get("proofs", {})),
             summary.get("cells", 0),
+            zones=[*summary.get("zones", ())],
         )
         numbers = NumberColumn(Counter(summary.get("marks", {})))
         survey = cls(dates, numbers, guarded=summary.get("guarded", 0))
@@ -225,18 +233,31 @@ def number_question(column: str) -> str:
     )
 
 
+def zone_question(column: str, zone: str) -> str:
+    """Return the question of the time zone: why it matters, and the setting that answers it."""
+    return (
+        f"Column {column}: {zone} is the time of several zones. Add the zone of the file above the "
+        'sections of the mapping, such as timezone = "America/Chicago".'
+    )
+
+
 def resolve(
     survey: TableSurvey,
     kinds: Mapping[str, Any],
     formats: Mapping[str, str],
     delimiter: str,
+    rules: CellRules,
 ) -> tuple[dict[str, str], dict[str, str], list[str]]:
     """Return the date formats and decimal marks of columns of these kinds, and open questions."""
     questions, decided, numbers = list[str](), dict(formats), list[str]()
     for column, kind in kinds.items():
-        if isinstance(kind, Number | Count) or kind == "number":
+        if isinstance(kind, Number | Count) or kind in ("number", PERCENT):
             numbers.append(column)
-        if not isinstance(kind, Instant | Day) or column in formats or column not in survey.columns:
+        if not isinstance(kind, Instant | Day) or column not in survey.columns:
+            continue
+        if isinstance(kind, Instant) and (zone := survey.columns[column].open_zone(rules.timezone)):
+            questions.append(zone_question(column, zone))
+        if column in formats:
             continue
         possible = survey.columns[column].formats()
         if len(possible) > 1:
@@ -244,7 +265,8 @@ def resolve(
         elif possible and possible[0] != ISO:
             decided[column] = possible[0]
     marks, unknown = survey.decimal_marks(numbers, delimiter)
-    questions += map(number_question, unknown)
+    if not rules.decimal:
+        questions += map(number_question, unknown)
     return decided, marks, list(islice(questions, MOST_QUESTIONS))
 
 
