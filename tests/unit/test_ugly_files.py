@@ -17,6 +17,7 @@ from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.cells import CellRules, CellTarget, Unfit, read_cell
 from innkeeper.wire.bulk.file_formats import guessed_format
 from innkeeper.wire.bulk.mapping import mapping_of
+from innkeeper.wire.bulk.mixed_files import is_mixed
 from innkeeper.wire.bulk.sample import read_json_sample, read_sample
 from innkeeper.wire.bulk.suggested_mapping import Suggestion
 from innkeeper.wire.bulk.suggestion import guess_entity, suggest
@@ -133,6 +134,11 @@ def test_a_first_sheet_without_records_names_the_others(
         ({"count": 1, "results": [{"email": "a@x.example"}]}, "results"),
         ({"data": {"type": "VIEW"}, "type": "VIEW"}, ""),
         ({"email": "a@x.example", "identifiers": [{"provider": "email", "id": "a"}]}, ""),
+        ({"email": "a@x.example", "orders": [{"id": 1, "total": 20}]}, ""),
+        ({"id": 7, "name": "Ann Lee", "events": [{"type": "VIEW"}]}, ""),
+        ({"order_id": 1, "customer": {"email": "a@x.example"}, "items": [{"sku": "A"}]}, ""),
+        ({"name": "export", "total": 2, "orders": [{"id": 1}]}, "orders"),
+        ({"contact_email": "shop@x.example", "customers": [{"email": "a@x.example"}]}, "customers"),
     ],
 )
 def test_records_inside_of_one_object_are_named(tmp_path: Path, value: Any, member: str) -> None:
@@ -352,3 +358,24 @@ def test_address_books_number_their_columns() -> None:
     targets = [suggestion.columns[name][0] for name in columns]
     assert targets == ["email", "emails", "phoneNumbers", "city"]
     assert suggestion.columns["Address 2 - City"] == ["extensions.ext.address2City"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        (b'"tracking"', True),
+        (rb'"\u0074racking"', True),
+        (rb'"trac\u006B\u0069ng"', True),
+        (b'"guest"', False),
+        (rb'"tracking\u0073"', False),
+    ],
+)
+@pytest.mark.parametrize("key", [b'"schema"', rb'"\u0073chema"'])
+def test_events_among_other_records_are_found_in_any_spelling(
+    tmp_path: Path, schema: bytes, expected: bool, key: bytes
+) -> None:
+    path = tmp_path / "a.ndjson"
+    filler = b'{"schema":"guest","value":{}}\n' * 40_000
+    path.write_bytes(b"{" + key + b':"guest"}\n' + filler + b"{" + key + b":" + schema + b"}\n")
+    layout = Layout("guests", "ndjson", False, None).prepared(path)
+    assert is_mixed(layout, path) is expected

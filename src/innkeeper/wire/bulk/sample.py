@@ -10,6 +10,7 @@ from typing import IO, Any, Final, cast
 
 from innkeeper.store.readers import Unreadable
 from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.column_names import CUSTOMER_NUMBER, named_targets
 from innkeeper.wire.bulk.nested_rows import flat_row
 
 FIRST_ROWS: Final = 200
@@ -26,6 +27,13 @@ _WRAPPERS: Final = frozenset(
     )
 )
 """Members of a response of some API that hold its records."""
+_OF_PERSON: Final = frozenset(
+    (
+        *("contact.email", "contact.firstName", "contact.lastName", "contact.fullName"),
+        *("contact.phoneNumbers", CUSTOMER_NUMBER, "referenceId"),
+    )
+)
+"""Targets that show whom or which order an object is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +69,22 @@ def read_json_sample(layout: Layout, source: Path | IO[bytes]) -> TableSample:
 
 
 def _wrapper_in(value: dict[str, Any]) -> str | None:
-    """Return the member of a response that holds its records; None for a record."""
+    """Return the member of a response that holds its records; None for a record: a person or an
+    order that has a list, such as that of its orders."""
     for name, member in value.items():
         is_list = name in _WRAPPERS and isinstance(member, list)
         if is_list and member and isinstance(member[0], dict):
-            return name
+            own = {each: one for each, one in value.items() if each != name}
+            return None if _is_about_one(own) and not _is_about_one(member[0]) else name
     return None
+
+
+def _is_about_one(value: dict[str, Any]) -> bool:
+    """Whether an object has an e-mail address, or two other members that identify a person or an
+    order."""
+    names = [name for name, member in dict(flat_row(value)).items() if member]
+    shown = {target for name in names for target in named_targets("orders", name)} & _OF_PERSON
+    return "contact.email" in shown or len(shown) > 1 or "identifiers" in value
 
 
 def _sample(rows: Iterator[tuple[int, dict[str, Any]]]) -> list[tuple[int, dict[str, Any]]]:
