@@ -232,6 +232,29 @@ async def test_i12_a_schedule_queues_a_source_once(sources: Sources) -> None:
     assert queued == [(str(source["ref"]),)]
 
 
+async def test_i12_run_now_is_queued_or_says_that_it_is_running(sources: Sources) -> None:
+    """A run that has begun may have read an older file: no request is dropped without a word."""
+    path = sources.write("people.csv", "ann@example.com,Ann,")
+    source = await sources.create(str(path))
+    async with sources.database.work("live", "test") as work:
+        for _ in range(2):
+            await import_sources.start(work, "shop")
+        await work.connection.execute(
+            "UPDATE jobs.procrastinate_jobs SET status = 'doing' WHERE task_name LIKE 'import_s%'"
+        )
+        with pytest.raises(Conflict, match="Import source shop is being imported: run it again"):
+            await import_sources.start(work, "shop")
+        await work.connection.execute("DELETE FROM jobs.procrastinate_jobs")
+    # Read, and its import not done.
+    await jobs.run(partial(sources.database.work, "live"), str(source["ref"]))
+    async with sources.database.work("live", "test") as work:
+        with pytest.raises(Conflict, match="being imported"):
+            await import_sources.start(work, "shop")
+        row = await import_sources.fetch(work, "shop")
+        await import_jobs.apply(work, str(row["import_ref"]))
+        await import_sources.start(work, "shop")
+
+
 async def test_i12_what_an_import_source_may_be(sources: Sources) -> None:
     with pytest.raises(Invalid) as refused:
         await sources.create("/etc/passwd", schedule="daily at noon")

@@ -213,6 +213,25 @@ def test_i10_the_import_of_an_export_is_undone(
     assert everything(target) == everything(dsn)
 
 
+def test_i10_an_import_that_fails_names_the_settings_that_it_changed(
+    vendor: None, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill()
+    write_export(Site.rows, tmp_path / "tenant")
+
+    async def fail(*_: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(transfers, "transfer_sessions", fail)
+    failed = run(tmp_path / "tenant", target)
+    assert failed.exit_code == 1
+    with psycopg.connect(target) as connection:
+        rows = connection.execute(
+            "SELECT state, file_options -> 'not_undone' FROM ws_live.batches"
+        ).fetchall()
+    assert rows == [("error", {"identity rules": 1, "points of sale": 1})]
+
+
 def test_i10_of_a_newer_export_what_it_changed_goes_back(target: str, tmp_path: Path) -> None:
     """The guest of the older one has its fields and keys again; a later change blocks, by name."""
     bxt = {"identifiers": '[{"provider": "email", "id": "ada@example.com"}]'}

@@ -31,6 +31,7 @@ from innkeeper.actions.bulk import batches, command_imports, undo
 from innkeeper.actions.identity import merges
 from innkeeper.actions.privacy import privacy
 from innkeeper.actions.records import guests
+from innkeeper.cli import import_undo
 from innkeeper.cli.imports import import_
 from innkeeper.errors import Conflict
 from innkeeper.jobs.batches import apply, undo_import
@@ -332,6 +333,30 @@ def test_i10_a_job_waits_for_the_lock_of_its_import(site: None) -> None:
 
     call(run)
     assert call(undo.describe, ref)["state"] == undo.DONE
+
+
+def test_i10_a_command_waits_for_the_lock_of_its_import(
+    site: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says why, and then reports what was undone, by itself or by a server."""
+    ref = run_import("guests", [person(1)])
+
+    async def run(work: Work) -> Any:
+        async with Site.database.work("live", "test") as other:
+            assert await batches.try_lock(other, ref)
+
+            async def pause(_: float) -> None:
+                monkeypatch.undo()
+                await undo.run(other, ref)
+                await batches.unlock(other, ref)
+
+            monkeypatch.setattr(import_undo, "sleep", pause)
+            options = import_undo.UndoOptions(None, "live", False, False, False)  # type: ignore[arg-type]
+            return await import_undo.undo_now(work, ref, options)
+
+    undone = call(run)
+    assert (undone["state"], undone["removed"]) == (undo.DONE, {"guests": 1})
+    assert "The last steps of the import are running" in capsys.readouterr().err
 
 
 def test_i10_over_http_and_in_the_audit_log(site: None) -> None:

@@ -1,7 +1,9 @@
 """`innkeeper import undo`: remove what an import created and restore what it changed."""
 
+import sys
+from asyncio import sleep
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import typer
@@ -14,6 +16,12 @@ if TYPE_CHECKING:
 
 UNDO = "undo"
 """Word that is typed in place of a kind of records."""
+_PAUSE: Final = 0.5
+"""Seconds between two attempts to lock an import."""
+_LOCKED: Final = (
+    "The last steps of the import are running, or a server is undoing it already: waiting for "
+    "their end."
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ def undo_import(options: UndoOptions, words: list[str]) -> None:
         raise OperatorError("Name one import: innkeeper import undo IMPORT_REF.") from error
 
     async def act(work: "Work") -> Any:
-        return await _undo(work, ref, options)
+        return await undo_now(work, ref, options)
 
     undone = options.context.run(options.workspace, act)
     if options.json:
@@ -52,15 +60,19 @@ def undo_import(options: UndoOptions, words: list[str]) -> None:
         raise typer.Exit(1)
 
 
-async def _undo(work: "Work", ref: UUID, options: UndoOptions) -> dict[str, Any]:
+async def undo_now(work: "Work", ref: UUID, options: UndoOptions) -> dict[str, Any]:
     """Preview the undo of an import, or request and run it; return it."""
     from innkeeper.actions.bulk import batches, undo
 
     if options.is_dry_run:
         return await undo.describe(work, ref)
     await undo.request(work, ref, skip_changed=options.skip_changed)
-    if not await batches.try_lock(work, ref):
-        raise OperatorError("A server is undoing this import already.")
+    is_waiting = False
+    while not await batches.try_lock(work, ref):
+        if not is_waiting:
+            print(_LOCKED, file=sys.stderr)
+        is_waiting = True
+        await sleep(_PAUSE)
     try:
         await undo.run(work, ref)
     finally:

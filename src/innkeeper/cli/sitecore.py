@@ -97,14 +97,14 @@ class _FolderTransfer:
         async with imports.start_local(work, batches.SITECORE, None, options) as row:
             self.batch = row
             before = await _settings(work)
-            await self._configure(work)
-            await self._transfer(work)
-            changed = {
-                name: len(set(each) ^ set(before[name]))
-                for name, each in (await _settings(work)).items()
-                if each != before[name]
-            }
-            await batches.mark_not_undone(work, row["ref"], changed)
+            try:
+                await self._configure(work)
+                await _mark_changed_settings(work, row["ref"], before)
+                await self._transfer(work)
+            finally:
+                # Also of an import that fails; sessions and events add points of sale.
+                if not work.connection.closed:
+                    await _mark_changed_settings(work, row["ref"], before)
             left_out = {f"{of}: {fault}": many for (of, fault), many in self.counts.faults.items()}
             here = {name: many for name, many in self.counts.here.items() if name in RECORDS}
             await batches.record_counts(work, row, here, self._missing, left_out)
@@ -224,6 +224,18 @@ class _FolderTransfer:
             print(f"To undo this: innkeeper import undo {self.batch['ref']}", file=sys.stderr)
         if counts.missing:
             print(f"innkeeper: the list of missing records is in {missing_path}", file=sys.stderr)
+
+
+async def _mark_changed_settings(work: "Work", batch: "UUID", before: dict[str, list[str]]) -> None:
+    """Store how many settings an import has changed, which its undo leaves."""
+    from innkeeper.actions.bulk import batches
+
+    changed = {
+        name: len(set(each) ^ set(before[name]))
+        for name, each in (await _settings(work)).items()
+        if each != before[name]
+    }
+    await batches.mark_not_undone(work, batch, changed)
 
 
 async def _settings(work: "Work") -> dict[str, list[str]]:

@@ -127,6 +127,12 @@ async def defer_once(
     return row is not None
 
 
+async def is_running(work: Work, lock: str) -> bool:
+    """Return whether a job with that lock is running."""
+    row = await work.one("jobs.is_running", lock=lock)
+    return bool(row and row["is_running"])
+
+
 async def count_jobs(work: Work) -> dict[str, int]:
     """Count the jobs that are `due` but not started, `running`, or `failed` (stored for days)."""
     row = await work.one("jobs.counts")

@@ -133,9 +133,17 @@ async def delete(work: Work, source: UUID | str, expected: Expected | None = Non
 
 
 async def start(work: Work, source: UUID | str) -> Record:
-    """Queue an import source to be read now; returns it. Raises `Unknown`."""
+    """Queue an import source to be read now; returns it.
+
+    Raises `Unknown`, and `Conflict` while it is read or its last import runs, which may have read
+    an older file.
+    """
     async with work.transaction():
-        row = await fetch(work, source)
+        row = await SOURCES.fetch_locked(work, source)
+        if row["is_importing"] or await background.is_running(work, _lock_of(work, row["ref"])):
+            raise Conflict(
+                f"Import source {row['name']} is being imported: run it again once that has ended."
+            )
         await audit.record(work, IMPORT_SOURCE, "run", row, row)
         # If the job is lost, the next search for due sources, within a minute, queues another.
         now = clock.now()
@@ -166,8 +174,11 @@ async def start_due(work: Work) -> int:
 
 
 async def _queue(work: Work, source: UUID) -> None:
-    lock = f"{work.workspace} import source {source}"
-    await background.defer_once(work, RUN, lock=lock, source=str(source))
+    await background.defer_once(work, RUN, lock=_lock_of(work, source), source=str(source))
+
+
+def _lock_of(work: Work, source: UUID) -> str:
+    return f"{work.workspace} import source {source}"
 
 
 async def begin(work: Work, source: UUID) -> Row | None:

@@ -13,6 +13,12 @@ WHERE NOT EXISTS (
     SELECT FROM jobs.procrastinate_jobs WHERE lock = %(lock)s AND status IN ('todo', 'doing')
 )
 
+-- jobs.is_running
+-- Whether a job with a lock is running.
+SELECT EXISTS (
+    SELECT FROM jobs.procrastinate_jobs WHERE lock = %(lock)s AND status = 'doing'
+) AS is_running
+
 -- jobs.list
 -- The newest jobs of any status.
 SELECT id, task_name AS task, status::text, attempts, scheduled_at,

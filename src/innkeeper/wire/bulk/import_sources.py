@@ -149,10 +149,15 @@ async def change_import_source(work: Work, request: EndpointRequest) -> Record:
 
 
 @IMPORT_SOURCES.endpoint(
-    "POST", "/{source}/run", "Read an import source now", response=ImportSource, status=202
+    "POST",
+    "/{source}/run",
+    "Read an import source now",
+    response=ImportSource,
+    status=202,
+    failures=frozenset({409}),
 )
 async def run_import_source(work: Work, request: EndpointRequest) -> Record:
-    """Queue an import source to be read."""
+    """Queue an import source to be read; 409 while it is read or its last import runs."""
     return _record(await import_sources.start(work, request.ref_or_text("source")))
 
 
