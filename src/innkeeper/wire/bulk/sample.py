@@ -83,8 +83,8 @@ def _is_about_one(value: dict[str, Any]) -> bool:
     """Whether an object has an e-mail address, or two other members that identify a person or an
     order."""
     names = [name for name, member in dict(flat_row(value)).items() if member]
-    shown = {target for name in names for target in named_targets("orders", name)} & _OF_PERSON
-    return "contact.email" in shown or len(shown) > 1 or "identifiers" in value
+    about = {target for name in names for target in named_targets("orders", name)} & _OF_PERSON
+    return "contact.email" in about or len(about) > 1 or "identifiers" in value
 
 
 def _sample(rows: Iterator[tuple[int, dict[str, Any]]]) -> list[tuple[int, dict[str, Any]]]:
