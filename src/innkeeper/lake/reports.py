@@ -65,6 +65,11 @@ class Report:
     value: str
     """The column that a chart draws."""
 
+    @property
+    def is_over_time(self) -> bool:
+        """Whether it has a row for each day, week, month or year."""
+        return self.columns[0] == "period"
+
     def takes(self, placeholder: str) -> bool:
         """Whether its SQL has a placeholder."""
         return f":{placeholder}" in self.sql
@@ -230,10 +235,6 @@ MERGES: Final = Report(
     "merges", "Merges over time, and those undone", ("period", "merges", "undone"), "", "merges"
 )
 EVERY: Final = {**REPORTS, FUNNEL.name: FUNNEL, MERGES.name: MERGES}
-OVER_TIME: Final = frozenset(
-    {MERGES.name, *(name for name, report in REPORTS.items() if report.takes("unit"))}
-)
-"""Reports with a row for each day, week, month or year."""
 BREAKDOWNS: Final = {
     "country": "core_country",
     "city": "core_city",

@@ -82,6 +82,13 @@ def takes(name: str, placeholder: str) -> bool:
     return reports.EVERY[name].takes(placeholder)
 
 
+def is_over_time(name: str) -> bool:
+    """Whether a report has a row for each day, week, month or year."""
+    from innkeeper.lake import reports  # noqa: PLC0415
+
+    return name in reports.EVERY and reports.EVERY[name].is_over_time
+
+
 def list_reports() -> list[tuple[str, str]]:
     """List (name, title) of every report."""
     from innkeeper.lake import reports  # noqa: PLC0415
@@ -125,7 +132,7 @@ def _parse(name: str, parameters: ReportParameters, most: int) -> dict[str, Any]
     unit, advice = parsed["unit"], _FEWER
     if name == reports.COHORTS:
         unit, most, advice = "week", MOST_COHORTS, "choose a later from"
-    elif name not in reports.OVER_TIME:
+    elif not reports.EVERY[name].is_over_time:
         return parsed
     count = count_periods(parsed["first"], parsed["last"], unit)
     if count > most:

@@ -9,8 +9,8 @@ from innkeeper import clock
 from innkeeper.resources.base import Record
 from innkeeper.web.ui.formatting import title_words, type_words
 
-OVER_TIME: Final = {"revenue": "currency", "abandoned": "currency", "events": "type", "merges": ""}
-"""Report over time -> the column whose values name its series; empty if each column is a series."""
+SERIES: Final = ("currency", "type")
+"""Second columns of reports over time whose values name a series; else each column is one."""
 RECENCIES: Final = (5, 4, 3, 2, 1)
 ORDERS: Final = (1, 2, 3, 4, 5)
 MOST_SERIES: Final = 5
@@ -27,12 +27,12 @@ def chart_of(name: str, report: Record, unit: str) -> dict[str, Any]:
     """Return the chart of a report: its `kind`, and the members that this kind needs."""
     if not report["rows"]:
         return {"kind": "nothing"}
-    if name in OVER_TIME:
-        return _over_time(report, OVER_TIME[name], unit)
+    if (columns := report["columns"])[0] == "period":
+        return _over_time(report, columns[1] if columns[1] in SERIES else "", unit)
     charts = {"retention": _retention, "rfm": _rfm, "rfm_groups": _groups, "funnel": _funnel}
     if name in charts:
         return charts[name](report)
-    return _ranking(report, "currency" if "currency" in report["columns"][1:] else "")
+    return _ranking(report, "currency" if "currency" in columns[1:] else "")
 
 
 def _over_time(report: Record, by: str, unit: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from innkeeper.rules.report_parameters import ReportParameters, read_parameters
 from innkeeper.rules.time_zones import suggested_time_zones
 from innkeeper.web.ui.downloads import file
 from innkeeper.web.ui.formatting import title_words
-from innkeeper.web.ui.report_charts import OVER_TIME, chart_of
+from innkeeper.web.ui.report_charts import chart_of
 from innkeeper.web.ui.report_titles import TITLES
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.audiences.reports import as_csv
@@ -75,7 +75,7 @@ async def show(visit: Visit) -> Response:
         fault=fault,
         parameters={**parameters, "from": report["first_day"], "to": report["last_day"]},
         spans=_spans(report),
-        units=UNITS if name in OVER_TIME else (),
+        units=UNITS if reports.is_over_time(name) else (),
         zones=suggested_time_zones(),
         report_chart=chart,
         csv={camel(key): value for key, value in parameters.items() if value},
@@ -165,7 +165,7 @@ def _parameters(visit: Visit, name: str) -> dict[str, str]:
     parameters["time_zone"] = parameters["time_zone"] or visit.person.time_zone
     if steps := [each for each in visit.request.query_params.getlist("step") if each]:
         parameters["steps"] = ",".join(steps)
-    if name in OVER_TIME and not parameters["interval"]:
+    if reports.is_over_time(name) and not parameters["interval"]:
         parameters["interval"] = "week"
     return parameters
 
