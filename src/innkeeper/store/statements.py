@@ -6,7 +6,7 @@ takes more processor time than the rest of a short statement.
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from innkeeper.store.instant_text import InstantText
 PREPARED_MAX: Final = 100
 """Maximum number of prepared statements of one connection; the server holds a plan of each."""
 _SEEN_MAX: Final = 1000
+_NO_DEFAULTS: Final[Mapping[str, Any]] = {}
 _TEXTS_MAX: Final = 2000
 _PLACEHOLDER: Final = re.compile(r"%(?:\(([a-z_0-9]+)\)s|%)")
 _SUCCESS: Final = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
@@ -60,10 +61,19 @@ class Statements:
         """The statements that ran once."""
         self._prepared = 0
 
-    async def run(self, text: str, params: Mapping[str, Any]) -> PGresult:
-        """Run a statement with its parameters; raises errors of psycopg."""
+    async def run(
+        self,
+        text: str,
+        params: Mapping[str, Any],
+        default: Callable[[str], Any] = _NO_DEFAULTS.__getitem__,
+    ) -> PGresult:
+        """Run a statement with its parameters, of which `default` returns those that are absent.
+
+        Raises errors of psycopg.
+        """
         sql, names, formats = numbered(text)
-        values = self._values.dump_sequence([params[name] for name in names], formats)
+        parameters = [params[name] if name in params else default(name) for name in names]
+        values = self._values.dump_sequence(parameters, formats)
         types, param_formats = self._values.types or (), self._values.formats
         key = (text, types)
         name = self._names.get(key)

@@ -41,6 +41,7 @@ _TEMPORARY: Final = Queries("pg_temp")
 class Work:
     """Named queries on one connection, each in its own transaction unless one is open.
 
+    A query gets the parameters `actor` and `now`, if it has them, from here unless they are passed.
     Every method raises the result of `driver_errors.translated` for the driver's errors.
     """
 
@@ -226,11 +227,19 @@ class Work:
     async def _execute(self, text: str, params: Mapping[str, Any]) -> PGresult:
         try:
             connection = self._connection or await self._connect()
-            result = await connection.statements.run(text, params)
+            result = await connection.statements.run(text, params, self._default)
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
         check_json_size(result, self.json_bytes_max)
         return result
+
+    def _default(self, parameter: str) -> Any:
+        """Return a parameter of a statement that its caller does not pass."""
+        if parameter == "actor":
+            return self.actor
+        if parameter == "now":
+            return clock.now()
+        raise KeyError(parameter)
 
     async def one_batched(
         self, query: str, /, *, parts: Parts = _NONE, **params: Any

@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from innkeeper import clock
 from innkeeper.actions.admin import audit, users
 from innkeeper.actions.admin.log_in import Budget, count_attempt, hash_password, is_password
 from innkeeper.actions.admin.stored_secrets import digest_of
@@ -49,11 +48,7 @@ async def change_password(
 async def list_logins(work: Work, user: UUID, token: str) -> list[Record]:
     """List the user's open logins, newest first; `is_current` is that of `token`."""
     return await work.all(
-        "users.logins",
-        user=user,
-        token_sha256=digest_of(token),
-        now=clock.now(),
-        most=MOST_LOGINS,
+        "users.logins", user=user, token_sha256=digest_of(token), most=MOST_LOGINS
     )
 
 

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper import clock
 from innkeeper.actions.paging import Page, PageRequest, read_page
 from innkeeper.resources.base import Record
 from innkeeper.rules.audited import AuditedKind, differences
@@ -65,8 +64,6 @@ async def note(
     """
     await work.run(
         "audit.note",
-        now=clock.now(),
-        actor=work.actor,
         workspace=work.workspace or workspace,
         action=action,
         subject_hash=None if subject is None else subject_hash(subject),
@@ -114,7 +111,6 @@ async def count_repeat(
     """
     await work.run(
         "audit.count_repeat",
-        now=clock.now(),
         since=since,
         actor=user["email"] if user else "somebody",
         action=action,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from innkeeper import clock
 from innkeeper.actions.admin import audit
 from innkeeper.actions.admin.stored_secrets import digest_of
 from innkeeper.errors import Conflict, Forbidden, OperatorError, existing
@@ -72,7 +71,6 @@ async def create(
             compatibility=compatibility,
             name=name,
             scopes=in_order(scopes),
-            now=clock.now(),
             expires_at=expires_at,
         )
         after: Row = {"client_key": key.client_key, "name": name, "compatibility": compatibility}
@@ -148,7 +146,7 @@ async def revoke(work: Work, client_key: str) -> None:
     """
     async with work.transaction():
         stored = await _lock_key(work, client_key)
-        await work.run("control.revoke_key", client_key=client_key, now=clock.now())
+        await work.run("control.revoke_key", client_key=client_key)
         await _record(work, "revoke", stored, {"revoked": True})
 
 
@@ -258,7 +256,7 @@ def _check_scopes(scopes: frozenset[Scope], by: frozenset[Scope]) -> None:
 
 async def touch(work: Work, client_key: str) -> None:
     """Store that a key was used now, at most once a minute."""
-    await work.run("control.touch_key", client_key=client_key, now=clock.now())
+    await work.run("control.touch_key", client_key=client_key)
 
 
 def _unknown(client_key: str) -> OperatorError:

@@ -170,7 +170,7 @@ async def _find_browser(work: Work, attempt: Attempt) -> Row | None:
 async def _check_locks(work: Work, budgets: Sequence[Budget]) -> None:
     """Raise `Locked` if any of the budgets is locked now."""
     digests = [budget.digest for budget in budgets]
-    row = await work.one("users.locked", budgets=digests, now=clock.now())
+    row = await work.one("users.locked", budgets=digests)
     if row and row["until"]:
         raise Locked(row["until"])
 
@@ -212,11 +212,7 @@ async def _open_login(work: Work, user: UUID, attempt: Attempt) -> LoggedIn:
     is_ours = await _find_browser(work, attempt) is not None
     browser = attempt.browser if is_ours else secrets.token_urlsafe(32)
     await work.run(
-        "users.note_browser",
-        token_sha256=digest_of(browser),
-        user=user,
-        most=MOST_BROWSERS - 1,
-        now=clock.now(),
+        "users.note_browser", token_sha256=digest_of(browser), user=user, most=MOST_BROWSERS - 1
     )
     return LoggedIn(user, token, browser)
 

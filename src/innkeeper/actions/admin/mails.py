@@ -86,7 +86,7 @@ async def queue_failures(work: Work) -> int:
         # By its time as well: a segment may fail to be published several times.
         failure = digest("failed job", str(row["ref"]), row["finished_at"].isoformat())
         async with work.transaction():
-            if not await work.run("long_jobs.note_mail", job=failure, now=clock.now()):
+            if not await work.run("long_jobs.note_mail", job=failure):
                 continue
             await background.defer(
                 work,

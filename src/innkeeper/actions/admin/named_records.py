@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
-from innkeeper import clock
 from innkeeper.actions.admin import audit
 from innkeeper.errors import Conflict, Unknown
 from innkeeper.resources.base import Record
@@ -72,9 +71,4 @@ class NamedRecords:
             await audit.record(work, self.audited, "delete", row, None)
 
     async def _write(self, work: Work, query: str, **fields: Any) -> Record | None:
-        return await work.one(
-            f"{self.table}.{query}",
-            actor=work.actor,
-            now=clock.now(),
-            **fields,
-        )
+        return await work.one(f"{self.table}.{query}", **fields)

@@ -46,7 +46,6 @@ async def create(work: Work, workspace: str, name: str = "") -> NewClient:
             workspace=workspace,
             client_key=key["client_key"] if key else "",
             name=name,
-            now=clock.now(),
         )
         after = {"client_id": client.client_id, "name": name, "client_secret": "new"}
         await audit.record(work, OAUTH_KEY, "create", None, after, workspace=workspace)
@@ -62,7 +61,7 @@ async def revoke(work: Work, client_id: str) -> None:
     """Revoke a client and its tokens; raises OperatorError for an unknown or revoked one."""
     async with work.transaction():
         row = await work.one("oauth.find", client_id=client_id)
-        if not await work.run("oauth.revoke", client_id=client_id, now=clock.now()) or row is None:
+        if not await work.run("oauth.revoke", client_id=client_id) or row is None:
             raise OperatorError(f"There is no client {client_id} that has not been revoked.")
         before = {"client_id": client_id, "name": row["name"]}
         after = {**before, "revoked": True}

@@ -79,7 +79,7 @@ async def first_owner_link(work: Work, stored: str = "") -> str | None:
         if counted is None or counted["total"]:
             return None
         if stored:
-            row = await work.one("users.link", token_sha256=digest_of(stored), now=clock.now())
+            row = await work.one("users.link", token_sha256=digest_of(stored))
             if row is not None and row["user_ref"] is None:
                 return stored
         return await _create_link(work, None)
@@ -206,7 +206,7 @@ async def fetch_link(work: Work, token: str) -> Record | None:
 
     Returns None if the link has expired or was used.
     """
-    return await work.one("users.link", token_sha256=digest_of(token), now=clock.now())
+    return await work.one("users.link", token_sha256=digest_of(token))
 
 
 async def use_link(
@@ -218,7 +218,7 @@ async def use_link(
     `LoginRefused` for a link that has expired or was used.
     """
     async with work.transaction():
-        row = await work.one("users.use_link", token_sha256=digest_of(token), now=clock.now())
+        row = await work.one("users.use_link", token_sha256=digest_of(token))
         if row is None:
             raise link_ended()
         user: UUID | None = row["user_ref"]
@@ -331,7 +331,6 @@ async def _create(
         role=role,
         workspaces=memberships,
         password_hash=password_hash,
-        now=clock.now(),
     )
     if row is None:
         raise Conflict(f"There is a user {normal_email(email)} already.")

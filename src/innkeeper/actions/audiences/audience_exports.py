@@ -126,7 +126,6 @@ async def start(work: Work, export: UUID | str, execution_type: str = INSTANT_RU
             execution_type=execution_type,
             definition_type=row["definition_type"],
             segment_execution_type="LIVE" if segment["status"] == LIVE else "ON_DEMAND",
-            now=clock.now(),
         )
         lock = lock_of_runs(work, row["ref"])
         await background.defer(work, RUN, lock=lock, execution=str(execution["ref"]))

@@ -116,8 +116,6 @@ async def _start(
             selection=None if refs is not None else Json(selection.definition),
             is_queued=is_queued,
             total=total,
-            actor=work.actor,
-            now=clock.now(),
         )
         if refs is not None:
             await _queue_guests(work, row["ref"], refs)
@@ -187,11 +185,5 @@ async def _act(work: Work, row: Record, guests: list[UUID]) -> int:
 
 
 async def _finish(work: Work, action: UUID, state: str, error: str | None = None) -> Record:
-    row = await work.one(
-        "bulk_actions.finish",
-        ref=action,
-        state=state,
-        error=error,
-        now=clock.now(),
-    )
+    row = await work.one("bulk_actions.finish", ref=action, state=state, error=error)
     return row or await fetch(work, action)

@@ -73,7 +73,7 @@ async def run(work: Work, execution: UUID, most_rows: int = MOST_ROWS) -> Record
     stored = await work.one("exports.find_execution", ref=execution)
     if stored is None or stored["status"] in FINISHED:
         return stored
-    await work.run("exports.started", ref=execution, now=clock.now())
+    await work.run("exports.started", ref=execution)
     row = await fetch(work, stored["export_ref"])
     file_names: list[str] = []
     try:
@@ -273,7 +273,6 @@ async def _finish(work: Work, row: Record, execution: Record, **outcome: Any) ->
         finished = await work.one(
             "exports.finish",
             ref=execution["ref"],
-            now=clock.now(),
             **{**counts, **no_snapshot, "errors": [], "left_out": Json([]), **outcome},
         )
         if finished is None:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from innkeeper import clock
 from innkeeper.actions.admin import audit
 from innkeeper.actions.audiences import segment_questions, traits
 from innkeeper.actions.audiences.event_names import find_unknown_events
@@ -30,12 +29,12 @@ MOST: Final = 500
 
 async def list_visible(work: Work) -> list[Record]:
     """List the views that the actor sees, by name."""
-    return await work.all("guest_views.list", actor=work.actor, most=MOST)
+    return await work.all("guest_views.list", most=MOST)
 
 
 async def fetch(work: Work, view: UUID) -> Record:
     """Fetch a view that the actor sees; raises `Unknown`."""
-    row = await work.one("guest_views.fetch", ref=view, actor=work.actor)
+    row = await work.one("guest_views.fetch", ref=view)
     return row or _unknown(view)
 
 
@@ -50,13 +49,7 @@ async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem
         fields = await _read_columns(work, values, problems)
         if len(await list_visible(work)) >= MOST:
             raise Conflict(f"There are {MOST} views already. Delete one first.")
-        row = await work.row(
-            "guest_views.create",
-            ref=uuid4(),
-            actor=work.actor,
-            now=clock.now(),
-            **fields,
-        )
+        row = await work.row("guest_views.create", ref=uuid4(), **fields)
         await audit.record(work, GUEST_VIEW, "create", None, row)
     return row
 
@@ -81,7 +74,7 @@ async def change(
         stored = {**row, "shared": row["is_shared"], "friendly_id": None}
         values = read_changes(ChangeGuestViewRequest, body, stored, problems)
         fields = await _read_columns(work, values, problems)
-        written = await work.one("guest_views.rewrite", ref=row["ref"], now=clock.now(), **fields)
+        written = await work.one("guest_views.rewrite", ref=row["ref"], **fields)
         written = written or _unknown(view)
         await audit.record(work, GUEST_VIEW, "change", row, written)
     return written
@@ -133,7 +126,7 @@ async def _read_columns(
 
 
 async def _fetch_locked(work: Work, view: UUID, *, may_manage: bool) -> Record:
-    row = await work.one("guest_views.lock", ref=view, actor=work.actor)
+    row = await work.one("guest_views.lock", ref=view)
     row = row or _unknown(view)
     if row["owner"] != work.actor and not may_manage:
         raise Forbidden(f"The view {row['name']} belongs to somebody else.")

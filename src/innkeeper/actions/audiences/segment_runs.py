@@ -159,7 +159,6 @@ async def _begin_run(work: Work, row: Row, ref: UUID, kind: str) -> None:
         kind=kind,
         engine=engines.answering(work.settings, row["definition"]),
         revision=row["revision"],
-        now=clock.now(),
     )
 
 
@@ -171,7 +170,7 @@ async def _end_run(
     if is_update and has_effect:
         # An update is recorded as a run only if it changed the segment or failed.
         await _begin_run(work, row, ref, kind)
-    run = await work.one("segments.end_run", ref=ref, now=clock.now(), **outcome)
+    run = await work.one("segments.end_run", ref=ref, **outcome)
     return run or {"ref": ref, "segment_ref": row["ref"], "kind": kind, **outcome}
 
 
@@ -232,7 +231,7 @@ async def _store_members(
     await work.copy_in("segments.copy_current_members", ((UUID(ref),) for ref in members))
     refs = None if guests is None else list(guests)
     departed = await work.all("segments.depart", segment=row["ref"], guests=refs)
-    entered = await work.all("segments.enter", segment=row["ref"], now=clock.now())
+    entered = await work.all("segments.enter", segment=row["ref"])
     for change, rows in (("entered", entered), ("departed", departed)):
         await queue_notifications(work, row, change, [each["guest_ref"] for each in rows])
     # The members of the next segment are copied to the same table.

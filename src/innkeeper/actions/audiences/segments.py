@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from innkeeper import clock
 from innkeeper.actions.admin import audit, background, stored_secrets
 from innkeeper.actions.admin.named_records import NamedRecords
 from innkeeper.actions.audiences import segment_questions, traits, usage
@@ -89,11 +88,7 @@ async def set_tags(
         expect(expected, row)
         named = dict.fromkeys(tag.strip() for tag in tags)
         written = await work.one(
-            "segments.set_tags",
-            ref=row["ref"],
-            tags=[tag for tag in named if tag],
-            actor=work.actor,
-            now=clock.now(),
+            "segments.set_tags", ref=row["ref"], tags=[tag for tag in named if tag]
         )
         written = written or SEGMENTS.unknown(segment)
         await audit.record(work, SEGMENT, "change", row, written)
@@ -115,9 +110,7 @@ async def delete(
             raise Conflict(f"A segment that is {row['status']} cannot be deleted: pause it first.")
         uses = await usage.of_segment(work, row)
         usage.refuse_unless_accepted(f"Segment {row['friendly_id']}", uses, accepted)
-        exports = await work.all(
-            "exports.leave_source", segment=row["ref"], actor=work.actor, now=clock.now()
-        )
+        exports = await work.all("exports.leave_source", segment=row["ref"])
         for export in exports:
             before = {**export, "segment_ref": row["ref"]}
             await audit.record(work, EXPORT, "change", before, export)
@@ -269,10 +262,6 @@ async def _set_status(
     if status not in NEXT[row["status"]]:
         raise Conflict(f"A segment that is {row['status']} cannot become {status}.")
     moved = await work.one(
-        "segments.set_status",
-        ref=row["ref"],
-        status=status,
-        previous_status=previous_status,
-        now=clock.now(),
+        "segments.set_status", ref=row["ref"], status=status, previous_status=previous_status
     )
     return moved or SEGMENTS.unknown(row["ref"])

@@ -5,7 +5,6 @@ Texts run as those of segments do: checked, in a child process with limits (`lak
 
 from typing import Any, Final
 
-from innkeeper import clock
 from innkeeper.actions.admin import audit
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.lake import sql_process
@@ -115,9 +114,7 @@ async def save(work: Work, name: str, sql: str) -> Record:
         before = await work.one("saved_queries.fetch", name=name)
         if before is None and len(await list_saved(work)) >= MOST:
             raise Conflict(f"A workspace has at most {MOST} saved queries. Delete one first.")
-        row = await work.row(
-            "saved_queries.save", name=name, sql=sql, actor=work.actor, now=clock.now()
-        )
+        row = await work.row("saved_queries.save", name=name, sql=sql)
         await audit.record(work, SAVED_QUERY, "save", before, row)
         return row
 
@@ -132,9 +129,7 @@ async def rename(work: Work, name: str, new: str) -> Record:
             return before
         if await work.one("saved_queries.fetch", name=new):
             raise Conflict(f"A query named {new} exists already.")
-        row = await work.row(
-            "saved_queries.rename", name=name, new=new, actor=work.actor, now=clock.now()
-        )
+        row = await work.row("saved_queries.rename", name=name, new=new)
         await audit.record(work, SAVED_QUERY, "rename", before, row)
         return row
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper import clock
 from innkeeper.actions.admin.named_records import NamedRecords
 from innkeeper.actions.audiences import usage
 from innkeeper.actions.audiences.segments import friendly_id, read_changes
@@ -106,13 +105,7 @@ async def lock_against_deletion(work: Work, static_list: UUID | str) -> UUID | N
 
 async def add(work: Work, static_list: UUID, guests: Sequence[UUID]) -> int:
     """Add guests to a list; returns how many were not on it."""
-    return await work.run(
-        "static_lists.add",
-        list=static_list,
-        guests=list(guests),
-        actor=work.actor,
-        now=clock.now(),
-    )
+    return await work.run("static_lists.add", list=static_list, guests=list(guests))
 
 
 async def remove(work: Work, static_list: UUID, guests: Sequence[UUID]) -> int:

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from innkeeper import clock
 from innkeeper.actions.admin import audit, stored_secrets
 from innkeeper.actions.audiences import segments
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
@@ -51,7 +50,7 @@ async def remove(work: Work, kind: str, friendly_id: str, expected: Expected | N
 async def retry_message(work: Work, sequence: int) -> None:
     """Queue a cancelled message again; raises `Conflict` for any other."""
     async with work.transaction():
-        if not await work.run("webhooks.again", sequence=sequence, now=clock.now()):
+        if not await work.run("webhooks.again", sequence=sequence):
             raise Conflict("Only a message that has failed can be sent again.")
         await audit.note(work, "webhook.again", sequence=str(sequence))
 
@@ -72,12 +71,7 @@ async def _write(
         if expected is not None:
             expected.check(version_of(await list_all(work)))
         after = await work.one(
-            f"webhooks.subscribe_{kind}",
-            friendly_id=friendly_id,
-            url=url,
-            secret=secret,
-            actor=work.actor,
-            now=clock.now(),
+            f"webhooks.subscribe_{kind}", friendly_id=friendly_id, url=url, secret=secret
         )
         if after is None:
             raise Unknown(KINDS[kind], friendly_id)

@@ -96,9 +96,7 @@ async def put(
             raise Outdated(None)
         if stored is not None:
             expect(expected, stored)
-        row = await work.row(
-            "traits.put", name=name, definition=Json(dict(body)), actor=work.actor, now=clock.now()
-        )
+        row = await work.row("traits.put", name=name, definition=Json(dict(body)))
         await audit.record(work, TRAIT, "change" if stored else "create", stored, row)
         every = await list_current(work)
         for segment in await work.all("segments.list"):

@@ -47,7 +47,7 @@ async def queue_message(
 ) -> None:
     """Queue a message in the transaction of the change that it reports."""
     body = msgspec.json.encode(message, enc_hook=str)
-    await work.run("webhooks.put", url=url, secret=secret, body=body, now=clock.now())
+    await work.run("webhooks.put", url=url, secret=secret, body=body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ async def queue_due(work: Work) -> int:
     Also deletes messages older than `RETENTION`.
     """
     queued = 0
-    for row in await work.all("webhooks.addresses", now=clock.now()):
+    for row in await work.all("webhooks.addresses"):
         queued += await background.defer_once(
             work,
             SEND,

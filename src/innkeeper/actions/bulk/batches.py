@@ -94,8 +94,6 @@ async def insert(
         file_options=Json(file_options),
         source_key=source_key,
         undo=Json({}) if work.settings.undo_days else None,
-        actor=work.actor,
-        now=clock.now(),
     )
 
 
@@ -164,14 +162,13 @@ async def set_state(
         has_file=has_file,
         fault=fault,
         finished=state in (SUCCESS, CORRUPTED, ERROR),
-        now=clock.now(),
     )
     return existing(row, SINGULAR, batch)
 
 
 async def record_fault(work: Work, batch: UUID, fault: str) -> None:
     """Store why a batch cannot continue for now; it is retried."""
-    await work.run("batches.set_fault", ref=batch, fault=fault, now=clock.now())
+    await work.run("batches.set_fault", ref=batch, fault=fault)
 
 
 async def try_lock(work: Work, batch: UUID) -> bool:
@@ -253,7 +250,6 @@ async def record_counts(
         failed=failed,
         outcomes=Json(dict(outcomes)),
         left_out=Json(dict(left_out)),
-        now=clock.now(),
     )
     return existing(row, SINGULAR, batch["ref"])
 
@@ -289,7 +285,6 @@ async def record_progress(
         failed=len(outcomes.failures),
         outcomes=Json(dict(outcomes.outcomes)),
         left_out=Json(dict(outcomes.count_left_out(applied))),
-        now=clock.now(),
     )
     if row is None:
         raise FileRewritten

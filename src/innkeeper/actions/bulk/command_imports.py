@@ -36,7 +36,7 @@ async def start(
         if key is not None:
             row = await work.one("batches.of_source", source_key=key)
         if row is not None and row["finished_at"] is not None:
-            row = await work.one("batches.reopen", ref=row["ref"], now=clock.now())
+            row = await work.one("batches.reopen", ref=row["ref"])
         row = row or await batches.insert(
             work, ref, entity, batches.PROCESSING, file_options, source_key=key
         )
@@ -50,7 +50,7 @@ async def abandon(work: Work, entity: Holds, source: Any) -> None:
     key = _source_key(work, entity, source)
     row = await work.one("batches.of_source", source_key=key)
     if row is not None:
-        await work.run("batches.abandon", ref=row["ref"], now=clock.now())
+        await work.run("batches.abandon", ref=row["ref"])
 
 
 def _source_key(work: Work, entity: Holds, source: Any) -> UUID | None:
@@ -71,9 +71,7 @@ async def end_interrupted(work: Work) -> int:
             fault = INTERRUPTED.format(line=row["line"])
             if row["source_key"] is None:
                 fault = INTERRUPTED_STREAM.format(line=row["line"])
-            ended += await work.run(
-                "batches.interrupt", ref=row["ref"], fault=fault, now=clock.now()
-            )
+            ended += await work.run("batches.interrupt", ref=row["ref"], fault=fault)
         finally:
             await batches.unlock(work, row["ref"])
     return ended

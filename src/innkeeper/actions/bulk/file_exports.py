@@ -123,8 +123,6 @@ async def create(work: Work, entity: Entity, form: str, compression: str) -> Rec
             format=form,
             compressed=bool(compression),
             compression=compression or None,
-            actor=work.actor,
-            now=clock.now(),
         )
         await background.defer(work, TASK, export=str(row["ref"]))
         await audit.record(work, FILE_EXPORT, "create", None, row)

@@ -156,7 +156,7 @@ async def start(work: Work, source: UUID | str) -> Record:
 
 async def start_due(work: Work) -> int:
     """Queue the import sources that are due; returns how many."""
-    rows = await work.all("import_sources.due", now=clock.now())
+    rows = await work.all("import_sources.due")
     for row in rows:
         async with work.transaction():
             next_at = row["next_at"]

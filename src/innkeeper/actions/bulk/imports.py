@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from innkeeper import clock
 from innkeeper.actions.admin import audit
 from innkeeper.actions.admin.background import operator_message
 from innkeeper.actions.bulk import batches, command_imports, engine
@@ -192,12 +191,7 @@ async def dry_run_upload(work: Work, batch: Row, chunks: AsyncIterator[Chunk[Bat
 
 async def describe(work: Work, ref: UUID, file_options: dict[str, Any]) -> Record:
     """Store the file layout of an import; raises `Conflict` once it is started."""
-    row = await work.one(
-        "batches.describe",
-        ref=ref,
-        file_options=Json(file_options),
-        now=clock.now(),
-    )
+    row = await work.one("batches.describe", ref=ref, file_options=Json(file_options))
     if row is None:
         raise Conflict(f"Import {ref} was started already.")
     return row

@@ -330,7 +330,7 @@ async def _finish(work: Work, row: Row, undo: dict[str, Any], state: str) -> Rec
 
 async def _store(work: Work, row: Row, undo: dict[str, Any]) -> Record:
     """Store the undo of an import, and return the import."""
-    await work.run("import_undo.set", ref=row["ref"], undo=Json(undo), now=clock.now())
+    await work.run("import_undo.set", ref=row["ref"], undo=Json(undo))
     return {**row, "undo": undo}
 
 

@@ -29,9 +29,7 @@ async def start(work: Work, guests: int = GUESTS) -> Record:
         if counted and counted["total"]:
             raise Conflict("The sandbox has guests. Empty it first.")
         ref, now = uuid4(), clock.now()
-        load = await work.one(
-            "long_jobs.start_demo", ref=ref, total=guests, actor=work.actor, now=now
-        )
+        load = await work.one("long_jobs.start_demo", ref=ref, total=guests, now=now)
         if load is None:
             raise Conflict("Demo data is being loaded already.")
         await background.defer(work, TASK, load=str(ref))
@@ -54,7 +52,7 @@ async def run(database: Database, workspace: str, load: UUID) -> None:
         raise
     finally:
         async with database.work(workspace, "demo") as work:
-            await work.run("long_jobs.end_demo", ref=load, error=error, now=clock.now())
+            await work.run("long_jobs.end_demo", ref=load, error=error)
 
 
 async def _write(database: Database, workspace: str, load: UUID, total: int) -> None:

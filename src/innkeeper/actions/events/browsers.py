@@ -62,7 +62,7 @@ class Browser:
 async def create(work: Work, ref: UUID | None = None) -> tuple[UUID, UUID]:
     """Create a browser and its guest, a visitor; returns their refs."""
     browser, guest = ref or uuid4(), uuid4()
-    await work.run("browsers.create", ref=browser, guest=guest, now=clock.now())
+    await work.run("browsers.create", ref=browser, guest=guest)
     return browser, guest
 
 

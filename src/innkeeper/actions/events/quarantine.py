@@ -226,7 +226,7 @@ async def is_pending(work: Work, ref: UUID) -> bool:
 
 async def mark_replayed(work: Work, ref: UUID) -> None:
     """Mark an event as replayed; call it in the transaction that attached it."""
-    await work.run("quarantine.done", ref=ref, now=clock.now())
+    await work.run("quarantine.done", ref=ref)
 
 
 def original_event(row: Row) -> IncomingEvent:

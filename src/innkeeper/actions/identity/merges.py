@@ -120,9 +120,7 @@ async def undo_unrecorded(work: Work, merge: UUID) -> Record:
         if row["undone_at"] is not None:
             raise Conflict(f"Merge {merge} is undone already.")
         now = clock.now()
-        undone = await work.one(
-            "merges.undo", ref=merge, absorbed=row["absorbed_ref"], now=now, actor=work.actor
-        )
+        undone = await work.one("merges.undo", ref=merge, absorbed=row["absorbed_ref"], now=now)
         refs = [guest["ref"] for guest in path]
         await work.run("merges.delete_journalled", guests=refs, merge=merge)
         holding = await work.all("merges.survivors_among", guests=refs)
@@ -275,7 +273,5 @@ async def _merge(
         evidence=Json(list(evidence)),
         source=source,
         job=job,
-        actor=work.actor,
-        now=clock.now(),
         unmerged=Json({"base": state, "now": state}),
     )

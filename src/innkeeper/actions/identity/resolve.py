@@ -268,13 +268,7 @@ def source_params(work: Work, source: str, ref: UUID | None) -> dict[str, Any]:
 
 async def record_join(work: Work, guest: UUID, decision: Decision, source: dict[str, Any]) -> None:
     """Store why a record joined a guest, and the evidence that guards blocked."""
-    await work.run(
-        "identity.insert_join",
-        guest=guest,
-        now=clock.now(),
-        **_reason(decision),
-        **source,
-    )
+    await work.run("identity.insert_join", guest=guest, **_reason(decision), **source)
     await _record_blocked(work, guest, decision, source)
 
 
@@ -289,6 +283,5 @@ async def _record_blocked(
             reason=blocked.reason,
             evidence=Json(blocked.evidence),
             guests=[guest],
-            now=clock.now(),
             **source,
         )

@@ -172,15 +172,13 @@ async def _run_job(work: Work, job: Row, progress: Progress | None) -> None:
             await _merge(work, job, progress)
         if job["undoes"]:
             await _undo(work, job, progress)
-        await work.run("identity.finish", ref=job["ref"], state="done", error=None, now=clock.now())
+        await work.run("identity.finish", ref=job["ref"], state="done", error=None)
     except Unavailable:
         # The database is not available: the job continues once it is.
         raise
     except Exception as error:
         log.exception("identity job %s failed", job["ref"])
-        await work.run(
-            "identity.finish", ref=job["ref"], state="failed", error=str(error), now=clock.now()
-        )
+        await work.run("identity.finish", ref=job["ref"], state="failed", error=str(error))
     finally:
         work.actor = own_actor
 
@@ -247,8 +245,6 @@ async def _merge(work: Work, job: Row, progress: Progress | None) -> None:
             guests=guarded.guests[:PREVIEW_SIZE],
             source=SOURCE,
             source_ref=job["ref"],
-            actor=work.actor,
-            now=clock.now(),
         )
     done, merged = 0, job["merged"]
 

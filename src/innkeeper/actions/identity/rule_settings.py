@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID, uuid4
 
-from innkeeper import clock
 from innkeeper.actions.admin import audit, background
 from innkeeper.actions.identity import rulebook
 from innkeeper.actions.paging import Page, PageRequest, read_page
@@ -245,8 +244,6 @@ async def create_job(
         undoes=undoes,
         before=None if before is None else Json(before),
         after=None if after is None else Json(after),
-        actor=work.actor,
-        now=clock.now(),
     )
     await background.defer(work, TASK, lock=lock_of_jobs(work))
     return row

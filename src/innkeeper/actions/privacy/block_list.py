@@ -80,9 +80,7 @@ async def suppress(work: Work, keys: Iterable[UUID], reason: str) -> int:
     """Add a guest's keys (`identity.identifying_keys`) to the list; return how many are new."""
     digests = await digests_of(work, keys)
     now = clock.now()
-    added = await work.run(
-        "block_list.add", digests=digests, reason=reason, actor=work.actor, now=now
-    )
+    added = await work.run("block_list.add", digests=digests, reason=reason, now=now)
     work.drop_cached(BLOCK_LIST)
     return added
 

@@ -114,7 +114,7 @@ async def find_open_sessions(work: Work, roots: Sequence[UUID]) -> set[UUID]:
     """Return those of some live guests who have an open session."""
     if not roots:
         return set()
-    rows = await work.all("privacy.open_sessions", roots=list(roots), now=clock.now())
+    rows = await work.all("privacy.open_sessions", roots=list(roots))
     return {row["root"] for row in rows}
 
 
@@ -162,7 +162,6 @@ async def _queue_file_search(work: Work, keys: Sequence[UUID], guests: Sequence[
         "privacy.insert_erased",
         digests=list(guest_by_digest),
         guests=list(guest_by_digest.values()),
-        now=clock.now(),
     )
 
 

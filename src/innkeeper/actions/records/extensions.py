@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper import clock
 from innkeeper.actions.paging import Page, PageRequest
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.refs import named_ref
@@ -203,7 +202,6 @@ class Extensions:
             ref=extension_ref(parent, name, key),
             pairs=Json(changes["pairs"]),
             single=changes["single"],
-            now=clock.now(),
         )
         if row is None:
             raise Conflict(f"Data extension {name} already exists.")
@@ -221,7 +219,6 @@ class Extensions:
             key=stored["key"],
             pairs=Json(pairs),
             single=single and len(pairs) == 1,
-            now=clock.now(),
         )
         return row or self.raise_unknown(parent, stored["name"])
 

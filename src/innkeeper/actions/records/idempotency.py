@@ -118,6 +118,5 @@ async def _store(
             statuses=statuses,
             locations=locations,
             bodies=bodies,
-            now=clock.now(),
             oldest=oldest,
         )
