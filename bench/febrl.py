@@ -106,32 +106,32 @@ async def groups(work: Work, names: dict[UUID, str]) -> list[list[str]]:
 async def evaluate(dsn: str) -> None:
     """Print a table: rules, guests left, precision, recall, seconds."""
     await migrate(dsn)
-    database = Database(dsn, pool_size=2, statement_timeout_ms=0)
-    await database.open()
-    workspace = f"febrl_{uuid4().hex[:8]}"
-    async with database.control() as control, control.transaction():
-        await create_workspace(control.connection, workspace)
-    people, true = records()
-    async with database.work(workspace) as work:
-        async with work.transaction():
-            names = {(await guests.create(work, one))["ref"]: name for name, one in people.items()}
-        print(f"{len(people)} records, {len(true)} pairs that are one person\n")
-        print(f"{'rules':32}{'guests':>8}{'precision':>12}{'recall':>9}{'seconds':>9}")
-        for title, rules in RULES.items():
-            started = time.perf_counter()
-            await rule_settings.apply_rules(work, rules)
-            await rule_changes.run_jobs(work)
-            took = time.perf_counter() - started
-            grouped = await groups(work, names)
-            pairs = pairs_of(grouped)
-            right = len(pairs & true)
-            print(
-                f"{title:32}{len(grouped):8}{right / len(pairs):12.4f}"
-                f"{right / len(true):9.4f}{took:9.1f}"
-            )
-            await undo_all(work)
-        print("\n" + "\n".join(f"{title}: {rules}" for title, rules in _told()))
-    await database.close()
+    async with Database(dsn, pool_size=2, statement_timeout_ms=0) as database:
+        workspace = f"febrl_{uuid4().hex[:8]}"
+        async with database.control() as control, control.transaction():
+            await create_workspace(control.connection, workspace)
+        people, true = records()
+        async with database.work(workspace) as work:
+            async with work.transaction():
+                names = {
+                    (await guests.create(work, one))["ref"]: name for name, one in people.items()
+                }
+            print(f"{len(people)} records, {len(true)} pairs that are one person\n")
+            print(f"{'rules':32}{'guests':>8}{'precision':>12}{'recall':>9}{'seconds':>9}")
+            for title, rules in RULES.items():
+                started = time.perf_counter()
+                await rule_settings.apply_rules(work, rules)
+                await rule_changes.run_jobs(work)
+                took = time.perf_counter() - started
+                grouped = await groups(work, names)
+                pairs = pairs_of(grouped)
+                right = len(pairs & true)
+                print(
+                    f"{title:32}{len(grouped):8}{right / len(pairs):12.4f}"
+                    f"{right / len(true):9.4f}{took:9.1f}"
+                )
+                await undo_all(work)
+            print("\n" + "\n".join(f"{title}: {rules}" for title, rules in _told()))
 
 
 async def undo_all(work: Work) -> None:

@@ -290,13 +290,13 @@ def fill_shop(dsn: str, data: Path, size: Size, now: datetime) -> None:
 
 
 async def _fill_lake(dsn: str, data: Path, rows: Rows) -> None:
-    database = Database(dsn, settings=Settings(database=dsn, data=data), statement_timeout_ms=0)
-    await database.open()
-    try:
-        async with database.work("live") as work:
-            await fill_compacted(work, lake_rows(rows))
-    finally:
-        await database.close()
+    async with (
+        Database(
+            dsn, settings=Settings(database=dsn, data=data), statement_timeout_ms=0
+        ) as database,
+        database.work("live") as work,
+    ):
+        await fill_compacted(work, lake_rows(rows))
 
 
 def _email_key(text: str) -> str:

@@ -83,9 +83,7 @@ class FilledGuest:
 async def filled(dsn: str, number: int) -> list[FilledGuest]:
     """The guests of the workspace, which is made and filled unless it has exactly these."""
     people = _people(number)
-    database = Database(dsn, pool_size=1, statement_timeout_ms=0)
-    await database.open()
-    try:
+    async with Database(dsn, pool_size=1, statement_timeout_ms=0) as database:
         async with database.control() as work:
             names = {row["name"] for row in await workspaces.list_all(work)}
             if WORKSPACE not in names:
@@ -95,8 +93,6 @@ async def filled(dsn: str, number: int) -> list[FilledGuest]:
                 await rule_settings.replace_rules(work, RULES)
                 _fill(dsn, people, await rulebook.read(work))
             await _check(work, people)
-    finally:
-        await database.close()
     return people
 
 
@@ -119,13 +115,8 @@ async def _check(work: Work, people: list[FilledGuest]) -> None:
 
 async def fill_server(server: Server) -> Server:
     """The server as a key of the workspace sees it."""
-    database = Database(server.dsn, pool_size=1)
-    await database.open()
-    try:
-        async with database.control() as work:
-            key = await keys.create(work, WORKSPACE)
-    finally:
-        await database.close()
+    async with Database(server.dsn, pool_size=1) as database, database.control() as work:
+        key = await keys.create(work, WORKSPACE)
     authorization = basic(key.client_key, key.api_token)
     return Server(
         server.host, server.port, authorization, server.dsn, server.pid, server.ready_after

@@ -33,13 +33,11 @@ def measure(bench: Bench) -> Iterator[str]:
 
 async def _measured(dsn: str, number: int) -> dict[str, list[float]]:
     guests = await people.filled(dsn, number)
-    database = Database(dsn, pool_size=1, statement_timeout_ms=0)
-    await database.open()
-    try:
-        async with database.work(people.WORKSPACE) as work:
-            return await _timed(work, guests)
-    finally:
-        await database.close()
+    async with (
+        Database(dsn, pool_size=1, statement_timeout_ms=0) as database,
+        database.work(people.WORKSPACE) as work,
+    ):
+        return await _timed(work, guests)
 
 
 async def _timed(work: Work, existing: list[FilledGuest]) -> dict[str, list[float]]:

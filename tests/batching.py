@@ -93,13 +93,11 @@ class Batches:
 
     def _act(self, job: Callable[[Work], Awaitable[object]]) -> None:
         async def act() -> None:
-            database = Database(self._settings.database, 1, 0, self._settings)
-            await database.open()
-            try:
-                async with database.work(self.workspace, "job") as work:
-                    await job(work)
-            finally:
-                await database.close()
+            async with (
+                Database(self._settings.database, 1, 0, self._settings) as database,
+                database.work(self.workspace, "job") as work,
+            ):
+                await job(work)
 
         asyncio.run(act())
 

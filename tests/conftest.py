@@ -18,6 +18,7 @@ from natural_batches import force_batches
 from profiles import choose
 from waiting import PATIENCE_SECONDS
 
+from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.embedded import EmbeddedServer
 from innkeeper.store.embedded_roles import administrator
@@ -106,11 +107,9 @@ def empty_dsn(server: str) -> Iterator[str]:
 
 
 @pytest.fixture
-async def database(anyio_backend: str, dsn: str) -> AsyncIterator[Database]:
-    opened = Database(dsn)
-    await opened.open()
-    yield opened
-    await opened.close()
+async def database(dsn: str, tmp_path: Path) -> AsyncIterator[Database]:
+    async with Database(dsn, settings=Settings(database=dsn, data=tmp_path)) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -55,13 +55,11 @@ class Site:
         """What an operator does from a process of his own."""
 
         async def run() -> Any:
-            database = Database(self.dsn, pool_size=1, settings=self.settings)
-            await database.open()
-            try:
-                async with database.control("test") as work:
-                    return await act(work)
-            finally:
-                await database.close()
+            async with (
+                Database(self.dsn, pool_size=1, settings=self.settings) as database,
+                database.control("test") as work,
+            ):
+                return await act(work)
 
         return asyncio.run(run())
 

@@ -113,13 +113,11 @@ def work_on(dsn: str, act: Callable[[Work], Awaitable[Any]], **settings: Any) ->
     """Do something in the workspace `live` from a process of its own, as a job does."""
 
     async def run() -> Any:
-        database = Database(dsn, pool_size=1, settings=Settings(database=dsn, **settings))
-        await database.open()
-        try:
-            async with database.work("live", "test") as work:
-                return await act(work)
-        finally:
-            await database.close()
+        async with (
+            Database(dsn, pool_size=1, settings=Settings(database=dsn, **settings)) as database,
+            database.work("live", "test") as work,
+        ):
+            return await act(work)
 
     return asyncio.run(run())
 

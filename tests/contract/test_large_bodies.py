@@ -228,7 +228,6 @@ def test_s2_a_request_whose_process_is_killed_gets_503_with_retry_after(
 
 
 @pytest.mark.long
-@pytest.mark.anyio
 async def test_s2_the_process_ends_when_it_is_idle(site: Site, api: Api) -> None:
     before = processes()
     large_requests_ = large_requests.LargeRequests(site.settings, idle_seconds=0.01)

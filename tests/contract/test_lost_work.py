@@ -216,12 +216,9 @@ class TestInterrupted:
 
         async def sweep_beside_it(work: Work) -> tuple[UUID, int]:
             """While the process of the command lives, which holds the claim on its connection."""
-            database = Database(site.dsn, 1)
-            await database.open()
-            async with database.work("live") as own:
+            async with Database(site.dsn, 1) as database, database.work("live") as own:
                 ref = await begin(own)
                 ended = await command_imports.end_interrupted(work)
-            await database.close()
             return ref, ended
 
         ref, ended = jobs(sweep_beside_it)

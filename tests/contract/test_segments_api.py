@@ -70,13 +70,11 @@ def jobs(site: Any) -> Any:
 
     def run(act: Any, workspace: str = "live") -> Any:
         async def inside() -> Any:
-            database = Database(site.dsn, pool_size=2, settings=site.settings)
-            await database.open()
-            try:
-                async with database.work(workspace, "job") as work:
-                    return await act(work)
-            finally:
-                await database.close()
+            async with (
+                Database(site.dsn, pool_size=2, settings=site.settings) as database,
+                database.work(workspace, "job") as work,
+            ):
+                return await act(work)
 
         import asyncio
 

@@ -120,13 +120,8 @@ def new_target(running: Innkeeper) -> Iterator[ImportTarget]:
     name = f"import_{next(_numbers)}"
 
     async def create(dsn: str) -> Any:
-        database = Database(dsn, pool_size=1)
-        await database.open()
-        try:
-            async with database.control("test") as work:
-                return await workspaces.create(work, name)
-        finally:
-            await database.close()
+        async with Database(dsn, pool_size=1) as database, database.control("test") as work:
+            return await workspaces.create(work, name)
 
     dsn = json.loads((running.data / "server.json").read_text())["dsn"]
     key = asyncio.run(create(dsn))[name]
@@ -232,20 +227,19 @@ def sweep(target: ImportTarget) -> dict[str, Any]:
     """F2: what the minutely sweep makes of the import, once it was silent for minutes."""
 
     async def act() -> dict[str, Any]:
-        database = Database(target.dsn, pool_size=1)
-        await database.open()
-        try:
+        async with (
+            Database(target.dsn, pool_size=1) as database,
+            database.work(target.workspace) as work,
+            work.transaction(),
+        ):
             # In one transaction: the server sweeps as well.
-            async with database.work(target.workspace) as work, work.transaction():
-                await work.connection.execute(
-                    f"UPDATE {target.schema}.batches SET modified_at = modified_at - %s",
-                    [2 * command_imports.SILENCE_LIMIT],
-                )
-                assert await command_imports.end_interrupted(work) == 1
-                (row,) = (await batches.list_(work, PageRequest(), envelopes=False)).items
-                return row
-        finally:
-            await database.close()
+            await work.connection.execute(
+                f"UPDATE {target.schema}.batches SET modified_at = modified_at - %s",
+                [2 * command_imports.SILENCE_LIMIT],
+            )
+            assert await command_imports.end_interrupted(work) == 1
+            (row,) = (await batches.list_(work, PageRequest(), envelopes=False)).items
+            return row
 
     return asyncio.run(act())
 

@@ -32,9 +32,7 @@ def run(dsn: str, act: Act) -> tuple[list[tuple[UUID, Any]], list[dict[str, Any]
 
     async def all_of_it() -> tuple[list[tuple[UUID, Any]], list[dict[str, Any]]]:
         # Straight at the store: the door's turns, which spare conflicts, are left out.
-        database = Database(dsn, pool_size=12)
-        await database.open()
-        try:
+        async with Database(dsn, pool_size=12) as database:
             async with database.work("live") as work:
                 browser, _ = await browsers.create(work)
             base = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=2)
@@ -49,8 +47,6 @@ def run(dsn: str, act: Act) -> tuple[list[tuple[UUID, Any]], list[dict[str, Any]
                     [browser],
                 )
                 return result, await cursor.fetchall()
-        finally:
-            await database.close()
 
     return asyncio.run(all_of_it())
 

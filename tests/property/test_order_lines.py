@@ -197,15 +197,11 @@ def test_f3_counts_of_lines_are_conserved(
     a message sent again changes nothing at all."""
 
     async def act() -> None:
-        database = Database(site.dsn, pool_size=1, settings=site.settings)
-        await database.open()
-        try:
-            async with database.work("live") as work:
-                await check(
-                    work, writer, f"F3-{writer.__name__}-{next(numbers)}-{uuid4()}", sendings
-                )
-        finally:
-            await database.close()
+        async with (
+            Database(site.dsn, pool_size=1, settings=site.settings) as database,
+            database.work("live") as work,
+        ):
+            await check(work, writer, f"F3-{writer.__name__}-{next(numbers)}-{uuid4()}", sendings)
 
     asyncio.run(act())
 
@@ -269,22 +265,20 @@ def test_f16_an_order_does_not_depend_on_the_order_of_arrival(
     bought = {k: v for k, v in cart.items() if confirmed in (None, k)}
 
     async def act() -> None:
-        database = Database(site.dsn, pool_size=1, settings=site.settings)
-        await database.open()
-        try:
-            async with database.work("live") as work:
-                reference = f"F16-{next(numbers)}-{uuid4()}"
-                await arrive(work, reference, happened, chance)
-                items = await stored(work, reference)
-                rows = [(one["body"]["reference_id"], one["body"]["price"]) for one in items]
-                assert sorted(rows) == sorted(bought.items())
-                row = await work.connection.execute(
-                    "SELECT body -> 'price' AS price FROM ws_live.orders WHERE reference_id = %s",
-                    [reference],
-                )
-                assert await row.fetchall() == [{"price": sum(bought.values())}]
-        finally:
-            await database.close()
+        async with (
+            Database(site.dsn, pool_size=1, settings=site.settings) as database,
+            database.work("live") as work,
+        ):
+            reference = f"F16-{next(numbers)}-{uuid4()}"
+            await arrive(work, reference, happened, chance)
+            items = await stored(work, reference)
+            rows = [(one["body"]["reference_id"], one["body"]["price"]) for one in items]
+            assert sorted(rows) == sorted(bought.items())
+            row = await work.connection.execute(
+                "SELECT body -> 'price' AS price FROM ws_live.orders WHERE reference_id = %s",
+                [reference],
+            )
+            assert await row.fetchall() == [{"price": sum(bought.values())}]
 
     asyncio.run(act())
 

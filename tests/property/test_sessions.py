@@ -76,44 +76,37 @@ def test_placing_one_by_one_equals_the_reference(events: list[Happened]) -> None
 
 async def recorded(dsn: str, events: Sequence[Happened]) -> list[dict[str, Any]]:
     """The rows of the events, in order of arrival, after one browser sent them."""
-    database = Database(dsn, pool_size=1)
-    await database.open()
-    try:
-        async with database.work("live") as work:
-            await stream_settings.read(work)
-            browser, _ = await browsers.create(work)
-            base = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=3)
-            refs: list[UUID] = []
-            for number, (minute, timeout, cuts) in enumerate(events):
-                at = base + timedelta(minutes=minute)
-                message = {
-                    "browser_id": str(browser),
-                    "type": "FORCE_CLOSE" if cuts else "VIEW",
-                    "pos": str(timeout),
-                    "page": str(number),
-                    "requested_at": at.isoformat(),
-                }
-                outcome = await ingest.record(
-                    work, IncomingEvent(message, base + timedelta(hours=2))
-                )
-                assert outcome is not None
-                refs.append(outcome.ref)
-            cursor = await work.connection.execute(
-                "SELECT e.ref, e.session_ref, e.at, e.body ->> 'page' AS page, s.events, "
-                "s.started_at, s.last_at, s.expires_at, s.details FROM ws_live.events AS e "
-                "JOIN ws_live.sessions AS s ON s.ref = e.session_ref WHERE e.browser_ref = %s",
-                [browser],
-            )
-            rows = {row["ref"]: row for row in await cursor.fetchall()}
-            cursor = await work.connection.execute(
-                "SELECT count(*) AS sessions FROM ws_live.sessions WHERE browser_ref = %s",
-                [browser],
-            )
-            (count,) = await cursor.fetchall()
-            assert count["sessions"] == len({row["session_ref"] for row in rows.values()})
-            return [rows[ref] for ref in refs]
-    finally:
-        await database.close()
+    async with Database(dsn, pool_size=1) as database, database.work("live") as work:
+        await stream_settings.read(work)
+        browser, _ = await browsers.create(work)
+        base = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=3)
+        refs: list[UUID] = []
+        for number, (minute, timeout, cuts) in enumerate(events):
+            at = base + timedelta(minutes=minute)
+            message = {
+                "browser_id": str(browser),
+                "type": "FORCE_CLOSE" if cuts else "VIEW",
+                "pos": str(timeout),
+                "page": str(number),
+                "requested_at": at.isoformat(),
+            }
+            outcome = await ingest.record(work, IncomingEvent(message, base + timedelta(hours=2)))
+            assert outcome is not None
+            refs.append(outcome.ref)
+        cursor = await work.connection.execute(
+            "SELECT e.ref, e.session_ref, e.at, e.body ->> 'page' AS page, s.events, "
+            "s.started_at, s.last_at, s.expires_at, s.details FROM ws_live.events AS e "
+            "JOIN ws_live.sessions AS s ON s.ref = e.session_ref WHERE e.browser_ref = %s",
+            [browser],
+        )
+        rows = {row["ref"]: row for row in await cursor.fetchall()}
+        cursor = await work.connection.execute(
+            "SELECT count(*) AS sessions FROM ws_live.sessions WHERE browser_ref = %s",
+            [browser],
+        )
+        (count,) = await cursor.fetchall()
+        assert count["sessions"] == len({row["session_ref"] for row in rows.values()})
+        return [rows[ref] for ref in refs]
 
 
 @settings(

@@ -3,15 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from innkeeper import clock
 from innkeeper.actions.records import orders
 from innkeeper.actions.records.order_items import ITEMS
 from innkeeper.actions.records.order_people import CONTACTS
 from innkeeper.store.work import Work
-
-pytestmark = pytest.mark.anyio
 
 ORDER: dict[str, Any] = {"reference_id": "R-1", "ordered_at": "2026-03-01T12:00:00.000Z"}
 MANY = 12  # By chance they stand in order once in 479,001,600 times.

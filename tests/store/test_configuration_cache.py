@@ -21,7 +21,6 @@ from innkeeper.store.notifications import Notifications
 from innkeeper.store.work import Work
 from innkeeper.web.auth import Caller, Keyring
 
-pytestmark = pytest.mark.anyio
 JANE = {"email": "jane@example.com"}
 
 
@@ -124,14 +123,11 @@ async def test_a_person_that_another_process_blocked(
     process: Process, work: Work, dsn: str
 ) -> None:
     assert not await block_list.is_blocked(work, JANE)
-    elsewhere = Database(dsn, pool_size=1)
-    await elsewhere.open()
-    async with elsewhere.work("live") as other:
+    async with Database(dsn, pool_size=1) as elsewhere, elsewhere.work("live") as other:
         await block_list.suppress_person(other, JANE, "test")
         await wait_until("the notification", lambda: process.received == [caching.BLOCK_LIST])
         assert await block_list.is_blocked(work, JANE)
         await block_list.release_person(other, JANE)
-    await elsewhere.close()
     await wait_until("the release", lambda: len(process.received) == 2)
     assert not await block_list.is_blocked(work, JANE)
 

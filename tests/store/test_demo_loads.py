@@ -13,7 +13,6 @@ from innkeeper.errors import Conflict
 from innkeeper.resources.exports import EMAIL
 from innkeeper.store.database import Database
 
-pytestmark = pytest.mark.anyio
 SANDBOX = "live_sandbox"
 LOST = uuid4()
 

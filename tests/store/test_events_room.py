@@ -14,8 +14,6 @@ from innkeeper.rules.stream import IncomingEvent
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 
-pytestmark = pytest.mark.anyio
-
 
 async def record(work: Work, at: datetime) -> None:
     """A page view of a new browser, long ago, as a file of history has it."""

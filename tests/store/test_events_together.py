@@ -13,8 +13,6 @@ from innkeeper.rules.stream import IncomingEvent
 from innkeeper.store.database import Database
 from innkeeper.store.work import Row, Work
 
-pytestmark = pytest.mark.anyio
-
 BASE = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
 
 

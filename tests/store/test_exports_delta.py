@@ -3,9 +3,7 @@
 import gzip
 import json
 import random
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -15,20 +13,8 @@ from innkeeper.actions.audiences import audience_exports, export_runs, segments
 from innkeeper.actions.records import guests
 from innkeeper.lake.compaction import compact
 from innkeeper.lake.flush import flush
-from innkeeper.settings import Settings
-from innkeeper.store.database import Database
 from innkeeper.store.files import Files
 from innkeeper.store.work import Work
-
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def database(anyio_backend: str, dsn: str, tmp_path: Path) -> AsyncIterator[Database]:
-    opened = Database(dsn, settings=Settings(database=dsn, data=tmp_path))
-    await opened.open()
-    yield opened
-    await opened.close()
 
 
 async def run(work: Work, export: UUID) -> dict[str | None, set[str]]:

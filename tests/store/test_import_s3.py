@@ -58,7 +58,6 @@ def test_i12_the_command_imports_an_object(dsn: str, tmp_path: Path, bucket: Any
     assert names == [("Ann",)]
 
 
-@pytest.mark.anyio
 async def test_i12_a_prefix_of_a_bucket_is_listed_by_pages(
     dsn: str, tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,9 +69,7 @@ async def test_i12_a_prefix_of_a_bucket_is_listed_by_pages(
     monkeypatch.setattr(destinations, "PAGE", 2)
     listed = list(import_source_of(settings, "s3://shop/in/").listed())
     assert [name for name, *_ in listed] == [f"{n}/{name}.csv" for n, name in enumerate(NAMES)]
-    database = Database(dsn, settings=settings)
-    await database.open()
-    try:
+    async with Database(dsn, settings=settings) as database:
         sources = Sources(database, tmp_path)
         await sources.create("s3://shop/in/")
         for _ in range(len(NAMES) + 1):
@@ -85,8 +82,6 @@ async def test_i12_a_prefix_of_a_bucket_is_listed_by_pages(
         await sources.read()
         assert await sources.names() == ["Ann", "Cat", "Rob"]
         assert len(await sources.outcomes()) == len(NAMES) + 1
-    finally:
-        await database.close()
 
 
 NAMES = ["Ann", "Bob", "Cat"]

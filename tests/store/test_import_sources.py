@@ -20,17 +20,13 @@ from innkeeper.store.database import Database
 from innkeeper.wire.bulk.high_water import HighWaterMark
 from innkeeper.wire.bulk.import_sources import changed_values
 
-pytestmark = pytest.mark.anyio
-
 
 @pytest.fixture
-async def sources(dsn: str, tmp_path: Path, anyio_backend: str) -> AsyncIterator[Sources]:
+async def sources(dsn: str, tmp_path: Path) -> AsyncIterator[Sources]:
     settings = Settings(data=tmp_path / "data", import_sources=f"{tmp_path}/in", database=dsn)
     (tmp_path / "in").mkdir()
-    database = Database(dsn, settings=settings)
-    await database.open()
-    yield Sources(database, tmp_path / "in")
-    await database.close()
+    async with Database(dsn, settings=settings) as database:
+        yield Sources(database, tmp_path / "in")
 
 
 async def test_i12_only_rows_past_the_mark_are_imported(sources: Sources) -> None:

@@ -18,8 +18,6 @@ from innkeeper.settings import Settings
 from innkeeper.store.migrate import migrate
 from innkeeper.store.work import Work
 
-pytestmark = pytest.mark.anyio
-
 seen: list[tuple[str, str]] = []
 
 

@@ -19,8 +19,6 @@ from innkeeper.store.notifications import Notifications
 from innkeeper.store.work import Work
 from innkeeper.web.auth import Keyring
 
-pytestmark = pytest.mark.anyio
-
 
 async def test_a_key_is_32_alphanumerics_and_a_token_of_256_bits(control: Work) -> None:
     key = await keys.create(control, "live", "official", "shop")

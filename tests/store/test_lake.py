@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -25,16 +24,6 @@ from innkeeper.lake.tables import FORMAT_VERSION
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
-
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def database(anyio_backend: str, dsn: str, tmp_path: Path) -> AsyncIterator[Database]:
-    opened_ = Database(dsn, settings=Settings(database=dsn, data=tmp_path))
-    await opened_.open()
-    yield opened_
-    await opened_.close()
 
 
 async def ask(work: Work, sql: str) -> list[tuple[object, ...]]:
@@ -277,9 +266,7 @@ async def test_a_question_that_takes_too_long_is_cut_off(work: Work) -> None:
 async def test_the_lake_may_be_in_any_storage(dsn: str, tmp_path: Path) -> None:
     """Location through fsspec: the same over object storage as in a folder."""
     settings = Settings(database=dsn, data=tmp_path, lake=f"memory://{uuid4().hex}")
-    database = Database(dsn, settings=settings)
-    await database.open()
-    async with database.work("live") as work:
+    async with Database(dsn, settings=settings) as database, database.work("live") as work:
         ref = await guest(work, city="Cork")
         await flush(work)
         await guests.patch(work, ref, {"city": "Sligo"})
@@ -289,7 +276,6 @@ async def test_the_lake_may_be_in_any_storage(dsn: str, tmp_path: Path) -> None:
         assert await cities(work) == {str(ref): "Sligo"}
         paths = [path for path, _ in storage(settings).listed("live")]
         assert len(paths) == 1
-    await database.close()
 
 
 async def test_columns_that_came_later_are_null_in_older_files(
@@ -359,13 +345,8 @@ async def test_records_too_long_for_the_small_memory_are_flushed_all_the_same(
     dsn: str, tmp_path: Path
 ) -> None:
     settings = Settings(database=dsn, data=tmp_path, lake_maintenance_mb=64, lake_memory_mb=256)
-    database = Database(dsn, settings=settings)
-    await database.open()
-    try:
-        async with database.work("live") as work:
-            for number in range(150):
-                await guest(work, city=str(number), street=["long " * 50] * 250)
-            assert (await flush(work)).changes
-            assert len(await cities(work)) == 150
-    finally:
-        await database.close()
+    async with Database(dsn, settings=settings) as database, database.work("live") as work:
+        for number in range(150):
+            await guest(work, city=str(number), street=["long " * 50] * 250)
+        assert (await flush(work)).changes
+        assert len(await cities(work)) == 150

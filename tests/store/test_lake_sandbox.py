@@ -1,7 +1,6 @@
 """Segments written in SQL: what the gates let through, and what they stop."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,19 +17,7 @@ from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.lake.sql_allowlist import bound, checked
 from innkeeper.lake.sql_jobs import SqlLake
 from innkeeper.lake.sql_process import find_sql_members
-from innkeeper.settings import Settings
-from innkeeper.store.database import Database
 from innkeeper.store.work import Work
-
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def database(anyio_backend: str, dsn: str, tmp_path: Path) -> AsyncIterator[Database]:
-    opened_ = Database(dsn, settings=Settings(database=dsn, data=tmp_path))
-    await opened_.open()
-    yield opened_
-    await opened_.close()
 
 
 async def find(lake: Lake, folder: Path, sql: str, seconds: float = 10) -> list[str]:

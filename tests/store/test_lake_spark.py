@@ -37,11 +37,11 @@ from innkeeper.resources.segments import ENTITIES
 from innkeeper.rules.exports import read_shape
 from innkeeper.rules.report_parameters import read_parameters
 from innkeeper.rules.traits import Traits, read
-from innkeeper.settings import SPARK, Settings
+from innkeeper.settings import SPARK
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 
-pytestmark = [pytest.mark.anyio, *needs_spark]
+pytestmark = needs_spark
 
 
 PATIENT = 600
@@ -51,14 +51,6 @@ PATIENT = 600
 def on_spark(snapshot: Snapshot, master: str = WORKERS) -> Snapshot:
     settings = replace(snapshot.settings, lake_engine=SPARK, lake_spark_master=master)
     return replace(snapshot, settings=settings)
-
-
-@pytest.fixture
-async def database(anyio_backend: str, dsn: str, tmp_path: Path) -> AsyncIterator[Database]:
-    result = Database(dsn, settings=Settings(database=dsn, data=tmp_path))
-    await result.open()
-    yield result
-    await result.close()
 
 
 @pytest.fixture
@@ -229,9 +221,7 @@ async def test_segments_of_the_product_are_calculated_by_spark(dsn: str, tmp_pat
     """`lake_engine = spark` and nothing else: preview, runs, Live membership, traits, exports,
     segments in SQL; the numbers by hand."""
     settings = replace(settings_for(SPARK, dsn, tmp_path), lake_query_seconds=PATIENT)
-    database = Database(dsn, settings=settings)
-    await database.open()
-    async with database.work("live") as work:
+    async with Database(dsn, settings=settings) as database, database.work("live") as work:
         for city in ("Cork", "Cork", "Sligo"):
             await guests.create(work, {"guest_type": "customer", "city": city})
         await flush_all(work)
@@ -261,13 +251,16 @@ async def test_segments_of_the_product_are_calculated_by_spark(dsn: str, tmp_pat
         assert expected == [("LIVE", "spark", "SUCCESS", 3), ("PUBLISH", "spark", "SUCCESS", 2)]
         typed = {"sql": "SELECT guest_ref FROM guests WHERE core_city = 'Cork'"}
         assert (await segment_questions.preview(work, typed))["size"] == 3
-        body = {"name": "Cork", "segment": "cork", "columns": ["ref", "city", "trait.orderCount"]}
+        body = {
+            "name": "Cork",
+            "segment": "cork",
+            "columns": ["ref", "city", "trait.orderCount"],
+        }
         export = await audience_exports.create(work, body)
         execution = await audience_exports.start(work, export["ref"])
         ended = await export_runs.run(work, execution["ref"])
         assert ended is not None
         assert (ended["status"], ended["total"]) == ("SUCCESS", 3)
-    await database.close()
 
 
 async def test_an_engine_that_is_not_installed_says_so(

@@ -15,8 +15,6 @@ from innkeeper.rules.report_parameters import read_parameters
 from innkeeper.store.database import Database
 from innkeeper.store.limiter import Limiter
 
-pytestmark = pytest.mark.anyio
-
 POOL = 4
 PARAMETERS = read_parameters({"interval": "day"})
 
@@ -24,10 +22,8 @@ PARAMETERS = read_parameters({"interval": "day"})
 @pytest.fixture
 async def small(dsn: str):
     """A database with a pool of four connections, as a server has it."""
-    opened = Database(dsn, pool_size=POOL, question_wait_seconds=20)
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with Database(dsn, pool_size=POOL, question_wait_seconds=20) as opened:
+        yield opened
 
 
 async def every_connection(database: Database) -> int:

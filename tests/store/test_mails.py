@@ -30,8 +30,6 @@ from innkeeper.store.mail import mail_server, send_mail
 
 __all__ = ["mailbox"]
 
-pytestmark = pytest.mark.anyio
-
 
 def turn_on(database: Database, mailbox: Mailbox) -> None:
     """As if the operator had set an SMTP server."""

@@ -25,8 +25,6 @@ from innkeeper.store.batching import ALONE
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 
-pytestmark = pytest.mark.anyio
-
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 

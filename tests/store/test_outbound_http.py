@@ -29,8 +29,6 @@ from innkeeper.store.outbound_http import (
     send_request,
 )
 
-pytestmark = pytest.mark.anyio
-
 ANY = "0.0.0.0"  # noqa: S104 - never bound
 CLOSED = Settings()
 OPEN = Settings(allowed_private_hosts="127.0.0.0/8")

@@ -18,13 +18,11 @@ from waiting import PATIENCE_SECONDS, wait_until
 from innkeeper.store.pooled_connection import PooledConnection
 from innkeeper.store.statements import PREPARED_MAX
 
-pytestmark = pytest.mark.anyio
-
 LONG = "SELECT pg_sleep(600)"
 
 
 @pytest.fixture
-async def opened(anyio_backend: str, server: str) -> AsyncIterator[PooledConnection]:
+async def opened(server: str) -> AsyncIterator[PooledConnection]:
     connection = await PooledConnection.connect(server, autocommit=True, row_factory=dict_row)
     yield connection
     await connection.close()

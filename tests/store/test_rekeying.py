@@ -95,13 +95,8 @@ def keys_of(dsn: str, guest: UUID) -> set[UUID]:
 
 def act(dsn: str, what: Any) -> Any:
     async def run() -> Any:
-        database = Database(dsn, pool_size=1)
-        await database.open()
-        try:
-            async with database.work("live") as work:
-                return await what(work)
-        finally:
-            await database.close()
+        async with Database(dsn, pool_size=1) as database, database.work("live") as work:
+            return await what(work)
 
     return asyncio.run(run())
 

@@ -33,19 +33,15 @@ from innkeeper.store.configuration_cache import IDENTITY_RULES
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.work import Work
 
-pytestmark = pytest.mark.anyio
-
 EMAIL = {"provider": "email", "id": "ann@x.com"}
 ANN: dict[str, Any] = {"first_name": "Ann", "last_name": "Lee", "identifiers": [EMAIL]}
 
 
 @pytest.fixture
-async def population(anyio_backend: str, dsn: str) -> AsyncIterator[Database]:
+async def population(dsn: str) -> AsyncIterator[Database]:
     """A pool for many at once."""
-    opened = Database(dsn, pool_size=16)
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with Database(dsn, pool_size=16) as opened:
+        yield opened
 
 
 async def attach(work: Work, person: dict[str, Any], **more: Any) -> UUID:

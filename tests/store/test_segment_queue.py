@@ -14,13 +14,10 @@ _ANN = {"field": "firstName", "comparator": "is equal to", "values": ["Ann"]}
 _DEFINITION = {"filterGroups": [{"entity": "guest", "rules": [_ANN]}]}
 
 
-@pytest.mark.anyio
 async def test_f4_guests_are_looked_at_though_nothing_was_written(dsn: str, tmp_path: Path) -> None:
     """Issue F4: a tick of the job brings Live segments up to date by itself."""
     settings = Settings(database=dsn, data=tmp_path)
-    database = Database(dsn, settings=settings)
-    await database.open()
-    async with database.work("live") as work:
+    async with Database(dsn, settings=settings) as database, database.work("live") as work:
         guest = await guests.create(work, {"guest_type": "customer", "first_name": "Ann"})
         await segments.create(work, {"name": "ann", "definition": _DEFINITION})
         await work.connection.execute("UPDATE ws_live.segments SET status = 'LIVE'")
@@ -37,7 +34,6 @@ async def test_f4_guests_are_looked_at_though_nothing_was_written(dsn: str, tmp_
         row = await work.one("lake.waiting")
         assert row is not None
         assert (row["waiting"], row["touched"]) == (False, False)
-    await database.close()
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,6 @@ from innkeeper.errors import OperatorError
 from innkeeper.settings import DUCKDB, SPARK, Settings
 from innkeeper.store.database import Database
 
-pytestmark = pytest.mark.anyio
-
 ENDLESS = (
     "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t WHERE n < 1000000000) "
     "SELECT CAST(max(n) AS VARCHAR) AS guest_ref FROM t"
@@ -43,9 +41,7 @@ asyncio.run(main())
 async def test_a_run_that_was_killed_has_failed(dsn: str, tmp_path: Path) -> None:
     """Issue 6: a failed run says so, none hangs."""
     settings = Settings(database=dsn, data=tmp_path)
-    database = Database(dsn, settings=settings)
-    await database.open()
-    async with database.work("live") as work:
+    async with Database(dsn, settings=settings) as database, database.work("live") as work:
         await guests.create(work, {"guest_type": "visitor"})
         segment = await segments.create(work, {"name": "endless", "definition": {"sql": ENDLESS}})
         with subprocess.Popen(  # noqa: ASYNC220
@@ -64,7 +60,6 @@ async def test_a_run_that_was_killed_has_failed(dsn: str, tmp_path: Path) -> Non
         again = await segment_runs.run(work, segment["ref"])
         assert again["state"] == "FAILED"
         assert "longer than" in again["error"]
-    await database.close()
 
 
 async def test_a_run_names_its_engine(
@@ -74,9 +69,7 @@ async def test_a_run_names_its_engine(
     # Spark is chosen and cannot be had: whatever is answered was answered without it.
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
     settings = Settings(database=dsn, data=tmp_path, lake_engine=SPARK)
-    database = Database(dsn, settings=settings)
-    await database.open()
-    async with database.work("live") as work:
+    async with Database(dsn, settings=settings) as database, database.work("live") as work:
         await guests.create(work, {"guest_type": "visitor"})
         typed = {"sql": "SELECT guest_ref FROM guests"}
         segment = await segments.create(work, {"name": "typed", "definition": typed})
@@ -90,4 +83,3 @@ async def test_a_run_names_its_engine(
             await segment_runs.run(work, segment["ref"])
         (run,) = await segment_runs.runs(work, segment["ref"])
         assert (run["state"], run["engine"]) == ("FAILED", SPARK)
-    await database.close()

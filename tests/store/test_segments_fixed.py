@@ -19,20 +19,16 @@ from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.rules.traits import Traits
 from innkeeper.store.database import Database
 
-pytestmark = pytest.mark.anyio
-
 
 @pytest.fixture(params=ENGINES)
-async def lake(
-    request: pytest.FixtureRequest, anyio_backend: str, dsn: str, tmp_path: Path
-) -> AsyncIterator[Lake]:
-    database = Database(dsn, settings=settings_for(request.param, dsn, tmp_path))
-    await database.open()
-    async with database.work("live") as work:
+async def lake(request: pytest.FixtureRequest, dsn: str, tmp_path: Path) -> AsyncIterator[Lake]:
+    async with (
+        Database(dsn, settings=settings_for(request.param, dsn, tmp_path)) as database,
+        database.work("live") as work,
+    ):
         await fill(work, generated(clock.now(), 2_000, 20_000, 3_000))
         async with opened(work) as client:
             yield client
-    await database.close()
 
 
 def by_hand(lake: Lake, question: Question) -> set[str]:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import resource
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,9 @@ from innkeeper.lake.snapshot import opened
 from innkeeper.lake.sql_child import run
 from innkeeper.lake.sql_jobs import LONGEST, Job
 from innkeeper.lake.sql_process import check_sql, environment, find_sql_members
-from innkeeper.settings import Settings
-from innkeeper.store.database import Database
 from innkeeper.store.limiter import Limiter
 from innkeeper.store.process_limits import limit_memory
 from innkeeper.store.work import Work
-
-pytestmark = pytest.mark.anyio
 
 PLAIN = "SELECT guest_ref FROM guests"
 
@@ -43,14 +38,6 @@ def replacing(levels: int) -> str:
     for _ in range(levels):
         text = f"replace({text}, 'x', {letters})"
     return f"SELECT {text} AS guest_ref FROM guests"
-
-
-@pytest.fixture
-async def database(anyio_backend: str, dsn: str, tmp_path: Path) -> AsyncIterator[Database]:
-    opened_ = Database(dsn, settings=Settings(database=dsn, data=tmp_path))
-    await opened_.open()
-    yield opened_
-    await opened_.close()
 
 
 @pytest.fixture(autouse=True)

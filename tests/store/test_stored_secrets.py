@@ -1,7 +1,6 @@
 """S10: secrets that must be readable are encrypted in the database; the key is outside of it."""
 
 import stat
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from innkeeper.settings import Settings
 from innkeeper.store import encryption
 from innkeeper.store.database import Database
 
-pytestmark = pytest.mark.anyio
 PLAIN = "plain-secret-of-an-earlier-version"
 SEGMENT = f"""
 INSERT INTO ws_live.segments (ref, friendly_id, name, status, tags, definition, webhook,
@@ -28,15 +26,12 @@ VALUES ('https://example.com/hook', '{PLAIN}', '', now(), now())
 
 
 @pytest.fixture
-async def database(anyio_backend: str, dsn: str, tmp_path: Path) -> AsyncIterator[Database]:
+async def database(database: Database) -> Database:
     """A database whose secrets an earlier version stored in plain text."""
-    opened = Database(dsn, settings=Settings(database=dsn, data=tmp_path))
-    await opened.open()
-    async with opened.control() as work:
+    async with database.control() as work:
         await work.connection.execute(SEGMENT)
         await work.connection.execute(MESSAGE)
-    yield opened
-    await opened.close()
+    return database
 
 
 async def stored(database: Database) -> list[str]:
@@ -106,16 +101,12 @@ async def test_s10_another_key_is_refused_until_the_secrets_are_made_anew(
 ) -> None:
     await stored_secrets.encrypt_plain(database)
     elsewhere = tmp_path / "elsewhere"
-    other = Database(dsn, settings=Settings(database=dsn, data=elsewhere))
-    await other.open()
-    try:
+    async with Database(dsn, settings=Settings(database=dsn, data=elsewhere)) as other:
         with pytest.raises(encryption.Undecryptable, match=r"Copy secrets\.key"):
             await stored_secrets.encrypt_plain(other)
         assert await stored_secrets.reset(other) == 3
         await stored_secrets.encrypt_plain(other)
         assert PLAIN.encode() not in await readable(other)
-    finally:
-        await other.close()
 
 
 async def test_s10_keys_from_the_setting(database: Database, dsn: str, tmp_path: Path) -> None:

@@ -11,8 +11,6 @@ from innkeeper.errors import Outdated
 from innkeeper.rules.versions import Expected, version_of
 from innkeeper.store.work import Work
 
-pytestmark = pytest.mark.anyio
-
 
 @pytest.fixture
 def statements(work: Work) -> list[str]:

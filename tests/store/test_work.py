@@ -19,8 +19,6 @@ from innkeeper.store.driver_errors import Contended
 from innkeeper.store.notifications import Notifications
 from innkeeper.store.work import Json, Work
 
-pytestmark = pytest.mark.anyio
-
 
 async def _rule(work: Work, position: int, conditions: object = None) -> None:
     await work.connection.execute(
@@ -176,17 +174,13 @@ async def test_a_connection_is_lent_again_without_the_pool_until_somebody_waits_
 
 
 async def test_who_waits_for_the_only_connection_gets_it(dsn: str) -> None:
-    database = Database(dsn, pool_size=1)
-    await database.open()
-    try:
+    async with Database(dsn, pool_size=1) as database:
         locked = await database.checkout()
         waiting = asyncio.create_task(database.checkout())
         await asyncio.sleep(0)
         await database.put_back(locked)
         assert await asyncio.wait_for(waiting, PATIENCE_SECONDS) is locked
         await database.put_back(locked)
-    finally:
-        await database.close()
     assert locked.closed
 
 
@@ -244,12 +238,9 @@ async def test_retrying_gives_up_after_three_times() -> None:
 
 
 async def test_a_slow_statement_is_cut_off(dsn: str) -> None:
-    database = Database(dsn, statement_timeout_ms=1000)
-    await database.open()
-    async with database.control() as work:
+    async with Database(dsn, statement_timeout_ms=1000) as database, database.control() as work:
         with pytest.raises(psycopg.errors.QueryCanceled):
             await work.connection.execute("SELECT pg_sleep(3600)")
-    await database.close()
 
 
 async def test_the_listener_hears_and_comes_back(database: Database, dsn: str) -> None:

@@ -7,8 +7,6 @@ from innkeeper.errors import OperatorError, Unknown
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 
-pytestmark = pytest.mark.anyio
-
 
 async def _points_of_sale(work: Work) -> list[str]:
     cursor = await work.connection.execute(

@@ -10,8 +10,6 @@ from innkeeper.store import batching
 from innkeeper.store.batching import ALONE, Alone, BatchQueue
 from innkeeper.store.driver_errors import Contended
 
-pytestmark = pytest.mark.anyio
-
 
 class Numbers:
     """Runs numbers: negative ones fail, odd ones run alone; records what ran, and when."""

@@ -9,8 +9,6 @@ from waiting import PATIENCE_SECONDS, wait_until
 from innkeeper.store import external_calls
 from innkeeper.store.external_calls import within
 
-pytestmark = pytest.mark.anyio
-
 
 async def test_what_ends_in_time_is_answered() -> None:
     assert await within(PATIENCE_SECONDS, "there", lambda: 3) == 3

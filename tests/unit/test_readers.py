@@ -31,7 +31,6 @@ def test_f2_an_error_of_a_record_names_it() -> None:
         list(chunks(lines(), read, 10))
 
 
-@pytest.mark.anyio
 async def test_f2_an_error_of_the_file_is_a_reason() -> None:
     def broken() -> Iterator[int]:
         yield 1
@@ -44,7 +43,6 @@ async def test_f2_an_error_of_the_file_is_a_reason() -> None:
     assert visited == [1]
 
 
-@pytest.mark.anyio
 async def test_f2_an_error_that_is_a_sentence_stays_one() -> None:
     def broken() -> Iterator[int]:
         yield from ()

@@ -61,7 +61,6 @@ def test_f24_what_never_happens_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         waiting.until("the moon", lambda: False)
 
 
-@pytest.mark.anyio
 async def test_f24_what_happens_is_returned() -> None:
     looks = iter([None, [], 7])
 

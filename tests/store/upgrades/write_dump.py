@@ -27,9 +27,10 @@ def person(name: str, **more: Any) -> dict[str, Any]:
 async def fill(dsn: str) -> None:
     """Three guests, an order with two contacts of whom one is new, and a segment."""
     await rekeying.upgrade(dsn)
-    database = Database(dsn, pool_size=1)
-    await database.open()
-    async with database.work("live", "operator") as work:
+    async with (
+        Database(dsn, pool_size=1) as database,
+        database.work("live", "operator") as work,
+    ):
         for name in ("Ann", "Bea", "Cian"):
             await guests.create(work, person(name, phone_numbers=["+353 86 123 4567"]))
         placed = {"reference_id": "order-1", "ordered_at": "2026-10-01T10:00:00.000Z"}
@@ -39,7 +40,6 @@ async def fill(dsn: str) -> None:
         rules = [{"field": "firstName", "comparator": "is equal to", "values": ["Ann"]}]
         groups = [{"entity": "guest", "rules": rules}]
         await segments.create(work, {"name": "ann", "definition": {"filterGroups": groups}})
-    await database.close()
 
 
 if __name__ == "__main__":
