@@ -6,7 +6,7 @@ running job, or gets one. Imports that cannot continue fail with a reason instea
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -21,10 +21,6 @@ from innkeeper.store.work import Row, Work
 log = logging.getLogger("innkeeper.jobs")
 
 
-def _no_lock(work: Work, row: Row) -> None:
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class Unfinished:
     """A kind of background work: its task, and the query for its unfinished rows."""
@@ -32,44 +28,40 @@ class Unfinished:
     task: str
     member: str
     """The task's argument that holds the row's ref; empty for a task without arguments."""
-    find: Callable[[Work], Awaitable[list[Row]]]
+    query: str
     """Returns the unfinished rows, each with its `ref`."""
-    lock: Callable[[Work, Row], str | None] = _no_lock
+    lock: Callable[[Work, Row], str | None] = lambda work, row: None
     queue: str = "default"
 
 
-async def _named(query: str, work: Work) -> list[Row]:
-    return await work.all(query)
-
-
 UNFINISHED: Final = (
-    Unfinished(batches.TASK, "batch", partial(_named, "batches.unfinished")),
-    Unfinished(undo.TASK, "batch", partial(_named, "import_undo.pending")),
-    Unfinished(file_exports.TASK, "export", partial(_named, "file_exports.unfinished")),
+    Unfinished(batches.TASK, "batch", "batches.unfinished"),
+    Unfinished(undo.TASK, "batch", "import_undo.pending"),
+    Unfinished(file_exports.TASK, "export", "file_exports.unfinished"),
     Unfinished(
         audience_exports.RUN,
         "execution",
-        partial(_named, "exports.unfinished"),
+        "exports.unfinished",
         lambda work, row: audience_exports.lock_of_runs(work, row["export_ref"]),
     ),
     Unfinished(
         export_runs.DELIVER,
         "execution",
-        partial(_named, "exports.undelivered"),
+        "exports.undelivered",
         lambda work, row: export_runs.lock_of_deliveries(work, row["export_ref"]),
         DELIVERIES,
     ),
-    Unfinished(segments.PUBLISH, "segment", partial(_named, "segments.publishing")),
+    Unfinished(segments.PUBLISH, "segment", "segments.publishing"),
     Unfinished(
         bulk_actions.RUN,
         "action",
-        partial(_named, "bulk_actions.unfinished"),
+        "bulk_actions.unfinished",
         lambda work, row: bulk_actions.lock_of(work, row["ref"]),
     ),
     Unfinished(
         rule_settings.TASK,
         "",
-        partial(_named, "identity.next_job"),
+        "identity.next_job",
         lambda work, row: rule_settings.lock_of_jobs(work),
     ),
 )
@@ -89,7 +81,7 @@ async def requeue_kind(work: Work, kind: Unfinished) -> None:
     Rows are read before jobs. If a job ends in between, the job queued here has nothing to do;
     in the other order, unfinished work would be missed.
     """
-    rows = await kind.find(work)
+    rows = await work.all(kind.query)
     if not rows:
         return
     jobs = await work.all(

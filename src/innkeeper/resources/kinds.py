@@ -45,6 +45,14 @@ class Kind:
         """Return the value to store for a decoded JSON value; raises `ValueRefused`."""
         raise NotImplementedError
 
+    def accepts(self, value: Any) -> bool:
+        """Whether `read` accepts a value."""
+        try:
+            self.read(value)
+        except ValueRefused:
+            return False
+        return True
+
     def schema(self) -> Schema:
         """Return the JSON schema (2020-12) of the value in requests."""
         raise NotImplementedError

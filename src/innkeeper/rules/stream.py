@@ -158,7 +158,7 @@ def read(event: IncomingEvent) -> ParsedEvent:
         detail = f"requested_at: {NOT_AN_INSTANT}"
         reading.parts.append(InvalidPart(BAD_MEMBER, detail, {"requested_at": requested_at}))
     currency = message.get("currency")
-    if currency not in (None, "") and not _is_currency(currency):
+    if currency not in (None, "") and not CURRENCY.accepts(currency):
         detail = f"currency {str(currency)[:100]} is no ISO 4217 code"
         reading.parts.append(InvalidPart(BAD_MEMBER, detail, {"currency": currency}))
     return reading
@@ -190,7 +190,9 @@ def defaults(message: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str
         ("page", "last_page"),
     ):
         own = message.get(name)
-        is_usable = isinstance(own, str) and (name != "currency" or not own or _is_currency(own))
+        is_usable = isinstance(own, str) and (
+            name != "currency" or not own or CURRENCY.accepts(own)
+        )
         value = own if is_usable and own else details.get(in_session)
         # The SDK sends an empty page from servers; it is stored as it is.
         if value is None and name == "page" and isinstance(own, str):
@@ -257,14 +259,6 @@ def _instant(value: Any) -> datetime | None:
         return instant(value)
     except ValueRefused:
         return None
-
-
-def _is_currency(value: Any) -> bool:
-    try:
-        CURRENCY.read(value)
-    except ValueRefused:
-        return False
-    return True
 
 
 def _word(value: Any) -> str | None:

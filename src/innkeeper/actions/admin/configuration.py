@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from innkeeper.actions.admin import audit
-from innkeeper.errors import Conflict, OperatorError, Unknown
+from innkeeper.errors import Conflict, OperatorError, existing
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.configuration import DEFAULT_TIMEOUT, PointOfSale
 from innkeeper.rules.audited import POINT_OF_SALE
@@ -74,9 +74,8 @@ async def change_point_of_sale(
 async def delete_point_of_sale(work: Work, name: str) -> None:
     """Delete a point of sale; raises `Unknown`."""
     async with work.transaction():
-        row = await work.one("points_of_sale.delete", name=name)
-        if row is None:
-            raise Unknown(PointOfSale.singular, name)
+        stored = await work.one("points_of_sale.delete", name=name)
+        row = existing(stored, PointOfSale.singular, name)
         await audit.record(work, POINT_OF_SALE, "delete", row, None)
 
 

@@ -14,7 +14,7 @@ from innkeeper.actions.audiences import segments, static_lists
 from innkeeper.actions.audiences.event_names import find_unknown_events
 from innkeeper.actions.audiences.export_settings import has_source, read_settings
 from innkeeper.actions.bulk import signed_urls
-from innkeeper.errors import BadRequest, Conflict, Invalid, NotFound, Problem, Unknown
+from innkeeper.errors import BadRequest, Conflict, Invalid, NotFound, Problem, existing
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import ChangeExportRequest, CreateExportRequest
 from innkeeper.resources.exports import (
@@ -214,9 +214,8 @@ async def list_executions(work: Work, export: UUID | str) -> tuple[Record, list[
 
 async def fetch_listing(work: Work, execution: UUID) -> Record:
     """A3: fetch the listing of one execution; 400 while it has no files (EU-6)."""
-    row = await work.one("exports.find_execution", ref=execution)
-    if row is None:
-        raise Unknown("Audience export execution", execution)
+    stored = await work.one("exports.find_execution", ref=execution)
+    row = existing(stored, "Audience export execution", execution)
     if row["status"] != SUCCESS:
         raise BadRequest("Export job is not finished")
     return await _build_listing(work, await fetch(work, row["export_ref"]), row)
@@ -245,7 +244,7 @@ async def find_file_name(work: Work, execution: UUID, number: int) -> tuple[str,
             break
     else:
         raise NotFound
-    run = await work.one("exports.find_execution", ref=execution) or {}
+    run = await work.row("exports.find_execution", ref=execution)
     export = await fetch(work, run["export_ref"])
     source = await fetch_source(work, export)
     name = source["friendly_id"] if source else export["friendly_id"]

@@ -14,7 +14,7 @@ from innkeeper.actions.admin import audit, background
 from innkeeper.actions.audiences import selections, static_lists
 from innkeeper.actions.audiences.selections import SelectedGuests
 from innkeeper.actions.privacy import erasure
-from innkeeper.errors import ApiError, Conflict, Unknown
+from innkeeper.errors import ApiError, Conflict, existing
 from innkeeper.resources.base import Record
 from innkeeper.resources.static_lists import (
     ADD,
@@ -52,10 +52,7 @@ def lock_of(work: Work, action: UUID) -> str:
 
 async def fetch(work: Work, action: UUID) -> Record:
     """Fetch one action; raises `Unknown`."""
-    row = await work.one("bulk_actions.fetch", ref=action)
-    if row is None:
-        raise Unknown(SINGULAR, action)
-    return row
+    return existing(await work.one("bulk_actions.fetch", ref=action), SINGULAR, action)
 
 
 async def change_members(

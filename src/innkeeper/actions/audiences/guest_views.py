@@ -12,7 +12,7 @@ from innkeeper.actions.admin import audit
 from innkeeper.actions.audiences import segment_questions, traits
 from innkeeper.actions.audiences.event_names import find_unknown_events
 from innkeeper.actions.audiences.segments import read_changes
-from innkeeper.errors import Conflict, Forbidden, Invalid, Problem, Unknown
+from innkeeper.errors import Conflict, Forbidden, Invalid, Problem, existing
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import ChangeGuestViewRequest, CreateGuestViewRequest
 from innkeeper.resources.exports import NDJSON
@@ -34,8 +34,7 @@ async def list_visible(work: Work) -> list[Record]:
 
 async def fetch(work: Work, view: UUID) -> Record:
     """Fetch a view that the actor sees; raises `Unknown`."""
-    row = await work.one("guest_views.fetch", ref=view)
-    return row or _unknown(view)
+    return existing(await work.one("guest_views.fetch", ref=view), SINGULAR, view)
 
 
 async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem] = ()) -> Record:
@@ -74,8 +73,7 @@ async def change(
         stored = {**row, "shared": row["is_shared"], "friendly_id": None}
         values = read_changes(ChangeGuestViewRequest, body, stored, problems)
         fields = await _read_columns(work, values, problems)
-        written = await work.one("guest_views.rewrite", ref=row["ref"], **fields)
-        written = written or _unknown(view)
+        written = await work.row("guest_views.rewrite", ref=row["ref"], **fields)
         await audit.record(work, GUEST_VIEW, "change", row, written)
     return written
 
@@ -126,12 +124,7 @@ async def _read_columns(
 
 
 async def _fetch_locked(work: Work, view: UUID, *, may_manage: bool) -> Record:
-    row = await work.one("guest_views.lock", ref=view)
-    row = row or _unknown(view)
+    row = existing(await work.one("guest_views.lock", ref=view), SINGULAR, view)
     if row["owner"] != work.actor and not may_manage:
         raise Forbidden(f"The view {row['name']} belongs to somebody else.")
     return row
-
-
-def _unknown(view: UUID) -> Record:
-    raise Unknown(SINGULAR, view)

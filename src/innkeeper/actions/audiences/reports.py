@@ -7,7 +7,7 @@ from typing import Any, Final
 from innkeeper import clock
 from innkeeper.actions.audiences import report_rows
 from innkeeper.actions.audiences.event_names import list_event_types, unknown_events
-from innkeeper.errors import Invalid, Problem, Unknown
+from innkeeper.errors import Invalid, Problem, existing
 from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.resources.base import Record
 from innkeeper.resources.events import STANDARD
@@ -58,9 +58,7 @@ def describe(
     """Return a report without its rows, which reads no data; raises `Unknown`, `Invalid`."""
     from innkeeper.lake import reports  # noqa: PLC0415
 
-    report = reports.EVERY.get(name)
-    if report is None:
-        raise Unknown("Report", name)
+    report = existing(reports.EVERY.get(name), "Report", name)
     parsed = _parse(name, parameters, most_periods)
     return {
         "report": name,

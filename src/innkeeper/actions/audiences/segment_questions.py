@@ -7,7 +7,7 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.actions.audiences import traits
 from innkeeper.actions.audiences.event_names import find_unknown_events
-from innkeeper.errors import Conflict, Invalid, Problem, Unknown
+from innkeeper.errors import Conflict, Invalid, Problem, existing
 from innkeeper.lake import engines, sql_process
 from innkeeper.lake.guest_rows import guest_rows
 from innkeeper.lake.snapshot import opened
@@ -36,9 +36,7 @@ async def explain_definition(work: Work, body: Mapping[str, Any], guest: UUID) -
     definition = segment_reading.read(body, every)
     if definition.sql is not None:
         raise Conflict("A segment written in SQL has no rules to explain.")
-    rows = await guest_rows(work, guest)
-    if rows is None:
-        raise Unknown("Guest", guest)
+    rows = existing(await guest_rows(work, guest), "Guest", guest)
     values = await traits.compute_from_rows(work, every, rules.traits_in(definition), rows)
     person = GuestRows(rows.row, rows.tables, values)
     return matches(rules.resolved(definition, clock.now()), person)

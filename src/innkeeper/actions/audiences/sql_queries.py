@@ -6,7 +6,7 @@ Texts run as those of segments do: checked, in a child process with limits (`lak
 from typing import Any, Final
 
 from innkeeper.actions.admin import audit
-from innkeeper.errors import Conflict, Invalid, Problem, Unknown
+from innkeeper.errors import Conflict, Invalid, Problem, existing
 from innkeeper.lake import sql_process
 from innkeeper.lake.snapshot import opened
 from innkeeper.lake.sql_allowlist import FUNCTIONS
@@ -96,10 +96,7 @@ async def list_saved(work: Work) -> list[Record]:
 
 async def fetch_saved(work: Work, name: str) -> Record:
     """Fetch a saved query; raises `Unknown`."""
-    row = await work.one("saved_queries.fetch", name=name)
-    if row is None:
-        raise Unknown(SINGULAR, name)
-    return row
+    return existing(await work.one("saved_queries.fetch", name=name), SINGULAR, name)
 
 
 async def save(work: Work, name: str, sql: str) -> Record:

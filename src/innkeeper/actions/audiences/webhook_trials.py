@@ -11,7 +11,7 @@ from innkeeper.actions.admin import audit
 from innkeeper.actions.audiences.delivery_slots import MESSAGES, SlowSlotsFull
 from innkeeper.actions.audiences.subscriptions import KINDS
 from innkeeper.actions.audiences.webhooks import SECONDS, signed_headers
-from innkeeper.errors import Conflict, Invalid, Problem, Unavailable, Unknown
+from innkeeper.errors import Conflict, Invalid, Problem, Unavailable, existing
 from innkeeper.resources.messages import WebhookTestMessage
 from innkeeper.settings import Settings
 from innkeeper.store.outbound_http import OutboundFailed, OutboundResponse, send_request
@@ -52,8 +52,7 @@ async def send_test_message(work: Work, kind: str, friendly_id: str) -> WebhookA
     if kind not in KINDS:
         raise Invalid(Problem("kind", f"value must be one of {','.join(KINDS)}"))
     row = await work.one("webhooks.fetch", kind=kind, friendly_id=friendly_id)
-    if row is None:
-        raise Unknown(KINDS[kind], friendly_id)
+    row = existing(row, KINDS[kind], friendly_id)
     if row["url"] is None:
         raise Conflict(f"The {kind} {friendly_id} has no webhook.")
     await audit.note(work, "webhook.test", kind=kind, name=friendly_id)

@@ -96,8 +96,4 @@ async def _renew_keys(work: Work, refs: Sequence[UUID], version: UUID) -> None:
         keys = {key for state in states for key in guest_keys(state, book.keys(state))}
         pairs += [(key, row["ref"]) for key in keys]
     await work.run("identity.delete_keys", guests=[row["ref"] for row in rows])
-    await work.run(
-        "identity.add_keys",
-        keys=[key for key, _ in pairs],
-        guests=[ref for _, ref in pairs],
-    )
+    await ledger.add_keys(work, pairs)

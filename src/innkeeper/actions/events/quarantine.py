@@ -10,7 +10,7 @@ from innkeeper import clock
 from innkeeper.actions.admin import audit
 from innkeeper.actions.events.incoming import IncomingRecord
 from innkeeper.actions.paging import Page, PageRequest, read_page
-from innkeeper.errors import Invalid, Problem, Unknown, existing
+from innkeeper.errors import Invalid, Problem, existing
 from innkeeper.resources.base import Record, without_nulls
 from innkeeper.rules.missing_events import INCOMPLETE, TYPES, QuarantinedEvent
 from innkeeper.rules.stream import (
@@ -181,9 +181,7 @@ async def correct(work: Work, ref: UUID, message: Any) -> None:
     without a type.
     """
     async with work.transaction():
-        row = await lock_pending(work, ref)
-        if row is None:
-            raise Unknown("Quarantined event", ref)
+        row = existing(await lock_pending(work, ref), "Quarantined event", ref)
         if row["event_ref"] is not None:
             raise Invalid(Problem("message", "is a part of an event, which cannot be corrected"))
         if not isinstance(message, Mapping) or not isinstance(message.get("type"), str):

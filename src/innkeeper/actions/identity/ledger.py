@@ -273,3 +273,9 @@ async def store_guest(
         merges=merges or [],
     )
     return str(rewritten[ROW_VERSION]) if rewritten else None
+
+
+async def add_keys(work: Work, pairs: Sequence[tuple[UUID, UUID]]) -> None:
+    """Store keys of guests: pairs of a key and a guest."""
+    keys, guests = [key for key, _ in pairs], [guest for _, guest in pairs]
+    await work.run("identity.add_keys", keys=keys, guests=guests)

@@ -48,11 +48,7 @@ async def _renew_keys(work: Work) -> None:
                 return
             pairs = [(key, row["ref"]) for row in rows for key in _keys(row, book)]
             await work.run("identity.delete_keys", guests=[row["ref"] for row in rows])
-            await work.run(
-                "identity.add_keys",
-                keys=[key for key, _ in pairs],
-                guests=[ref for _, ref in pairs],
-            )
+            await ledger.add_keys(work, pairs)
         after = rows[-1]["ref"]
 
 

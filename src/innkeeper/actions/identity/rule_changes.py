@@ -222,11 +222,7 @@ async def _index(work: Work, job: Row, progress: Progress | None) -> None:
         done += len(rows)
         async with work.transaction():
             if pairs:
-                await work.run(
-                    "identity.add_keys",
-                    keys=[key for key, _ in pairs],
-                    guests=[ref for _, ref in pairs],
-                )
+                await ledger.add_keys(work, pairs)
             counts = {"state": "indexing", "done": done, "total": max(done, total)}
             await _report_progress(work, job, progress, **counts, last_guest_ref=rows[-1]["ref"])
 

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from innkeeper.resources.codes import CURRENCIES
 from innkeeper.resources.kinds import EMAIL, Kind, ListOf
-from innkeeper.resources.values import ValueRefused
 from innkeeper.rules.date_formats import DateColumn
 from innkeeper.rules.normalize import folded
 from innkeeper.wire.bulk.batch_plans import TITLES
@@ -92,11 +91,7 @@ def fits(kind: Kind | None, value: Any) -> bool:
         return True
     if isinstance(kind, ListOf) and not isinstance(value, list):
         value = [value]
-    try:
-        kind.read(value)
-    except ValueRefused:
-        return False
-    return True
+    return kind.accepts(value)
 
 
 def date_formats(texts: Sequence[str]) -> list[str]:
