@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MERGED: Final = "merged"
 FEED: Final = "lake.from_feed"
-TAKEN: Final = "lake.from_taken"
+FLUSHED_ROWS: Final = "lake.from_taken"
 REQUESTED_GUESTS: Final = "lake.from_guests"
 _OTHER_QUERIES: Final = {CHANGES: "lake.changed_roots", MERGED: "lake.survivors"}
 """Queries of the files that hold no rows of a `LakeTable`."""

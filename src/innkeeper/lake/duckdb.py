@@ -25,7 +25,7 @@ _ONE_THREAD: Final = 256
 _OBJECT_BYTES: Final = 16 * 1024 * 1024
 """Length of the longest line of JSON that is read; a reader's buffers are twice as large."""
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 _instances: dict[tuple[int, str], "Connection"] = {}
 _making = threading.Lock()
@@ -74,8 +74,8 @@ def connected(
 
 
 def run_maintenance(
-    settings: Settings, lake_files: Files, act: "Callable[[Connection], Made]"
-) -> Made:
+    settings: Settings, lake_files: Files, act: "Callable[[Connection], Result]"
+) -> Result:
     """Run maintenance with little memory, which a flush and a compaction at the same time share;
     `act` runs again once the others have ended, or with the memory of a query if long records need
     it."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from innkeeper.lake import duckdb as engine
-from innkeeper.lake.change_feed import MERGED, TAKEN, Lines, copy_lines
+from innkeeper.lake.change_feed import FLUSHED_ROWS, MERGED, Lines, copy_lines
 from innkeeper.lake.files import new_path, storage
 from innkeeper.lake.locks import FLUSH, alone
 from innkeeper.lake.tables import BY_NAME, CHANGES, GUESTS, KINDS
@@ -70,7 +70,7 @@ async def flush_all(work: Work, most: int = CHUNK) -> int:
 
 async def _flush(work: Work, most: int, folder: Path) -> Flushed:
     changes = await work.run("lake.take", most=most)
-    lines = await copy_lines(work, TAKEN, folder)
+    lines = await copy_lines(work, FLUSHED_ROWS, folder)
     state = await work.row("lake.flushed")
     sequence = state["sequence"]
     prefix = (work.workspace, state["folder"], sequence)

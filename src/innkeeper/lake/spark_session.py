@@ -42,7 +42,7 @@ class SparkQuestions:
         nothing = replace(snapshot, files={}, old={}, tail=Lines(Path()), merged=False)
         self._duck = DuckSession(nothing)
         self._tail: dict[str, list[str]] | None = None
-        self._made: set[str] = set()
+        self._created: set[str] = set()
 
     def rows(self, question: "exp.Query", seconds: float) -> list[tuple[Any, ...]]:
         return self._duck.fetched(self._answer(question, seconds), seconds)
@@ -107,18 +107,18 @@ class SparkQuestions:
         return f"SELECT {typed} FROM read_parquet({engine.listed(full)})"  # noqa: S608
 
     def _make(self, table: LakeTable) -> None:
-        if table.name in self._made:
+        if table.name in self._created:
             return
-        self._made.add(table.name)
+        self._created.add(table.name)
         snapshot, tail = self._snapshot, self._written_tail()
         files = [*snapshot.files.get(table.name, ()), *tail.get(table.name, ())]
         self._view(f"rows_{table.name}", files, (*table.columns, SEQUENCE))
-        if snapshot.merged and MERGED not in self._made:
-            self._made.add(MERGED)
+        if snapshot.merged and MERGED not in self._created:
+            self._created.add(MERGED)
             self._view(MERGED, tail.get(MERGED, ()), (_REF, LakeColumn("survivor_ref", REF)))
         old = [*snapshot.old.get(table.kind, ()), *tail.get(f"{CHANGES}_{table.kind}", ())]
-        if old and f"old_{table.kind}" not in self._made:
-            self._made.add(f"old_{table.kind}")
+        if old and f"old_{table.kind}" not in self._created:
+            self._created.add(f"old_{table.kind}")
             self._view("old", old, (_REF, SEQUENCE))
             latest = "SELECT ref, max(lake_sequence) AS sequence FROM old GROUP BY ref"
             self._spark.sql(latest).createOrReplaceTempView(f"old_{table.kind}")

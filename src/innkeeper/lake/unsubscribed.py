@@ -15,13 +15,13 @@ async def find_unsubscribed(
 ) -> tuple[set[str], list[dict[str, Any]]]:
     """Find those of `guests` that are unsubscribed by any of the fields, and count them by field:
     {channel, field, guests}."""
-    among, everybody, counts = set(guests), set[str](), []
+    among, left_out, counts = set(guests), set[str](), []
     for field in fields:
         rows = await lake.rows(_unsubscribed(field))
         unsubscribed = among.intersection(str(ref) for (ref,) in rows)
-        everybody |= unsubscribed
+        left_out |= unsubscribed
         counts.append({"channel": field.channel, "field": field.field, "guests": len(unsubscribed)})
-    return everybody, counts
+    return left_out, counts
 
 
 def _unsubscribed(field: ConsentField) -> exp.Select:

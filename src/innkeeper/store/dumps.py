@@ -101,9 +101,9 @@ def _running(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program for as long as the block; raises OperatorError if it fails."""
     with (
-        tempfile.TemporaryFile() as said,
+        tempfile.TemporaryFile() as errors,
         subprocess.Popen(  # noqa: S603 - programs found by us
-            words, env=_environment(dsn), stdin=stdin, stdout=stdout, stderr=said
+            words, env=_environment(dsn), stdin=stdin, stdout=stdout, stderr=errors
         ) as process,
     ):
         try:
@@ -115,8 +115,8 @@ def _running(
             process.kill()
             raise
         if process.wait():
-            said.seek(0)
-            reason = " ".join(said.read(_REASON_BYTES).decode(errors="replace").split())
+            errors.seek(0)
+            reason = " ".join(errors.read(_REASON_BYTES).decode(errors="replace").split())
             raise OperatorError(f"{Path(words[0]).name} failed: {reason}")
 
 

@@ -169,10 +169,10 @@ class EmbeddedServer:
             if self._ready(self._process):
                 return
             self._process = None
-            said = self._logged_since(began)
-            is_held = any(words in said for words in _STILL_HELD)
+            messages = self._logged_since(began)
+            is_held = any(words in messages for words in _STILL_HELD)
             if not is_held or time.monotonic() > deadline:
-                raise self._failure("started", said)
+                raise self._failure("started", messages)
             time.sleep(0.1)
             self._clear_remains()
 
@@ -332,14 +332,14 @@ class EmbeddedServer:
             settings["io_method"] = "sync"  # without the three worker processes of 18
         return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
-    def _failure(self, verb: str, said: str) -> OperatorError:
-        if any(words in said for words in _DISK_FULL):
+    def _failure(self, verb: str, output: str) -> OperatorError:
+        if any(words in output for words in _DISK_FULL):
             return OperatorError(
                 f"The database in {self._data} cannot be {verb}: the disk is full."
             )
         words = ("FATAL:", "PANIC:", "error:", "ERROR:")
-        telling = [line for line in said.splitlines() if any(word in line for word in words)]
-        last = (telling or said.splitlines() or ["it printed no message"])[-1]
+        telling = [line for line in output.splitlines() if any(word in line for word in words)]
+        last = (telling or output.splitlines() or ["it printed no message"])[-1]
         for word in words:
             last = last.rpartition(word)[2]
         return OperatorError(

@@ -39,9 +39,9 @@ def _grouped(rows: Rows) -> Rows:
     for recency, frequency, guests, orders, revenue in rows:
         for index, value in enumerate((guests, orders, revenue or 0)):
             sums[group_of(int(recency), int(frequency)).name][index] += value
-    everybody = sum(guests for guests, _, _ in sums.values()) or 1
+    total = sum(guests for guests, _, _ in sums.values()) or 1
     return [
-        (group.name, guests, round(guests / everybody, 4), orders, revenue, group.meaning)
+        (group.name, guests, round(guests / total, 4), orders, revenue, group.meaning)
         for group in GROUPS
         if group.name in sums
         for guests, orders, revenue in [sums[group.name]]

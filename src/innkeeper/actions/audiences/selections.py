@@ -73,8 +73,8 @@ async def select_identifiers(work: Work, texts: Sequence[str]) -> SelectedGuests
     """
     providers = {row["provider"]: None for row in await work.all("search.providers")}
     texts = [text for text in dict.fromkeys(map(str.strip, texts)) if text]
-    anyone = sum(_provider_of(text, providers) is None for text in texts)
-    if anyone * len(providers) > MOST_KEYS:
+    without_provider = sum(_provider_of(text, providers) is None for text in texts)
+    if without_provider * len(providers) > MOST_KEYS:
         at_once = MOST_KEYS // len(providers)
         reason = (
             f"may be ids of {len(providers):,} providers: send at most {at_once:,} at a time, or "

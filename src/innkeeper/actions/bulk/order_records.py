@@ -40,11 +40,11 @@ async def write(guest_batch: GuestBatch, outcomes: Outcomes, entries: Sequence[W
     """Apply order writes in file order; a record that fails does not affect the others."""
     order_batch = OrderBatch(guest_batch)
     people = [_people(guest_batch, operation) for _, operation in entries]
-    everybody = [person for several in people for person in several]
+    every_person = [person for several in people for person in several]
     blocked = await _blocked(guest_batch, people)
     await order_batch.gather(operation.changes["reference_id"] for _, operation in entries)
-    await guest_batch.gather(person.evidence for person in everybody)
-    if any(person.record.groups for person in everybody):
+    await guest_batch.gather(person.evidence for person in every_person)
+    if any(person.record.groups for person in every_person):
         await guest_batch.read_extensions()
     for position, (record, operation) in enumerate(entries):
         order = order_batch.find(operation.changes)

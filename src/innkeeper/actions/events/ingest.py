@@ -312,7 +312,7 @@ async def _identify(work: Work, record: IncomingRecord) -> UUID:
         meaning["identifiers"],
         meaning["person"],
         source_ref=record.ref,
-        seen=record.session_start,
+        last_seen=record.session_start,
     )
     record.guest = identified.guest
     if identified.guest == browser.guest:

@@ -39,13 +39,13 @@ async def identify(
     *,
     source: str = "IDENTITY event",
     source_ref: UUID | None = None,
-    seen: datetime | None = None,
+    last_seen: datetime | None = None,
 ) -> Identified:
     """Resolve the guest of a browser whose visitor identified themselves (identity.md 3).
 
     `guest` is the browser's current guest, `identifiers` are `[{provider, id, expiryDate?}]` and
     `person` holds the other guest fields, all parsed like those of a REST body. A guest that stays
-    the browser's was `seen` at that time.
+    the browser's was last seen at `last_seen`.
 
     - No rule matches: the guest stays, and the payload is added to it.
     - A rule matches and another guest owns the identifier: the browser points to that guest, and
@@ -83,8 +83,8 @@ async def identify(
             why: Row = {"rule": decision.rule, "evidence": decision.evidence}
             await merges.absorb(work, target, guest, source=source, **why)
         changes = [intent("identify", clock.now(), person=fields, customer=decision.customer)]
-        if seen is not None and target == guest:
-            changes.append(intent("see", seen))
+        if last_seen is not None and target == guest:
+            changes.append(intent("see", last_seen))
         root = await ledger.write_group(work, target, *changes, root=row["survivor_ref"])
         await record_join(work, target, decision, source_params(work, source, source_ref))
         return Identified(target, root)

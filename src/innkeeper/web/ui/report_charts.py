@@ -27,7 +27,8 @@ def chart_of(name: str, report: Record, unit: str) -> dict[str, Any]:
     """Return the chart of a report: its `kind`, and the members that this kind needs."""
     if not report["rows"]:
         return {"kind": "nothing"}
-    if (columns := report["columns"])[0] == "period":
+    columns = report["columns"]
+    if columns[:1] == ["period"]:
         return _over_time(report, columns[1] if columns[1] in SERIES else "", unit)
     charts = {"retention": _retention, "rfm": _rfm, "rfm_groups": _groups, "funnel": _funnel}
     if name in charts:
@@ -170,10 +171,10 @@ def _rfm(report: Record) -> dict[str, Any]:
         cell[0] += guests
         cell[1] += float(revenue or 0)
     top = max((cell[0] for cell in cells.values()), default=1) or 1
-    nobody = [0, 0.0, None]
+    empty = [0, 0.0, None]
     grid = []
     for recency in RECENCIES:
-        row = [cells.get((recency, orders), nobody) for orders in ORDERS]
+        row = [cells.get((recency, orders), empty) for orders in ORDERS]
         grid.append((recency, [(*cell, cell[0] / top) for cell in row]))
     return {"kind": "rfm", "grid": grid, "columns": ORDERS}
 

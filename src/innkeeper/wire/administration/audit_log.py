@@ -64,8 +64,8 @@ async def list_audit_log(work: Work, request: EndpointRequest) -> Page:
     """Return a page of the log that the filters select, newest first."""
     parameters: ListAuditLogParameters = request.parameters
     names = ("actor", "action", "subject", "since", "until")
-    given = {name: getattr(parameters, name) for name in names}
-    filters = {name: None if value is ABSENT else value for name, value in given.items()}
+    values = {name: getattr(parameters, name) for name in names}
+    filters = {name: None if value is ABSENT else value for name, value in values.items()}
     selected = audit.AuditFilter(work.workspace, **filters)
     page = await audit.list_(work, parameters.page(), selected)
     for row in page.items:

@@ -324,23 +324,23 @@ def _members(
     """Return the fields of a record and its nested records; adds to `problems`."""
     changes: Changes = {}
     rest: dict[str, Any] = {}
-    for spelt, given in value.items():
+    for spelt, raw in value.items():
         declared = plan.get(spelt)
         if declared is None:
             if spelt in nested:
-                rest[spelt] = given
+                rest[spelt] = raw
             else:
                 problems.append(Problem(_loggable_name(spelt), _UNKNOWN))
             continue
         name, kind, clearable = declared
         if kind is None:
             continue
-        if given is None:
+        if raw is None:
             if clearable:
                 changes[name] = None
             continue
         try:
-            changes[name] = kind.read(given)
+            changes[name] = kind.read(raw)
         except ValueRefused as refused:
             at = spelt + refused.at
             problem = Problem(at, refused.reason)

@@ -105,8 +105,8 @@ def options_of(values: Mapping[str, Any], problems: list[Problem]) -> dict[str, 
     """Return the file options of a source; None where the request has `problems`."""
     if problems:
         return {}
-    entity, given = values["entity"], values.get("mapping")
-    mapping = None if given is None else mapping_of(entity, given)
+    entity, document = values["entity"], values.get("mapping")
+    mapping = None if document is None else mapping_of(entity, document)
     compressed = values.get("compressed") is True
     return Layout(entity, values["format"], compressed, mapping).file_options()
 

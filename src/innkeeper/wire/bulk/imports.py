@@ -186,10 +186,10 @@ async def create_import(work: Work, request: EndpointRequest) -> Record:
     mapping = None if new.mapping is None else mapping_of(new.entity, new.mapping)
     layout = Layout(new.entity, new.format, _is_compressed(new), mapping)
     entity: Any = new.entity
-    made = await imports.create(
+    created = await imports.create(
         work, entity, layout.file_options(), new.checksum, new.size, dry_run=new.dry_run
     )
-    return await _import(work, made, request)
+    return await _import(work, created, request)
 
 
 def _is_compressed(new: FileRequest) -> bool:
@@ -253,8 +253,8 @@ async def create_file_export(work: Work, request: EndpointRequest) -> Record:
     entity: Any = new.entity
     chosen = GZIP if new.compression is ABSENT else new.compression
     compression = str(chosen) if _is_compressed(new) else ""
-    made = await file_exports.create(work, entity, new.format, compression)
-    return await _export(work, made, request.base)
+    created = await file_exports.create(work, entity, new.format, compression)
+    return await _export(work, created, request.base)
 
 
 @FILES.endpoint(

@@ -183,5 +183,5 @@ def _unknown_targets(entity: str, at: str, targets: Iterable[str]) -> Iterator[P
     for target in targets:
         if not is_target(entity, target):
             near = near_target(entity, target)
-            meant = f"; did you mean {near}?" if near else ""
-            yield Problem(at, f"{target[:LONGEST_NAME]} is not a field of {entity}{meant}")
+            suggestion = f"; did you mean {near}?" if near else ""
+            yield Problem(at, f"{target[:LONGEST_NAME]} is not a field of {entity}{suggestion}")
