@@ -54,9 +54,13 @@ def table(rows: Sequence[dict[str, Any]], *columns: str) -> None:
         plain = _plain(row, spell=str)
         drawn.add_row(*(_text(plain[column]) for column in columns))
     console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = 1000
-    console.print(drawn)
+    if console.is_terminal:
+        console.print(drawn)
+        return
+    console.width = 1000
+    with console.capture() as captured:
+        console.print(drawn)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 @contextmanager
