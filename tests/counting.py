@@ -1,6 +1,6 @@
 """The statements that go to the database."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -17,9 +17,9 @@ def note_statements(work: Work) -> list[str]:
     statements = work.connection.statements
     run, command = statements.run, statements.command
 
-    async def note(text: str, params: Mapping[str, Any]) -> Any:
+    async def note(text: str, *params: Any) -> Any:
         payloads.append(text)
-        return await run(text, params)
+        return await run(text, *params)
 
     async def note_command(sql: bytes) -> Any:
         payloads.append(sql.decode())
@@ -36,9 +36,9 @@ def counted() -> Iterator[list[str]]:
     payloads: list[str] = []
     run, execute, copy = Statements.run, psycopg.AsyncCursor.execute, psycopg.AsyncCursor.copy
 
-    async def note(statements: Statements, text: str, params: Mapping[str, Any]) -> Any:
+    async def note(statements: Statements, text: str, *params: Any) -> Any:
         payloads.append(text)
-        return await run(statements, text, params)
+        return await run(statements, text, *params)
 
     async def note_execute(cursor: Any, query: Any, *args: Any, **more: Any) -> Any:
         payloads.append(str(query))
