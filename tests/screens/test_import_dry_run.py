@@ -164,7 +164,7 @@ def test_i11_words_of_a_column_are_counted_and_replaced(owner: Person) -> None:
 
 def test_i11_an_upload_says_when_it_is_deleted(owner: Person) -> None:
     path = uploaded(owner, "people.csv", b"E-mail\na@example.com\n")
-    day = (clock.now() + timedelta(days=30)).strftime("%-d %b %Y")
+    day = (clock.now() + timedelta(days=30)).strftime("%Y-%m-%d")
     assert f"the file is deleted on {day}" in owner.get(path).text
     assert f"deleted {day}" in owner.get("/imports").text
 

@@ -164,13 +164,13 @@ def _time_columns(size: tuple[int, int], times: Sequence[float]) -> list[Tick]:
     width = size[0] - LEFT - RIGHT
     number = max(2, width // 120)
     span = times[-1] - times[0]
-    form = "%H:%M:%S" if span < 600 else "%H:%M" if span < _DAY else "%d %b"
+    form = "%H:%M:%S" if span < 600 else "%H:%M" if span < _DAY else "%Y-%m-%d"
     if span >= 300 * _DAY:
-        form = "%b %Y"
+        form = "%Y-%m"
     ticks: list[Tick] = []
     for index in range(number):
         at = datetime.fromtimestamp(times[0] + span * index / (number - 1), UTC)
-        text = at.strftime(form).lstrip("0") if form[1] == "d" else at.strftime(form)
+        text = at.strftime(form)
         if not ticks or ticks[-1].text != text:
             ticks.append(Tick(LEFT + width * index / (number - 1), text))
     return ticks

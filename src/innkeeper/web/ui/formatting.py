@@ -73,15 +73,15 @@ def _moment(value: Any) -> datetime | None:
 
 
 def date(value: Any) -> str:
-    """Format a day: `21 Nov 2026`."""
+    """Format a day as ISO 8601 does: `2026-11-21`."""
     moment = _moment(value)
-    return f"{moment.day} {moment:%b %Y}" if moment else str(value or "")
+    return moment.date().isoformat() if moment else str(value or "")
 
 
 def moment(value: Any) -> str:
-    """Format a time: `21 Nov 2026, 09:48`."""
+    """Format a time: `2026-11-21 09:48`."""
     at = _moment(value)
-    return f"{at.day} {at:%b %Y, %H:%M}" if at else str(value or "")
+    return f"{at:%Y-%m-%d %H:%M}" if at else str(value or "")
 
 
 def ago(value: Any) -> str:

@@ -1,6 +1,5 @@
 """The start page: totals, and charts of a period."""
 
-from datetime import datetime
 from typing import Final
 
 from starlette.responses import Response
@@ -23,14 +22,10 @@ async def show(visit: Visit) -> Response:
         choices=CHOICES,
         f=totals,
         everyone=guest_count,
-        labels=[_label(at, period) for at in totals.times],
+        labels=[f"{at:%Y-%m}" if period == "365" else f"{at:%Y-%m-%d}" for at in totals.times],
         minute_labels=[f"{59 - each} min ago" if each < 59 else "now" for each in range(60)],
         is_new=not guest_count,
     )
-
-
-def _label(at: datetime, period: str) -> str:
-    return f"{at:%b %Y}" if period == "365" else f"{at.day} {at:%b}"
 
 
 PAGES: Final = (PageRoute("/", show),)
