@@ -200,7 +200,12 @@ def test_buyers_are_in_named_groups(api: Api) -> None:
         ["at risk", 1, 0.2, 2, 20],
         ["lost", 1, 0.2, 1, 10],
     ]
-    body = api.get(f"{PATH}/rfm_groups", params={"from": "2026-11-01", "to": "2026-11-30"}).json()
+    assert_segments_match(api, "rfm_groups")
+
+
+def assert_segments_match(api: Api, name: str) -> None:
+    """Check that the segment of each row has the guests that the row counts."""
+    body = api.get(f"{PATH}/{name}", params={"from": "2026-11-01", "to": "2026-11-30"}).json()
     for row, definition in zip(body["rows"], body["segments"], strict=True):
         answer = api.post("/innkeeper/v1/segments/preview", json={"definition": definition})
         assert answer.status_code == 200, answer.text
@@ -225,7 +230,8 @@ def test_rfm_scores_buyers_of_one_currency(api: Api) -> None:
         for _ in range(index + 1):
             order(api, guest, price=10 * (index + 1), orderedAt=f"2026-11-1{index}T10:00:00Z")
     rows = report(api, "rfm")
-    assert rows == [[5 - n, 5 - n, 5 - n, 1, 10 * (5 - n) ** 2] for n in range(5)]
+    assert rows == [[5 - n, 5 - n, 1, 5 - n, 10 * (5 - n) ** 2] for n in range(5)]
+    assert_segments_match(api, "rfm")
     assert report(api, "rfm", currency="USD") == []
 
 

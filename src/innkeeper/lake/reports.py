@@ -207,11 +207,11 @@ REPORTS: Final = {
         ),
         Report(
             "rfm",
-            "Buyers in one currency by recency and value in fifths, 5 is best, and by orders",
-            ("recency", "frequency", "value", "guests", "revenue"),
-            f"SELECT recency, {_FREQUENCY}, value, count(*) AS guests, "
+            "Buyers in one currency by recency and value in fifths, 5 is best, and their orders",
+            ("recency", "value", "guests", "orders", "revenue"),
+            "SELECT recency, value, count(*) AS guests, sum(orders) AS orders, "
             f"round(sum(revenue), 2) AS revenue FROM ({_SCORED}) AS scored "
-            "GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2 DESC, 3 DESC",
+            "GROUP BY 1, 2 ORDER BY 1 DESC, 2 DESC",
             "guests",
         ),
         Report(

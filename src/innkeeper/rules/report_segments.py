@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import TIMESTAMP
-from innkeeper.rules.rfm_groups import FREQUENCY_MAX, GROUPS
+from innkeeper.rules.rfm_groups import FREQUENCY_MAX, GROUPS, BuyerGroup
 
 _AT_LEAST: Final = "is greater than or equal to"
 _EQUAL: Final = "is equal to"
@@ -24,10 +24,11 @@ def definitions(
             for number, row in enumerate(rows)
         ]
     if name == "rfm":
-        return [_buyers((row[0], row[0]), (row[1], row[1])) for row in rows]
+        value = f"rfmValue.{params['currency']}"
+        return [_buyers((row[0], row[0]), _trait(value, row[1], row[1])) for row in rows]
     if name == "rfm_groups":
         groups = {group.name: group for group in GROUPS}
-        return [_buyers(groups[row[0]].recency, groups[row[0]].frequency) for row in rows]
+        return [_buyers(groups[row[0]].recency, _ordered(groups[row[0]])) for row in rows]
     return []
 
 
@@ -62,14 +63,17 @@ def _reached(steps: Sequence[str], params: Mapping[str, Any], row: Sequence[Any]
     return {"operator": "AND", "filterGroups": groups}
 
 
-def _buyers(recency: tuple[int, int], frequency: tuple[int, int]) -> Record:
-    """Return the definition of the guests with these scores among the buyers of all time in any
-    currency."""
-    lowest, highest = recency
-    fewest, most = frequency
-    rules = [_trait("rfmRecency", lowest, highest)]
-    rules.append(_trait("orderCount", fewest, None if most >= FREQUENCY_MAX else most))
+def _buyers(recency: tuple[int, int], rule: Record) -> Record:
+    """Return the definition of the guests with this recency among the buyers of all time in any
+    currency, and with another rule."""
+    rules = [_trait("rfmRecency", *recency), rule]
     return {"operator": "AND", "filterGroups": [{"entity": "guest", "rules": rules}]}
+
+
+def _ordered(group: BuyerGroup) -> Record:
+    """Return the rule that compares the number of orders."""
+    fewest, most = group.frequency
+    return _trait("orderCount", fewest, None if most >= FREQUENCY_MAX else most)
 
 
 def _trait(name: str, least: int, most: int | None) -> Record:

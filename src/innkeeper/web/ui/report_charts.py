@@ -11,8 +11,7 @@ from innkeeper.web.ui.formatting import title_words, type_words
 
 SERIES: Final = ("currency", "type")
 """Second columns of reports over time whose values name a series; else each column is one."""
-RECENCIES: Final = (5, 4, 3, 2, 1)
-ORDERS: Final = (1, 2, 3, 4, 5)
+FIFTHS: Final = (5, 4, 3, 2, 1)
 MOST_SERIES: Final = 5
 MOST_WEEKS: Final = 13
 _LONGEST: Final = {
@@ -21,6 +20,9 @@ _LONGEST: Final = {
     "month": timedelta(days=31),
     "year": timedelta(days=366),
 }
+
+_LABELS: Final = {"year": 4, "month": 7}
+"""Unit of time -> the characters of its first day that name it, unless they are all."""
 
 
 def chart_of(name: str, report: Record, unit: str) -> dict[str, Any]:
@@ -41,7 +43,7 @@ def _over_time(report: Record, by: str, unit: str) -> dict[str, Any]:
     one chart."""
     columns = report["columns"]
     periods = _periods(report, unit)
-    labels = [f"{at:%b %Y}" if unit in ("month", "year") else f"{at.day} {at:%b}" for at in periods]
+    labels = [at.isoformat()[: _LABELS.get(unit)] for at in periods]
     if not by:
         series = [
             (title_words(each), _column_values(report, periods, each)) for each in columns[1:]
@@ -163,20 +165,19 @@ def _mean(pairs: Iterable[tuple[int, float | None]]) -> float | None:
 
 
 def _rfm(report: Record) -> dict[str, Any]:
-    """Return guests, revenue, share of the largest cell, and a row's position, by recency (rows)
-    and orders (columns)."""
-    cells: dict[tuple[int, int], list[Any]] = {}
-    for position, (recency, orders, _, guests, revenue) in enumerate(report["rows"]):
-        cell = cells.setdefault((int(recency), int(orders)), [0, 0.0, position])
-        cell[0] += guests
-        cell[1] += float(revenue or 0)
-    top = max((cell[0] for cell in cells.values()), default=1) or 1
-    empty = [0, 0.0, None]
-    grid = []
-    for recency in RECENCIES:
-        row = [cells.get((recency, orders), empty) for orders in ORDERS]
-        grid.append((recency, [(*cell, cell[0] / top) for cell in row]))
-    return {"kind": "rfm", "grid": grid, "columns": ORDERS}
+    """Return the cells of each recency (rows) by value (columns): a row of the report by column,
+    with its position and its share of the largest cell; None for an empty cell."""
+    cells = {}
+    top = max(row[2] for row in report["rows"])
+    for position, row in enumerate(report["rows"]):
+        by_column = dict(zip(report["columns"], row, strict=True))
+        more = {"position": position, "of_top": by_column["guests"] / top}
+        cells[row[0], row[1]] = by_column | more
+    grid = [
+        (recency, [(value, cells.get((recency, value))) for value in reversed(FIFTHS)])
+        for recency in FIFTHS
+    ]
+    return {"kind": "rfm", "grid": grid, "columns": sorted(FIFTHS)}
 
 
 def _groups(report: Record) -> dict[str, Any]:

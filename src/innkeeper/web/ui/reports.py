@@ -124,7 +124,9 @@ async def create_segment(visit: Visit) -> Response:
         "funnel": f"Funnel to {row[0]}, {days}, {clock.now():%H:%M:%S}",
         "rfm_groups": f"Buyers: {row[0]}, {clock.now():%Y-%m-%d %H:%M:%S}",
     }
-    title = words.get(name, f"Buyers {row[0]}/{row[1]}, {clock.now():%Y-%m-%d %H:%M:%S}")
+    title = words.get(
+        name, f"Buyers of recency {row[0]}, value {row[1]}, {clock.now():%Y-%m-%d %H:%M:%S}"
+    )
     segment = await segments.create(visit.work, {"name": title, "definition": definition})
     run = await segment_runs.run(visit.work, segment["ref"])
     await audit.note(
