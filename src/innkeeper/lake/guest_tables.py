@@ -36,11 +36,12 @@ async def list_page(
     sort: tuple[ExportColumn, bool] | None,
     limit: int,
     offset: int,
-    only: Collection[str] | None = None,
+    only: Collection[str] | Path | None = None,
 ) -> tuple[int, list[tuple[Any, ...]]]:
     """Count the guests of a definition, and read one page of them: the ref, then each column.
 
-    `sort`: (column, descending); guests without a value come last. `only`: refs to choose among.
+    `sort`: (column, descending); guests without a value come last. `only`: refs to choose among, or
+    a file with a ref in each line.
     """
     size, refs = await _sorted_page(lake, question, sort, limit, offset, only)
     if not refs:
@@ -66,9 +67,8 @@ async def write_csv(
     path: Path,
     only: Collection[str] | Path | None = None,
 ) -> int:
-    """Write a table as CSV, as `list_page` lists it; `limit`: None for all; `only` may be a file
-    with a ref in each line. Return its number of rows. The engine writes the file, so memory holds
-    none of it."""
+    """Write a table as CSV, as `list_page` lists it; `limit`: None for all. Return its
+    number of rows. The engine writes the file, so memory holds none of it."""
     with_ref = (REF, *(each for each in shape.columns if each != REF))
     table = await _sorted(lake, question, replace(shape, columns=with_ref), sort, only)
     cells = (
@@ -91,7 +91,7 @@ async def _sorted_page(
     sort: tuple[ExportColumn, bool] | None,
     limit: int,
     offset: int,
-    only: Collection[str] | None,
+    only: Collection[str] | Path | None,
 ) -> tuple[int, list[str]]:
     """Count the guests, and list the refs of one page of them in the order of a column."""
     tree = await _members(lake, question, only)

@@ -45,13 +45,14 @@ async def of_definition(
     definition: Mapping[str, Any],
     columns: Sequence[str],
     page_request: PageRequest,
-    only: Collection[UUID] | None = None,
+    only: Collection[UUID] | Path | None = None,
     problems: Sequence[Problem] = (),
     stored: Mapping[str, Any] | None = None,
 ) -> GuestTable:
     """Return a page of the guests of a definition, with columns as exports name them.
 
-    `page_request.sort` has at most one column. `only`: the guests to choose among; `stored`: the
+    `page_request.sort` has at most one column. `only`: the guests to choose among, or
+    a file with a ref in each line; `stored`: the
     definition itself if it is stored, so that its SQL is not checked again. Raises `Invalid`
     with `problems` and every other problem.
     """
@@ -67,7 +68,7 @@ async def of_definition(
             sort,
             min(page_request.limit, MOST_ROWS),
             page_request.offset,
-            None if only is None else [str(ref) for ref in only],
+            _texts(only),
         )
     chosen = shape.columns
     return GuestTable(size, chosen, [(UUID(str(ref)), tuple(values)) for ref, *values in rows])
@@ -90,12 +91,15 @@ async def open_csv(
     from innkeeper.lake.guest_tables import write_csv  # noqa: PLC0415
 
     read = await _read(work, definition, columns, page_request, (), definition)
-    refs = only if only is None or isinstance(only, Path) else [str(ref) for ref in only]
     with temporary(work.settings, "table") as folder:
         path = folder / "table.csv"
         async with opened(work, engines.answering(work.settings, definition)) as lake:
-            rows = await write_csv(lake, *read, limit, page_request.offset, path, refs)
+            rows = await write_csv(lake, *read, limit, page_request.offset, path, _texts(only))
         return await asyncio.to_thread(path.open, "rb"), rows
+
+
+def _texts(only: Collection[UUID] | Path | None) -> list[str] | Path | None:
+    return only if only is None or isinstance(only, Path) else [str(ref) for ref in only]
 
 
 async def _read(

@@ -1,7 +1,8 @@
 """Search guests by a ref, browser id, order reference, e-mail, identifier, phone number or name."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -79,9 +80,19 @@ async def find_guests(
     return Hits(items, len(ranked), counts, is_more)
 
 
-async def write_refs(work: Work, text: str, path: Path, *, personal: bool = True) -> None:
-    """Write the refs of all guests that match a text to a file, a line for each; without a limit,
-    and without holding them in memory. A guest may have several lines."""
+@asynccontextmanager
+async def every_hit(work: Work, text: str, *, personal: bool = True) -> AsyncIterator[Path]:
+    """Yield a file with the refs of all guests that match a text, a line for each, without a limit.
+    A guest may have several lines. Take a slot of `limits.downloads` first, which limits these
+    files."""
+    with temporary(work.settings, "hits") as folder:
+        path = folder / "refs"
+        await _write_refs(work, text, path, personal=personal)
+        yield path
+
+
+async def _write_refs(work: Work, text: str, path: Path, *, personal: bool) -> None:
+    """Write the file of `every_hit`; memory holds none of its refs."""
     from innkeeper.lake.guest_search import write_by_part  # noqa: PLC0415 - loads SQLGlot
 
     query = read(text)
@@ -105,9 +116,7 @@ async def open_csv(
     page_request: PageRequest,
 ) -> tuple[IO[bytes], int]:
     """Open the guests that match a text and a definition as CSV, like `guest_tables.open_csv`."""
-    with temporary(work.settings, "hits") as folder:
-        path = folder / "refs"
-        await write_refs(work, text, path)
+    async with every_hit(work, text) as path:
         return await guest_tables.open_csv(work, definition, columns, page_request, only=path)
 
 

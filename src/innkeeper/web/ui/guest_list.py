@@ -40,8 +40,7 @@ async def find_guests(visit: Visit) -> Response:
     problems: tuple[str, ...] = ()
     if is_table:
         try:
-            only = _refs(wanted, hits)
-            context = await guest_tables.read_table(visit, wanted.definition, only)
+            context = await _read_table(visit, wanted, hits)
         except Invalid as invalid:
             problems = tuple(problem.reason for problem in invalid.problems)
     if context["table"] is None:
@@ -72,6 +71,18 @@ async def _search(visit: Visit, wanted: ListRequest, page: PageRequest) -> searc
     return await search.find_guests(
         visit.work, wanted.q, page, guest_type=kind, personal=visit.personal
     )
+
+
+async def _read_table(visit: Visit, wanted: ListRequest, hits: search.Hits) -> dict[str, Any]:
+    """Read the table of the guests with the filters and the search, of which it has every hit."""
+    if not hits.is_more:
+        return await guest_tables.read_table(visit, wanted.definition, _refs(wanted, hits))
+    work = visit.work
+    async with (
+        work.in_slot(visit.database.limits.downloads),
+        search.every_hit(work, wanted.q, personal=visit.personal) as path,
+    ):
+        return await guest_tables.read_table(visit, wanted.definition, path)
 
 
 def _refs(wanted: ListRequest, hits: search.Hits) -> list[UUID] | None:

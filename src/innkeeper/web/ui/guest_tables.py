@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -64,9 +65,10 @@ def page_request(visit: Visit, offset: int, limit: int) -> PageRequest:
 
 
 async def read_table(
-    visit: Visit, definition: Mapping[str, Any], only: Collection[UUID] | None = None
+    visit: Visit, definition: Mapping[str, Any], only: Collection[UUID] | Path | None = None
 ) -> dict[str, Any]:
-    """Return the template context of a table: rows, columns, and the query that keeps both."""
+    """Return the template context of a table: rows, columns, and the query that keeps both. `only`:
+    the guests to choose among, or a file with a ref in each line."""
     columns = chosen_columns(visit)
     request = page_request(visit, visit.offset, PAGE_SIZE)
     problems: tuple[str, ...] = ()
