@@ -2,13 +2,16 @@
 
 import asyncio
 import csv
+from collections.abc import Mapping
 from contextlib import redirect_stderr
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
+from innkeeper import clock
 from innkeeper.cli.options import CommandContext
 
 if TYPE_CHECKING:
@@ -42,16 +45,18 @@ def add_work(context: CommandContext, workspace: str, guests: int) -> None:
         )
 
         async def create(work: "Work") -> None:
-            await _import_files(work, context, workspace, (desk, fair))
+            await _import_files(work, context, workspace, {16: desk, 9: fair})
             await demo_settings.create_settings(work)
 
         context.run(workspace, create)
     asyncio.run(work_jobs(context.settings, once=True))
+    context.run(workspace, demo_settings.add_history)
 
 
 async def _import_files(
-    work: "Work", context: CommandContext, workspace: str, paths: tuple[Path, ...]
+    work: "Work", context: CommandContext, workspace: str, paths: Mapping[int, Path]
 ) -> None:
+    """Import files, each some days ago."""
     from innkeeper.cli.import_mappings import MappingOptions
     from innkeeper.cli.import_output import ImportTotals
     from innkeeper.cli.imports import ImportOptions, import_file
@@ -60,8 +65,9 @@ async def _import_files(
     options = ImportOptions(context, workspace, reading, None, False, False, quiet=True)
     # The file of failed records is deleted; the page of the import lists them.
     with redirect_stderr(StringIO()):
-        for path in paths:
-            await import_file(work, options, str(path), ImportTotals())
+        for days, path in paths.items():
+            with clock.simulated(clock.now() - timedelta(days=days)):
+                await import_file(work, options, str(path), ImportTotals())
 
 
 def _write_file(path: Path, name: str, rows: int, *, faults_each: int) -> Path:

@@ -18,12 +18,23 @@ from innkeeper.store.work import Json, Work
 MOST_REPORTS: Final = 12
 LONGEST_TITLE: Final = 100
 MOST_DAYS: Final = 3660
+FIRST_REPORTS: Final = tuple(
+    {"report": name, "title": "", "days": 90, "parameters": parameters}
+    for name, parameters in (
+        ("revenue", {"interval": "week"}),
+        ("funnel", {}),
+        ("campaigns", {"limit": "10"}),
+        ("retention", {}),
+    )
+)
+"""The dashboard of a user who has not changed it."""
 _NAMES: Final = frozenset(member.wire_name for member in members_of(ReportParameters))
 _Change = Callable[[list[Record]], list[Record]]
 
 
 async def list_reports(work: Work, email: str) -> list[Record]:
-    """List the pinned reports of a user: report, title, days, parameters. Raises `Unknown`."""
+    """List the pinned reports of a user, before the first change `FIRST_REPORTS`: report, title,
+    days, parameters. Raises `Unknown`."""
     return list((await _fetch(work, email, "dashboards.fetch"))["reports"])
 
 
@@ -121,13 +132,14 @@ async def _fetch(work: Work, email: str, query: str) -> Record:
     row = await work.one(query, email=email, workspace=work.workspace)
     if row is None or not is_member(row["workspaces"], work.workspace):
         raise Unknown("User", email)
-    return row
+    stored = row["reports"]
+    return {**row, "reports": [*(FIRST_REPORTS if stored is None else stored)]}
 
 
 async def _change(work: Work, email: str, change: _Change) -> list[Record]:
     async with work.transaction():
         row = await _fetch(work, email, "dashboards.lock")
-        changed = change(list(row["reports"]))
+        changed = change(row["reports"])
         await work.run(
             "dashboards.put",
             user=row["user_ref"],

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any, Final
 from uuid import UUID
@@ -67,16 +68,13 @@ async def write_stories(
     counts = {"guests": 0, "events": 0, "orders": 0}
 
     async def write_pending() -> None:
-        async with database.work(workspace, "demo") as work:
-            # A crash may lose the last transactions: this is only demo data.
-            await work.run("demo.disable_synchronous_commit")
-            for number in pending:
-                steps = story(seed, number, now)
-                await retrying(lambda steps=steps: _write_story(work, steps))  # type: ignore[misc]
-                counts["guests"] += 1
-                counts["events"] += sum(step.kind == "event" for step in steps)
-                counts["orders"] += sum(_is_order(step) for step in steps)
-                progress(counts["guests"])
+        for number in pending:
+            steps = story(seed, number, now)
+            await retrying(partial(_write_story, database, workspace, steps))
+            counts["guests"] += 1
+            counts["events"] += sum(step.kind == "event" for step in steps)
+            counts["orders"] += sum(_is_order(step) for step in steps)
+            progress(counts["guests"])
 
     async with database.work(workspace, "demo") as work:
         await _create_partitions(work, now)
@@ -103,10 +101,12 @@ async def _create_partitions(work: Work, now: datetime) -> None:
         )
 
 
-async def _write_story(work: Work, steps: Sequence[DemoStep]) -> None:
-    """Write the story of one person in one transaction."""
+async def _write_story(database: Database, workspace: str, steps: Sequence[DemoStep]) -> None:
+    """Write the story of one person in one transaction, by a work of its own, whose times grow."""
     browser_refs: dict[int, UUID] = {}
-    async with work.transaction():
+    async with database.work(workspace, "demo") as work, work.transaction():
+        # A crash may lose the last transactions: this is only demo data.
+        await work.run("demo.disable_synchronous_commit")
         for visit in _visits(steps):
             with clock.simulated(visit[-1].at):
                 if visit[0].kind == "event":

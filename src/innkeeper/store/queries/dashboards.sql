@@ -1,12 +1,12 @@
 -- dashboards.fetch
--- The reports that a user pinned in a workspace; no row for an unknown user.
-SELECT u.ref AS user_ref, u.workspaces, coalesce(d.reports, '[]') AS reports FROM innkeeper.users AS u
+-- The reports that a user pinned in a workspace, null before the first change; no row for an unknown user.
+SELECT u.ref AS user_ref, u.workspaces, d.reports FROM innkeeper.users AS u
 LEFT JOIN innkeeper.dashboards AS d ON d.user_ref = u.ref AND d.workspace = %(workspace)s
 WHERE u.email = %(email)s
 
 -- dashboards.lock
 -- The same; others wait for the user's row until the transaction ends.
-SELECT u.ref AS user_ref, u.workspaces, coalesce(d.reports, '[]') AS reports FROM innkeeper.users AS u
+SELECT u.ref AS user_ref, u.workspaces, d.reports FROM innkeeper.users AS u
 LEFT JOIN innkeeper.dashboards AS d ON d.user_ref = u.ref AND d.workspace = %(workspace)s
 WHERE u.email = %(email)s FOR NO KEY UPDATE OF u
 
