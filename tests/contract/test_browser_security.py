@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from uuid import uuid4
 
+import httpx
 import pytest
 from calling import Api, body_of, run_server
 from logging_in import Visitor, invited
@@ -154,3 +155,10 @@ def test_s9_spreadsheets_of_the_screens_are_guarded(visitor: Visitor, site: Site
     rows = visitor.get("/w/live/reports/pages/csv").text
     assert "'=cmd|" in rows
     assert all(line[:1] not in "=+-@" for line in rows.splitlines())
+
+
+def test_examples_of_the_reference_name_the_address_of_the_server(
+    anonymous: Api, site: Site, behind_https: str
+) -> None:
+    assert f"'{site.url}/v2.1/guests'" in anonymous.get("/docs").text.replace("&#x27;", "'")
+    assert "https://cdp.example.com/v2.1/guests" in httpx.get(f"{behind_https}/docs").text

@@ -3,6 +3,7 @@
 import os
 from functools import cache
 from hmac import compare_digest
+from html import escape
 from ipaddress import ip_address
 from typing import Final
 
@@ -22,6 +23,7 @@ from innkeeper.web.ui.rendering import theme_of
 from innkeeper.wire.json_text import encode
 from innkeeper.wire.openapi import description
 from innkeeper.wire.reference import reference_page
+from innkeeper.wire.reference_examples import URL
 from innkeeper.wire.routes import OFFICIAL, OPEN
 
 # Headers that proxies add to the requests that they forward.
@@ -40,9 +42,16 @@ def routes(database: Database, settings: Settings) -> list[BaseRoute]:
 
     async def openapi(request: Request) -> Response:
         dialect = request.query_params.get("compatibility", OPEN)
-        headers = {name.lower(): value for name, value in request.scope["headers"]}
-        base = base_url(request.scope, headers, settings.public_url)
-        return _json(description(OFFICIAL if dialect == OFFICIAL else OPEN, base))
+        return _json(
+            description(OFFICIAL if dialect == OFFICIAL else OPEN, _base(request, settings))
+        )
+
+    async def docs(request: Request) -> Response:
+        page = _reference().replace(URL, escape(_base(request, settings)))
+        if (theme := theme_of(request)) != "system":
+            page = page.replace("<html ", f'<html data-theme="{theme}" ', 1)
+        headers = {"content-security-policy": CSP}
+        return Response(page, media_type="text/html", headers=headers)
 
     async def ready(_: Request) -> Response:
         async with database.control() as work:
@@ -67,8 +76,13 @@ def routes(database: Database, settings: Settings) -> list[BaseRoute]:
         Route("/readyz", ready),
         Route("/metrics", metrics),
         Route("/openapi.json", openapi),
-        Route("/docs", _docs),
+        Route("/docs", docs),
     ]
+
+
+def _base(request: Request, settings: Settings) -> str:
+    headers = {name.lower(): value for name, value in request.scope["headers"]}
+    return base_url(request.scope, headers, settings.public_url)
 
 
 def may_read_metrics(request: Request, settings: Settings) -> bool:
@@ -114,11 +128,3 @@ def _reference() -> str:
         [asset_path(name) for name in names] for names in (_REFERENCE_STYLES, REFERENCE_SCRIPTS)
     )
     return reference_page(description(OPEN, ""), styles, scripts)
-
-
-async def _docs(request: Request) -> Response:
-    page, theme = _reference(), theme_of(request)
-    if theme != "system":
-        page = page.replace("<html ", f'<html data-theme="{theme}" ', 1)
-    headers = {"content-security-policy": CSP}
-    return Response(page, media_type="text/html", headers=headers)

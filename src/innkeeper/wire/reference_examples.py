@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from innkeeper.resources.kinds import Schema
 
-URL: Final = "http://127.0.0.1:8420"
+URL: Final = "https://innkeeper.example"
+"""Stands for the address of the server, which puts its own in its place."""
 _KEY: Final = "CLIENT_KEY", "API_TOKEN"
 _DEEPEST: Final = 4
 _FEW: Final = 3
