@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from innkeeper.actions.admin import account
 from innkeeper.errors import BadRequest
+from innkeeper.rules.access import ABOUT
 from innkeeper.rules.time_zones import suggested_time_zones
 from innkeeper.web.browser_security import read_cookie
 from innkeeper.web.ui.shell import LOGIN_COOKIE, PageRoute, Visit
@@ -15,7 +16,9 @@ async def show(visit: Visit) -> Response:
     """Show the forms of the account and its open logins."""
     token = read_cookie(visit.request, LOGIN_COOKIE)
     logins = await account.list_logins(visit.work, visit.person.ref, token)
-    return visit.show("account.html", logins=logins, zones=suggested_time_zones())
+    return visit.show(
+        "account.html", logins=logins, zones=suggested_time_zones(), about=ABOUT[visit.person.role]
+    )
 
 
 async def change(visit: Visit) -> Response:

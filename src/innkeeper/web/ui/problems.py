@@ -46,13 +46,20 @@ def error_page(request: Request, error: ApiError) -> Response:
         return RedirectResponse(f"/w/{workspace}/guests/{error.survivor}", 303)
     page = render(
         "problem.html",
-        title=_TITLES.get(error.status, "That did not work"),
-        lead=_NO_PAGE if error.message == DOES_NOT_EXIST else error.message,
+        **describe(error),
         request_id=members.get("id", "") if error.status >= 500 else "",
         home=f"/w/{workspace}/" if workspace else "/",
         theme=theme_of(request),
     )
     return HTMLResponse(page, error.status, {**error.headers, **HEADERS})
+
+
+def describe(error: ApiError) -> dict[str, str]:
+    """Return the title and the text of the page of an error."""
+    return {
+        "title": _TITLES.get(error.status, "That did not work"),
+        "lead": _NO_PAGE if error.message == DOES_NOT_EXIST else error.message,
+    }
 
 
 def redirect_to_login(request: Request) -> Response:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from innkeeper.actions.admin import audit
-from innkeeper.actions.audiences import segment_catalogue, segments, traits
+from innkeeper.actions.audiences import segment_catalogue, segment_runs, segments, traits
 from innkeeper.errors import BadRequest
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import EDITABLE
@@ -40,9 +40,12 @@ async def show_history(visit: Visit) -> Response:
         (each, veil_draft(visit, builder.draft_of(each["name"], each["definition"], current)))
         for each in await segments.revisions(visit.work, row["ref"])
     ]
+    runs = await segment_runs.runs(visit.work, row["ref"])
     return visit.show(
         "segment_history.html",
         **frame(row),
+        # The newest run is first, so that it is the one that stays.
+        latest_runs={run["revision"]: run for run in reversed(runs) if run["rows"] is not None},
         revisions=revisions,
         version=version_of(row),
         can_restore=visit.may(Right.SEGMENTS) and row["status"] in EDITABLE,

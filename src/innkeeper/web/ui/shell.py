@@ -37,7 +37,7 @@ from innkeeper.web.forms import read_form
 from innkeeper.web.page_shell import members_of
 from innkeeper.web.ui.csrf import csrf_token, is_csrf_token
 from innkeeper.web.ui.formatting import TIME_ZONE
-from innkeeper.web.ui.problems import RightMissing, redirect_to_login
+from innkeeper.web.ui.problems import RightMissing, describe, redirect_to_login
 from innkeeper.web.ui.rendering import PAGE_SIZE, PageResponse, theme_of
 from innkeeper.wire.pagination import read_window
 
@@ -329,11 +329,10 @@ class Shell:
 
     async def _run_page(self, page: PageRoute, visit: Visit) -> Response:
         """Show a page, or run its form and show it again when it is refused; checks the rights."""
+        if visit.request.method != "POST":
+            return await _show_page(page, visit)
         if page.right is not None:
             visit.need(page.right)
-        if visit.request.method != "POST":
-            assert page.show is not None  # noqa: S101 - the route has no GET otherwise
-            return await page.show(visit)
         assert page.post is not None  # noqa: S101 - the route has no POST otherwise
         if page.post_right is not None:
             visit.need(page.post_right)
@@ -366,8 +365,23 @@ class Shell:
         return form
 
 
+async def _show_page(page: PageRoute, visit: Visit) -> Response:
+    """Show a page, or within the menu the reason why the visitor may not see it or why it does not
+    exist."""
+    assert page.show is not None  # noqa: S101 - the route has no GET otherwise
+    try:
+        if page.right is not None:
+            visit.need(page.right)
+        return await page.show(visit)
+    except (NotFound, RightMissing) as error:
+        if visit.is_part or getattr(error, "survivor", None) is not None:
+            raise
+        return visit.show("problem_page.html", error.status, **describe(error))
+
+
 def _forbidden(person: users.SignedInUser, right: Right) -> str:
-    return f"The role {person.role} may not {right}."
+    changes = "Owners and admins change roles under Settings, Users."
+    return f"The role {person.role} may not {right}. {changes}"
 
 
 def _may_post(person: users.SignedInUser, page: PageRoute) -> bool:
