@@ -27,7 +27,8 @@ _LABELS: Final = {"year": 4, "month": 7}
 
 def chart_of(name: str, report: Record, unit: str) -> dict[str, Any]:
     """Return the chart of a report: its `kind`, and the members that this kind needs."""
-    if not report["rows"]:
+    rows = report["rows"]
+    if not rows or (name == "funnel" and not any(row[1] for row in rows)):
         return {"kind": "nothing"}
     columns = report["columns"]
     if columns[:1] == ["period"]:
