@@ -30,6 +30,7 @@ TABLES = (
 """Tables that hold configuration."""
 EXPLAINED = {
     "segments.calculated": "the result of a run",
+    "demo.add_segment_runs": "results of runs",
     "segments.forget_guests": "the result of an erasure, which has its own row",
     "segments.forget_samples": "the result of an erasure, which has its own row",
     "exports.schedule": "when the schedule comes next",
