@@ -82,9 +82,7 @@ class Invalid(ApiError):
     def __init__(self, *problems: Problem) -> None:
         first = problems[0]
         super().__init__(
-            first.message,
-            first.developer_message,
-            errors=[problem.message for problem in problems],
+            first.message, first.developer_message, errors=[problem.message for problem in problems]
         )
         self.problems = problems
 
@@ -297,9 +295,7 @@ class TooManyRequests(ApiError):
 
     def __init__(self, seconds: int) -> None:
         super().__init__(
-            "Too many requests",
-            f"Try again in {seconds} s.",
-            headers={"Retry-After": str(seconds)},
+            "Too many requests", f"Try again in {seconds} s.", headers={"Retry-After": str(seconds)}
         )
 
 

@@ -79,8 +79,7 @@ class Settings:
         30.0, "Seconds in which a request's body must arrive, plus one for every 16 KB of it."
     )
     response_seconds: Annotated[float, Meta(gt=0)] = _setting(
-        60.0,
-        "Seconds for which a client may leave a response unread, plus one for every 16 KB.",
+        60.0, "Seconds for which a client may leave a response unread, plus one for every 16 KB."
     )
     keep_alive_seconds: Annotated[int, Meta(ge=1)] = _setting(
         5, "Seconds for which a connection stays open between two requests."
@@ -156,8 +155,7 @@ class Settings:
         "those for tests.",
     )
     visitor_retention_days: Annotated[int, Meta(ge=0)] = _setting(
-        183,
-        "Days of inactivity after which a visitor without orders is deleted; 0 never deletes.",
+        183, "Days of inactivity after which a visitor without orders is deleted; 0 never deletes."
     )
     idempotency_hours: Annotated[int, Meta(ge=1, le=8760)] = _setting(
         24, "Hours for which an Idempotency-Key is stored."

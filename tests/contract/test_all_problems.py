@@ -130,16 +130,10 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "changeStaticList": ({"name": "", "description": 1}, ["name", "description"]),
     **dict.fromkeys(
         ("addStaticListGuests", "removeStaticListGuests"),
-        (
-            {"selection": {"guests": ["x"]}, "expected": "x"},
-            ["selection.guests[0]", "expected"],
-        ),
+        ({"selection": {"guests": ["x"]}, "expected": "x"}, ["selection.guests[0]", "expected"]),
     ),
     "previewBulkAction": ({"selection": {"segment": 1}}, ["selection.segment"]),
-    "eraseGuests": (
-        {"mode": "x", "suppress": 1},
-        ["selection", "expected", "mode", "suppress"],
-    ),
+    "eraseGuests": ({"mode": "x", "suppress": 1}, ["selection", "expected", "mode", "suppress"]),
     "createFileExport": (
         {"entity": "x", "format": "y", "compression": "z"},
         ["entity", "format", "compression"],

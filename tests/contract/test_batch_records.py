@@ -529,10 +529,7 @@ class TestOrderInsert:
             ({"colour": "red"}, "colour: is not an attribute of this schema"),
             ({"contact": "Jane"}, "contact: must be an object"),
             ({"contact": {"shoeSize": 44}}, "contact.shoeSize: is not an attribute of this schema"),
-            (
-                {"orderItems": [item(type="shoe")]},
-                "orderItems[0].type: must be in upper case",
-            ),
+            ({"orderItems": [item(type="shoe")]}, "orderItems[0].type: must be in upper case"),
             (
                 {"orderItems": [item(name="n" * 129)]},
                 "orderItems[0].name: size must be between 0 and 128",

@@ -244,7 +244,7 @@ class TestStatus:
         batch = batches.upload_and_apply(FILE)
         plain = batches.api.get(f"/v2/batches/{batch['ref']}").json()
         assert plain.keys() == {
-            *("href", "ref", "checksum", "size", "status", "createdAt", "modifiedAt"),
+            *("href", "ref", "checksum", "size", "status", "createdAt", "modifiedAt")
         }
         assert batch.keys() == {*plain, "totalRecords"}
         assert batch["totalRecords"] == 1

@@ -56,10 +56,7 @@ class Step:
 CITY = "filterGroups[0].rules[0].values"
 EMAIL, CRM = (
     {"identityRule": "email", "providers": ["email"]},
-    {
-        "identityRule": "crm",
-        "providers": ["CRM"],
-    },
+    {"identityRule": "crm", "providers": ["CRM"]},
 )
 HTTP = [
     Step(
@@ -343,9 +340,7 @@ COMMANDS = [
         words="ctx-1 KEY",
     ),
     Step(
-        *("aliases delete", "alias.remove", "ctx-1"),
-        {"client_key": ["KEY", None]},
-        words="ctx-1",
+        *("aliases delete", "alias.remove", "ctx-1"), {"client_key": ["KEY", None]}, words="ctx-1"
     ),
     Step(
         *("identity rules add", "identity_rules.add", "live"),

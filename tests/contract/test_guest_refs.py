@@ -8,9 +8,7 @@ from calling import Api
 
 from innkeeper.store.queries import catalogue
 
-NOT_ERASED = {
-    "guest_words": "search words, which a trigger removes with the guest's row",
-}
+NOT_ERASED = {"guest_words": "search words, which a trigger removes with the guest's row"}
 NOT_IN_SUBJECT_ACCESS = {
     "bulk_action_guests": "a queue of work",
     "erased_identifiers": "holds refs of guests that no longer exist",

@@ -222,7 +222,7 @@ def test_s7_every_problem_of_a_new_key_is_named(site: Site, api: Api) -> None:
         answer = maker.post(KEYS, json=body)
         assert answer.status_code == 400
         assert [each.partition(":")[0] for each in answer.json()["errors"]] == [
-            *("name", "compatibility", "scopes[1]"),
+            *("name", "compatibility", "scopes[1]")
         ]
         assert maker.post(KEYS, json={"scopes": []}).status_code == 400
 

@@ -71,10 +71,7 @@ def test_f4_an_order_that_is_refunded_counts_0(api: Api) -> None:
     assert values["averageOrderValue.EUR"] == 200
     assert values["lastOrderAt"] == "2026-11-10T10:00:00.000Z"
     assert spent(api, 200) == {guest["ref"]}
-    assert report(api, "revenue") == [
-        ["2026-11-10", "EUR", 1, 200],
-        ["2026-11-11", "EUR", 0, 0],
-    ]
+    assert report(api, "revenue") == [["2026-11-10", "EUR", 1, 200], ["2026-11-11", "EUR", 0, 0]]
     assert report(api, "rfm") == [[1, 1, 1, 1, 200]]
 
 

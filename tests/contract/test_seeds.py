@@ -16,12 +16,7 @@ from calling import NOBODY, Api
 from ordering import ITEM, PARTS, WHOLE_ITEM, checked_body, guest_of, new_item, new_order, refs_in
 from waiting import PATIENCE_SECONDS
 
-PAIRS = {
-    "firstTimeOrder": True,
-    "storeLocation": "London",
-    "totalUnits": 8,
-    "totalDiscount": "20%",
-}
+PAIRS = {"firstTimeOrder": True, "storeLocation": "London", "totalUnits": 8, "totalDiscount": "20%"}
 """Seed 001, the example of a request's body."""
 EXTENSION = {"name", "href", "ref", "key", "createdAt", "modifiedAt", "order"}
 """Seed 001, the members of an extension beside its pairs."""

@@ -118,9 +118,7 @@ def endless() -> Iterator[tuple[str, Limiter, Blocks]]:
         yield url + "/", limiter, blocks
 
 
-def test_s3_a_stalled_reader_loses_its_slot(
-    endless: tuple[str, Limiter, Blocks],
-) -> None:
+def test_s3_a_stalled_reader_loses_its_slot(endless: tuple[str, Limiter, Blocks]) -> None:
     url, limiter, blocks = endless
     with standing_still(url):
         refused = httpx.get(url, trust_env=False)

@@ -61,9 +61,7 @@ def test_nothing_added(page: Page) -> None:
 def test_abandoned(page: Page) -> None:
     """Abandoned revenue: quantity x price of every line, in decimal."""
     session = long_ago(
-        page,
-        ("ADD", {"product": product("1", 0.1, 3)}),
-        ("ADD", {"product": product("2", 19.99)}),
+        page, ("ADD", {"product": product("1", 0.1, 3)}), ("ADD", {"product": product("2", 19.99)})
     )
     assert (session["cartType"], session["abandonedRevenue"]) == ("ABANDONED", 20.29)
 

@@ -174,11 +174,7 @@ def test_event_by_get(page: Page, web: Api, path: str) -> None:
 
 def test_event_by_post_on_the_older_path(page: Page, web: Api) -> None:
     """Section 9: POST on /v1.2/event/create.json."""
-    message = {
-        "client_key": page.api.client_key,
-        "browser_id": page.browser,
-        "type": "VIEW",
-    }
+    message = {"client_key": page.api.client_key, "browser_id": page.browser, "type": "VIEW"}
     assert web.post("/v1.2/event/create.json", json=message).status_code == 201
 
 
@@ -600,10 +596,7 @@ def test_errors_of_paths(web: Api, method: str, path: str, status: int) -> None:
 
 def test_errors_of_flow_paths(web: Api) -> None:
     """Section 7 row failure body."""
-    for method, path, status in (
-        ("PUT", "/v2/callFlows", 405),
-        ("GET", "/v1/personalize/x", 404),
-    ):
+    for method, path, status in (("PUT", "/v2/callFlows", 405), ("GET", "/v1/personalize/x", 404)):
         answer = web.request(method, path)
         assert (answer.status_code, answer.json()["code"]) == (status, status)
 

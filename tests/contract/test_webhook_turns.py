@@ -121,8 +121,7 @@ def test_s5_an_address_has_one_job_at_a_time(
     for _ in range(3):
         queue(jobs, receiver.url)
     (waiting,) = connection.execute(
-        "SELECT status::text FROM jobs.procrastinate_jobs WHERE args ->> 'url' = %s",
-        [receiver.url],
+        "SELECT status::text FROM jobs.procrastinate_jobs WHERE args ->> 'url' = %s", [receiver.url]
     ).fetchall()
     assert waiting == ("todo",)
 
@@ -193,11 +192,7 @@ def test_s5_slow_addresses_take_no_slot_of_those_that_answer(
 
 
 def test_s5_an_address_that_becomes_slow_moves_to_a_slow_slot(
-    api: Api,
-    jobs: Any,
-    dripping: Dripping,
-    slots: DeliverySlots,
-    monkeypatch: pytest.MonkeyPatch,
+    api: Api, jobs: Any, dripping: Dripping, slots: DeliverySlots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S5: its first slot is free again, and it gets none of those any more."""
     monkeypatch.setattr(delivery_slots, "QUICK_SECONDS", 0.1)
@@ -225,11 +220,7 @@ def test_s5_an_address_that_becomes_slow_moves_to_a_slow_slot(
 
 
 def test_s5_without_a_slow_slot_a_slow_request_is_cancelled_and_sent_later(
-    api: Api,
-    jobs: Any,
-    dripping: Dripping,
-    slots: DeliverySlots,
-    monkeypatch: pytest.MonkeyPatch,
+    api: Api, jobs: Any, dripping: Dripping, slots: DeliverySlots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S5: that is no attempt, since the receiver had less time than it may take."""
     monkeypatch.setattr(delivery_slots, "QUICK_SECONDS", 0.1)

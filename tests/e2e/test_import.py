@@ -413,10 +413,7 @@ class TestFormats:
         assert done.stderr.startswith(f"innkeeper: {bad} cannot be read: ")
         assert json.loads(done.stdout) == {"records": 2, "created": 2, "failed": 0}
         faults = "SELECT array_agg(state || ': ' || coalesce(fault, '') ORDER BY created_at)"
-        assert target.one(f"{faults} FROM {{ws}}.batches") == [
-            "success: ",
-            "success: ",
-        ]
+        assert target.one(f"{faults} FROM {{ws}}.batches") == ["success: ", "success: "]
 
     @pytest.mark.long
     def test_f2_parquet_with_nan_and_instants_inside_a_struct(
@@ -460,12 +457,7 @@ def test_dry_run_reports_outcomes_and_writes_nothing(target: ImportTarget, tmp_p
         out.write(b'{"email": "nobody@example.com"}\n')
     summary = target.imported("guests", file, "--dry-run")
     expected = distinct(SEED, 1000)
-    assert summary == {
-        "records": 1001,
-        "created": expected,
-        "merged": 1000 - expected,
-        "failed": 1,
-    }
+    assert summary == {"records": 1001, "created": expected, "merged": 1000 - expected, "failed": 1}
     assert target.guests == 0
     real = target.imported("guests", file)
     assert real["created"] == expected

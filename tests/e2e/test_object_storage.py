@@ -280,8 +280,7 @@ def test_an_erased_guest_leaves_the_bucket(
     folders = ("files/live/exports/", "lake/live/")
     for folder in folders:
         until(
-            f"the guest in {folder}",
-            lambda folder=folder: bucket.holding(word, tmp_path, folder),
+            f"the guest in {folder}", lambda folder=folder: bucket.holding(word, tmp_path, folder)
         )
     (guest,) = api.get("/v2.1/guests", params={"email": f"{word}@example.com"}).json()["items"]
     command("privacy", "erase", guest["ref"], "--yes")

@@ -48,13 +48,7 @@ numbers = st.one_of(
 )
 values = st.one_of(texts, numbers, st.booleans())
 pairs = st.fixed_dictionaries(
-    {},
-    optional={
-        "text": texts,
-        "number": numbers,
-        "flag": st.booleans(),
-        "mixed": values,
-    },
+    {}, optional={"text": texts, "number": numbers, "flag": st.booleans(), "mixed": values}
 )
 people = st.fixed_dictionaries(
     {"pairs": pairs},
@@ -152,8 +146,7 @@ def pairs_of(pairs: dict[str, Any]) -> dict[str, Any]:
 lines = st.builds(
     lambda fields, pairs: {**fields, **pairs_of(pairs)},
     st.fixed_dictionaries(
-        {"price": numbers},
-        optional={"name": texts.filter(bool), "language": texts.filter(bool)},
+        {"price": numbers}, optional={"name": texts.filter(bool), "language": texts.filter(bool)}
     ),
     pairs,
 )

@@ -101,8 +101,7 @@ async def recorded(dsn: str, events: Sequence[Happened]) -> list[dict[str, Any]]
         )
         rows = {row["ref"]: row for row in await cursor.fetchall()}
         cursor = await work.connection.execute(
-            "SELECT count(*) AS sessions FROM ws_live.sessions WHERE browser_ref = %s",
-            [browser],
+            "SELECT count(*) AS sessions FROM ws_live.sessions WHERE browser_ref = %s", [browser]
         )
         (count,) = await cursor.fetchall()
         assert count["sessions"] == len({row["session_ref"] for row in rows.values()})

@@ -245,7 +245,7 @@ def test_i7_known_exports_go_in_by_one_command(dsn: str) -> None:
     # Ada is in most of the files, and one guest.
     assert len([one for one in guests if one.get("email") == "ada@example.com"]) == 1
     assert {one["reference_id"] for one in rows_of(dsn, "orders")} == {
-        *("#1001", "#1002", "1001", "1002"),
+        *("#1001", "#1002", "1001", "1002")
     }
 
 
@@ -267,7 +267,7 @@ def test_i9_a_dry_run_says_who_would_change_and_what_is_refused(
     assert done.exit_code == 2, done.output
     summary = json.loads(done.stdout)
     assert {name: summary[name] for name in ("created", "updated", "merged", "failed")} == {
-        **{"created": 1, "updated": 1, "merged": 1, "failed": 2},
+        **{"created": 1, "updated": 1, "merged": 1, "failed": 2}
     }
     email = {"provider": "email"}
     assert summary["matches"] == [

@@ -158,9 +158,7 @@ async def test_erased_bytes_are_removed_from_the_files(database: Database, work:
     ref = await guest(work, last_name=mark, emails=[f"{mark}@example.com"])
     stays = await guest(work, last_name="Stays")
     await OF_GUESTS.create(
-        work,
-        guest=ref,
-        changes={"name": "ext", "pairs": {"a": mark}, "single": False},
+        work, guest=ref, changes={"name": "ext", "pairs": {"a": mark}, "single": False}
     )
     await flush(work)
     assert mark in "".join(map(str, await ask(work, "SELECT core_last_name FROM guests")))

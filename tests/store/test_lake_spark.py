@@ -251,11 +251,7 @@ async def test_segments_of_the_product_are_calculated_by_spark(dsn: str, tmp_pat
         assert expected == [("LIVE", "spark", "SUCCESS", 3), ("PUBLISH", "spark", "SUCCESS", 2)]
         typed = {"sql": "SELECT guest_ref FROM guests WHERE core_city = 'Cork'"}
         assert (await segment_questions.preview(work, typed))["size"] == 3
-        body = {
-            "name": "Cork",
-            "segment": "cork",
-            "columns": ["ref", "city", "trait.orderCount"],
-        }
+        body = {"name": "Cork", "segment": "cork", "columns": ["ref", "city", "trait.orderCount"]}
         export = await audience_exports.create(work, body)
         execution = await audience_exports.start(work, export["ref"])
         ended = await export_runs.run(work, execution["ref"])

@@ -95,9 +95,7 @@ async def test_s3_a_question_that_runs_holds_no_connection_of_the_pool(small: Da
             assert work.connection is mine
 
 
-async def test_s3_a_released_connection_is_anothers_and_another_comes_back(
-    small: Database,
-) -> None:
+async def test_s3_a_released_connection_is_anothers_and_another_comes_back(small: Database) -> None:
     async with small.work("live") as work:
         mine = work.connection
         async with work.released():

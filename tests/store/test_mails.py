@@ -11,13 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from smtp_server import Mailbox, mailbox
-from tls_mail_server import (
-    PASSWORD,
-    USER,
-    SecureMailbox,
-    secure_mail_server,
-    write_certificates,
-)
+from tls_mail_server import PASSWORD, USER, SecureMailbox, secure_mail_server, write_certificates
 
 from innkeeper import clock
 from innkeeper.actions.admin import log_in, long_jobs, mails, users

@@ -174,10 +174,10 @@ def test_functions_that_fail_leave_those_of_before(
 
 RELEASED: dict[str, dict[str, str]] = {
     "control": {
-        "0001_baseline": "c5e425b1f2431ee5f2856f16f9ab98cafd4a81761a675191371ed313735700b7",
+        "0001_baseline": "c5e425b1f2431ee5f2856f16f9ab98cafd4a81761a675191371ed313735700b7"
     },
     "workspace": {
-        "0001_baseline": "1ecc76838c926f94af6fc7d9cb4dfbdc1f32b8b8211ff3f124c13e7d20269af0",
+        "0001_baseline": "1ecc76838c926f94af6fc7d9cb4dfbdc1f32b8b8211ff3f124c13e7d20269af0"
     },
 }
 """SHA-256 of each migration of a released version: it never changes. A release adds its own."""

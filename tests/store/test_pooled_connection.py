@@ -230,9 +230,7 @@ async def test_prepared_statements_that_are_not_used_are_dropped(opened: PooledC
     assert rows == {texts[0], *texts[4:]}
 
 
-async def test_a_statement_whose_columns_change_is_prepared_anew(
-    opened: PooledConnection,
-) -> None:
+async def test_a_statement_whose_columns_change_is_prepared_anew(opened: PooledConnection) -> None:
     await opened.execute("CREATE TEMPORARY TABLE wide (a int)")
     for _ in range(3):
         await opened.statements.run("SELECT * FROM wide", {})

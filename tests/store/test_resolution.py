@@ -388,9 +388,7 @@ async def test_another_process_writes_by_the_new_rules_at_once(dsn: str, work: W
     assert (await guests.fetch(work, await attach(work, person)))["last_name"] == "Lee"
 
 
-async def test_a_job_waits_for_writers_that_began_before_the_change(
-    population: Database,
-) -> None:
+async def test_a_job_waits_for_writers_that_began_before_the_change(population: Database) -> None:
     rules = [IdentityRule("name", (Condition(field="last_name"), Condition(field="city")))]
     async with population.work("live") as slow, population.work("live") as work:
         await rulebook.current(slow)

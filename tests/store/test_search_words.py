@@ -15,10 +15,7 @@ ODD = {
     "phone": "0861112223",
     "identifiers": [{"provider": "CRM", "id": "1"}, {"provider": "till", "id": "2"}],
 }
-WORDS = {
-    "ann": {"ann", "reilly", "#61234567"},
-    "odd": {"o", "neill", "smith", "ann", "#61112223"},
-}
+WORDS = {"ann": {"ann", "reilly", "#61234567"}, "odd": {"o", "neill", "smith", "ann", "#61112223"}}
 
 
 def insert(connection: psycopg.Connection[Any], bodies: Iterable[dict[str, Any]]) -> list[UUID]:

@@ -65,10 +65,7 @@ def test_an_upgraded_database_has_its_guests_and_finds_them(upgraded: str) -> No
     """What `upgrades/write_dump.py` wrote is there; identity, counts and search continue."""
 
     async def act() -> dict[str, Any]:
-        async with (
-            Database(upgraded, pool_size=1) as database,
-            database.work("live") as work,
-        ):
+        async with Database(upgraded, pool_size=1) as database, database.work("live") as work:
             placed = {"reference_id": "order-2", "ordered_at": "2026-10-09T10:00:00.000Z"}
             order = await orders.create(work, {**placed, "price": 1, "currency_code": "EUR"})
             email = [{"provider": "email", "id": "ANN@example.org"}]

@@ -309,8 +309,7 @@ async def test_queries_in_turn_see_what_those_before_them_waited_for(
 async def _locked_orders(work: Work, key: UUID) -> list[str]:
     async with work.transaction():
         _, rows = await work.in_turn(
-            ("order_writes.lock_references", {"locks": [7]}),
-            ("order_writes.find", {"keys": [key]}),
+            ("order_writes.lock_references", {"locks": [7]}), ("order_writes.find", {"keys": [key]})
         )
     return [row["reference_id"] for row in rows]
 

@@ -313,17 +313,11 @@ def test_i3_guards_of_spreadsheets_are_taken_off_only_where_chosen(
     ("document", "fault"),
     [
         ({"decimal": "x"}, 'decimal: must be "." or ",".'),
-        (
-            {"timezone": "Mars"},
-            "timezone: must be the name of a time zone, such as Europe/Berlin.",
-        ),
+        ({"timezone": "Mars"}, "timezone: must be the name of a time zone, such as Europe/Berlin."),
         ({"region": "Germany"}, "region: must be the code of a country, such as US."),
         ({"pivot": 30}, "pivot: must be the first year of a century, such as 1930."),
         ({"nothing": "NULL"}, "nothing: must be an array."),
-        (
-            {"formats": {"A": "dd-mm"}},
-            "formats.A: is not a format of dates such as DD/MM/YYYY.",
-        ),
+        ({"formats": {"A": "dd-mm"}}, "formats.A: is not a format of dates such as DD/MM/YYYY."),
         ({"formats": {"A": "DD/DD/YYYY"}}, "formats.A: names a part of the date twice."),
         ({"encoding": "zlib"}, "encoding: is not an encoding of files; use utf-8, cp1252 …"),
         ({"encoding": "punycode"}, "encoding: is not an encoding of files; use utf-8, cp1252 …"),

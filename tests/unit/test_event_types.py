@@ -172,12 +172,7 @@ def test_people_of_an_order() -> None:
     contact = {"First Name": "Jane", "last_name": "Doe", "identifiers": EMAIL, "gender": "Female"}
     assert meaning("ADD_CONTACTS", contact=contact) == {
         "contact": [
-            {
-                "first_name": "Jane",
-                "last_name": "Doe",
-                "gender": "female",
-                "identifiers": [EMAIL],
-            }
+            {"first_name": "Jane", "last_name": "Doe", "gender": "female", "identifiers": [EMAIL]}
         ]
     }
     consumer = {"firstname": "Jim", "lastname": "Poe", "nationality": "IE"}
@@ -241,13 +236,7 @@ def test_an_order_that_lacks_something(changed: dict[str, Any], named: str) -> N
 def test_the_item_of_a_line() -> None:
     """4.2 row ADD, section 5: what a CHECKOUT makes of it, with names for what was left out."""
     bare = event_orders.item_of({**PRODUCT, "type": "FLIGHT"})
-    assert bare == {
-        "type": "FLIGHT",
-        "price": 10,
-        "quantity": 2,
-        "reference_id": "1",
-        "name": "1",
-    }
+    assert bare == {"type": "FLIGHT", "price": 10, "quantity": 2, "reference_id": "1", "name": "1"}
     payload = {"name": "Dress", "referenceId": "R-1", "productId": "P-1", "currency": "EUR"}
     whole = event_orders.item_of({**PRODUCT, **payload})
     # Its status is the order's (F4).

@@ -11,15 +11,7 @@ import pytest
 from innkeeper.cli import main
 from innkeeper.errors import Problem
 from innkeeper.resources.kinds import ListOf, Text, Whole
-from innkeeper.resources.payload_kinds import (
-    Checked,
-    Label,
-    MapOf,
-    OneOrMany,
-    Within,
-    Word,
-    one_of,
-)
+from innkeeper.resources.payload_kinds import Checked, Label, MapOf, OneOrMany, Within, Word, one_of
 from innkeeper.resources.payloads import (
     ABSENT,
     MOST_PROBLEMS,

@@ -33,8 +33,7 @@ def db_migrate(context: CommandContext, json: Json = False) -> None:
 
 @command(app, "dump")
 def db_dump(
-    context: CommandContext,
-    file: Annotated[Path, typer.Argument(help="File to write.")],
+    context: CommandContext, file: Annotated[Path, typer.Argument(help="File to write.")]
 ) -> None:
     """Write a consistent dump of the whole database to a file, while it is in use."""
     with context.database() as dsn, progress_bar() as follow:

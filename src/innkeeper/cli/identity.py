@@ -226,8 +226,7 @@ def guards(
         typer.Option(help="Value to add to the list of those that never identify; repeatable."),
     ] = None,
     remove_never: Annotated[
-        list[str] | None,
-        typer.Option(help="Value to remove from that list; repeatable."),
+        list[str] | None, typer.Option(help="Value to remove from that list; repeatable.")
     ] = None,
 ) -> Act[Any]:
     """Show the settings of the guards, and change those that are named."""

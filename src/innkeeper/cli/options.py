@@ -107,11 +107,7 @@ def command(
 
 
 def _operation(
-    act: Callable[..., Any],
-    columns: str,
-    text: Callable[[Any], None] | None,
-    *,
-    control: bool,
+    act: Callable[..., Any], columns: str, text: Callable[[Any], None] | None, *, control: bool
 ) -> Callable[..., None]:
     """Return the command of an operation, with the options `--workspace` and `--json`."""
     own = list(inspect.signature(act, eval_str=True).parameters.values())

@@ -108,11 +108,7 @@ def release(identifier: Identifier = None, email: Email = None) -> Act[dict[str,
 
 
 @command(app, "scrub")
-def scrub(
-    context: CommandContext,
-    yes: Yes = False,
-    json: Json = False,
-) -> None:
+def scrub(context: CommandContext, yes: Yes = False, json: Json = False) -> None:
     """Remove the remaining bytes of deleted rows from the database's files.
 
     Every table is rewritten, and locked meanwhile.

@@ -35,11 +35,7 @@ def secrets_rotate(
 
 
 @command(app, "reset")
-def secrets_reset(
-    context: CommandContext,
-    yes: Yes = False,
-    json: Json = False,
-) -> None:
+def secrets_reset(context: CommandContext, yes: Yes = False, json: Json = False) -> None:
     """Replace every secret that cannot be decrypted because its key is lost.
 
     Signed links and tokens stop working. Receivers of webhooks need new secrets: save the

@@ -34,11 +34,7 @@ async def workspaces_create(work: Work, name: Name) -> list[dict[str, str]]:
 
 
 @command(app, "reset")
-def workspaces_reset(
-    context: CommandContext,
-    name: Name,
-    yes: Yes = False,
-) -> None:
+def workspaces_reset(context: CommandContext, name: Name, yes: Yes = False) -> None:
     """Delete everything in a sandbox except its keys; other workspaces are refused."""
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Delete everything in {name}?", abort=True)

@@ -152,11 +152,7 @@ def _look(
 
 
 def _recognised(
-    layout: Layout,
-    path: Path,
-    survey: TableSurvey,
-    rules: IdentityRules,
-    presets: list[Preset],
+    layout: Layout, path: Path, survey: TableSurvey, rules: IdentityRules, presets: list[Preset]
 ) -> dict[str, Any] | None:
     """Return the mapping of a table, None if its columns are named as fields are; raises
     OperatorError for what only a person can decide."""

@@ -57,8 +57,7 @@ class SegmentRule(Payload, kw_only=True):
         str, Word((*COMPARATORS,)), "Name of a comparator, from docs/segments.md."
     ]
     comparator_data_type: Annotated[
-        str | Absent | None,
-        "Of an undeclared field: string, number, boolean or timestamp.",
+        str | Absent | None, "Of an undeclared field: string, number, boolean or timestamp."
     ]
     values: Annotated[
         list[Any] | Absent | None,

@@ -76,10 +76,7 @@ class Links(Kind):
             raise ValueRefused(refused.reason, f".items{refused.at}") from None
 
     def schema(self) -> Schema:
-        return {
-            "type": "object",
-            "properties": {"items": {"type": "array", "items": _LINK_SCHEMA}},
-        }
+        return {"type": "object", "properties": {"items": {"type": "array", "items": _LINK_SCHEMA}}}
 
 
 class Order(Resource):

@@ -130,12 +130,7 @@ ENTITIES: Final = {
             {**_fields(Session, "guest_ref"), "abandoned_revenue": _REVENUE},
         ),
         Entity(
-            "event",
-            "events",
-            "meta_created_at",
-            "meta_ref",
-            _fields(Event, "status"),
-            custom=True,
+            "event", "events", "meta_created_at", "meta_ref", _fields(Event, "status"), custom=True
         ),
         Entity("order", "orders", "core_ordered_at", "meta_ref", _fields(Order), has_types=False),
         Entity("order_item", "order_items", "core_ordered_at", "meta_ref", _fields(OrderItem)),

@@ -47,10 +47,7 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
         {Right.IMPORTS, Right.REPLAY, Right.KEYS, Right.POINTS_OF_SALE, Right.WEBHOOKS, Right.RESET}
     ),
     Role.ANALYST: frozenset(
-        {
-            *(Right.PERSONAL, Right.ACCESS, Right.EDIT, Right.MERGE),
-            *(Right.SEGMENTS, Right.EXPORTS),
-        }
+        {*(Right.PERSONAL, Right.ACCESS, Right.EDIT, Right.MERGE), *(Right.SEGMENTS, Right.EXPORTS)}
     ),
     Role.MARKETER: frozenset({Right.PERSONAL, Right.SEGMENTS, Right.EXPORTS, Right.IMPORTS}),
     Role.READ_ONLY: frozenset(),

@@ -88,19 +88,13 @@ KEY: Final = AuditedKind(
 )
 ALIAS: Final = AuditedKind("alias", "alias", ("client_key",))
 OAUTH_KEY: Final = AuditedKind(
-    "oauth",
-    "client_id",
-    ("name", "client_secret", "revoked"),
-    secrets=frozenset({"client_secret"}),
+    "oauth", "client_id", ("name", "client_secret", "revoked"), secrets=frozenset({"client_secret"})
 )
 IDENTITY_RULES: Final = AuditedKind("identity_rules", "of", ("rules",))
 IDENTITY_GUARDS: Final = AuditedKind("identity_guards", "of", ("group_limit", "region", "never"))
 CONSENT: Final = AuditedKind("consent", "of", ("fields",), inline=frozenset({"fields"}))
 IMPORT: Final = AuditedKind(
-    "import",
-    "ref",
-    ("entity", "state", "size", "file_options"),
-    inline=frozenset({"file_options"}),
+    "import", "ref", ("entity", "state", "size", "file_options"), inline=frozenset({"file_options"})
 )
 IMPORT_SOURCE: Final = AuditedKind(
     "import_source",

@@ -76,12 +76,7 @@ def order_person(changes: Changes) -> Record:
     }
 
 
-IDENTIFIABLE: Final = (
-    ("identifiers",),
-    ("guest_ref",),
-    ("emails",),
-    ("first_name", "last_name"),
-)
+IDENTIFIABLE: Final = (("identifiers",), ("guest_ref",), ("emails",), ("first_name", "last_name"))
 """Groups of fields; a person with values for a whole group may match a guest (P-1)."""
 
 

@@ -20,11 +20,7 @@ def error_body(
     }
     if not unauthorized:
         body["developerMessage"] = error.message_for(client_key)
-    body |= {
-        "moreInfoUrl": more_info_url,
-        "statusCode": error.status,
-        "errors": error.errors,
-    }
+    body |= {"moreInfoUrl": more_info_url, "statusCode": error.status, "errors": error.errors}
     positions = [each.position for each in error.problems] if isinstance(error, Invalid) else []
     for line, column in filter(None, positions[:1]):
         body |= {"line": line, "column": column}

@@ -25,15 +25,7 @@ from innkeeper.wire.routes import Operation, operations
 from innkeeper.wire.schemas import LINK, REFERENCE, ref_to
 from innkeeper.wire.stream.openapi import STREAM_RESPONSES, STREAM_SCHEMAS, stream_paths
 from innkeeper.wire.stream.routes import TAG as STREAM_TAG
-from innkeeper.wire.views import (
-    SHOWS_VERSION,
-    WRITES,
-    Dialect,
-    ListShape,
-    PairsView,
-    Verb,
-    View,
-)
+from innkeeper.wire.views import SHOWS_VERSION, WRITES, Dialect, ListShape, PairsView, Verb, View
 
 IDEMPOTENCY: Final[Schema] = {
     "name": "Idempotency-Key",

@@ -49,10 +49,7 @@ HEADERS: Final[dict[str, Schema]] = {
         "10 names, percent-encoded, joined by commas.",
         "schema": _TEXT,
     },
-    "Location": {
-        "description": "URL of what was created.",
-        "schema": {**_TEXT, "format": "uri"},
-    },
+    "Location": {"description": "URL of what was created.", "schema": {**_TEXT, "format": "uri"}},
     "Idempotent-Replayed": {
         "description": "`true` if this is the stored response to an earlier request with this "
         "Idempotency-Key.",
@@ -63,10 +60,7 @@ HEADERS: Final[dict[str, Schema]] = {
         "that is stored now.",
         "schema": _TEXT,
     },
-    "Retry-After": {
-        "description": "Seconds to wait.",
-        "schema": {"type": "integer", "minimum": 0},
-    },
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}},
     "Accept-Encoding": {
         "description": "Content codings that request bodies may use.",
         "schema": _TEXT,

@@ -46,11 +46,7 @@ def _add_response_schemas(
     # Embedded in its parent: a link, or a page of whole resources; an empty one may be no page.
     whole = {"type": "array", "items": ref_to(name)}
     members = {**page["properties"], "items": whole}
-    schemas[f"{name}Collection"] = {
-        "type": "object",
-        "properties": members,
-        "required": ["href"],
-    }
+    schemas[f"{name}Collection"] = {"type": "object", "properties": members, "required": ["href"]}
     for child in _views_at(dialect, view, compatibility):
         _add_response_schemas(schemas, dialect, child, compatibility)
 

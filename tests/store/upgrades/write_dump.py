@@ -27,10 +27,7 @@ def person(name: str, **more: Any) -> dict[str, Any]:
 async def fill(dsn: str) -> None:
     """Three guests, an order with two contacts of whom one is new, and a segment."""
     await rekeying.upgrade(dsn)
-    async with (
-        Database(dsn, pool_size=1) as database,
-        database.work("live", "operator") as work,
-    ):
+    async with Database(dsn, pool_size=1) as database, database.work("live", "operator") as work:
         for name in ("Ann", "Bea", "Cian"):
             await guests.create(work, person(name, phone_numbers=["+353 86 123 4567"]))
         placed = {"reference_id": "order-1", "ordered_at": "2026-10-01T10:00:00.000Z"}

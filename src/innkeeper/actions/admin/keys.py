@@ -186,11 +186,7 @@ async def rotate(
 
 
 async def set_compatibility(
-    work: Work,
-    client_key: str,
-    compatibility: Compatibility,
-    *,
-    expected: Expected | None = None,
+    work: Work, client_key: str, compatibility: Compatibility, *, expected: Expected | None = None
 ) -> None:
     """Set which API documents apply to a key, at once here and within moments elsewhere.
 

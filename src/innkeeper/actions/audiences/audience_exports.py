@@ -17,12 +17,7 @@ from innkeeper.actions.bulk import signed_urls
 from innkeeper.errors import BadRequest, Conflict, Invalid, NotFound, Problem, existing
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import ChangeExportRequest, CreateExportRequest
-from innkeeper.resources.exports import (
-    FINISHED,
-    INSTANT_RUN,
-    SCHEDULED,
-    SUCCESS,
-)
+from innkeeper.resources.exports import FINISHED, INSTANT_RUN, SCHEDULED, SUCCESS
 from innkeeper.resources.naming import camel
 from innkeeper.resources.payloads import read_members
 from innkeeper.resources.segments import LIVE
@@ -148,12 +143,7 @@ async def start_due(work: Work) -> int:
         previous = after
         try:
             async with work.transaction():
-                row = await work.one(
-                    "exports.due",
-                    now=now,
-                    after=after[0],
-                    after_ref=after[1],
-                )
+                row = await work.one("exports.due", now=now, after=after[0], after_ref=after[1])
                 if row is None:
                     return queued
                 after = row["next_at"], row["ref"]

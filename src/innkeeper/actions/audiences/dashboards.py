@@ -141,9 +141,6 @@ async def _change(work: Work, email: str, change: _Change) -> list[Record]:
         row = await _fetch(work, email, "dashboards.lock")
         changed = change(row["reports"])
         await work.run(
-            "dashboards.put",
-            user=row["user_ref"],
-            workspace=work.workspace,
-            reports=Json(changed),
+            "dashboards.put", user=row["user_ref"], workspace=work.workspace, reports=Json(changed)
         )
     return changed

@@ -14,15 +14,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import ChangeSegmentRequest, CreateSegmentRequest
 from innkeeper.resources.naming import camel, field_problem
 from innkeeper.resources.payloads import ABSENT, Absent, Payload, members_of, present, read_members
-from innkeeper.resources.segments import (
-    DRAFT,
-    EDITABLE,
-    LIVE,
-    NEXT,
-    PAUSED,
-    PUBLISHING,
-    SCHEDULED,
-)
+from innkeeper.resources.segments import DRAFT, EDITABLE, LIVE, NEXT, PAUSED, PUBLISHING, SCHEDULED
 from innkeeper.rules.audited import EXPORT, SEGMENT
 from innkeeper.rules.segment_matching import Verdict
 from innkeeper.rules.versions import Expected, expect

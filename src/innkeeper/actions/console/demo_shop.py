@@ -17,10 +17,7 @@ POINTS_OF_SALE: Final = (
     {"name": "harbourandhill.us", "market": "USA", "brand": "Harbour & Hill", "language": "en"},
     {"name": "Dublin store", "market": "Ireland", "brand": "Harbour & Hill", "language": "en"},
 )
-_SITES: Final = {
-    "GB": ("harbourandhill.co.uk", "GBP"),
-    "US": ("harbourandhill.us", "USD"),
-}
+_SITES: Final = {"GB": ("harbourandhill.co.uk", "GBP"), "US": ("harbourandhill.us", "USD")}
 _SITE: Final = ("harbourandhill.com", "EUR")
 """Point of sale and currency of a customer, by country and for all others."""
 MONTHS: Final = 18
@@ -272,13 +269,7 @@ def _variant(chance: Random, product: tuple[str, str, str, int]) -> dict[str, An
     if kind in _VARIANTS:
         variant = chance.choice(_VARIANTS[kind])
         item_id, name = f"{product_id} {variant}", f"{name} {variant}"
-    return {
-        "item_id": item_id,
-        "productId": product_id,
-        "name": name,
-        "type": kind,
-        "price": price,
-    }
+    return {"item_id": item_id, "productId": product_id, "name": name, "type": kind, "price": price}
 
 
 def _add_event(

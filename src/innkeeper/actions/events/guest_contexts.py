@@ -35,10 +35,7 @@ async def fetch(work: Work, guest: UUID, offset: int = 0, limit: int = ORDERS) -
     """Fetch the context of a live guest, its latest orders first; raises `Unknown`."""
     row = await guests.fetch(work, guest)
     page_request = PageRequest(
-        offset,
-        min(limit, MAX_ORDERS),
-        filters={"guest_ref": guest},
-        sort=(("ordered_at", True),),
+        offset, min(limit, MAX_ORDERS), filters={"guest_ref": guest}, sort=(("ordered_at", True),)
     )
     page = await orders.list_(work, page_request)
     items = await ITEMS.of_many(work, [order["ref"] for order in page.items])

@@ -110,10 +110,7 @@ def represent_guards(book: IdentityRules) -> Record:
 
 
 async def set_guards(
-    work: Work,
-    changes: Changes,
-    expected: Expected | None = None,
-    problems: Sequence[Problem] = (),
+    work: Work, changes: Changes, expected: Expected | None = None, problems: Sequence[Problem] = ()
 ) -> Record:
     """Change some of the guards' settings and return all; None restores a default.
 

@@ -6,11 +6,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper.actions.identity import ledger
-from innkeeper.actions.identity.resolve import (
-    attach,
-    attach_directly,
-    attach_event_consumer,
-)
+from innkeeper.actions.identity.resolve import attach, attach_directly, attach_event_consumer
 from innkeeper.actions.paging import flat
 from innkeeper.actions.privacy import block_list
 from innkeeper.actions.records.children import Children

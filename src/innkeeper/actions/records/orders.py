@@ -67,10 +67,7 @@ async def _create_or_match(work: Work, changes: Changes) -> Record:
 
 
 async def fetch(
-    work: Work,
-    order: UUID,
-    guest: UUID | None = None,
-    children: Collection[type[Resource]] = (),
+    work: Work, order: UUID, guest: UUID | None = None, children: Collection[type[Resource]] = ()
 ) -> Record:
     """Return one order; raises `Unknown`. With `guest`, only if it is linked to that guest (N-24).
 

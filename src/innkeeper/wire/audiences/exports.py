@@ -158,10 +158,7 @@ async def fetch_latest_export(work: Work, request: EndpointRequest) -> Record:
 
 
 @EXPORTS.endpoint(
-    "GET",
-    "/definitions/{export}/reports",
-    "List finished executions",
-    response=list[ExportReport],
+    "GET", "/definitions/{export}/reports", "List finished executions", response=list[ExportReport]
 )
 async def list_export_reports(work: Work, request: EndpointRequest) -> list[Record]:
     """Return the finished executions as a bare array (A2)."""

@@ -106,10 +106,7 @@ async def delete_guest_view(work: Work, request: EndpointRequest) -> None:
 
 
 @declare_table(
-    GUEST_VIEWS,
-    _ONE + "/table",
-    "Guests of a view now, with its columns and sort",
-    TableParameters,
+    GUEST_VIEWS, _ONE + "/table", "Guests of a view now, with its columns and sort", TableParameters
 )
 async def list_guest_view_table(work: Work, request: EndpointRequest) -> Record | EndpointResponse:
     """Return a page of the guests of a view as JSON, or all of them as CSV."""

@@ -19,12 +19,7 @@ from innkeeper.rules.scopes import READ_PERSONAL
 from innkeeper.store.work import Work
 from innkeeper.wire.audiences.early_checks import check_sql
 from innkeeper.wire.audiences.segments import OWN, TAG, Segment, represent_segment
-from innkeeper.wire.endpoint import (
-    EndpointFamily,
-    EndpointRequest,
-    EndpointResponse,
-    PerformType,
-)
+from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse, PerformType
 from innkeeper.wire.pagination import LIMIT, OFFSET
 
 SEGMENT_TABLES: Final = EndpointFamily(TAG, OWN)

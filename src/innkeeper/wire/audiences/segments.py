@@ -141,12 +141,7 @@ async def list_segments(work: Work, _: EndpointRequest) -> Record:
 
 
 @SEGMENTS_V4.endpoint(
-    "GET",
-    _ONE,
-    "Fetch a segment",
-    name="fetchSegmentDefinition",
-    response=Segment,
-    has_etag=True,
+    "GET", _ONE, "Fetch a segment", name="fetchSegmentDefinition", response=Segment, has_etag=True
 )
 @OWN_SEGMENTS.endpoint("GET", _ONE, "Fetch a segment", response=Segment, has_etag=True)
 async def fetch_segment(work: Work, request: EndpointRequest) -> Record:

@@ -102,12 +102,7 @@ async def fetch_saved_query(work: Work, request: EndpointRequest) -> Record:
 
 
 @SQL.endpoint(
-    "PUT",
-    _NAME,
-    "Save a query",
-    request=SqlText,
-    response=SavedQuery,
-    failures=frozenset({409}),
+    "PUT", _NAME, "Save a query", request=SqlText, response=SavedQuery, failures=frozenset({409})
 )
 async def save_query(work: Work, request: EndpointRequest) -> Record:
     """Save a text under a name, also one that is not finished."""

@@ -16,11 +16,7 @@ from innkeeper.resources.static_lists import (
     definition_of_list,
 )
 from innkeeper.store.work import Work
-from innkeeper.wire.audiences.bulk_actions import (
-    BulkAction,
-    represent,
-    require_for_selection,
-)
+from innkeeper.wire.audiences.bulk_actions import BulkAction, represent, require_for_selection
 from innkeeper.wire.audiences.early_checks import check_sql
 from innkeeper.wire.audiences.segment_tables import (
     ListSegmentTableParameters,

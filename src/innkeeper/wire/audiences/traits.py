@@ -96,7 +96,4 @@ async def fetch_guest_traits(work: Work, request: EndpointRequest) -> Record:
     guest: UUID = request.refs()["guest"]
     await fetch_guest(work, guest)
     computed = await traits.compute_for_guest(work, guest)
-    return {
-        "traits": without_nulls(computed),
-        "segments": await segments.of_guest(work, guest),
-    }
+    return {"traits": without_nulls(computed), "segments": await segments.of_guest(work, guest)}

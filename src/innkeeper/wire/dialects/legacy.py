@@ -89,10 +89,7 @@ ORDER_ITEM = legacy(
 )
 
 ORDER_CONTACT = legacy(
-    official.ORDER_CONTACT,
-    verbs=UPDATES | {Verb.DELETE},
-    required=NAMES,
-    accept={"gender": GENDER},
+    official.ORDER_CONTACT, verbs=UPDATES | {Verb.DELETE}, required=NAMES, accept={"gender": GENDER}
 )
 
 ORDER_CONSUMER = legacy(official.ORDER_CONSUMER, required=NAMES, accept={"gender": GENDER})

@@ -36,11 +36,7 @@ OPEN_GUEST = GUEST.but(
 )
 
 OPEN_GUEST_EXTENSION = GUEST_EXTENSION.but(
-    names=None,
-    single_form=True,
-    shape=ListShape.ARRAY_UNLESS_PAGED,
-    deleted=204,
-    options={},
+    names=None, single_form=True, shape=ListShape.ARRAY_UNLESS_PAGED, deleted=204, options={}
 )
 
 ORDERS = "/v2.1/guests/{guest}/orders"

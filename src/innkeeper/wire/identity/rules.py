@@ -170,11 +170,7 @@ def _rules(book: IdentityRules) -> EndpointResponse:
 
 
 @IDENTITY.endpoint(
-    "GET",
-    "/rules",
-    "Fetch the identity rules in order",
-    response=_RulesResponse,
-    has_etag=True,
+    "GET", "/rules", "Fetch the identity rules in order", response=_RulesResponse, has_etag=True
 )
 async def fetch_identity_rules(work: Work, _: EndpointRequest) -> EndpointResponse:
     """Return the rules in order."""

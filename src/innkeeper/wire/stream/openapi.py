@@ -5,13 +5,7 @@ from typing import Final
 
 from innkeeper.resources.kinds import Schema
 from innkeeper.wire.openapi_responses import ERRORS, OF_ERRORS, content, headers
-from innkeeper.wire.stream.routes import (
-    EVENT_ERROR,
-    FLOW_ERROR,
-    STREAM_ROUTES,
-    TAG,
-    StreamRoute,
-)
+from innkeeper.wire.stream.routes import EVENT_ERROR, FLOW_ERROR, STREAM_ROUTES, TAG, StreamRoute
 
 _REASONS: Final = {
     400: "The message or the callback cannot be read, or a required member is missing.",

@@ -69,8 +69,7 @@ _CREATED: Final = named(
     "StreamCreated", an_object((*_HEAD, "customer_ref"), **_HEAD, customer_ref=REF)
 )
 _BROWSER_SCHEMA: Final = named(
-    "StreamBrowser",
-    an_object((*_HEAD, "customer"), **_HEAD, customer=an_object(("ref",), ref=REF)),
+    "StreamBrowser", an_object((*_HEAD, "customer"), **_HEAD, customer=an_object(("ref",), ref=REF))
 )
 EVENT_ERROR: Final = an_object(
     ("status", "version", "client_key", "error_msg", "moreInfo"),
