@@ -16,7 +16,7 @@ from innkeeper.actions.identity import ledger, rulebook
 from innkeeper.rules.identity_keys import guest_keys
 from innkeeper.store.work import Row, Work
 
-CHUNK: Final = 500
+CHUNK: Final = 2000
 """Rows per transaction, besides the others of the same transactions of the import."""
 PREVIEW_ROWS: Final = 10_000
 """Most rows that a preview checks, the last ones; the job checks all."""
