@@ -7,6 +7,7 @@ import json
 import subprocess
 
 import httpx
+import openpyxl
 import pytest
 from process import COMMAND
 from waiting import until
@@ -255,13 +256,23 @@ def imported(api, width: int) -> dict:
 
 
 def test_a_file_may_be_thrown_away(page, shop, tmp_path) -> None:
-    file = tmp_path / "nothing.csv"
-    file.write_text("First name\nNobody\n")
+    """A workbook, of which a sheet is chosen: the first one has no records."""
+    book = openpyxl.Workbook()
+    book.active.append(["Made by ACME"])
+    people = book.create_sheet("People")
+    for cell in ("First name", "Nobody"):
+        people.append([cell])
+    file = tmp_path / "nothing.xlsx"
+    book.save(file)
     page.go("/imports")
     page.locator("#file").set_input_files(file)
+    page.get_by_text("its sheet Sheet has one row").wait_for()
+    page.get_by_label("Sheet").select_option("People")
     # Its first rows are there before it is uploaded.
     page.get_by_role("cell", name="Nobody").wait_for()
     page.get_by_role("button", name="Upload").click()
+    assert page.get_by_label("First name becomes").input_value() == "firstName"
+    assert page.get_by_text("Sheet People").is_visible()
     page.get_by_role("button", name="Delete the file").click()
     page.get_by_text("Nothing was imported.").wait_for()
     paths = [path for path in (shop.data / "files").rglob("uploads/*") if path.is_file()]

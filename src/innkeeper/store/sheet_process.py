@@ -16,7 +16,8 @@ MEMORY_MB: Final = 2048
 CPU_SECONDS: Final = 600
 _EXACT: Final = 10**15
 _OTHERS: Final = (
-    "Move the sheet with the records to the front, or name it by --sheet. Its sheets are "
+    "Choose the sheet with the records (the command has --sheet), or move it to the front. Its "
+    "sheets are "
 )
 
 
@@ -26,13 +27,15 @@ def is_filled(cell: Any) -> bool:
 
 
 def read_sheet(path: str, sheet: str) -> Iterator[Any]:
-    """Yield [row number in the sheet, cells] of each row that is not empty; or, as the last item, a
-    sentence with the reason why the sheet cannot be read."""
+    """Yield the names of the sheets as {"sheets": names}, then [row number in the sheet, cells] of
+    each row that is not empty; or, as the last item, a sentence with the reason why the sheet
+    cannot be read."""
     from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - in the child
 
     try:
         with CalamineWorkbook.from_path(path) as workbook:
             names = workbook.sheet_names
+            yield {"sheets": names}
             if not names:
                 yield "it has no sheets"
             elif sheet and sheet not in names:

@@ -49,6 +49,15 @@ def sheet_columns(path: Path, sheet: str = "") -> list[str]:
         return names
 
 
+def sheet_names(path: Path) -> list[str]:
+    """Return the names of a workbook's sheets; raises `Unreadable`."""
+    with closing(_run_reader(path, "")) as read:
+        first = next(read, None)
+        if isinstance(first, str):
+            raise Unreadable(first)
+        return cast(dict[str, list[str]], first)["sheets"]
+
+
 @contextmanager
 def sheet_table(
     path: Path, sheet: str = ""
@@ -72,6 +81,16 @@ def _opened(path: Path, sheet: str) -> Iterator[tuple[list[str], Iterator[_Row]]
 
 def _read_sheet(path: Path, sheet: str) -> Generator[_Row]:
     """Yield (row number in the sheet, cells) of each row that is not empty."""
+    with closing(_run_reader(path, sheet)) as read:
+        for each in read:
+            if isinstance(each, str):
+                raise Unreadable(each)
+            if isinstance(each, list):
+                yield each[0], each[1]
+
+
+def _run_reader(path: Path, sheet: str) -> Generator[Any]:
+    """Yield what `sheet_process` prints; raises `Unreadable`."""
     _check_size(path)
     command = [sys.executable, "-m", sheet_process.__name__, str(path), sheet, str(os.getpid())]
     ours = ("INNKEEPER_", "PG")
@@ -87,10 +106,7 @@ def _read_sheet(path: Path, sheet: str) -> Generator[_Row]:
     with started as process:
         try:
             for line in cast(IO[bytes], process.stdout):
-                read = json.loads(line, parse_float=Decimal)
-                if isinstance(read, str):
-                    raise Unreadable(read)
-                yield read[0], read[1]
+                yield json.loads(line, parse_float=Decimal)
             code = process.wait()
         finally:
             process.kill()

@@ -61,9 +61,11 @@ def store_upload(
     filename: str,
     most: int,
     presets: Iterable[Path] = (),
+    sheet: str = "",
 ) -> UploadedFile:
     """Store an uploaded file; raises BadRequest when it cannot be read, also past `most` bytes of
-    content. `presets` are the folders of the workspace's own presets."""
+    content. `presets` are the folders of the workspace's own presets; `sheet` is the one of a
+    workbook, if it is not the first."""
     digest, size, breaks = md5(usedforsecurity=False), 0, 0
     with files.staged() as staged:
         while block := source.read(_BLOCK):
@@ -75,7 +77,8 @@ def store_upload(
             raise BadRequest("Choose a file that is not empty.")
         staged.flush()
         path = Path(staged.name)
-        layout = Layout("", guessed_format(filename)[0] or "csv", compressed=False)
+        chosen = ColumnMapping({}, sheet=sheet)
+        layout = Layout("", guessed_format(filename)[0] or "csv", compressed=False, mapping=chosen)
         try:
             layout, survey = layout.surveyed(path, most, FIRST_LOOK)
             entity = _guess_holds(layout, path, survey, presets)
@@ -90,6 +93,7 @@ def store_upload(
         "mapping": None,
         "name": filename[-200:],
         "encoding": form.encoding,
+        "sheet": sheet,
         "delimiter": form.dialect.delimiter if form.format == "csv" else "",
         "notes": list(form.notes),
         "survey": survey.summary(),
@@ -148,7 +152,8 @@ def read_sample(
         stored = _samples.get((name, revision))
     if stored is not None:
         return stored
-    chosen = ColumnMapping({}, encoding=str(file_options.get("encoding") or ""))
+    encoding, sheet = (str(file_options.get(name) or "") for name in ("encoding", "sheet"))
+    chosen = ColumnMapping({}, encoding=encoding, sheet=sheet)
     layout = Layout("", file_options["format"], file_options["compressed"], chosen)
     with open_upload(files, name, file_options) as source:
         if isinstance(source, Path):

@@ -123,6 +123,8 @@ def _plain(first: Suggestion, file_options: Mapping[str, Any]) -> dict[str, Any]
     parts.pop("undecided", None)
     if file_options["format"] == "csv" and not file_options.get("partial"):
         parts["encoding"] = file_options.get("encoding", "")
+    if sheet := file_options.get("sheet"):
+        parts["sheet"] = sheet
     return parts
 
 

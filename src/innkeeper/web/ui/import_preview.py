@@ -22,6 +22,7 @@ from innkeeper.store.encodings import decide_encoding
 from innkeeper.store.file_form import form_of_stream
 from innkeeper.store.parquet_rows import first_rows_end, parquet_count, parquet_footer
 from innkeeper.store.readers import Unreadable, expanded, readable
+from innkeeper.store.spreadsheets import sheet_names, sheet_table
 from innkeeper.store.temp_files import temporary
 from innkeeper.web.ui.import_dry_run import in_thread
 from innkeeper.web.ui.import_files import HEAD_BYTES
@@ -56,6 +57,12 @@ class FilePreview:
     columns: list[str] = field(default_factory=list)
     rows: Rows = field(default_factory=list)
     note: str = ""
+    fault: str = ""
+    """Why the chosen sheet cannot be read."""
+    sheets: list[str] = field(default_factory=list)
+    """The sheets of a workbook."""
+    has_unknown_sheets: bool = False
+    """Whether it is a workbook that is too large to list its sheets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,8 @@ class FileParts:
     """The last bytes; empty if there are none after `start`, or if they were not sent."""
     size: int = 0
     """Of the whole file."""
+    sheet: str = ""
+    """The chosen sheet of a workbook; the first if empty."""
 
     @property
     def is_whole(self) -> bool:
@@ -81,9 +90,8 @@ def preview(parts: FileParts, settings: Settings) -> FilePreview:
     is_parquet = parts.start.startswith(_PARQUET)
     if not parts.is_whole and not is_parquet:
         most = f"{WHOLE_BYTES >> 20} MB"
-        return FilePreview(
-            note=f"The rows of a workbook over {most} are shown once it is uploaded."
-        )
+        note = f"The rows of a workbook over {most} are shown once it is uploaded."
+        return FilePreview(note=note, has_unknown_sheets=True)
     if is_parquet and not parts.is_whole and not parquet_footer(parts.end):
         return FilePreview(note="The columns and rows of this file are shown once it is uploaded.")
     with temporary(settings, "preview") as folder:
@@ -103,7 +111,9 @@ def preview(parts: FileParts, settings: Settings) -> FilePreview:
 
 def _packed_rows(path: Path, parts: FileParts, *, is_parquet: bool) -> FilePreview:
     """Read a workbook, or a Parquet file that may be empty after its start; raises `Unreadable`."""
-    layout = Layout("", "parquet" if is_parquet else "spreadsheet", compressed=False)
+    if not is_parquet:
+        return _sheet_preview(path, parts.sheet)
+    layout = Layout("", "parquet", compressed=False)
     if parts.is_whole or 0 < first_rows_end(path) <= len(parts.start):
         try:
             with layout.table(path) as (columns, rows_of_table):
@@ -114,6 +124,16 @@ def _packed_rows(path: Path, parts: FileParts, *, is_parquet: bool) -> FilePrevi
                 raise
     note = f"This file has {parquet_count(path):,} rows. They are shown once it is uploaded."
     return FilePreview(layout.column_names(path), note=note)
+
+
+def _sheet_preview(path: Path, sheet: str) -> FilePreview:
+    """Read the first rows of a sheet, and the names of all; raises `Unreadable`."""
+    sheets = sheet_names(path)
+    try:
+        with sheet_table(path, sheet if sheet in sheets else "") as (columns, rows):
+            return FilePreview(columns, _read_some(row for _, row in rows), sheets=sheets)
+    except Unreadable as error:
+        return FilePreview(fault=f"The file cannot be read: {error}.", sheets=sheets)
 
 
 def first_rows(start: bytes, filename: str) -> tuple[list[str], Rows]:
@@ -181,14 +201,20 @@ async def show_first_rows(visit: Visit) -> Response:
     try:
         if size > visit.settings.max_upload_bytes:
             raise BadRequest(_TOO_LARGE.format(most=visit.settings.max_upload_bytes >> 20))
-        parts = FileParts(file.filename or "", start, content[len(start) :], size)
+        end, sheet = content[len(start) :], visit.form_text("sheet")
+        parts = FileParts(file.filename or "", start, end, size, sheet)
         first = await in_thread(visit, preview, parts, visit.settings)
     except BadRequest as error:
         fault = error.message
     columns = first.columns[:MOST_COLUMNS]
     cells = [[_cell(row.get(name), visit) for name in columns] for row in first.rows]
     return visit.show(
-        "import_preview.html", columns=columns, rows=cells, fault=fault, note=first.note
+        "import_preview.html",
+        columns=columns,
+        rows=cells,
+        fault=fault or first.fault,
+        first=first,
+        sheet=visit.form_text("sheet"),
     )
 
 

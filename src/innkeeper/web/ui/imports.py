@@ -64,7 +64,8 @@ async def upload(visit: Visit) -> Response:
     name = batches.upload_name(visit.workspace, ref)
     most = MOST_EXPANSION * visit.settings.max_upload_bytes
     folders = preset_folders(visit.settings.data, visit.workspace)
-    arguments = (files, name, upload_file.file, upload_file.filename, most, folders)
+    sheet = visit.form_text("sheet")
+    arguments = (files, name, upload_file.file, upload_file.filename, most, folders, sheet)
     stored = await in_thread(visit, import_files.store_upload, *arguments)
     entity = entity or stored.entity or ""
     if not entity:

@@ -8,7 +8,13 @@ const PARQUET = [0x50, 0x41, 0x52, 0x31];
 const PACKED = [PARQUET, [0x50, 0x4b, 0x03, 0x04], [0xd0, 0xcf, 0x11, 0xe0]];
 let lastPreview;
 
-on("change", "input[type=file][data-preview]", async (field) => {
+on("change", "input[type=file][data-preview]", (field) => preview(field, ""));
+on("change", "#file-preview select[name=sheet]", async (menu) => {
+  await preview(menu.form.elements.file, menu.value);
+  document.getElementById("sheet")?.focus();
+});
+
+async function preview(field, sheet) {
   const shown = document.getElementById("file-preview");
   lastPreview?.abort();
   shown.replaceChildren();
@@ -18,6 +24,7 @@ on("change", "input[type=file][data-preview]", async (field) => {
   const sent = new FormData();
   sent.set("csrf", field.form.elements.csrf.value);
   sent.set("size", file.size);
+  sent.set("sheet", sheet);
   try {
     const head = new Uint8Array(await file.slice(0, 4).arrayBuffer());
     const startsWith = (bytes) => bytes.every((byte, at) => byte === head[at]);
@@ -34,4 +41,4 @@ on("change", "input[type=file][data-preview]", async (field) => {
   } catch {
     // Without a preview the upload works all the same.
   }
-});
+}
