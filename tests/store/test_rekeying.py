@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from innkeeper.actions.console.search import find_guests
-from innkeeper.actions.identity import rekeying, rule_settings
+from innkeeper.actions.identity import ledger, rekeying, rule_settings
 from innkeeper.actions.records import orders
 from innkeeper.actions.records.order_people import CONTACTS
 from innkeeper.rules.identity_keys import digest
@@ -141,7 +141,7 @@ def test_it_goes_on_after_it_was_cut_off(old: str, monkeypatch: pytest.MonkeyPat
     """It is not done until all are, and doing it twice does no harm."""
     guests = [insert(old, JANE, OLD_KEYS) for _ in range(5)]
     monkeypatch.setattr(rekeying, "BATCH", 2)
-    real, done = rekeying.guest_keys, list[Any]()
+    real, done = ledger.guest_keys, list[Any]()
 
     def dying(*arguments: Any) -> Any:
         done.append(arguments)
@@ -150,7 +150,7 @@ def test_it_goes_on_after_it_was_cut_off(old: str, monkeypatch: pytest.MonkeyPat
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(rekeying, "guest_keys", dying)
+        patch.setattr(ledger, "guest_keys", dying)
         with pytest.raises(KeyboardInterrupt):
             asyncio.run(rekeying.upgrade(old))
     assert execute(old, "SELECT key_form FROM ws_live.identity_settings") == [(1,)]

@@ -2,20 +2,21 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from innkeeper.actions.admin.keys import NewKey
 from innkeeper.resources.naming import camel
-from innkeeper.resources.values import iso
+from innkeeper.resources.values import plain
 from innkeeper.rules.scopes import in_order
 
 
 def show(value: Any) -> None:
     """Print a value as JSON."""
-    print(msgspec.json.format(msgspec.json.encode(_plain(value)), indent=2).decode(), flush=True)
+    print(
+        msgspec.json.format(msgspec.json.encode(plain(value, camel)), indent=2).decode(), flush=True
+    )
 
 
 def key_row(key: NewKey) -> dict[str, Any]:
@@ -51,8 +52,8 @@ def table(rows: Sequence[dict[str, Any]], *columns: str) -> None:
     for column in columns:
         drawn.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
-        plain = _plain(row, spell=str)
-        drawn.add_row(*(_text(plain[column]) for column in columns))
+        texts = plain(row)
+        drawn.add_row(*(_text(texts[column]) for column in columns))
     console = Console(highlight=False, markup=False)
     if console.is_terminal:
         console.print(drawn)
@@ -79,14 +80,6 @@ def progress_bar(*, silent: bool = False) -> Iterator[Callable[[Mapping[str, Any
             bar.update(task, description=row["state"], completed=row["done"], total=total)
 
         yield update
-
-
-def _plain(value: Any, spell: Any = camel) -> Any:
-    if isinstance(value, dict):
-        return {spell(name): _plain(item, spell) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item, spell) for item in value]
-    return iso(value) if isinstance(value, datetime) else value
 
 
 def _text(value: Any) -> str:

@@ -12,13 +12,15 @@ from innkeeper.actions.privacy import block_list, erasure, privacy
 from innkeeper.cli.options import Act, CommandContext, GuestRef, Json, Workspace, Yes, command
 from innkeeper.cli.output import show, table
 from innkeeper.errors import OperatorError
+from innkeeper.resources.naming import camel
+from innkeeper.resources.values import plain
 from innkeeper.store import scrub as scrubbing
 from innkeeper.store.work import Work
 from innkeeper.wire.json_text import encode
 from innkeeper.wire.payloads import decode_strictly
 from innkeeper.wire.privacy.privacy import PersonRequest, represent_receipt
 from innkeeper.wire.privacy.subject import held_on
-from innkeeper.wire.privacy.subject_page import page, plain
+from innkeeper.wire.privacy.subject_page import page
 
 app = typer.Typer()
 Identifier = Annotated[
@@ -68,7 +70,7 @@ def access(
 ) -> None:
     """Write all data on a guest and on guests merged into it, as JSON and as an HTML page."""
     subject = context.run(workspace, lambda work: held_on(work, guest))
-    text = msgspec.json.format(encode(plain(subject)), indent=2)
+    text = msgspec.json.format(encode(plain(subject, camel)), indent=2)
     if html is not None:
         html.write_text(page(subject), encoding="utf-8")
     if out is None:

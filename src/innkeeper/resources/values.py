@@ -4,6 +4,7 @@ Functions raise `ValueRefused` with a reason in the style of contract errors.md 
 """
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -144,6 +145,18 @@ def iso(moment: datetime) -> str:
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def plain(value: Any, spell: Callable[[str], str] = str) -> Any:
+    """Convert a value to types that JSON can represent, with the names of members as `spell`
+    returns them."""
+    if isinstance(value, Mapping):
+        return {spell(str(name)): plain(item, spell) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item, spell) for item in value]
+    if isinstance(value, datetime):
+        return iso(value)
+    return str(value) if isinstance(value, UUID) else value
 
 
 def opaque(value: Any, depth: int = DEEPEST) -> Any:

@@ -13,7 +13,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper.actions.identity import ledger, rulebook
-from innkeeper.rules.identity_keys import guest_keys
 from innkeeper.store.work import Row, Work
 
 CHUNK: Final = 2000
@@ -90,10 +89,4 @@ async def _renew_keys(work: Work, refs: Sequence[UUID], version: UUID) -> None:
     if not rows:
         return
     book = await rulebook.of_version(work, version)
-    pairs = []
-    for row in rows:
-        states = [ledger.visible_record(row), ledger.unmerged_record(row)]
-        keys = {key for state in states for key in guest_keys(state, book.keys(state))}
-        pairs += [(key, row["ref"]) for key in keys]
-    await work.run("identity.delete_keys", guests=[row["ref"] for row in rows])
-    await ledger.add_keys(work, pairs)
+    await ledger.renew_keys(work, rows, book)

@@ -279,3 +279,13 @@ async def add_keys(work: Work, pairs: Sequence[tuple[UUID, UUID]]) -> None:
     """Store keys of guests: pairs of a key and a guest."""
     keys, guests = [key for key, _ in pairs], [guest for _, guest in pairs]
     await work.run("identity.add_keys", keys=keys, guests=guests)
+
+
+async def renew_keys(work: Work, rows: Sequence[Row], book: IdentityRules) -> None:
+    """Replace the keys of guests by those of both of their states, visible and unmerged."""
+    pairs = set[tuple[UUID, UUID]]()
+    for row in rows:
+        for state in (visible_record(row), unmerged_record(row)):
+            pairs.update((key, row["ref"]) for key in guest_keys(state, book.keys(state)))
+    await work.run("identity.delete_keys", guests=[row["ref"] for row in rows])
+    await add_keys(work, [*pairs])

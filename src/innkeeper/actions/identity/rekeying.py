@@ -1,15 +1,13 @@
 """Derive the identity keys of guests again, after a release changed how keys are derived."""
 
 from typing import Final
-from uuid import UUID
 
 from innkeeper.actions.admin import workspaces
 from innkeeper.actions.identity import ledger, rulebook
-from innkeeper.rules.identity_keys import KEY_FORM, guest_keys
-from innkeeper.rules.identity_rules import IdentityRules
+from innkeeper.rules.identity_keys import KEY_FORM
 from innkeeper.store.database import Database
 from innkeeper.store.migrate import migrate
-from innkeeper.store.work import Row, Work
+from innkeeper.store.work import Work
 
 BATCH: Final = 2000
 
@@ -46,13 +44,5 @@ async def _renew_keys(work: Work) -> None:
             if not rows:
                 await work.run("identity.set_key_form", key_form=KEY_FORM)
                 return
-            pairs = [(key, row["ref"]) for row in rows for key in _keys(row, book)]
-            await work.run("identity.delete_keys", guests=[row["ref"] for row in rows])
-            await ledger.add_keys(work, pairs)
+            await ledger.renew_keys(work, rows, book)
         after = rows[-1]["ref"]
-
-
-def _keys(row: Row, book: IdentityRules) -> list[UUID]:
-    """Return the keys of both states of a guest: visible and unmerged."""
-    records = (ledger.visible_record(row), ledger.unmerged_record(row))
-    return [*{key for record in records for key in guest_keys(record, book.keys(record))}]

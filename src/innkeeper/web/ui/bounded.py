@@ -10,7 +10,6 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 from markupsafe import Markup, escape
@@ -84,17 +83,6 @@ def json_html(value: Any) -> Markup:
         for kind, text in writer.tokens
     ]
     return Markup("".join(pieces))  # noqa: S704 - every text in it is escaped
-
-
-def plain(value: Any) -> Any:
-    """Convert a value to types that JSON can encode."""
-    if isinstance(value, datetime):
-        return iso(value)
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes):
-        return [plain(item) for item in value]
-    return str(value) if isinstance(value, UUID) else value
 
 
 class _Full(Exception):

@@ -11,10 +11,10 @@ from starlette.responses import Response
 from innkeeper.actions.paging import Page, PageRequest
 from innkeeper.actions.records.extensions import Extensions
 from innkeeper.resources.base import Record
+from innkeeper.resources.values import plain
 from innkeeper.store.limiter import Limiter
 from innkeeper.store.work import Lend, Work
 from innkeeper.web.downloads import Body, Download
-from innkeeper.web.ui.bounded import plain
 from innkeeper.web.ui.rendering import HEADERS
 from innkeeper.wire.json_text import encode
 

@@ -13,9 +13,9 @@ from markupsafe import Markup
 from innkeeper import clock
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import COMPARATORS, CORE, STATIC_LIST, TRAIT
-from innkeeper.resources.values import ValueRefused, instant, iso
+from innkeeper.resources.values import ValueRefused, instant, iso, plain
 from innkeeper.web.ui.audit_words import done_words
-from innkeeper.web.ui.bounded import is_cut, json_html, json_text, plain, rows, whole
+from innkeeper.web.ui.bounded import is_cut, json_html, json_text, rows, whole
 from innkeeper.wire.bulk.cells import unguarded_cell
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\-\s.]+")

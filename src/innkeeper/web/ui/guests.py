@@ -21,6 +21,7 @@ from innkeeper.resources.events import Session
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.naming import camel
 from innkeeper.resources.segments import TRAIT
+from innkeeper.resources.values import plain
 from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked
 from innkeeper.rules.personal import is_personal
@@ -205,7 +206,7 @@ async def access(visit: Visit) -> Response:
     if form == "html":
         page = await asyncio.to_thread(subject_page.page, subject_data)
         return file(f"guest-{ref}.html", page, "text/html")
-    content = await asyncio.to_thread(lambda: encode(subject_page.plain(subject_data)))
+    content = await asyncio.to_thread(lambda: encode(plain(subject_data, camel)))
     return file(f"guest-{ref}.json", content)
 
 

@@ -13,11 +13,11 @@ from innkeeper.resources.kinds import EMAIL, IDENTIFIERS, Text
 from innkeeper.resources.naming import camel
 from innkeeper.resources.payload_kinds import Described, one_of
 from innkeeper.resources.payloads import Payload
+from innkeeper.resources.values import plain
 from innkeeper.rules.scopes import READ_PERSONAL, Scope
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
 from innkeeper.wire.privacy.subject import held_on
-from innkeeper.wire.privacy.subject_page import plain
 from innkeeper.wire.schemas import FREE, array_of
 
 PRIVACY: Final = EndpointFamily("Privacy", "/innkeeper/v1/privacy")
@@ -93,7 +93,7 @@ class _Subject(Payload):
 )
 async def fetch_subject(work: Work, request: EndpointRequest) -> Record:
     """Return all data that is stored about a guest."""
-    subject: Record = plain(await held_on(work, request.refs()["guest"]))
+    subject: Record = plain(await held_on(work, request.refs()["guest"]), camel)
     return subject
 
 

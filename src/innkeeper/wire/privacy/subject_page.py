@@ -1,13 +1,11 @@
 """All data about a person as a page that people can read."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from html import escape
 from typing import Any, Final
-from uuid import UUID
 
 from innkeeper.resources.naming import camel
-from innkeeper.resources.values import iso
+from innkeeper.resources.values import plain
 
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
@@ -17,20 +15,9 @@ _STYLE: Final = (
 )
 
 
-def plain(value: Any) -> Any:
-    """Convert to JSON: names in camelCase, instants as text."""
-    if isinstance(value, Mapping):
-        return {camel(str(name)): plain(member) for name, member in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [plain(member) for member in value]
-    if isinstance(value, datetime):
-        return iso(value)
-    return str(value) if isinstance(value, UUID) else value
-
-
 def page(held: Mapping[str, Any]) -> str:
     """Return an HTML page of the result of `privacy.access`; it loads no other resource."""
-    subject = plain(held)
+    subject = plain(held, camel)
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
         f"<title>Data held on guest {escape(str(subject['guest']))}</title><style>{_STYLE}</style>",
@@ -42,7 +29,7 @@ def page(held: Mapping[str, Any]) -> str:
         title = escape(str(name).replace("_", " ").capitalize())
         parts.append(f"<h2>{title} ({len(rows) if isinstance(rows, Sequence) else 1})</h2>")
         entries = rows if isinstance(rows, list) else [rows]
-        parts += [_table(plain(entry)) for entry in entries]
+        parts += [_table(plain(entry, camel)) for entry in entries]
         if not entries:
             parts.append("<p>Nothing.</p>")
     return "\n".join(parts) + "\n"
