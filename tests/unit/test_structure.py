@@ -23,6 +23,8 @@ REFUSED = frozenset(
     }
 )
 """Participles used as nouns, and metaphors: a name says what a thing is."""
+REFUSED_ALONE = frozenset({"given", "seen", "made", "here", "wanted", "taken", "meant"})
+"""The same of whole names: `last_seen` says what it is."""
 QUERIES_IN_WEB = frozenset({"health.ping", "quarantine.correct", "quarantine.discard"})
 """The readiness check, and names of audit rows."""
 
@@ -71,6 +73,16 @@ def test_names_say_what_a_thing_is() -> None:
         if words_of(name) & REFUSED and name != "NotFound"
     ]
     assert used == []
+
+
+def test_whole_names_say_what_a_thing_is() -> None:
+    used = {
+        f"{path}: {name}"
+        for path, tree in trees().items()
+        for name in defined_names(tree)
+        if name.strip("_").lower() in REFUSED_ALONE
+    }
+    assert used <= {f"actions/bulk/creations.py: {name}" for name in ("_SEEN", "made", "seen")}
 
 
 def test_names_in_tests_say_what_a_thing_is() -> None:

@@ -106,8 +106,8 @@ class _FolderTransfer:
                 if not work.connection.closed:
                     await _mark_changed_settings(work, row["ref"], before)
             left_out = {f"{of}: {fault}": many for (of, fault), many in self.counts.faults.items()}
-            here = {name: many for name, many in self.counts.here.items() if name in RECORDS}
-            await batches.record_counts(work, row, here, self._missing, left_out)
+            written = {name: many for name, many in self.counts.target.items() if name in RECORDS}
+            await batches.record_counts(work, row, written, self._missing, left_out)
             if self._missing:
                 await batches.set_state(work, row["ref"], batches.ERROR, fault=_MISSING)
             else:
@@ -135,14 +135,14 @@ class _FolderTransfer:
         from innkeeper.wire.bulk.sitecore_folder import identity_rules, points_of_sale
 
         if self.source.rules:
-            wanted = identity_rules(self.source.rules)
-            here = await transfers.transfer_rules(work, wanted)
-            self.counts.source[rules.RULES], self.counts.here[rules.RULES] = len(wanted), here
+            own = identity_rules(self.source.rules)
+            self.counts.source[rules.RULES] = len(own)
+            self.counts.target[rules.RULES] = await transfers.transfer_rules(work, own)
         if self.source.points_of_sale:
             points = points_of_sale(self.source.points_of_sale)
-            here = await transfers.transfer_points_of_sale(work, points)
+            written = await transfers.transfer_points_of_sale(work, points)
             self.counts.source[rules.POINTS_OF_SALE] = len(points)
-            self.counts.here[rules.POINTS_OF_SALE] = here
+            self.counts.target[rules.POINTS_OF_SALE] = written
 
     async def _all_retired(self, work: "Work") -> None:
         """Transfer retired guests, again as long as that finds survivors that were retired too."""
@@ -154,9 +154,9 @@ class _FolderTransfer:
         while True:
             one_pass = (work, "guests", transfers.transfer_retired, is_retired, KIND)
             counts = await self._pass(*one_pass, lambda _: None)
-            if counts.here[KIND] in (before, counts.source[KIND]):
+            if counts.target[KIND] in (before, counts.source[KIND]):
                 break
-            before = counts.here[KIND]
+            before = counts.target[KIND]
         if not counts.agree:
             counts = await self._pass(*one_pass, self._write_missing)
         self.counts.add(counts)
@@ -166,10 +166,10 @@ class _FolderTransfer:
         work: "Work",
         entity: str,
         transfer: "Transfer",
-        wanted: "Callable[[Row], bool]" = lambda _: True,
+        is_selected: "Callable[[Row], bool]" = lambda _: True,
         called: str = "",
     ) -> None:
-        args = (work, entity, transfer, wanted, called or entity, self._write_missing)
+        args = (work, entity, transfer, is_selected, called or entity, self._write_missing)
         self.counts.add(await self._pass(*args))
 
     async def _pass(
@@ -177,7 +177,7 @@ class _FolderTransfer:
         work: "Work",
         entity: str,
         transfer: "Transfer",
-        wanted: "Callable[[Row], bool]",
+        is_selected: "Callable[[Row], bool]",
         called: str,
         write_missing: "Callable[[MissingRecord], object]",
     ) -> "TransferCounts":
@@ -191,7 +191,7 @@ class _FolderTransfer:
         from innkeeper.wire.bulk.sitecore_folder import rows_of
 
         paths, read = self.source.entities.get(entity, []), READERS[entity]
-        rows = ((number, row) for number, row in rows_of(paths) if wanted(row))
+        rows = ((number, row) for number, row in rows_of(paths) if is_selected(row))
         recording = batches.source_of(self.batch).recording if self.batch else None
         state = {"state": called, "total": sum(map(parquet_count, paths))}
         total = TransferCounts()
@@ -212,7 +212,7 @@ class _FolderTransfer:
 
         counts = self.counts
         rows = [
-            {"entity": name, "source": number, "here": counts.here[name]}
+            {"entity": name, "source": number, "here": counts.target[name]}
             for name, number in counts.source.items()
         ]
         print_rows(rows, as_json, "entity", "source", "here")

@@ -72,7 +72,7 @@ class TransferCounts:
     records."""
 
     source: Counter[str] = field(default_factory=Counter)
-    here: Counter[str] = field(default_factory=Counter)
+    target: Counter[str] = field(default_factory=Counter)
     missing: list[MissingRecord] = field(default_factory=list)
     faults: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(kind, `field: reason`) of values that were left out."""
@@ -80,7 +80,7 @@ class TransferCounts:
     def add(self, other: "TransferCounts") -> None:
         """Add the counts of another part of the source; its missing records are the caller's."""
         self.source += other.source
-        self.here += other.here
+        self.target += other.target
         self.faults += other.faults
         for name, _ in self.faults.most_common()[MOST_FAULTS:]:
             self.faults[name[0], OTHER_FAULTS] += self.faults.pop(name)
@@ -88,4 +88,4 @@ class TransferCounts:
     @property
     def agree(self) -> bool:
         """Whether the workspace has everything of the source."""
-        return all(self.here[name] >= number for name, number in self.source.items())
+        return all(self.target[name] >= number for name, number in self.source.items())

@@ -117,11 +117,11 @@ async def transfer_retired(
     counts = TransferCounts()
     counts.source[rules.RETIRED_GUESTS] = len(records)
     stored = await work.all("merges.survivors", refs=[one.ref for one in records])
-    here = {row["ref"] for row in stored if row["survivor_ref"] is not None}
-    counts.here[rules.RETIRED_GUESTS] = len(here)
+    stored_refs = {row["ref"] for row in stored if row["survivor_ref"] is not None}
+    counts.target[rules.RETIRED_GUESTS] = len(stored_refs)
     for one in records:
         counts.faults.update({(rules.RETIRED_GUESTS, fault): n for fault, n in one.faults.items()})
-        if one.ref not in here:
+        if one.ref not in stored_refs:
             counts.missing.append(MissingRecord(rules.RETIRED_GUESTS, one.ref, rules.NO_SURVIVOR))
     return counts
 
@@ -198,7 +198,7 @@ async def transfer_sessions(
     counts = await _counted(work, rules.SESSIONS, "sessions", records, rules.NO_GUEST)
     absent = await _absent(work, "browsers", browsers)
     counts.source[rules.BROWSERS] = len(browsers)
-    counts.here[rules.BROWSERS] = len(browsers) - len(absent)
+    counts.target[rules.BROWSERS] = len(browsers) - len(absent)
     counts.missing += [MissingRecord(rules.BROWSERS, ref, rules.NO_GUEST) for ref in absent]
     return counts
 
@@ -363,7 +363,7 @@ async def _counted(
         refs = [one.ref for one in records if one.ref not in absent]
         row = await work.row("transfers.count_extensions", refs=refs)
         counts.source[rules.EXTENSIONS] += sum(len(one.extensions) for one in records)
-        counts.here[rules.EXTENSIONS] += row["extensions"]
+        counts.target[rules.EXTENSIONS] += row["extensions"]
     return counts
 
 
@@ -372,7 +372,7 @@ def _count(
 ) -> TransferCounts:
     counts = TransferCounts()
     counts.source[entity] = len(records)
-    counts.here[entity] = len(records) - len(absent)
+    counts.target[entity] = len(records) - len(absent)
     refused = {*blocked}
     for one in records:
         counts.faults.update({(entity, fault): n for fault, n in one.faults.items()})
@@ -387,9 +387,9 @@ async def _count_guest_parts(work: Work, counts: TransferCounts, records: Record
     row = await work.row("transfers.count_guest_parts", refs=[one.ref for one in records])
     identifiers = sum(len(one.row["body"].get("identifiers") or ()) for one in records)
     counts.source[rules.IDENTIFIERS] = identifiers
-    counts.here[rules.IDENTIFIERS] = int(row["identifiers"])
+    counts.target[rules.IDENTIFIERS] = int(row["identifiers"])
     counts.source[rules.EXTENSIONS] += sum(len(one.extensions) for one in records)
-    counts.here[rules.EXTENSIONS] += row["extensions"]
+    counts.target[rules.EXTENSIONS] += row["extensions"]
 
 
 async def _count_people(
@@ -400,7 +400,7 @@ async def _count_people(
     missing += [MissingRecord(entity, ref, rules.NO_GUEST) for ref in absent]
     counts = TransferCounts()
     counts.source[entity] = len(people)
-    counts.here[entity] = len(people) - len(absent)
+    counts.target[entity] = len(people) - len(absent)
     return counts
 
 

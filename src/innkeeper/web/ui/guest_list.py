@@ -28,19 +28,19 @@ async def find_guests(visit: Visit) -> Response:
     """
     if visit.query_text("view"):
         return await guest_views.open_view(visit)
-    wanted = read_request(visit)
+    listing = read_request(visit)
     if visit.query_text("do"):
         # Without the button that was pressed, which a reload must not press again.
-        return visit.go("/guests", **wanted.query, **view_query(visit))
+        return visit.go("/guests", **listing.query, **view_query(visit))
     page = visit.page_request
-    is_table = bool(wanted.complete_rules) or any(map(visit.query_text, ("columns", "sort")))
-    has_all_hits = is_table and wanted.has_search
-    hits = await _search(visit, wanted, _ALL_HITS if has_all_hits else page)
+    is_table = bool(listing.complete_rules) or any(map(visit.query_text, ("columns", "sort")))
+    has_all_hits = is_table and listing.has_search
+    hits = await _search(visit, listing, _ALL_HITS if has_all_hits else page)
     context: dict[str, Any] = {"table": None, "rows": [], "query": {}}
     problems: tuple[str, ...] = ()
     if is_table:
         try:
-            context = await _read_table(visit, wanted, hits)
+            context = await _read_table(visit, listing, hits)
         except Invalid as invalid:
             problems = tuple(problem.reason for problem in invalid.problems)
     if context["table"] is None:
@@ -48,17 +48,17 @@ async def find_guests(visit: Visit) -> Response:
         items = hits.items[start : start + page.limit]
         context["rows"] = [visit.veil(item, Guest) for item in items]
     entity = None
-    if wanted.rules:
+    if listing.rules:
         catalogue = await segment_catalogue.list_declared_fields(visit.work)
         entity = catalogue["entities"][0]
     return visit.show(
         "guests.html",
-        **{**context, "query": wanted.query | context["query"]},
-        q=wanted.q,
-        wanted=wanted,
+        **{**context, "query": listing.query | context["query"]},
+        q=listing.q,
+        listing=listing,
         hits=hits,
         everyone=sum(hits.counts.values()),
-        is_new=not wanted.q and not hits.counts,
+        is_new=not listing.q and not hits.counts,
         entity=entity,
         units=UNITS,
         filter_problems=problems,
@@ -66,45 +66,49 @@ async def find_guests(visit: Visit) -> Response:
     )
 
 
-async def _search(visit: Visit, wanted: ListRequest, page: PageRequest) -> search.Hits:
-    kind = None if wanted.guest_type == ALL else wanted.guest_type
+async def _search(visit: Visit, listing: ListRequest, page: PageRequest) -> search.Hits:
+    kind = None if listing.guest_type == ALL else listing.guest_type
     return await search.find_guests(
-        visit.work, wanted.q, page, guest_type=kind, personal=visit.personal
+        visit.work, listing.q, page, guest_type=kind, personal=visit.personal
     )
 
 
-async def _read_table(visit: Visit, wanted: ListRequest, hits: search.Hits) -> dict[str, Any]:
+async def _read_table(visit: Visit, listing: ListRequest, hits: search.Hits) -> dict[str, Any]:
     """Read the table of the guests with the filters and the search, of which it has every hit."""
     if not hits.is_more:
-        return await guest_tables.read_table(visit, wanted.definition, _refs(wanted, hits))
+        return await guest_tables.read_table(visit, listing.definition, _refs(listing, hits))
     work = visit.work
     async with (
         work.in_slot(visit.database.limits.downloads),
-        search.every_hit(work, wanted.q, personal=visit.personal) as path,
+        search.every_hit(work, listing.q, personal=visit.personal) as path,
     ):
-        return await guest_tables.read_table(visit, wanted.definition, path)
+        return await guest_tables.read_table(visit, listing.definition, path)
 
 
-def _refs(wanted: ListRequest, hits: search.Hits) -> list[UUID] | None:
+def _refs(listing: ListRequest, hits: search.Hits) -> list[UUID] | None:
     """Return the guests that the search found, or None without a search."""
-    return [item["ref"] for item in hits.items] if wanted.has_search else None
+    return [item["ref"] for item in hits.items] if listing.has_search else None
 
 
 async def download(visit: Visit) -> Response:
     """Return the list as CSV."""
-    wanted = read_request(visit)
+    listing = read_request(visit)
     return await guest_tables.download(
-        visit, "guests", wanted.definition, None, search_text=wanted.q if wanted.has_search else ""
+        visit,
+        "guests",
+        listing.definition,
+        None,
+        search_text=listing.q if listing.has_search else "",
     )
 
 
 async def read_selected(visit: Visit) -> tuple[dict[str, Any], list[UUID] | None]:
     """Return the guests of the list that the URL selects: a definition, and with a search the refs
     to choose among."""
-    wanted = read_request(visit)
-    if not wanted.has_search:
-        return wanted.definition, None
-    return wanted.definition, _refs(wanted, await _search(visit, wanted, _ALL_HITS))
+    listing = read_request(visit)
+    if not listing.has_search:
+        return listing.definition, None
+    return listing.definition, _refs(listing, await _search(visit, listing, _ALL_HITS))
 
 
 PAGES: Final = (

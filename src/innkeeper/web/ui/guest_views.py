@@ -45,7 +45,7 @@ async def open_view(visit: Visit) -> Response:
 def query_of(visit: Visit, row: Record, every: Traits) -> dict[str, Any]:
     """Return the query of a view, without rules that the visitor may not see."""
     draft = builder.draft_of(row["name"], row["definition"], every)
-    wanted = ListRequest("", ALL, "AND", [])
+    listing = ListRequest("", ALL, "AND", [])
     if len(draft.groups) == 1 and draft.groups[0].entity == "guest":
         group = draft.groups[0]
         rules = [
@@ -53,8 +53,8 @@ def query_of(visit: Visit, row: Record, every: Traits) -> dict[str, Any]:
             for rule in group.rules
             if visit.personal or not is_personal(rule.name, rule.location, rule.type)
         ]
-        wanted = ListRequest("", group.type.lower() or ALL, group.operator, rules)
-    return {**wanted.query, "columns": row["columns"], "sort": row["sort"] or ""}
+        listing = ListRequest("", group.type.lower() or ALL, group.operator, rules)
+    return {**listing.query, "columns": row["columns"], "sort": row["sort"] or ""}
 
 
 def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -68,11 +68,11 @@ async def save(visit: Visit) -> Response:
     that name; or delete a view."""
     if visit.form_text("action") == "delete":
         return await _delete(visit)
-    wanted, table = read_request(visit), view_query(visit)
+    listing, table = read_request(visit), view_query(visit)
     body = {
         "name": visit.form_text("name"),
         "shared": visit.form_text("shared") == "yes",
-        "definition": wanted.definition,
+        "definition": listing.definition,
         "columns": table["columns"],
         "sort": table["sort"] or None,
     }

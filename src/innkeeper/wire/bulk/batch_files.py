@@ -68,8 +68,8 @@ class Layout:
             return cls(entity, tracking=tracking)
         columns = file_options.get("mapping")
         mapping = None if columns is None else mapping_of(entity, columns)
-        given = file_options.get("mark")
-        mark = given and HighWaterMark(given["column"], given["after"], given["inclusive"])
+        stored = file_options.get("mark")
+        mark = stored and HighWaterMark(stored["column"], stored["after"], stored["inclusive"])
         options = (file_options["format"], file_options["compressed"])
         return cls(entity, *options, mapping, mark=mark)
 
@@ -154,11 +154,11 @@ class Layout:
 
     def _mapping_of(self, columns: list[str]) -> ColumnMapping:
         """Return the layout's own mapping, else the one of columns named like fields."""
-        given = self.mapping
-        if given is not None and (given.columns or given.constants):
-            return given
+        own = self.mapping
+        if own is not None and (own.columns or own.constants):
+            return own
         named = by_name(self.entity, columns)
-        return replace(given, columns=named.columns, types=named.types) if given else named
+        return replace(own, columns=named.columns, types=named.types) if own else named
 
     def resolved(self, survey: TableSurvey) -> "Layout":
         """Return the layout with the findings of the survey; raises OperatorError for what only a
@@ -309,8 +309,8 @@ class Layout:
 
     def choices(self) -> Choices:
         """Return the format, encoding, delimiter and header that name or mapping determine."""
-        given = self.mapping or ColumnMapping({})
-        return Choices(self.format, given.encoding, given.delimiter, given.header)
+        own = self.mapping or ColumnMapping({})
+        return Choices(self.format, own.encoding, own.delimiter, own.header)
 
     def _form_of(self, stream: IO[bytes]) -> FileForm:
         """Return the form of a text, detected from its start if the layout is not `prepared`."""

@@ -100,10 +100,10 @@ class _Row:
 
     def extensions(self) -> list[Record]:
         """Return the data extensions: those of the raw JSON, else the map `ext`."""
-        given = [each for name in _EXTENSIONS for each in _items(self.raw.get(name))]
+        extensions = [each for name in _EXTENSIONS for each in _items(self.raw.get(name))]
         bodies = [
             {"key": DEFAULT_KEY, **{k: v for k, v in each.items() if k != "values"}, **pairs}
-            for each in given
+            for each in extensions
             for pairs in [_object(each.get("values"))]
         ]
         if not bodies and self.row.get("ext"):
@@ -123,22 +123,22 @@ def _is_raw(column: str) -> bool:
 def guest(row: Mapping[str, Any]) -> TransferredRecord:
     """Read a row of `guests`; raises `ValueRefused` without a ref."""
     source = _Row(row)
-    given = str(row.get("type") or source.members.get("guestType") or VISITOR)
+    type_text = str(row.get("type") or source.members.get("guestType") or VISITOR)
     # RETIRED is no type of a guest; its survivor says the same.
     source.members.pop("guestType", None)
     fields = source.fields(OWN_GUEST)
     times = source.times()
-    seen = {
+    visits = {
         "first_seen": fields.pop("first_seen", times["created_at"]),
         "last_seen": fields.pop("last_seen", times["modified_at"]),
     }
-    kind = given.lower() if given.lower() in (VISITOR, CUSTOMER, TRAVELLER) else VISITOR
+    kind = type_text.lower() if type_text.lower() in (VISITOR, CUSTOMER, TRAVELLER) else VISITOR
     record = {
         **{"ref": source.own_ref, "guest_type": kind, "body": guest_fields(fields)},
-        **{**seen, **times},
+        **{**visits, **times},
     }
     survivor = None
-    if given.upper() == RETIRED:
+    if type_text.upper() == RETIRED:
         named = (source.ref("survivor", member) for member in _SURVIVOR)
         survivor = next((ref for ref in named if ref not in (None, source.own_ref)), None)
     return TransferredRecord(
@@ -311,18 +311,18 @@ def fields_of(
     """Return the fields of a record that can be stored; adds the others to `faults`."""
     faults = Counter() if faults is None else faults
     fields: Changes = {}
-    for spelt, given in members.items():
+    for spelt, raw in members.items():
         name, kind, _ = plan.get(spelt, ("", None, False))
-        if kind is None or given is None:
+        if kind is None or raw is None:
             continue
-        if isinstance(kind, ListOf) and isinstance(given, str):
-            given = _listed(given)  # noqa: PLW2901 - a map holds lists as texts
+        if isinstance(kind, ListOf) and isinstance(raw, str):
+            raw = _listed(raw)  # noqa: PLW2901 - a map holds lists as texts
         try:
-            fields[name] = kind.read(given)
+            fields[name] = kind.read(raw)
         except ValueRefused as refused:
             faults[f"{spelt}: {refused.reason}"] += 1
-            if isinstance(kind, ListOf) and isinstance(given, list):
-                good = list(_readable(kind, given))
+            if isinstance(kind, ListOf) and isinstance(raw, list):
+                good = list(_readable(kind, raw))
                 fields |= {name: good} if good else {}
     return fields
 

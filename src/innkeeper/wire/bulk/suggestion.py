@@ -65,9 +65,9 @@ def suggest(
         complete_orders(suggestion, table)
     _identify(suggestion, rules)
     for column in table.texts:
-        seen = survey.columns.get(column) or ColumnSurvey()
-        _clean(suggestion, column, seen)
-        _cure(suggestion, column, table.texts[column], seen)
+        facts = survey.columns.get(column) or ColumnSurvey()
+        _clean(suggestion, column, facts)
+        _cure(suggestion, column, table.texts[column], facts)
     _spread_pairs(suggestion)
     return suggestion
 
@@ -238,35 +238,35 @@ def _pair(suggestion: Suggestion, column: str) -> str:
     return f"extensions.ext.{unique}"
 
 
-def _clean(suggestion: Suggestion, column: str, seen: ColumnSurvey) -> None:
+def _clean(suggestion: Suggestion, column: str, facts: ColumnSurvey) -> None:
     """Remove spreadsheets' guards and spaces from the cells of a column, and treat words for empty
     as empty."""
     if not suggestion.columns.get(column):
         return
-    suggestion.nothing = sorted({*suggestion.nothing, *seen.blanks})
-    if seen.padded:
+    suggestion.nothing = sorted({*suggestion.nothing, *facts.blanks})
+    if facts.padded:
         suggestion.trim.append(column)
-        suggestion.notes.append(f"{column}: the spaces around {seen.padded} cells are taken off.")
-    if seen.guarded:
-        suggestion.guards[column] = seen.guard
+        suggestion.notes.append(f"{column}: the spaces around {facts.padded} cells are taken off.")
+    if facts.guarded:
+        suggestion.guards[column] = facts.guard
         suggestion.notes.append(
-            f"{column}: a spreadsheet's guard is taken off {seen.guarded} cells: {seen.guard} is "
-            f"{unguarded_cell(seen.guard)}."
+            f"{column}: a spreadsheet's guard is taken off {facts.guarded} cells: {facts.guard} is "
+            f"{unguarded_cell(facts.guard)}."
         )
 
 
-def _choose_format(suggestion: Suggestion, column: str, seen: ColumnSurvey) -> None:
+def _choose_format(suggestion: Suggestion, column: str, facts: ColumnSurvey) -> None:
     """Use the format that fits all dates of a column; leave a question if two formats fit."""
-    forms = seen.formats()
+    forms = facts.formats()
     if len(forms) > 1:
         question = date_question(column, forms)
         suggestion.undecided["formats", column] = question
-        suggestion.choices[column] = seen.date_examples(forms)
+        suggestion.choices[column] = facts.date_examples(forms)
     elif forms and forms[0] != ISO:
         suggestion.formats[column] = forms[0]
 
 
-def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], seen: ColumnSurvey) -> None:
+def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], facts: ColumnSurvey) -> None:
     """Try a column's targets on its sample cells, and adapt the mapping to what they refuse."""
     targets = suggestion.columns.get(column)
     if not targets:
@@ -274,8 +274,8 @@ def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], seen: Colum
     texts = [text for text in texts if text.strip() not in suggestion.nothing]
     kind = kind_of(suggestion.entity, targets[0])
     if isinstance(kind, Instant | Day) and column not in suggestion.formats:
-        _choose_format(suggestion, column, seen)
-        if column in suggestion.choices or seen.open_zone(""):
+        _choose_format(suggestion, column, facts)
+        if column in suggestion.choices or facts.open_zone(""):
             # Dates of an undecided format or time zone cannot be tried.
             return
     words = words_of(targets[0].rpartition(".")[2])
