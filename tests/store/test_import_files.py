@@ -66,8 +66,8 @@ def test_i4_an_unproved_date_format_is_a_question(run: Import, dsn: str, tmp_pat
     assert (output.exit_code, bodies(dsn)) == (1, [])
     mapping = tmp_path / "file.csv.mapping.toml"
     lines = mapping.read_text().splitlines()
-    assert '# "Birthday" = "DD/MM/YYYY"  # 03/04/1980 is 3 April 1980' in lines
-    choice = '# "Birthday" = "MM/DD/YYYY"  # 03/04/1980 is 4 March 1980'
+    assert '# "Birthday" = "DD/MM/YYYY"  # 03/04/1980 is 1980-04-03' in lines
+    choice = '# "Birthday" = "MM/DD/YYYY"  # 03/04/1980 is 1980-03-04'
     assert choice in lines
     again = run(DATES)
     assert (again.exit_code, bodies(dsn)) == (1, [])

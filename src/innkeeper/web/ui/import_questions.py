@@ -100,7 +100,7 @@ def _date_questions(draft: ImportDraft, *, is_masked: bool) -> Iterator[FileQues
 
 def _reading(form: str, cell: str, pivot: int) -> str:
     with suppress(NotADate):
-        return f"{cell} is {read_date(form, cell, pivot):%-d %B %Y}"
+        return f"{cell} is {read_date(form, cell, pivot).date()}"
     return ""
 
 

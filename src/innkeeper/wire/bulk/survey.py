@@ -87,9 +87,9 @@ class ColumnSurvey:
         return self.numbers.example if self.numbers is not None else ""
 
     def date_examples(self, formats: Sequence[str]) -> dict[str, str]:
-        """Return one cell as it reads in each of its formats: `03/04/1980 is 3 April 1980`."""
+        """Return one cell as it reads in each of its formats: `03/04/1980 is 1980-04-03`."""
         cell = self.dates.examples.get(formats[0], "") if self.dates is not None else ""
-        return {form: f"{cell} is {read_date(form, cell):%-d %B %Y}" for form in formats if cell}
+        return {form: f"{cell} is {read_date(form, cell).date()}" for form in formats if cell}
 
     def marks(self) -> Counter[str]:
         return self.numbers.marks if self.numbers is not None else Counter()
