@@ -45,6 +45,8 @@ ARRANGED: Final = frozenset(
     }
 )
 """Fields that the overview shows in a form of its own, or that only the properties show."""
+_REPEATED: Final = {"email": "emails", "phone": "phone_numbers", "zip_code": "post_code"}
+"""Field -> the field that usually has its value as well."""
 FIRST_ORDER: Final = PageRequest(limit=1)
 
 
@@ -220,8 +222,12 @@ def _details(guest: Record) -> list[tuple[str, Any]]:
 
 
 def _header_fields(guest: Record) -> list[tuple[str, str, Any]]:
-    """List the fields that the header does not show: (name, label, value)."""
+    """List the fields that the header does not show, each value once: (name, label, value)."""
     skipped = {"ref", "identifiers"}
+    for name, of in _REPEATED.items():
+        values = guest.get(of)
+        if guest.get(name) in (values if isinstance(values, list) else [values]):
+            skipped.add(name)
     return [
         (name, name, guest[name]) for name in Guest.fields if name in guest and name not in skipped
     ]

@@ -32,7 +32,9 @@ def chart_of(name: str, report: Record, unit: str) -> dict[str, Any]:
         return {"kind": "nothing"}
     columns = report["columns"]
     if columns[:1] == ["period"]:
-        return _over_time(report, columns[1] if columns[1] in SERIES else "", unit)
+        is_open = _start(_periods(report, unit)[-1] + _LONGEST[unit], unit) > clock.now().date()
+        chart = _over_time(report, columns[1] if columns[1] in SERIES else "", unit)
+        return {**chart, "open_unit": unit if is_open else ""}
     charts = {"retention": _retention, "rfm": _rfm, "rfm_groups": _groups, "funnel": _funnel}
     if name in charts:
         return charts[name](report)
