@@ -87,6 +87,26 @@ async def test_reads_that_share_a_statement_are_as_alone(database: Database) -> 
         assert isinstance(unknown, Unknown), kind
 
 
+async def test_equal_lists_that_share_a_result_are_as_alone(database: Database) -> None:
+    """Each gets records of its own, which the encoder changes; another list is read by itself."""
+    for number in range(3):
+        await new_guest(database, email=f"{number}@example.com")
+
+    def page(limit: int) -> Act:
+        request = PageRequest(limit=limit, as_text=True, as_json=True)
+        return lambda work: guests.list_(work, request)
+
+    alone = (await run_alone(database, page(3))).items
+    first, second = await run_batched(database, page(3), page(3))
+    assert first.items == second.items == alone
+    first.items[0].clear()
+    assert second.items == alone
+    assert (await run_alone(database, page(2))).items == alone[:2]
+    oldest = UUID(alone[0]["ref"].decode())
+    await run_alone(database, lambda work: guests.delete(work, oldest))
+    assert [len(page.items) for page in await run_batched(database, page(3), page(3))] == [2, 2]
+
+
 async def test_a_batched_read_sees_each_acknowledged_write(database: Database) -> None:
     """P1: a write that is acknowledged before the read begins, while a batch runs."""
     guest = await new_guest(database, city="Cork")

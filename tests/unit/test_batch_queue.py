@@ -7,7 +7,7 @@ import pytest
 
 from innkeeper.errors import BadRequest, Unavailable
 from innkeeper.store import batching
-from innkeeper.store.batching import ALONE, Alone, BatchQueue
+from innkeeper.store.batching import ALONE, PASSING_MAX, Alone, BatchQueue, BatchQueues
 from innkeeper.store.driver_errors import Contended
 
 
@@ -183,3 +183,20 @@ async def test_who_waits_already_passes_a_stalled_call(monkeypatch: pytest.Monke
     assert await asyncio.gather(*waiting) == ["2 of 2", "4 of 2"]
     assert not first.done()
     assert await numbers.opened([], first) == []
+
+
+async def test_idle_queues_of_equal_calls_are_removed() -> None:
+    queues, gate = BatchQueues(), asyncio.Event()
+
+    def queue(key: object) -> BatchQueue[None, bool]:
+        return queues.get("test", key, Numbers().batch, is_passing=True)
+
+    busy = queue("busy")
+    running = asyncio.ensure_future(busy.run(None, gate.wait))
+    await asyncio.sleep(0)
+    for key in range(3 * PASSING_MAX):
+        queue(key)
+    assert len(list(queues)) <= PASSING_MAX
+    assert queue("busy") is busy
+    gate.set()
+    assert await running

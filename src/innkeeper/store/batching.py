@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
+from itertools import chain
 from typing import Any, Final, Generic, TypeVar
 
 from prometheus_client import Histogram
@@ -35,6 +36,8 @@ STALLED_SECONDS: Final = 0.05
 """Longest time that calls wait for the running one, which may itself wait for a lock."""
 RUNNING_MAX: Final = 4
 """Maximum number of batches of one kind at the same time; all but one of them are stalled."""
+PASSING_MAX: Final = 100
+"""Number of queues of equal calls from which on idle ones are removed."""
 
 BATCH_SIZE: Final = Histogram(
     "innkeeper_batch_size",
@@ -263,18 +266,31 @@ class BatchQueues:
 
     def __init__(self) -> None:
         self._queues: dict[Hashable, BatchQueue[Any, Any]] = {}
+        self._passing: dict[Hashable, BatchQueue[Any, Any]] = {}
+        """Queues of equal calls, which callers make as many as they like."""
 
     def __iter__(self) -> Iterator[BatchQueue[Any, Any]]:
-        return iter(self._queues.values())
+        return chain(self._queues.values(), self._passing.values())
 
     def get(
-        self, kind: str, key: Hashable, run_batch: Callable[..., Any], *arguments: Any
+        self,
+        kind: str,
+        key: Hashable,
+        run_batch: Callable[..., Any],
+        *arguments: Any,
+        is_passing: bool = False,
     ) -> BatchQueue[Any, Any]:
-        """Return a queue; a new one runs batches by `run_batch(*arguments, items)`."""
-        queue = self._queues.get((kind, key))
+        """Return a queue; a new one runs batches by `run_batch(*arguments, items)`.
+
+        One that `is_passing` may be removed while it is idle: its calls must need no order.
+        """
+        queues = self._passing if is_passing else self._queues
+        queue = queues.get((kind, key))
         if queue is None:
-            queue = BatchQueue(kind, partial(run_batch, *arguments))
-            self._queues[kind, key] = queue
+            if is_passing and len(queues) >= PASSING_MAX:
+                for name in [name for name, each in queues.items() if not each.must_wait()]:
+                    del queues[name]
+            queue = queues[kind, key] = BatchQueue(kind, partial(run_batch, *arguments))
         return queue
 
 

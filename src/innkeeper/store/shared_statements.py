@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from psycopg.pq.abc import PGresult
 from psycopg.types.json import Jsonb
 
 from innkeeper.store.batching import ALONE, Alone
@@ -37,6 +38,18 @@ async def read_shared(
     for row in await work.fetch_all(batched(text, items[0]), arrays):
         rows_of[row.pop("batch_position") - 1].append(row)
     return rows_of
+
+
+async def execute_shared(
+    text: str,
+    params: Mapping[str, Any],
+    json_bytes_max: int | None,
+    work: "Work",
+    items: Sequence[None],
+) -> list[PGresult]:
+    """Run a read for several equal requests; return its result for each."""
+    work.json_bytes_max = json_bytes_max
+    return [await work.execute(text, params)] * len(items)
 
 
 async def create_shared(

@@ -20,7 +20,13 @@ from innkeeper.store.limiter import Limiter
 from innkeeper.store.pooled_connection import PooledConnection
 from innkeeper.store.queries import Queries
 from innkeeper.store.result_size import check_json_size
-from innkeeper.store.shared_statements import call_shared, create_shared, read_shared, run_shared
+from innkeeper.store.shared_statements import (
+    call_shared,
+    create_shared,
+    execute_shared,
+    read_shared,
+    run_shared,
+)
 
 # `Json(value)` makes a parameter jsonb.
 Json = Jsonb
@@ -210,21 +216,31 @@ class Work:
         return await self.fetch_all(self._queries.text(query, **parts), params, as_text=True)
 
     async def all_as_json(self, query: str, /, *, parts: Parts = _NONE, **params: Any) -> list[Row]:
-        """As `all`, with values that stay JSON text, those of the body as columns (`json_rows`)."""
-        return json_rows(await self._execute(self._queries.text(query, **parts), params))
+        """As `all`, with values that stay JSON text, those of the body as columns (`json_rows`).
+
+        Concurrent requests for the same query with equal parameters share its result.
+        """
+        text = self._queries.text(query, **parts)
+        values = (tuple(each) if isinstance(each, list) else each for each in params.values())
+        equal = (text, self.json_bytes_max, frozenset(zip(params, values, strict=True)))
+        share = partial(execute_shared, text, params, self.json_bytes_max)
+        alone = partial(self.execute, text, params)
+        result = await self.in_batch(query, share, None, alone, queue=equal, is_passing=True)
+        return json_rows(result)
 
     async def fetch_all(
         self, text: str, params: Mapping[str, Any], *, as_text: bool = False, most: int = -1
     ) -> list[Row]:
         """Return every row of a statement, at most `most`; `as_text` as `all_as_text` returns
         them."""
-        result = await self._execute(text, params)
+        result = await self.execute(text, params)
         try:
             return self.connection.statements.rows(result, as_text=as_text, most=most)
         except psycopg.Error as error:
             raise translated(error) from error
 
-    async def _execute(self, text: str, params: Mapping[str, Any]) -> PGresult:
+    async def execute(self, text: str, params: Mapping[str, Any]) -> PGresult:
+        """Run a statement and return its result, which outlasts the connection."""
         try:
             connection = self._connection or await self._connect()
             result = await connection.statements.run(text, params, self._default)
@@ -290,18 +306,19 @@ class Work:
         key: Hashable = None,
         *,
         queue: Hashable = None,
+        is_passing: bool = False,
     ) -> Result:
         """Return the result of a call that concurrent calls of its kind may share a batch with
         (`BatchQueue.run`). It holds no connection while it waits.
 
-        Calls of one kind share a batch only if their `queue` is equal.
+        Calls of one kind share a batch only if their `queue` is equal. `is_passing`: there are many
+        such queues (`BatchQueues.get`).
         """
         if not self.may_batch:
             return await run_alone()
         lender, workspace = self._lender, self.workspace
-        shared = lender.batches.get(
-            kind, (workspace, queue), run_shared, lender, workspace, run_batch
-        )
+        run = (run_shared, lender, workspace, run_batch)
+        shared = lender.batches.get(kind, (workspace, queue), *run, is_passing=is_passing)
         if self._connection is not None and shared.must_wait(key):
             await self.give_back()
         result: Result = await shared.run(item, run_alone, key)
@@ -314,7 +331,7 @@ class Work:
 
     async def run(self, query: str, /, *, parts: Parts = _NONE, **params: Any) -> int:
         """Run a statement; return the number of rows that it wrote."""
-        result = await self._execute(self._queries.text(query, **parts), params)
+        result = await self.execute(self._queries.text(query, **parts), params)
         return result.command_tuples or 0
 
     async def copy_in(self, query: str, rows: copying.Rows) -> int:
