@@ -4,6 +4,7 @@ Route, credentials, body, operation, response, log line. An API supplies what di
 `web/api.py`, `Stream` in `web/stream.py`. Other requests go through `web/page_shell.py`.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -130,10 +131,8 @@ class RequestShell(Generic[SomeRequest, SomeRoute]):
             *self._cors.headers(headers.get(b"origin")),
         ]
         await response.send(receive, send)
-        self._log(request, response, correlation)
-        if request.fault is not None:
-            clear_frames(request.fault)
-            request.fault = None
+        # uvloop writes at the end of its iteration: the client shall not wait for the log line.
+        asyncio.get_running_loop().call_soon(self._log, request, response, correlation)
 
     async def answer(self, scope: Scope, receive: Receive) -> tuple[SomeRequest, ApiResponse]:
         """Answer a request, without the headers of every response; raises `ClientDisconnected`."""
@@ -204,6 +203,9 @@ class RequestShell(Generic[SomeRequest, SomeRoute]):
         path = request.route.path if request.route is not None else "unknown"
         status, started = response.status, request.started
         record_request(request.method, path, status, started, members, request.fault)
+        if request.fault is not None:
+            clear_frames(request.fault)
+            request.fault = None
 
 
 def raw_path(scope: Scope) -> str:
