@@ -160,6 +160,8 @@ def _children(
     """Encode the first children of a record that a view shows, as text where the view allows it;
     return them and the number of all."""
     text = children[view.resource]
+    if text is None:
+        return [], 0
     write = items_text_of(call.visible(view))
     if write is None:
         encode_child = call.encoder(view)

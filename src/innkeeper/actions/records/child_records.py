@@ -6,6 +6,7 @@ A column is JSON text, which `parse` or `parse_as_text` turns into records.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Final, TypedDict, cast
 from uuid import UUID
 
@@ -55,10 +56,13 @@ KINDS: Final[Mapping[type[Resource], _Kind]] = {
 }
 
 
-def query_parts(kinds: Collection[type[Resource]]) -> dict[str, Sequence[str]]:
+def query_parts(kinds: Collection[type[Resource]]) -> Mapping[str, Sequence[str]]:
     """Return the parts that make a statement with a table `parent` also read these children."""
-    if not kinds:
-        return {}
+    return _parts_of(tuple(kinds)) if kinds else {}
+
+
+@cache
+def _parts_of(kinds: tuple[type[Resource], ...]) -> Mapping[str, Sequence[str]]:
     parts: dict[str, Sequence[str]] = {}
     for kind in kinds:
         parts |= KINDS[kind].parts
@@ -78,15 +82,15 @@ async def read_children(
     return {row["ref"]: take_children(row, kinds) for row in rows}
 
 
-def parse(kind: type[Resource], text: str | None) -> list[Record]:
+def parse(kind: type[Resource], text: str) -> list[Record]:
     """Return children as records; their refs are text."""
-    return KINDS[kind].select([_parse_child(row) for row in decode_json(text)] if text else [])
+    return KINDS[kind].select([_parse_child(row) for row in decode_json(text)])
 
 
-def parse_as_text(text: str | None) -> list[Record]:
+def parse_as_text(text: str) -> list[Record]:
     """Return children, other than data extensions, as records whose values stay JSON text; their
     refs are bytes."""
-    return [_parse_as_text(cast(Row, row)) for row in _decode_texts(text)] if text else []
+    return [_parse_as_text(cast(Row, row)) for row in _decode_texts(text)]
 
 
 def _parse_child(row: Row) -> Record:

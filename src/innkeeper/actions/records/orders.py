@@ -74,7 +74,7 @@ async def fetch(
     Its children of the given kinds are in the record's `children`.
     """
     of_guest, params = _of_guest(guest)
-    parts = of_guest | child_records.query_parts(children)
+    parts = {**of_guest, **child_records.query_parts(children)}
     row = await work.one_batched("orders.fetch", parts=parts, ref=order, **params)
     if row is None:
         return await _raise_unknown(work, order, guest)
