@@ -20,7 +20,7 @@ from innkeeper.wire.bulk.mapping import mapping_of
 from innkeeper.wire.bulk.mixed_files import is_mixed
 from innkeeper.wire.bulk.sample import read_json_sample, read_sample
 from innkeeper.wire.bulk.suggested_mapping import Suggestion
-from innkeeper.wire.bulk.suggestion import guess_entity, suggest
+from innkeeper.wire.bulk.suggestion import are_own_values, guess_entity, suggest
 from innkeeper.wire.bulk.targets import kind_of
 
 
@@ -379,3 +379,25 @@ def test_events_among_other_records_are_found_in_any_spelling(
     path.write_bytes(b"{" + key + b':"guest"}\n' + filler + b"{" + key + b":" + schema + b"}\n")
     layout = Layout("guests", "ndjson", False, None).prepared(path)
     assert is_mixed(layout, path) is expected
+
+
+def test_json_of_another_system_is_mapped_as_a_table_is(tmp_path: Path) -> None:
+    ann = {"id": 17, "email": "a@x.example", "name": "Ann Lee", "created": "01/03/2024"}
+    ann |= {"address": {"city": "Cork", "country": "Ireland"}, "tags": ["new"], "orders": [{}]}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([ann, {"email": "b@x.example", "created": "25/03/2024"}]))
+    layout = Layout("guests", "ndjson", False).surveyed(path)[0]
+    sample = read_json_sample(layout, path)
+    assert not are_own_values("guests", sample.columns, sample.rows)
+    suggestion = suggest("guests", sample.columns, sample.rows)
+    assert suggestion.notes == ["orders: lists of objects are not imported."]
+    layout = replace(layout, mapping=mapping_of("guests", suggestion.document()))
+    with path.open("rb") as source:
+        (chunk,) = layout.chunks(source)
+    guest = chunk.items[0].what
+    assert isinstance(guest, GuestWrite)
+    assert (guest.changes["first_name"], guest.changes["city"]) == ("Ann", "Cork")
+    assert (guest.changes["country"], guest.changes["first_seen"][:10]) == ("IE", "2024-03-01")
+    assert guest.groups[0].pairs == {"tags0": "new"}
+    for own in ({"email": "a@x.example", "firstName": "Ann"}, {"identifiers": [], "x": 1}):
+        assert are_own_values("guests", list(own), [own])

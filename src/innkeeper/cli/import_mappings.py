@@ -95,7 +95,8 @@ async def _guessed_layout(
     from innkeeper.wire.bulk.mapping import named_like_targets
     from innkeeper.wire.bulk.presets import find_preset
     from innkeeper.wire.bulk.sample import read_json_sample, read_sample
-    from innkeeper.wire.bulk.suggestion import guess_entity_of_values
+    from innkeeper.wire.bulk.suggestion import are_own_values, guess_entity_of_values
+    from innkeeper.wire.bulk.survey import TableSurvey
 
     what = options.what
     is_table = layout.form is not None and layout.form.format in TABLES
@@ -103,10 +104,10 @@ async def _guessed_layout(
     if what is not None and is_table and named_like_targets(what, sample.columns):
         return layout
     if not is_table and find_preset(sample.columns, what, _presets(work)) is None:
-        entity = what or guess_entity_of_values(sample.columns, sample.rows)
-        if entity is None:
-            raise OperatorError(f"Say what {name} holds: innkeeper import guests {name}.")
-        return replace(layout, entity=entity)
+        if are_own_values(what, sample.columns, sample.rows):
+            entity = what or guess_entity_of_values(sample.columns, sample.rows) or ""
+            return replace(layout, entity=entity)
+        survey = TableSurvey.of(sample.rows)
     return await _suggested_layout(work, options, name, layout, sample, survey)
 
 

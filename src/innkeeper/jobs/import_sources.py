@@ -26,8 +26,8 @@ from innkeeper.wire.bulk.file_formats import MOST_EXPANSION, TABLES
 from innkeeper.wire.bulk.high_water import HighWaterMark
 from innkeeper.wire.bulk.mapping import mapping_of, named_like_targets
 from innkeeper.wire.bulk.presets import Preset, find_preset, preset_folders, read_presets
-from innkeeper.wire.bulk.sample import read_sample
-from innkeeper.wire.bulk.suggestion import suggest
+from innkeeper.wire.bulk.sample import read_json_sample, read_sample
+from innkeeper.wire.bulk.suggestion import are_own_values, suggest
 from innkeeper.wire.bulk.survey import TableSurvey
 
 log = logging.getLogger("innkeeper.jobs")
@@ -131,7 +131,7 @@ def _look(
         return options
     layout = Layout.of({**row, "file_options": options}, tracking=False)
     layout, survey = layout.surveyed(path, MOST_EXPANSION * settings.max_upload_bytes)
-    if not options.get("mapping") and layout.form is not None and layout.form.format in TABLES:
+    if not options.get("mapping"):
         presets = read_presets(preset_folders(settings.data, workspace))
         options["mapping"] = _recognised(layout, path, survey, rules, presets)
         if row["mark_column"] and (options["mapping"] or {}).get("group"):
@@ -154,12 +154,19 @@ def _look(
 def _recognised(
     layout: Layout, path: Path, survey: TableSurvey, rules: IdentityRules, presets: list[Preset]
 ) -> dict[str, Any] | None:
-    """Return the mapping of a table, None if its columns are named as fields are; raises
+    """Return the mapping of a file, None if its columns are named as fields are; raises
     OperatorError for what only a person can decide."""
-    sample, entity = read_sample(layout, path), layout.entity
-    if named_like_targets(entity, sample.columns):
-        return None
+    entity = layout.entity
+    is_table = layout.form is not None and layout.form.format in TABLES
+    sample = read_sample(layout, path) if is_table else read_json_sample(layout, path)
     preset = find_preset(sample.columns, entity, presets)
+    if is_table:
+        if named_like_targets(entity, sample.columns):
+            return None
+    elif preset is None and are_own_values(entity, sample.columns, sample.rows):
+        return None
+    else:
+        survey = TableSurvey.of(sample.rows)
     suggestion = suggest(entity, sample.columns, sample.rows, rules, preset, survey)
     if suggestion.undecided:
         questions = " ".join(dict.fromkeys(suggestion.undecided.values()))

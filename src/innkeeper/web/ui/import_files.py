@@ -51,7 +51,7 @@ class UploadedFile:
     file_options: dict[str, Any]
     checksum: str
     size: int
-    entity: str | None
+    entity: str
 
 
 def store_upload(
@@ -105,18 +105,14 @@ def store_upload(
     return UploadedFile(file_options, digest.hexdigest(), size, entity)
 
 
-def _guess_holds(
-    layout: Layout, path: Path, survey: TableSurvey, presets: Iterable[Path]
-) -> str | None:
-    """Return the kind of records in a file, by its columns; None for lines of JSON that do not show
-    it."""
+def _guess_holds(layout: Layout, path: Path, survey: TableSurvey, presets: Iterable[Path]) -> str:
+    """Return the kind of records in a file, by its columns."""
     is_table = layout.form is not None and layout.form.format in TABLES
     sample = TableSample(survey.names, []) if is_table else read_json_sample(layout, path)
     if preset := find_preset(sample.columns, None, read_presets(presets)):
         return preset.entity
-    if is_table:
-        return guess_entity(sample.columns)
-    return guess_entity_of_values(sample.columns, sample.rows)
+    of_values = None if is_table else guess_entity_of_values(sample.columns, sample.rows)
+    return of_values or guess_entity(sample.columns)
 
 
 @contextmanager

@@ -34,6 +34,8 @@ from innkeeper.wire.bulk.file_formats import MOST_EXPANSION
 from innkeeper.wire.bulk.presets import find_preset, preset_folders, read_presets
 from innkeeper.wire.bulk.rejected_rows import ReasonCounts
 from innkeeper.wire.bulk.sample import TableSample
+from innkeeper.wire.bulk.suggestion import are_own_values
+from innkeeper.wire.bulk.survey import TableSurvey
 
 HOLDS: Final = (
     ("", "Recognise by columns"),
@@ -67,11 +69,7 @@ async def upload(visit: Visit) -> Response:
     sheet = visit.form_text("sheet")
     arguments = (files, name, upload_file.file, upload_file.filename, most, folders, sheet)
     stored = await in_thread(visit, import_files.store_upload, *arguments)
-    entity = entity or stored.entity or ""
-    if not entity:
-        await in_thread(visit, files.remove, name)
-        raise BadRequest("The columns do not show what the records are: choose it.")
-    kind, size = cast(batches.Holds, entity), stored.size
+    kind, size = cast(batches.Holds, entity or stored.entity), stored.size
     await imports.create(visit.work, kind, stored.file_options, stored.checksum, size, ref=ref)
     return visit.go(f"/imports/{ref}")
 
@@ -183,17 +181,18 @@ async def _rules(visit: Visit) -> IdentityRules:
 
 async def _read_draft(visit: Visit, row: Record) -> tuple[TableSample, ImportDraft | None, str]:
     """Return the file's first rows, the mapping of the form or else the suggested one, and the
-    fault of the form. Lines of JSON without a preset have no mapping."""
+    fault of the form. JSON with the names of the REST API has no mapping."""
     files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
     file_options, entity = row["file_options"], row["entity"]
     table = await in_thread(
         visit, import_files.read_sample, files, name, file_options, row["revision"]
     )
     folders = preset_folders(visit.settings.data, visit.workspace)
-    if file_options["format"] == "ndjson" and not find_preset(
-        table.columns, entity, read_presets(folders)
-    ):
-        return table, None, ""
+    has_preset = find_preset(table.columns, entity, read_presets(folders)) is not None
+    if file_options["format"] == "ndjson" and not has_preset:
+        if are_own_values(entity, table.columns, table.rows):
+            return table, None, ""
+        file_options = {**file_options, "survey": TableSurvey.of(table.rows).summary()}
     # A file may have thousands of columns: off the event loop.
     arguments = (entity, table, file_options, await _rules(visit), folders)
     try:

@@ -102,12 +102,15 @@ def _target(entity: str, table: str, field: str) -> str:
 def _spellings(column: str) -> list[str]:
     """Return the folded forms of a column's name: the whole, then without currency and brackets."""
     bare = _IN_BRACKETS.sub(" ", column)
-    # Address books have `E-mail 1 - Value` and `Address 1 - City`.
+    # Address books have `E-mail 1 - Value` and `Address 1 - City`, JSON `address.city`.
     what, _, part = bare.partition(" - ")
     if folded(part) == "value":
         bare = what.strip("0123456789 ")
     elif folded(what) == "address1":
         bare = part
+    of, _, member = bare.rpartition(".")
+    if folded(of) in ("address", "billingaddress", "defaultaddress"):
+        bare = member
     words = [word for word in _WORDS.findall(bare) if word not in CURRENCIES]
     return list(dict.fromkeys(filter(None, (folded(column), folded(" ".join(words))))))
 

@@ -11,7 +11,7 @@ from innkeeper.wire.bulk.cells import SPACES
 class Table:
     """Column -> texts of its sample cells that are not empty."""
 
-    texts: Mapping[str, Sequence[str]]
+    texts: dict[str, list[str]]
     rows: Sequence[Mapping[str, Any]]
 
     @classmethod

@@ -28,7 +28,14 @@ from innkeeper.wire.bulk.order_suggestion import complete_orders
 from innkeeper.wire.bulk.presets import Preset
 from innkeeper.wire.bulk.suggested_mapping import Suggestion, Table
 from innkeeper.wire.bulk.survey import ColumnSurvey, TableSurvey, date_question
-from innkeeper.wire.bulk.targets import FULL_NAME, REASON, is_of_item, is_single, kind_of
+from innkeeper.wire.bulk.targets import (
+    FULL_NAME,
+    PLANS,
+    REASON,
+    is_of_item,
+    is_single,
+    kind_of,
+)
 
 _MOST_WRONG: Final = 0.5
 """Largest share of sample cells that a field may refuse; above it, the column does not become that
@@ -107,6 +114,18 @@ def guess_entity_of_values(columns: Iterable[str], rows: Sequence[Mapping[str, A
     return next((entity for entity, members in _MEMBERS.items() if members <= names), None)
 
 
+def are_own_values(
+    entity: str | None, columns: Iterable[str], rows: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Whether a file of JSON values needs no mapping: it has records of a batch, or values named as
+    in the REST API, or events."""
+    names = [*columns]
+    if entity == "events" or guess_entity_of_values(names, rows) is not None:
+        return True
+    members = {name.partition(".")[0] for name in names}
+    return entity is not None and all(name in PLANS[entity] for name in members)
+
+
 def _apply_preset(suggestion: Suggestion, preset: Preset, table: Table) -> None:
     """Use the mapping of a preset; columns that it does not name become pairs."""
     document, actual = preset.document, {folded(column): column for column in table.texts}
@@ -130,7 +149,7 @@ def _apply_preset(suggestion: Suggestion, preset: Preset, table: Table) -> None:
     for column, texts in table.texts.items():
         if column in suggestion.columns or preset.is_ignored(column) or not texts:
             continue
-        if any(isinstance(row.get(column), dict | list) for row in table.rows):
+        if _has_objects(table, column):
             continue
         target = _pair(suggestion, column)
         if suggestion.entity == "events":
@@ -138,10 +157,19 @@ def _apply_preset(suggestion: Suggestion, preset: Preset, table: Table) -> None:
         suggestion.columns[column] = [target]
 
 
+def _has_objects(table: Table, column: str) -> bool:
+    """Whether cells of a column are objects or lists, as JSON and Parquet have them."""
+    return any(isinstance(row.get(column), dict | list) for row in table.rows)
+
+
 def _choose_targets(suggestion: Suggestion, table: Table) -> None:
     """Give each column its target: first columns with certain names, then those whose name has
     another meaning that is free."""
     entity, used = suggestion.entity, set[str]()
+    for column in [each for each in table.texts if _has_objects(table, each)]:
+        if f"{column}.0" not in table.texts:
+            suggestion.notes.append(f"{column}: lists of objects are not imported.")
+        del table.texts[column]
     candidates = {column: named_targets(entity, column) for column in table.texts}
     for column, texts in table.texts.items():
         by_content = _by_content(entity, texts)
