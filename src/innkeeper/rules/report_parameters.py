@@ -153,16 +153,5 @@ def placeholders(parameters: ReportParameters, now: datetime) -> dict[str, Any]:
     }
 
 
-def count_periods(first: date, last: date, unit: str) -> int:
-    """Count the days, weeks, months or years that contain any day from `first` to `last`."""
-    if unit == "year":
-        return last.year - first.year + 1
-    if unit == "month":
-        return 12 * (last.year - first.year) + last.month - first.month + 1
-    if unit == "week":
-        return (last.toordinal() - 1) // 7 - (first.toordinal() - 1) // 7 + 1
-    return (last - first).days + 1
-
-
 def _or(value: Any, default: Any) -> Any:
     return default if value is ABSENT else value

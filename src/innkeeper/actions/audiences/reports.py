@@ -12,7 +12,8 @@ from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.resources.base import Record
 from innkeeper.resources.events import STANDARD
 from innkeeper.rules import report_segments
-from innkeeper.rules.report_parameters import ReportParameters, count_periods, placeholders
+from innkeeper.rules.periods import count_periods
+from innkeeper.rules.report_parameters import ReportParameters, placeholders
 from innkeeper.store.work import Work
 
 _FEWER: Final = "choose a later from, or a longer interval (week, month, year)"

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from innkeeper import clock
@@ -11,6 +11,7 @@ from innkeeper.actions.console import search
 from innkeeper.errors import Unavailable
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
+from innkeeper.rules.periods import first_day, list_periods
 from innkeeper.store.work import Work
 
 CACHE_SECONDS: Final = 30.0
@@ -25,7 +26,7 @@ class Figures:
 
     totals: Record
     guests: dict[str, int]
-    times: list[datetime]
+    times: list[date]
     by_time: dict[str, dict[str, list[float]]]
     """Name of a chart -> name of a series -> values by time."""
     paid: list[tuple[str, float, float]]
@@ -47,7 +48,7 @@ async def read(work: Work, period: str) -> Figures:
         return cached[1]
     now, days = clock.now(), PERIODS[period]
     unit = "day" if days <= 30 else "week" if days <= 90 else "month"
-    since = _start(now - timedelta(days=days - 1), unit)
+    since = _start(now, days, unit)
     try:
         series = await _read_lake(work, unit, since, now - timedelta(days=2 * days))
     except Unavailable:
@@ -74,13 +75,13 @@ async def _read(
     work: Work, days: int, unit: str, now: datetime, series: list[list[Record]] | None
 ) -> Figures:
     """Return the figures with the series of the lake, if they were read."""
-    since = _start(now - timedelta(days=days - 1), unit)
+    since = _start(now, days, unit)
     guests, orders, sessions = series or ([], [], [])
     recent = [row for row in orders if row["at"] >= since.date()]
     hour = now.replace(second=0, microsecond=0) - timedelta(minutes=59)
     events = {row["at"]: row["number"] for row in await work.all("figures.events", since=hour)}
     main = max({row["what"] for row in recent}, default=None, key=lambda c: _sum(recent, c))
-    times = _times(since, now, unit)
+    times = list_periods(since.date(), now.date(), unit)
     merges = await work.all("figures.merges", unit=unit, since=since)
     return Figures(
         totals=await work.one("figures.totals", now=now) or {},
@@ -99,30 +100,17 @@ async def _read(
     )
 
 
-def _start(at: datetime, unit: str) -> datetime:
-    """Return the start of the day, week or month of a time, as `date_trunc` does."""
-    day = at.replace(hour=0, minute=0, second=0, microsecond=0)
-    if unit == "week":
-        return day - timedelta(days=day.weekday())
-    return day.replace(day=1) if unit == "month" else day
-
-
-def _times(since: datetime, until: datetime, unit: str) -> list[datetime]:
-    """List the starts of all days, weeks or months from `since` to `until`."""
-    times = [since]
-    while True:
-        step = {"day": 1, "week": 7, "month": 32}[unit]
-        following = _start(times[-1] + timedelta(days=step), unit)
-        if following > until:
-            return times
-        times.append(following)
+def _start(now: datetime, days: int, unit: str) -> datetime:
+    """Return the start of the first period of the last `days`."""
+    first = first_day((now - timedelta(days=days - 1)).date(), unit)
+    return datetime.combine(first, datetime.min.time(), UTC)
 
 
 def _series(
-    times: Sequence[datetime], rows: Sequence[Record], member: str = "number"
+    times: Sequence[date], rows: Sequence[Record], member: str = "number"
 ) -> dict[str, list[float]]:
     """Return series by name, greatest sum first: a value of `member` for each of `times`."""
-    at = {moment.date(): index for index, moment in enumerate(times)}
+    at = {day: index for index, day in enumerate(times)}
     series: dict[str, list[float]] = {}
     for row in rows:
         name = str(row.get("what") or "all")

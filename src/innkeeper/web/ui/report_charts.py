@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Final
 
 from innkeeper import clock
 from innkeeper.resources.base import Record
+from innkeeper.rules.periods import first_day, list_periods
 from innkeeper.web.ui.formatting import title_words, type_words
 
 SERIES: Final = ("currency", "type")
@@ -14,12 +15,6 @@ SERIES: Final = ("currency", "type")
 FIFTHS: Final = (5, 4, 3, 2, 1)
 MOST_SERIES: Final = 5
 MOST_WEEKS: Final = 13
-_LONGEST: Final = {
-    "day": timedelta(days=1),
-    "week": timedelta(days=7),
-    "month": timedelta(days=31),
-    "year": timedelta(days=366),
-}
 
 _LABELS: Final = {"year": 4, "month": 7}
 """Unit of time -> the characters of its first day that name it, unless they are all."""
@@ -32,7 +27,8 @@ def chart_of(name: str, report: Record, unit: str) -> dict[str, Any]:
         return {"kind": "nothing"}
     columns = report["columns"]
     if columns[:1] == ["period"]:
-        is_open = _start(_periods(report, unit)[-1] + _LONGEST[unit], unit) > clock.now().date()
+        last = date.fromisoformat(report["last_day"])
+        is_open = first_day(clock.now().date(), unit) <= first_day(last, unit)
         chart = _over_time(report, columns[1] if columns[1] in SERIES else "", unit)
         return {**chart, "open_unit": unit if is_open else ""}
     charts = {"retention": _retention, "rfm": _rfm, "rfm_groups": _groups, "funnel": _funnel}
@@ -45,7 +41,8 @@ def _over_time(report: Record, by: str, unit: str) -> dict[str, Any]:
     """Return bars over time: a chart for each currency, since currencies are never added, else
     one chart."""
     columns = report["columns"]
-    periods = _periods(report, unit)
+    first, last = date.fromisoformat(report["first_day"]), date.fromisoformat(report["last_day"])
+    periods = list_periods(first, last, unit)
     labels = [at.isoformat()[: _LABELS.get(unit)] for at in periods]
     if not by:
         series = [
@@ -92,23 +89,6 @@ def _column_values(report: Record, periods: Sequence[date], column: str) -> list
     position = report["columns"].index(column)
     values = {row[0]: float(row[position] or 0) for row in report["rows"]}
     return [values.get(at, 0.0) for at in periods]
-
-
-def _periods(report: Record, unit: str) -> list[date]:
-    """List the first days of all periods from the report's first to its last day."""
-    day, last = date.fromisoformat(report["first_day"]), date.fromisoformat(report["last_day"])
-    starts = [_start(day, unit)]
-    while (following := _start(starts[-1] + _LONGEST[unit], unit)) <= last:
-        starts.append(following)
-    return starts
-
-
-def _start(day: date, unit: str) -> date:
-    if unit == "week":
-        return day - timedelta(days=day.weekday())
-    if unit == "month":
-        return day.replace(day=1)
-    return day.replace(month=1, day=1) if unit == "year" else day
 
 
 def _ranking(report: Record, by: str) -> dict[str, Any]:
