@@ -117,31 +117,27 @@ def parquet_columns(path: Path) -> list[str]:
 
 def parquet_count(path: Path) -> int:
     """Return the number of rows of a Parquet file, from its metadata; raises `Unreadable`."""
-    import duckdb  # noqa: PLC0415
-
-    try:
-        with duckdb.connect() as connection:
-            row = connection.execute(
-                "SELECT sum(num_rows) FROM parquet_file_metadata(?)", [str(path)]
-            ).fetchone()
-    except duckdb.Error as error:
-        raise Unreadable(str(error).partition("\n")[0]) from error
-    return int(row[0]) if row else 0
+    return _number(path, "SELECT sum(num_rows) FROM parquet_file_metadata(?)")
 
 
 def first_rows_end(path: Path) -> int:
     """Return where the first rows of a Parquet file end, those of its first group, by its
     metadata; 0 without rows. Raises `Unreadable`."""
+    return _number(
+        path,
+        "SELECT max(least(data_page_offset, coalesce(nullif(dictionary_page_offset, 0), "
+        "data_page_offset)) + total_compressed_size) FROM parquet_metadata(?) "
+        "WHERE row_group_id = 0",
+    )
+
+
+def _number(path: Path, query: str) -> int:
+    """Return the number that a query of a file's metadata has, or 0; raises `Unreadable`."""
     import duckdb  # noqa: PLC0415
 
     try:
         with duckdb.connect() as connection:
-            row = connection.execute(
-                "SELECT max(least(data_page_offset, coalesce(nullif(dictionary_page_offset, 0), "
-                "data_page_offset)) + total_compressed_size) FROM parquet_metadata(?) "
-                "WHERE row_group_id = 0",
-                [str(path)],
-            ).fetchone()
+            row = connection.execute(query, [str(path)]).fetchone()
     except duckdb.Error as error:
         raise Unreadable(str(error).partition("\n")[0]) from error
     return int(row[0] or 0) if row else 0
