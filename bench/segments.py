@@ -140,9 +140,7 @@ TWENTY = [
         groups(
             group("order", rule("status", "is equal to", "PURCHASED")),
             group(
-                "order",
-                rule("orderedAt", "is in the past", 90, "days"),
-                filterGroupType="EXCLUDE",
+                "order", rule("orderedAt", "is in the past", 90, "days"), filterGroupType="EXCLUDE"
             ),
         ),
         f"{LIVE} AND meta_ref IN (SELECT guest_ref FROM orders WHERE core_status = 'PURCHASED') "

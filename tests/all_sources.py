@@ -30,19 +30,9 @@ from drawn_records import (
     wire,
 )
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    consumes,
-    initialize,
-    multiple,
-    rule,
-)
+from hypothesis.stateful import consumes, initialize, multiple, rule
 from in_process import Site
-from never_merged import (
-    PlainOrder,
-    PlainPerson,
-    evidence,
-    has_person,
-)
+from never_merged import PlainOrder, PlainPerson, evidence, has_person
 from rest_sources import RestSources
 
 from innkeeper.actions.identity import merges

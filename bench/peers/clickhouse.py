@@ -59,7 +59,7 @@ BY_HAND: Final = {
         "windowFunnel(86400000000, 'strict_increase')(toUInt64(toUnixTimestamp64Micro("
         "meta_created_at)), "
         "type = 'VIEW', type = 'ADD') = 2)"
-    ),
+    )
 }
 """What somebody who knows ClickHouse would write instead of the translated query."""
 

@@ -93,8 +93,7 @@ class Directus(System):
 
     def read_order(self) -> Load:
         return self.of_any(
-            self.orders,
-            lambda ref, _: self.server.get(f"/items/orders/{ref}?fields=*,items.*"),
+            self.orders, lambda ref, _: self.server.get(f"/items/orders/{ref}?fields=*,items.*")
         )
 
 

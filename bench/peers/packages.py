@@ -46,10 +46,7 @@ def node_project(name: str, dependencies: dict[str, str], compiled: Sequence[str
 
 
 def _install(
-    name: str,
-    dependencies: dict[str, str],
-    variables: dict[str, str],
-    compiled: Sequence[str] = (),
+    name: str, dependencies: dict[str, str], variables: dict[str, str], compiled: Sequence[str] = ()
 ) -> Path:
     """Install npm packages, unless the folder has them."""
     folder = FOLDER / name

@@ -59,7 +59,7 @@ def test_a_file_is_mapped_tried_and_imported(page, api, tmp_path) -> None:
     page.get_by_role("button", name="Dry run", exact=True).click()
     row = page.get_by_role("row").filter(has_text="not a well-formed email address")
     assert [row.locator("td").nth(at).inner_text() for at in (1, 2, 3)] == [
-        *("1", "3", "not-an-address"),
+        *("1", "3", "not-an-address")
     ]
     assert page.get_by_label("Town becomes").input_value() == ""
     assert page.get_by_text("1 of 2 sample records pass").is_visible()

@@ -185,10 +185,7 @@ def test_the_menu_of_a_narrow_screen_opens_and_closes_by_keys_and_pointer(opened
     narrow = opened(390)
     page = narrow.go("/segments")
     side, button = page.locator(".side"), page.get_by_role("button", name="Menu")
-    for leave in (
-        lambda: page.keyboard.press("Escape"),
-        lambda: page.mouse.click(370, 500),
-    ):
+    for leave in (lambda: page.keyboard.press("Escape"), lambda: page.mouse.click(370, 500)):
         button.press("Enter")
         assert side.is_visible()
         assert button.get_attribute("aria-expanded") == "true"

@@ -115,9 +115,7 @@ def test_f23_without_session_a_part_sends_the_whole_page_to_the_login(
     assert answer.headers["hx-redirect"] == "/login?next=%2Fw%2Flive%2Freports%3Fx%3D1"
 
 
-def test_f23_an_unknown_path_is_404_in_the_requested_type(
-    anonymous: httpx.Client,
-) -> None:
+def test_f23_an_unknown_path_is_404_in_the_requested_type(anonymous: httpx.Client) -> None:
     assert_page(anonymous.get("/nowhere", headers={"accept": "text/html,*/*;q=0.8"}), 404)
     response = anonymous.get("/nowhere")
     assert response.headers["content-type"] == "application/json"

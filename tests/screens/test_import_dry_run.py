@@ -58,9 +58,7 @@ def test_i6_the_page_requires_a_currency_that_the_file_lacks(owner: Person) -> N
     answer = owner.http.post(
         "/w/live/imports",
         data={"csrf": owner.csrf, "entity": "orders"},
-        files={
-            "file": ("o.csv", b"Order,Date,Email,Total\n1,2026-03-01,a@example.com,50\n"),
-        },
+        files={"file": ("o.csv", b"Order,Date,Email,Total\n1,2026-03-01,a@example.com,50\n")},
     )
     path = str(answer.headers["location"])
     assert "Currency of the amounts" in owner.http.get(path).text

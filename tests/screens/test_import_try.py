@@ -194,5 +194,5 @@ def test_s4_a_chunk_of_long_lines_has_few_records() -> None:
     assert rows == [(4, 4), (4, 8), (2, 10)]
     short = [(number, b"{}") for number in range(1, 2501)]
     assert [len(each.items) for each in chunks(short, lambda _, text: text, 1000)] == [
-        *(1000, 1000, 500),
+        *(1000, 1000, 500)
     ]

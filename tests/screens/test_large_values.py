@@ -316,7 +316,7 @@ def test_s1_lists_of_guests_read_lines(owner: Person, api: Api) -> None:
     page = owner.get("/guests?type=all").text
     names = re.findall(r'<a class="open ellipsis"[^>]*>([^<]+)</a>', page)
     assert [re.sub(r"Guest \w{8}", "Guest", name) for name in names] == [
-        *("Anonymous", "a@example.com", "Jane Doe", "Guest"),
+        *("Anonymous", "a@example.com", "Jane Doe", "Guest")
     ]
     assert page.count("+353861234567") == 2
     assert "Cork" in page

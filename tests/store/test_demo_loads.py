@@ -9,13 +9,7 @@ import pytest
 from demo_shop import load_demo
 
 from innkeeper.actions.admin import long_jobs
-from innkeeper.actions.audiences import (
-    consent,
-    guest_views,
-    sql_queries,
-    subscriptions,
-    webhooks,
-)
+from innkeeper.actions.audiences import consent, guest_views, sql_queries, subscriptions, webhooks
 from innkeeper.actions.bulk import import_sources
 from innkeeper.actions.console import demo_loads
 from innkeeper.errors import Conflict

@@ -120,9 +120,7 @@ def _operator_errors() -> Iterator[None]:
 
 
 @command(
-    app,
-    "list",
-    columns="name entity address schedule next_at read_at error next_attempt_at ref",
+    app, "list", columns="name entity address schedule next_at read_at error next_attempt_at ref"
 )
 async def sources_list(work: Work) -> Any:
     """List import sources, with the reason where one cannot be read."""

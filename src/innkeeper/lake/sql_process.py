@@ -17,16 +17,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from innkeeper.errors import Invalid, Problem, ServerFault, Unavailable
-from innkeeper.lake.sql_jobs import (
-    FIELD,
-    LONGEST,
-    Job,
-    Outcome,
-    SqlLake,
-    Step,
-    Task,
-    encode_job,
-)
+from innkeeper.lake.sql_jobs import FIELD, LONGEST, Job, Outcome, SqlLake, Step, Task, encode_job
 from innkeeper.rules.identity_keys import digest
 from innkeeper.store.limiter import Limiter
 

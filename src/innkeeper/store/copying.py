@@ -18,10 +18,7 @@ Rows = Iterable[Sequence[Any]]
 
 
 async def copy_in(
-    connection: psycopg.AsyncConnection[DictRow],
-    query: str,
-    text: str,
-    rows: Rows,
+    connection: psycopg.AsyncConnection[DictRow], query: str, text: str, rows: Rows
 ) -> int:
     """Send rows through a `COPY … FROM STDIN (FORMAT binary)`; return their number."""
     async with connection.cursor() as cursor:

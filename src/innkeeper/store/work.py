@@ -346,12 +346,7 @@ class Work:
             return await copying.copy_encoded(connection, self._queries.text(query), content)
 
     async def copy_out(
-        self,
-        query: str,
-        target: IO[bytes],
-        *,
-        parts: Parts = _NONE,
-        **params: Any,
+        self, query: str, target: IO[bytes], *, parts: Parts = _NONE, **params: Any
     ) -> int:
         """Write the result of the `COPY … TO STDOUT` called `query` to `target`; return the number
         of rows."""

@@ -6,11 +6,7 @@ from starlette.types import Scope
 
 from innkeeper.actions.records import idempotency
 from innkeeper.actions.records.idempotency import FirstResponse, KeyedRequest
-from innkeeper.errors import (
-    ApiError,
-    BadRequest,
-    Unauthorized,
-)
+from innkeeper.errors import ApiError, BadRequest, Unauthorized
 from innkeeper.rules.identity_keys import digest
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying

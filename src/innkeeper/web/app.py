@@ -9,13 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from innkeeper.errors import (
-    ApiError,
-    BadRequest,
-    MethodNotAllowed,
-    NotFound,
-    ServerFault,
-)
+from innkeeper.errors import ApiError, BadRequest, MethodNotAllowed, NotFound, ServerFault
 from innkeeper.settings import Settings
 from innkeeper.store.files import Files
 from innkeeper.store.memory import clear_frames

@@ -13,11 +13,7 @@ from starlette.types import Scope
 from innkeeper import clock
 from innkeeper.actions.events import browsers, ingest
 from innkeeper.actions.events.ingest import Ingested
-from innkeeper.errors import (
-    ApiError,
-    BadRequest,
-    UnknownBrowser,
-)
+from innkeeper.errors import ApiError, BadRequest, UnknownBrowser
 from innkeeper.resources.values import ref_in
 from innkeeper.rules import scopes
 from innkeeper.rules.stream import IncomingEvent

@@ -232,11 +232,7 @@ async def _add_options(work: Work, batch: UUID, options: dict[str, Any]) -> Reco
 
 
 async def record_counts(
-    work: Work,
-    batch: Row,
-    outcomes: Mapping[str, int],
-    failed: int,
-    left_out: Mapping[str, int],
+    work: Work, batch: Row, outcomes: Mapping[str, int], failed: int, left_out: Mapping[str, int]
 ) -> Row:
     """Add counts to a locked import whose records have no outcomes of their own; return it."""
     records = sum(outcomes.values()) + failed

@@ -349,12 +349,7 @@ async def _absent(work: Work, table: str, refs: Iterable[UUID]) -> set[UUID]:
 
 
 async def _counted(
-    work: Work,
-    entity: str,
-    table: str,
-    records: Records,
-    reason: str,
-    blocked: Iterable[UUID] = (),
+    work: Work, entity: str, table: str, records: Records, reason: str, blocked: Iterable[UUID] = ()
 ) -> TransferCounts:
     """Count the records of a chunk, and those of them that a table has, with data extensions."""
     absent = await _absent(work, table, (one.ref for one in records))

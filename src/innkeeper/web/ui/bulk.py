@@ -34,11 +34,7 @@ RIGHTS: Final = {"add": Right.SEGMENTS, "remove": Right.SEGMENTS, "erase": Right
 NEW: Final = "+"
 """Value of the choice of a list that is created."""
 _ANY: Final = Draft(groups=[GroupRow()])
-DONE: Final = {
-    ADD: "added to {name}",
-    REMOVE: "removed from {name}",
-    ERASE: "erased",
-}
+DONE: Final = {ADD: "added to {name}", REMOVE: "removed from {name}", ERASE: "erased"}
 DOING: Final = {ADD: "Adding to a list", REMOVE: "Removing from a list", ERASE: "Erasing guests"}
 
 

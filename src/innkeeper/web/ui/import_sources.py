@@ -15,11 +15,7 @@ from innkeeper.rules.versions import version_of
 from innkeeper.web.ui.export_form import SCHEDULES, cron_line, read_schedule, schedule_words
 from innkeeper.web.ui.formatting import title_words
 from innkeeper.web.ui.shell import PageRoute, Visit
-from innkeeper.wire.bulk.import_sources import (
-    CreateImportSourceRequest,
-    changed_values,
-    options_of,
-)
+from innkeeper.wire.bulk.import_sources import CreateImportSourceRequest, changed_values, options_of
 
 ENTITIES: Final = (("guests", "Guests"), ("orders", "Orders"), ("events", "Events"))
 _MODELS: Final = 50

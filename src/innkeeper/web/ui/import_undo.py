@@ -38,8 +38,6 @@ async def request_undo(visit: Visit) -> Response:
 
 PAGES: Final = (
     PageRoute(
-        *("/imports/{import}/undo", confirm_undo, request_undo),
-        right=Right.IMPORTS,
-        whole=False,
+        *("/imports/{import}/undo", confirm_undo, request_undo), right=Right.IMPORTS, whole=False
     ),
 )

@@ -258,10 +258,7 @@ async def run_action(visit: Visit) -> Response:
 
 def _rejection_of(failure: Record) -> Record:
     """Return a rejected record: its line, and reasons that name fields and quote no values."""
-    return {
-        "line": failure["line"],
-        "reasons": list(failure["errors"]) or [failure["message"]],
-    }
+    return {"line": failure["line"], "reasons": list(failure["errors"]) or [failure["message"]]}
 
 
 async def rejects(visit: Visit) -> Response:

@@ -35,10 +35,7 @@ WINDOWS: Final = (
     *(("", "Any time"), ("1", "1 day"), ("3", "3 days"), ("7", "7 days")),
     *(("14", "14 days"), ("30", "30 days"), ("90", "90 days")),
 )
-BREAKDOWNS: Final = (
-    ("", "All guests"),
-    *((by, f"By {by}") for by in report_parameters.BREAKDOWNS),
-)
+BREAKDOWNS: Final = (("", "All guests"), *((by, f"By {by}") for by in report_parameters.BREAKDOWNS))
 MOST_BARS: Final = 1000
 
 
@@ -189,9 +186,6 @@ PAGES: Final = (
     PageRoute("/reports/{report}", show),
     PageRoute("/reports/{report}/csv", csv),
     PageRoute(
-        "/reports/{report}/segment",
-        post=create_segment,
-        post_right=Right.SEGMENTS,
-        whole=False,
+        "/reports/{report}/segment", post=create_segment, post_right=Right.SEGMENTS, whole=False
     ),
 )

@@ -28,9 +28,7 @@ class CreateImportSourceRequest(ImportedFileRequest, kw_only=True):
 
     name: Annotated[str, Label(MAX_NAME)]
     address: Annotated[
-        str,
-        NotBlank(),
-        "Path or URL; with a slash at its end, every new file below it.",
+        str, NotBlank(), "Path or URL; with a slash at its end, every new file below it."
     ]
     mark_column: Annotated[
         str | None, "Column of which only values past the greatest one so far are imported."

@@ -273,11 +273,7 @@ async def list_file_exports(work: Work, request: EndpointRequest) -> Record:
 
 
 @FILES.endpoint(
-    "GET",
-    EXPORTS + "/{file_export}",
-    "Fetch an export",
-    response=FileExport,
-    scopes=READ_PERSONAL,
+    "GET", EXPORTS + "/{file_export}", "Fetch an export", response=FileExport, scopes=READ_PERSONAL
 )
 async def fetch_file_export(work: Work, request: EndpointRequest) -> Record:
     """Return an export, with the URL of its file once that is written."""

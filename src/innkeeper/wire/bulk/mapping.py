@@ -12,14 +12,7 @@ from innkeeper.resources.kinds import Kind
 from innkeeper.wire.bulk.cells import TYPES, CellRules, CellTarget, read_cell
 from innkeeper.wire.bulk.mapping_document import read_document, unknown_in
 from innkeeper.wire.bulk.put_values import put
-from innkeeper.wire.bulk.targets import (
-    PLANS,
-    REASON,
-    is_of_item,
-    is_target,
-    kind_of,
-    near_target,
-)
+from innkeeper.wire.bulk.targets import PLANS, REASON, is_of_item, is_target, kind_of, near_target
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,9 +50,7 @@ _REGION: Final = _must_be(
 )
 _REFUSE: Final = _must_be("must be row or cell", ("row", "cell").__contains__)
 _PIVOT: Final = _must_be(
-    "must be the first year of a century, such as 1930",
-    lambda year: 1000 <= year <= 9900,
-    Whole(),
+    "must be the first year of a century, such as 1930", lambda year: 1000 <= year <= 9900, Whole()
 )
 
 

@@ -7,11 +7,7 @@ from innkeeper.resources.kinds import Instant, Kind, ListOf
 from innkeeper.rules.members import nearest
 from innkeeper.wire.bulk.batch_plans import ITEM, ORDER, OWN_GUEST, PERSON, Plan
 
-PLANS: Final[Mapping[str, Plan]] = {
-    "guests": OWN_GUEST,
-    "orders": ORDER,
-    "events": {},
-}
+PLANS: Final[Mapping[str, Plan]] = {"guests": OWN_GUEST, "orders": ORDER, "events": {}}
 REASON: Final = "innkeeper:reason"
 """Column of refused rows with the reason; an import ignores it."""
 FULL_NAME: Final = "fullName"
