@@ -11,7 +11,7 @@ import pytest
 
 from innkeeper.errors import OperatorError
 from innkeeper.rules.batch import GuestWrite, RecordError
-from innkeeper.rules.number_formats import NotANumber, read_number
+from innkeeper.rules.number_formats import NotANumber, decimal_of, read_number
 from innkeeper.store.readers import Unreadable
 from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.cells import CellRules, CellTarget, Unfit, read_cell
@@ -232,6 +232,11 @@ def test_dates_of_zeros_count_as_empty(tmp_path: Path, zero: str) -> None:
             "2024-07-01T14:05:00.000Z",
         ),
         (
+            ["2024/03/01 10:05:11 AM GMT+1", "2024/03/02 11:05:11 PM GMT+1"],
+            "YYYY/MM/DD hh:mm:ss A Z",
+            "2024-03-02T22:05:11.000Z",
+        ),
+        (
             ["March 1, 2024 at 10:05 AM PST"] * 2,
             "MMM DD, YYYY at hh:mm A Z",
             "2024-03-01T18:05:00.000Z",
@@ -297,6 +302,19 @@ def test_percentages_become_numbers_and_the_suggestion_says_so(tmp_path: Path) -
 )
 def test_numbers_of_other_countries(text: str, number: str) -> None:
     assert read_number(text) == Decimal(number)
+
+
+def test_a_dash_for_decimals_shows_their_mark() -> None:
+    assert (decimal_of("1.234,-"), read_number("1.234,-")) == (",", 1234)
+
+
+def test_words_of_a_field_change_no_data_extension() -> None:
+    """`Paid` is a status of orders, and in a list of guests a text."""
+    suggestion = suggest(
+        "guests", ["Email", "Status"], [{"Email": "a@x.example", "Status": "Paid"}]
+    )
+    assert suggestion.columns["Status"] == ["extensions.ext.status"]
+    assert suggestion.values == {}
 
 
 def test_a_version_is_no_number() -> None:

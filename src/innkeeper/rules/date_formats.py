@@ -36,7 +36,7 @@ _ZONES: Final = {
 _SHARED_ZONES: Final = ("CST", "CDT", "BST", "IST", "AST", "ADT")
 """Abbreviations that several time zones share: US Central and China, London and Dhaka."""
 _ZONE: Final = (
-    r"(?:[Zz]|(?:UTC|GMT)?[+-][0-9]{2}(?::?[0-9]{2})?(?: \([^()]{1,40}\))?|"
+    r"(?:[Zz]|(?:UTC|GMT)?[+-][0-9]{2}(?::?[0-9]{2})?(?: \([^()]{1,40}\))?|(?:UTC|GMT)[+-][0-9]|"
     + "|".join(sorted((*_ZONES, *_SHARED_ZONES), key=len, reverse=True))
     + ")"
 )

@@ -21,7 +21,7 @@ _LOCAL_NAME: Final = re.compile(
     r"(?<=[0-9\s-])(?:zł|Kč|Ft|kr\.?|lei|лв\.?|руб\.?|р\.|Fr\.)$|^(?:kr\.?|Rs\.?|Fr\.)(?=[ 0-9-])"
 )
 """Currencies whose sign is neither a code nor a symbol of Unicode."""
-_NO_DECIMALS: Final = re.compile(r"(?<=[0-9])[.,][-–—]{1,2}$")
+_NO_DECIMALS: Final = re.compile(r"(?<=[0-9])([.,])[-–—]{1,2}$")
 """What stands for decimals of zero: `12.–`, `12,--`."""
 _GROUP_MARKS: Final = " \u00a0\u202f\u2009'’"
 _NOTHING: Final = ("nan", "-nan", "inf", "-inf", "+inf", "infinity", "-infinity", "+infinity")
@@ -78,6 +78,8 @@ def decimal_of(text: str) -> str:
     """Return the decimal mark of a number: `.`, `,`, an empty text if it has none, `?` if it may be
     either (`1,234`). Raises `NotANumber`."""
     _, digits = _bare(text)
+    if no_decimals := _NO_DECIMALS.search(text.strip()):
+        return no_decimals[1]
     comma, point = digits.count(","), digits.count(".")
     if comma and point:
         return "," if digits.rindex(",") > digits.rindex(".") else "."

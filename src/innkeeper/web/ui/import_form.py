@@ -14,6 +14,7 @@ from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.masking import masked
 from innkeeper.wire.bulk.batch_plans import ITEM
 from innkeeper.wire.bulk.cell_faults import cell_fault
+from innkeeper.wire.bulk.cells import PERCENT
 from innkeeper.wire.bulk.column_names import pair_name, words_of
 from innkeeper.wire.bulk.mapping import ColumnMapping, mapping_of
 from innkeeper.wire.bulk.presets import find_preset, read_presets
@@ -141,7 +142,11 @@ def _draft(
     delimiter = str(file_options.get("delimiter", ""))
     formats, decimals, _ = resolve(survey, kinds, mapping.formats, delimiter, mapping.rules)
     draft = ImportDraft(entity, file_options, table, survey, first, mapping)
-    numbers = [name for name, kind in kinds.items() if isinstance(kind, Number) or kind == "number"]
+    numbers = [
+        name
+        for name, kind in kinds.items()
+        if isinstance(kind, Number) or kind in ("number", PERCENT)
+    ]
     draft.open_numbers = survey.decimal_marks(numbers, delimiter)[1]
     for column, one in survey.columns.items():
         if isinstance(kinds.get(column), Instant):

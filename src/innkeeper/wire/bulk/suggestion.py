@@ -306,16 +306,16 @@ def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], facts: Colu
         if column in suggestion.choices or facts.open_zone(""):
             # Dates of an undecided format or time zone cannot be tried.
             return
-    words = words_of(targets[0].rpartition(".")[2])
-    if column in suggestion.values:
-        words = {}
+    where, _, name = targets[0].rpartition(".")
+    is_pair = where.endswith("extensions.ext")
+    words = {} if is_pair or column in suggestion.values else words_of(name)
     if words and (replaced := _replaced_words(words, texts, closed=isinstance(kind, OneOf))):
         suggestion.values[column] = replaced
-    if targets[0].rpartition(".")[0].endswith("extensions.ext"):
+    if is_pair:
         _choose_type(suggestion, column, texts)
         return
     mapping = _column_mapping(suggestion, column)
-    is_phone = targets[0].rpartition(".")[2] in PHONES
+    is_phone = name in PHONES
     wrong = [
         text
         for text in texts
