@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from bench import events, guests, imports, lake, orders, pages, resolution, search
 from bench.idle import resident_megabytes
@@ -38,7 +39,7 @@ def lines(options: argparse.Namespace) -> Iterator[str]:
     """The page, line by line, as it is measured."""
     yield INTRO
     yield f"{machine()}."
-    with innkeeper() as ours:
+    with innkeeper(options.data) as ours:
         yield (
             f"\nIdle: {resident_megabytes(ours.pid):.0f} MB of proportional resident memory "
             f"for all processes, ready {ours.ready_after:.1f} s after the first start."
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="all when none")
     parser.add_argument("--seconds", type=float, default=4, help="per measurement")
     parser.add_argument("--full", action="store_true", help="with the large data sets")
+    parser.add_argument("--data", type=Path, help="data folder, to measure again without filling")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
     publish(lines(options), write=options.write, whole=not options.sections)

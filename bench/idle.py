@@ -1,5 +1,6 @@
-"""What an idle server costs: memory of all its processes, and the time to start."""
+"""What a server costs: memory and processor time of all its processes (Linux)."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -18,6 +19,20 @@ def resident_parts(pid: int) -> dict[str, float]:
     for each in [pid, *_descendants(pid)]:
         result[_part(each)] += _proportional(each) / 1024
     return result
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time that a process and all below it used, ended ones included, without jobs."""
+    ticks = 0
+    for each in [pid, *_descendants(pid)]:
+        if _part(each) != JOBS:
+            try:
+                # User, system, and both of ended children.
+                numbers = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[11:15]
+            except OSError:
+                continue
+            ticks += sum(map(int, numbers))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _part(pid: int) -> str:

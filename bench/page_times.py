@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 
+from bench.idle import processor_seconds
 from bench.large_shop import Size, cached_guests, fill_shop, ref, remember
 from bench.servers import Server, innkeeper, invite
 from innkeeper.lake.reports import EVERY
@@ -42,9 +43,10 @@ ABOUT: Final = """
 {size.guests:,} guests, {size.events:,} events, {size.orders:,} orders; {filled}.
 {rounds} requests for each page, one after the other, over one connection; pages of a guest or order
 are of another one each time. "Loaded afterwards" are the parts that an open page requests itself.
+"CPU" is the mean processor time of the server and PostgreSQL, without background jobs.
 
-| Page | p50 ms | p99 ms | loaded afterwards, p50 ms | p99 ms |
-|---|---:|---:|---:|---:|"""
+| Page | p50 ms | p99 ms | CPU ms | loaded afterwards, p50 ms | p99 ms | CPU ms |
+|---|---:|---:|---:|---:|---:|---:|"""
 
 
 def measure_times(full: bool) -> Iterator[str]:
@@ -66,7 +68,7 @@ def measure_times(full: bool) -> Iterator[str]:
             _log_in(client, ours)
             _create_objects(client, ours)
             for path, draw in (*_pages(size), *_searches(size, _names(ours.dsn))):
-                yield _timed(client, path, draw)
+                yield _timed(client, ours.pid, path, draw)
 
 
 def _log_in(client: httpx.Client, ours: Server) -> None:
@@ -167,27 +169,33 @@ def _searched(path: str, word: Callable[[], str]) -> str:
     return path + quote(word())
 
 
-def _timed(client: httpx.Client, path: str, draw: Callable[[], str]) -> str:
+def _timed(client: httpx.Client, pid: int, path: str, draw: Callable[[], str]) -> str:
     """One line of the table."""
-    whole, parts = list[float](), list[float]()
-    statuses = set[int]()
-    for _ in range(ROUNDS):
-        response, page = _get(client, f"/w/live{draw()}", {})
-        whole.append(page)
-        statuses.add(response.status_code)
-        for part in _loaded_afterwards(response.text):
-            answer, page = _get(client, part, {"HX-Request": "true"})
-            parts.append(page)
-            statuses.add(answer.status_code)
-    wrong = sorted(statuses - {200, 303})
-    cells = [f"{path.replace('|', ' ')}{f' ({wrong})' if wrong else ''}", *_quantiles(whole)]
-    return f"| {' | '.join(cells + (_quantiles(parts) if parts else ['', '']))} |"
+    pages, cells = _requested(client, pid, [f"/w/live{draw()}" for _ in range(ROUNDS)], {})
+    afterwards = [url for page in pages for url in _loaded_afterwards(page.text)]
+    parts, more = _requested(client, pid, afterwards, {"HX-Request": "true"})
+    wrong = sorted({each.status_code for each in (*pages, *parts)} - {200, 303})
+    title = f"{path.replace('|', ' ')}{f' ({wrong})' if wrong else ''}"
+    return f"| {' | '.join((title, *cells, *more))} |"
 
 
-def _get(client: httpx.Client, url: str, headers: dict[str, str]) -> tuple[httpx.Response, float]:
-    began = time.perf_counter()
-    response = client.get(url, headers=headers)
-    return response, (time.perf_counter() - began) * 1000
+def _requested(
+    client: httpx.Client, pid: int, urls: Sequence[str], headers: dict[str, str]
+) -> tuple[list[httpx.Response], list[str]]:
+    """Request each URL; return the responses, and p50, p99 and mean CPU time as cells."""
+    if not urls:
+        return [], [""] * 3
+    responses, times = list[httpx.Response](), list[float]()
+    used = processor_seconds(pid)
+    for url in urls:
+        began = time.perf_counter()
+        responses.append(client.get(url, headers=headers))
+        times.append((time.perf_counter() - began) * 1000)
+    used = processor_seconds(pid) - used
+    ranked = sorted(times)
+    quantiles = ranked[len(ranked) // 2], ranked[int(len(ranked) * 0.99)]
+    cells = [f"**{each:.0f}**" if each > SLOW_MS else f"{each:.0f}" for each in quantiles]
+    return responses, [*cells, f"{used / len(urls) * 1000:.0f}"]
 
 
 def _loaded_afterwards(page: str) -> list[str]:
@@ -195,9 +203,3 @@ def _loaded_afterwards(page: str) -> list[str]:
     tags = re.findall(r'<[^>]*hx-trigger="(?:load|revealed)"[^>]*>', page)
     urls = [html.unescape(re.findall(r'hx-get="([^"]*)"', tag)[0]) for tag in tags]
     return [url for url in urls if not url.endswith("/jobs/bell")]
-
-
-def _quantiles(times: list[float]) -> list[str]:
-    ranked = sorted(times)
-    result = ranked[len(ranked) // 2], ranked[int(len(ranked) * 0.99)]
-    return [f"**{each:.0f}**" if each > SLOW_MS else f"{each:.0f}" for each in result]
