@@ -26,7 +26,7 @@ SCHEMA = "ws_live"
 COLUMNS = "ref, guest_type, body, first_seen, last_seen, created_at, modified_at"
 FETCH = f"SELECT {COLUMNS} FROM {SCHEMA}.guests WHERE ref = %s"
 LIST = f"""SELECT {COLUMNS} FROM {SCHEMA}.guests
-WHERE survivor_ref IS NULL ORDER BY created_at, ref LIMIT 100"""
+WHERE survivor_ref IS NULL ORDER BY created_at, ref LIMIT 100 OFFSET %s"""
 CREATE = f"""WITH created AS (
     INSERT INTO {SCHEMA}.guests ({COLUMNS})
     VALUES (%(ref)s, 'customer', %(body)s, %(now)s, %(now)s, %(now)s, %(now)s)
@@ -135,7 +135,7 @@ class Floor:
         return await self.read(request, FETCH, _ref(request))
 
     async def list_(self, request: Request) -> Response:
-        return await self.read(request, LIST, many=True)
+        return await self.read(request, LIST, int(request.query_params["offset"]), many=True)
 
     async def create(self, request: Request) -> Response:
         return await self.write(request, CREATE, keys=[uuid4(), uuid4()])

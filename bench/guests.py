@@ -3,13 +3,16 @@
 import asyncio
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import uuid4
 
 from bench.load import Requests, drive
 from bench.report import HEAD, RULE, Bench
 from bench.servers import Server
+
+OFFSETS = range(900)
+"""Where the lists of a hundred begin, among at least a thousand."""
 
 
 def guest(number: int) -> bytes:
@@ -32,13 +35,13 @@ def measure(bench: Bench) -> Iterator[str]:
     """A table: each kind of request at several numbers of connections."""
     ours, floor = bench.ours, bench.floor
     seed(ours, "/v2.1/guests", guest, 1000)
-    ref = first(ours, "/v2.1/guests")
+    guests = refs(ours, "/v2.1/guests", 100)
     yield HEAD
     yield RULE
     yield from bench.rows(
         "GET guest",
-        constant(ours.get(f"/v2.1/guests/{ref}")),
-        constant(floor.get(f"/guests/{ref}")),
+        in_turn(ours.get(f"/v2.1/guests/{ref}") for ref in guests),
+        in_turn(floor.get(f"/guests/{ref}") for ref in guests),
     )
     yield from bench.rows(
         "POST guest",
@@ -47,14 +50,15 @@ def measure(bench: Bench) -> Iterator[str]:
     )
     yield from bench.rows(
         "GET 100 guests",
-        constant(ours.get("/v2.1/guests?limit=100")),
-        constant(floor.get("/guests")),
+        in_turn(ours.get(f"/v2.1/guests?limit=100&offset={offset}") for offset in OFFSETS),
+        in_turn(floor.get(f"/guests?offset={offset}") for offset in OFFSETS),
     )
 
 
-def constant(request: bytes) -> Requests:
-    """The same request every time."""
-    return lambda _: request
+def in_turn(requests: Iterable[bytes]) -> Requests:
+    """These requests in turn, so that concurrent ones differ: equal ones may share an answer."""
+    different = list(requests)
+    return lambda number: different[number % len(different)]
 
 
 def seed(ours: Server, path: str, body: Requests, many: int) -> None:
@@ -65,11 +69,6 @@ def seed(ours: Server, path: str, body: Requests, many: int) -> None:
             drive(ours.host, ours.port, lambda number: ours.post(path, body(number)), 16, 0.5)
         )
         count += sample.requests
-
-
-def first(ours: Server, path: str) -> str:
-    """The ref of the oldest resource of a list."""
-    return refs(ours, path, 1)[0]
 
 
 def refs(ours: Server, path: str, many: int) -> list[str]:

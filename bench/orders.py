@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from uuid import uuid4
 
-from bench.guests import constant, create, refs, seed
+from bench.guests import create, in_turn, refs, seed
 from bench.report import HEAD, RULE, Bench
 from innkeeper.rules.identity_keys import identifier_key
 
@@ -63,7 +63,7 @@ def measure(bench: Bench) -> Iterator[str]:
     yield HEAD
     yield RULE
     yield from _writes(bench, orders)
-    yield from _reads(bench, orders[-1])
+    yield from _reads(bench, orders)
 
 
 def _writes(bench: Bench, orders: list[str]) -> Iterator[str]:
@@ -107,33 +107,34 @@ def _writes(bench: Bench, orders: list[str]) -> Iterator[str]:
     )
 
 
-def _reads(bench: Bench, ref: str) -> Iterator[str]:
+def _reads(bench: Bench, orders: list[str]) -> Iterator[str]:
     ours, floor = bench.ours, bench.floor
     yield from bench.rows(
         "GET order",
-        constant(ours.get(f"/v2.1/orders/{ref}")),
-        constant(floor.get(f"/orders/{ref}")),
+        in_turn(ours.get(f"/v2.1/orders/{ref}") for ref in orders),
+        in_turn(floor.get(f"/orders/{ref}") for ref in orders),
     )
-    whole, guest_ref = _order_of_a_guest(bench)
+    whole, guests = _orders_of_guests(bench)
     yield from bench.rows(
         "GET order expanded (item, contact)",
-        constant(ours.get(f"/v2.1/orders/{whole}?expand=true")),
-        constant(floor.get(f"/orders/{whole}/whole")),
+        in_turn(ours.get(f"/v2.1/orders/{ref}?expand=true") for ref in whole),
+        in_turn(floor.get(f"/orders/{ref}/whole") for ref in whole),
     )
     yield from bench.rows(
         "GET the 5 orders of a guest, expanded",
-        constant(ours.get(f"/v2.1/orders?guestRef={guest_ref}&expand=true")),
-        constant(floor.get(f"/orders?guest={guest_ref}")),
+        in_turn(ours.get(f"/v2.1/orders?guestRef={ref}&expand=true") for ref in guests),
+        in_turn(floor.get(f"/orders?guest={ref}") for ref in guests),
     )
 
 
-def _order_of_a_guest(bench: Bench) -> tuple[str, str]:
-    """An order with one item and one contact, and its guest, who has four more."""
-    person = contact(0)
-    created = []
-    for number in range(5):
-        ref = create(bench.ours, "/v2.1/orders", order(number))["ref"]
-        create(bench.ours, f"/v2.1/orders/{ref}/orderItems", ITEM)
-        linked = create(bench.ours, f"/v2.1/orders/{ref}/contacts", person)
-        created.append((ref, linked["guest"]["href"].rpartition("/")[2]))
-    return created[0]
+def _orders_of_guests(bench: Bench) -> tuple[list[str], list[str]]:
+    """A hundred orders with one item and one contact each, and their twenty guests."""
+    orders, guests = [], []
+    for person in map(contact, range(20)):
+        for number in range(5):
+            ref = create(bench.ours, "/v2.1/orders", order(number))["ref"]
+            create(bench.ours, f"/v2.1/orders/{ref}/orderItems", ITEM)
+            linked = create(bench.ours, f"/v2.1/orders/{ref}/contacts", person)
+            orders.append(ref)
+        guests.append(linked["guest"]["href"].rpartition("/")[2])
+    return orders, guests

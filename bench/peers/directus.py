@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from bench.guests import constant, guest
+from bench.guests import OFFSETS, guest, in_turn
 from bench.load import Load
 from bench.orders import ITEM, order
 from bench.peers.packages import DIRECTUS, node_project
@@ -86,7 +86,8 @@ class Directus(System):
         )
 
     def list_guests(self) -> Load:
-        return self.send(constant(self.server.get("/items/guests?limit=100")))
+        lists = (self.server.get(f"/items/guests?limit=100&offset={offset}") for offset in OFFSETS)
+        return self.send(in_turn(lists))
 
     def create_order(self) -> Load:
         return self.send(lambda number: self.server.post("/items/orders", _order(number)))

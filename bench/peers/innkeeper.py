@@ -2,7 +2,7 @@
 
 import json
 
-from bench.guests import constant, guest
+from bench.guests import OFFSETS, guest, in_turn
 from bench.load import Load
 from bench.orders import ITEM, order
 from bench.peers.systems import System, new_city
@@ -28,7 +28,8 @@ class Innkeeper(System):
         )
 
     def list_guests(self) -> Load:
-        return self.send(constant(self.server.get("/v2.1/guests?limit=100")))
+        lists = (self.server.get(f"/v2.1/guests?limit=100&offset={offset}") for offset in OFFSETS)
+        return self.send(in_turn(lists))
 
     def create_order(self) -> Load:
         def item(created: bytes) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
-from bench.guests import constant, guest
+from bench.guests import OFFSETS, guest, in_turn
 from bench.load import Load
 from bench.orders import ITEM, order
 from bench.peers.packages import MEDUSA, node_project
@@ -63,7 +63,10 @@ class Medusa(System):
         )
 
     def list_guests(self) -> Load:
-        return self.send(constant(self.server.get("/admin/customers?limit=100")))
+        lists = (
+            self.server.get(f"/admin/customers?limit=100&offset={offset}") for offset in OFFSETS
+        )
+        return self.send(in_turn(lists))
 
     def create_order(self) -> Load:
         return self.send(
