@@ -23,6 +23,8 @@ MOST_PROCESSES: Final = 4
 """More processes would only wait for the database."""
 MAKE_FOLDER: Final = Path(".data")
 """The data folder of `make serve` and `make demo`."""
+GUESTS_PER_VISITOR: Final = 125
+"""Guests for each visitor of the last hour."""
 GUESTS_PER_PROCESS_MIN: Final = 500
 """Fewest guests that are worth starting another process."""
 
@@ -66,7 +68,7 @@ def demo(
             task = bar.add_task("Creating guests", total=guests)
             plan = DemoPlan(dsn, chosen, workspace, guests, seed, now)
             counts = _write_guests(plan, lambda done: bar.update(task, completed=done))
-        link = uvloop.run(_finished(dsn, chosen, workspace))
+        link = uvloop.run(_finished(dsn, chosen, workspace, guests))
         if not only_guests:
             add_work(replace(context, settings=replace(chosen, database=dsn)), workspace, guests)
         if json:
@@ -128,7 +130,7 @@ async def _prepared(dsn: str, chosen: Settings, workspace: str) -> datetime:
         return await stories.prepare(database, workspace)
 
 
-async def _finished(dsn: str, chosen: Settings, workspace: str) -> str | None:
+async def _finished(dsn: str, chosen: Settings, workspace: str, guests: int) -> str | None:
     """Finish the demo; return the token of a link to the screens if there are no users yet."""
     from innkeeper.actions.admin import users
     from innkeeper.actions.console import demo as stories
@@ -136,7 +138,7 @@ async def _finished(dsn: str, chosen: Settings, workspace: str) -> str | None:
     from innkeeper.cli.startup_message import saved_link
 
     async with _database(dsn, chosen) as database:
-        await stories.finish(database, workspace)
+        await stories.finish(database, workspace, guests // GUESTS_PER_VISITOR)
         if chosen.database:
             return None
         async with database.control("operator") as work:

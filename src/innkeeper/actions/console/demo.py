@@ -11,7 +11,13 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.actions.admin import configuration
 from innkeeper.actions.console import demo_settings
-from innkeeper.actions.console.demo_shop import MONTHS, POINTS_OF_SALE, DemoStep, story
+from innkeeper.actions.console.demo_shop import (
+    MONTHS,
+    POINTS_OF_SALE,
+    DemoStep,
+    current_visit,
+    story,
+)
 from innkeeper.actions.events import browsers, ingest, partitions, sessions, stream_settings
 from innkeeper.actions.events.incoming import UNDER_LOCK
 from innkeeper.actions.records import guests, orders
@@ -82,9 +88,11 @@ async def write_stories(
     return counts
 
 
-async def finish(database: Database, workspace: str) -> None:
-    """Write quarantined events, close sessions and update statistics, once all stories are
-    written."""
+async def finish(database: Database, workspace: str, visitors: int = 0) -> None:
+    """Write current visitors and quarantined events, close sessions and update statistics, once all
+    stories are written."""
+    for number in range(visitors):
+        await _write_story(database, workspace, current_visit(number, clock.now()))
     async with database.work(workspace, "demo") as work:
         await _write_quarantined(work)
         await sessions.close_idle(work)

@@ -1,6 +1,6 @@
 """Generate the people of the demo shop and their actions, from a seed alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -106,13 +106,28 @@ def story(seed: int, number: int, now: datetime) -> list[DemoStep]:
         steps = list(_newsletter_visits(chance, person, now))
     else:
         steps = list(_customer_visits(chance, person, number, now))
-    site, currency = _SITES.get(person["country"], _SITE)
+    _set_site(steps, person["country"])
+    return sorted(steps, key=lambda step: step.at)
+
+
+def current_visit(number: int, now: datetime) -> list[DemoStep]:
+    """Return the steps of the anonymous visitor with that number within the last hour."""
+    chance = Random(f"now/{number}")  # noqa: S311 - a story, not a secret
+    channel, agent = chance.choice(_AGENTS)
+    at = now - timedelta(minutes=chance.randrange(3, 55))
+    steps = list(_page_views(chance, at, 0, channel, agent, chance.choice(_VIEWS)))
+    _set_site(steps, chance.choice(("IE", "IE", "GB", "US")))
+    return [step for step in steps if step.at < now]
+
+
+def _set_site(steps: Iterable[DemoStep], country: str) -> None:
+    """Set the point of sale and the currency of events."""
+    site, currency = _SITES.get(country, _SITE)
     for step in steps:
         if step.kind == "event":
             step.content.update(pos=site, currency=currency)
             if step.content["type"] == "ADD":
                 step.content["product"]["currency"] = currency
-    return sorted(steps, key=lambda step: step.at)
 
 
 def choose_name(chance: Random) -> tuple[str, str, str]:
