@@ -1,8 +1,9 @@
 """Statements that concurrent requests share: one for the parameters of several requests."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import msgspec
 from psycopg.pq.abc import PGresult
 from psycopg.types.json import Jsonb
 
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def _unwrap(value: object) -> object:
+    """Return the value of a parameter that is jsonb."""
+    if isinstance(value, Jsonb):
+        return value.obj
+    raise TypeError(f"{type(value)} is no parameter of a batch")
+
+
+_encode: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=_unwrap).encode
 
 
 async def run_shared(
@@ -63,12 +74,8 @@ async def call_shared(
     query: str, work: "Work", items: Sequence[Mapping[str, Any]]
 ) -> "list[list[Row]]":
     """Run a statement for the parameters of each of several requests; return their rows."""
-    elements = [
-        {name: value.obj if isinstance(value, Jsonb) else value for name, value in item.items()}
-        | {"batch_position": position}
-        for position, item in enumerate(items)
-    ]
+    elements = [{**item, "batch_position": position} for position, item in enumerate(items)]
     rows_of: list[list[Row]] = [[] for _ in items]
-    for row in await work.all(query, elements=Jsonb(elements)):
+    for row in await work.all(query, elements=Jsonb(elements, _encode)):
         rows_of[row.pop("batch_position")].append(row)
     return rows_of

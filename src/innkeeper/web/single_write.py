@@ -11,7 +11,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 _IN_HEADERS: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 _LINE_END: Final = b"\r\n"
 # These change how uvicorn frames the body: it writes such a response itself.
-_FRAMING: Final = (b"\r\nconnection: ", b"\r\ntransfer-encoding: ")
+_CONNECTION: Final = b"\r\nconnection: "
+_TRANSFER_ENCODING: Final = b"\r\ntransfer-encoding: "
 
 
 class SingleWrite:
@@ -58,7 +59,7 @@ def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 
 def _sets_framing(head: bytes) -> bool:
-    return any(name in head for name in _FRAMING)
+    return _CONNECTION in head or _TRANSFER_ENCODING in head
 
 
 async def _write(cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> None:

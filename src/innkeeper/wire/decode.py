@@ -1,6 +1,7 @@
 """Decode request bodies to changes, and name every problem at once."""
 
 import re
+from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any, Final
 
@@ -27,17 +28,16 @@ def decode(view: View, verb: Verb, body: dict[str, Any], path_name: str | None =
         return _decode_pairs(view, body, path_name)
     changes: Changes = {}
     problems: list[Problem] = []
-    needed = required_fields(view)
-    for spelt, field, kind, required in _plan(view, verb):
+    for spelt, name, read, required, clearable in _plan(view, verb):
         value = body.get(spelt)
         if value is None:
-            if required or (spelt in body and field.clearable and field.name in needed):
+            if required or (clearable is False and spelt in body):
                 problems.append(missing(spelt))
-            elif spelt in body and field.clearable:
-                changes[field.name] = None
+            elif clearable and spelt in body:
+                changes[name] = None
             continue
         try:
-            changes[field.name] = kind.read(value)
+            changes[name] = read(value)
         except ValueRefused as refused:
             problems.append(_problem(spelt, refused))
     if view.open_ended:
@@ -68,17 +68,22 @@ def required_fields(view: View) -> frozenset[str]:
     return frozenset(name for name, field in view.resource.fields.items() if field.required)
 
 
+_Read = Callable[[Any], Any]
+
+
 @cache
-def _plan(view: View, verb: Verb) -> list[tuple[str, Field, Kind, bool]]:
-    """Return (name in JSON, field, kind, required) of every member that a body of `verb` may
-    have."""
-    needed = required_fields(view) if verb in (Verb.CREATE, Verb.REPLACE) else frozenset()
+def _plan(view: View, verb: Verb) -> list[tuple[str, str, _Read, bool, bool | None]]:
+    """Return (name in JSON, field, function that reads a value, required, whether null clears it)
+    of every member that a body of `verb` may have; None: null is as if it were absent."""
+    named = required_fields(view)
+    needed = named if verb in (Verb.CREATE, Verb.REPLACE) else frozenset()
     return [
         (
             spelt,
-            field,
-            kind,
+            field.name,
+            kind.read,
             field.name in needed and (verb is Verb.CREATE or replaced(view, field)),
+            field.name not in named if field.clearable else None,
         )
         for spelt, (field, kind) in writable(view).items()
     ]
