@@ -6,7 +6,7 @@ import typer
 
 from innkeeper.actions.admin import account, users
 from innkeeper.cli.options import Act, command
-from innkeeper.errors import OperatorError
+from innkeeper.errors import OperatorError, existing
 from innkeeper.rules.access import Role
 from innkeeper.store.work import Row, Work
 
@@ -90,7 +90,4 @@ def _role(text: str) -> Any:
 
 
 async def _find_user(work: Work, email: str) -> Row:
-    user = await users.find(work, email)
-    if user is None:
-        raise OperatorError(f"There is no user {email}.")
-    return user
+    return existing(await users.find(work, email), "User", email)

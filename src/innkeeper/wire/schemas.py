@@ -9,7 +9,6 @@ WHOLE: Final[Schema] = {"type": "integer"}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 REF: Final[Schema] = {"type": "string", "format": "uuid"}
 URL: Final[Schema] = {"type": "string", "format": "uri"}
-INSTANT: Final[Schema] = {"type": "string", "format": "date-time"}
 FREE: Final[Schema] = {"type": "object", "additionalProperties": True}
 """An object with arbitrary members."""
 LINK: Final[Schema] = {"type": "object", "properties": {"href": URL}, "required": ["href"]}
