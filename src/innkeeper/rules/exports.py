@@ -1,7 +1,7 @@
 """Read the body of an audience export: format, columns, template."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -101,6 +101,22 @@ def read_shape(body: Mapping[str, Any], traits: Mapping[str, str]) -> ExportForm
         bom,
         body.get("consent", BY_COLUMNS),
     )
+
+
+def read_table(names: Sequence[str], sort: str, traits: Mapping[str, str]) -> ExportFormat:
+    """Read the columns of a table of guests, and the one that it is sorted by, if any; `ref` is
+    added at the end. Raises `Invalid`."""
+    columns = [*names, *([sort] if sort else []), "ref"]
+    try:
+        return read_shape({"format": NDJSON, "columns": columns}, traits)
+    except Invalid as invalid:
+        of_sort = f"columns[{len(names)}]" if sort else ""
+        raise Invalid(
+            *(
+                Problem("sort", each.reason) if each.field == of_sort else each
+                for each in invalid.problems
+            )
+        ) from None
 
 
 def traits_named(body: Mapping[str, Any]) -> set[str]:

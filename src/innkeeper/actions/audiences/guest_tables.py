@@ -12,8 +12,7 @@ from innkeeper.actions.paging import PageRequest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.lake import engines
 from innkeeper.lake.snapshot import opened
-from innkeeper.resources.exports import NDJSON
-from innkeeper.rules.exports import ExportColumn, ExportFormat, read_shape
+from innkeeper.rules.exports import ExportColumn, ExportFormat, read_table
 from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Work
 
@@ -113,22 +112,17 @@ async def _read(
     """Return the question, the columns and the sort of a table; raises `Invalid`."""
     every = await traits.list_current(work)
     names = [name for name in dict.fromkeys(columns) if name != "ref"]
-    sort_names = [name for name, _ in page_request.sort]
+    sort = page_request.sort[0] if page_request.sort else None
     problems = [*problems]
     question = await segment_questions.read_question(work, definition, every, problems, stored)
     if len(names) > MOST_COLUMNS:
         problems.append(Problem("columns", f"must be at most {MOST_COLUMNS} names"))
     try:
-        shape = read_shape({"format": NDJSON, "columns": [*names, *sort_names, "ref"]}, every)
+        shape = read_table(names, sort[0] if sort else "", every)
     except Invalid as invalid:
-        last = f"columns[{len(names)}]" if sort_names else ""
-        problems += [
-            Problem("sort", each.reason) if each.field == last else each
-            for each in invalid.problems
-        ]
+        problems += invalid.problems
     if question is None or problems:
         raise Invalid(*problems)
     by_name = {column.name: column for column in shape.columns}
-    sort = page_request.sort[0] if page_request.sort else None
     chosen = replace(shape, columns=tuple(by_name[name] for name in names))
     return question, chosen, (by_name[sort[0]], sort[1]) if sort else None

@@ -15,10 +15,9 @@ from innkeeper.actions.audiences.segments import read_changes
 from innkeeper.errors import Conflict, Forbidden, Invalid, Problem, existing
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import ChangeGuestViewRequest, CreateGuestViewRequest
-from innkeeper.resources.exports import NDJSON
 from innkeeper.resources.payloads import ABSENT, read_members
 from innkeeper.rules.audited import GUEST_VIEW
-from innkeeper.rules.exports import read_shape
+from innkeeper.rules.exports import read_table
 from innkeeper.rules.versions import Expected, expect
 from innkeeper.store.work import Json, Work
 
@@ -101,17 +100,10 @@ async def _read_columns(
             await segment_questions.check_definition(work, values["definition"])
         except Invalid as invalid:
             problems += invalid.problems
-    named = [*columns, *([sort.removeprefix("-")] if sort else [])]
     try:
-        if named:
-            shape = {"format": NDJSON, "columns": named}
-            read_shape(shape, await traits.list_current(work))
+        read_table(columns, (sort or "").removeprefix("-"), await traits.list_current(work))
     except Invalid as invalid:
-        last = f"columns[{len(columns)}]" if sort else ""
-        problems += [
-            Problem("sort", each.reason) if each.field == last else each
-            for each in invalid.problems
-        ]
+        problems += invalid.problems
     if problems:
         raise Invalid(*problems)
     return {
