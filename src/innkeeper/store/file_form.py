@@ -30,6 +30,7 @@ _NESTED_ARRAY: Final = re.compile(rb"^\s*\[\s*[{\]]")
 _OBJECT: Final = re.compile(rb"^\s*\{\s*[\"}]")
 _WHOLE_OBJECT_LINE: Final = re.compile(rb"^\s*\{.*\}\s*$", re.S)
 _PAGE: Final = re.compile(r"^\s*<(?:!doctype|html|head|\?xml|[a-z]+[ >])", re.I)
+_CUT_OFF: Final = "it is a damaged zip or XLSX file: it was cut off. Download or copy it again"
 _DUMP: Final = re.compile(
     r"(?:--\r?\n)?-- \w+ (?:database )?dump|(?:CREATE|DROP) TABLE |INSERT INTO |/\*!", re.I
 )
@@ -219,7 +220,7 @@ def _packed_format(path: Path, start: bytes) -> str:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
-        raise Unreadable("it is a damaged zip or XLSX file: it was cut off") from error
+        raise Unreadable(_CUT_OFF) from error
     if any(name.startswith("xl/") for name in names) or "content.xml" in names:
         return "spreadsheet"
     raise Unreadable("it is a zip archive. Unpack it, and import the file inside")

@@ -120,7 +120,7 @@ class Layout:
             )
             layout = replace(layout, form=replace(form, notes=(*form.notes, note)))
         if not survey.rows:
-            raise Unreadable("it has column names but no rows")
+            raise Unreadable("it has column names but no rows. Export it again, with records")
         return layout, survey
 
     @contextmanager
