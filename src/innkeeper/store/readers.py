@@ -172,10 +172,11 @@ def chunks(
     read: Callable[[int, Raw], Item],
     size: int,
     weigh: Callable[[Raw], int] = weight_of,
+    into: Callable[[], Any] = list,
 ) -> Iterator[Chunk[Item]]:
     """Yield chunks of `size` records, fewer if they are long; raises `Unreadable` with the position
-    at which `read` failed."""
-    items: list[Item] = []
+    at which `read` failed. `into` returns what collects a chunk's items, by `append`."""
+    items = into()
     raw: list[tuple[int, Raw]] = []
     number = weight = 0
     for number, text in records:
@@ -187,7 +188,7 @@ def chunks(
         weight += weigh(text)
         if len(items) == size or weight >= MAX_LINE:
             yield Chunk(items, number, raw)
-            items, raw, weight = [], [], 0
+            items, raw, weight = into(), [], 0
     if items:
         yield Chunk(items, number, raw)
 

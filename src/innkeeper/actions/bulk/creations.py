@@ -8,12 +8,15 @@ records are decided one by one (`guest_records`, `order_records`), by the same r
 
 from array import array
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from itertools import chain
+from typing import Any, Final
 from uuid import UUID
+
+from msgspec import Struct
 
 from innkeeper import clock
 from innkeeper.actions.bulk.encoded_creations import Creations, EncodedRows
@@ -76,7 +79,7 @@ class CreationTerms:
     actor: str
 
 
-class _Person(NamedTuple):
+class _Person(Struct, gc=False):
     """A person of a record as a new guest, and what is looked up."""
 
     fields: Record
@@ -91,7 +94,9 @@ class _Person(NamedTuple):
     rule: str | None
     evidence: list[MatchedValue]
     """The reason for the new guest."""
-    is_plain: bool
+    claimed: Collection[bytes]
+    """All these keys, each once."""
+    is_plain: bool = True
     """Whether no guard blocked evidence, and no identifier expires, which is decided later."""
 
 
@@ -101,30 +106,19 @@ def _word_pairs(words: Sequence[str]) -> Sequence[bytes]:
     return [_PAIR + encode_word(word) for word in words]
 
 
-def encode_creations(records: Sequence[BatchRecord], terms: CreationTerms) -> Creations | None:
-    """Encode the rows of the records of a chunk that create; None for records of other kinds.
+def encode_creations(records: Iterable[BatchRecord], terms: CreationTerms) -> Creations | None:
+    """Encode the rows of the records of a chunk that create (`CreationEncoder`)."""
+    encoder = CreationEncoder(terms)
+    for record in records:
+        encoder.add(record)
+    return encoder.creations()
 
-    Records that share a key with others have no creation.
+
+class CreationEncoder:
+    """Encodes the records of a chunk under the same terms, read at the same time.
+
+    A record is encoded right after it was read, while the processor's cache has it.
     """
-    valid: list[tuple[int, Any]] = [
-        (position, record.what)
-        for position, record in enumerate(records)
-        if not isinstance(record.what, RecordError)
-    ]
-    kinds = {type(what) for _, what in valid}
-    if kinds not in ({GuestWrite}, {OrderWrite}):
-        return None
-    # Each step takes all records, which is faster than all steps of one record after the other.
-    encoder = _Encoder(terms)
-    if kinds == {OrderWrite}:
-        encoder.add_orders(valid)
-    else:
-        encoder.add_guests(valid)
-    return encoder.creations(len(valid))
-
-
-class _Encoder:
-    """Encodes records under the same terms, read at the same time."""
 
     def __init__(self, terms: CreationTerms) -> None:
         self._terms = terms
@@ -135,105 +129,115 @@ class _Encoder:
         self._written = self._at + self._at
         self._unseen = self._written + self._written
         source_ref = NULL if terms.source_ref is None else ref(terms.source_ref)
-        self._source = text(terms.source) + source_ref
         self._by = text(terms.actor) + self._at
+        self._source = text(terms.source) + source_ref + self._by
         self._new_ref = neighbouring_refs().__next__
         self._made = Creations(terms.book.version, self._now)
         self._rows = defaultdict[str, list[bytes]](list)
+        """Query -> the rows of each creation of one kind; empty for one that has none."""
         self._items: list[bytes] = []
         """The instants of items by position."""
         self._keys: set[bytes] = set()
         self._references: set[bytes] = set()
+        self._records = self._valid = 0
+        self._kinds = set[type]()
+        self._claims: dict[int, Collection[bytes]] = {}
+        """Position of each record -> the keys of its people, and its reference, each once."""
 
-    def add_guests(self, records: Sequence[tuple[int, GuestWrite]]) -> None:
-        """Add the creations of guests that share no key with others."""
-        people = [self._person(what.changes, GUEST_RECORD) for _, what in records]
-        alone = self._alone([(person,) for person in people])
-        for (position, what), person, is_alone in zip(records, people, alone, strict=True):
-            if is_alone and person.lookup:
-                self._add_creation(position, person, what.groups)
+    def add(self, record: BatchRecord) -> bool:
+        """Add the next record; return whether it has a creation if no other shares a key."""
+        position, what, number = self._records, record.what, len(self._made.positions)
+        self._records += 1
+        if isinstance(what, RecordError):
+            return False
+        self._valid += 1
+        self._kinds.add(type(what))
+        if isinstance(what, GuestWrite):
+            self._add_guest_write(position, what)
+        elif isinstance(what, OrderWrite):
+            self._add_order_write(position, what)
+        return len(self._made.positions) > number
 
-    def add_orders(self, records: Sequence[tuple[int, OrderWrite]]) -> None:
-        """Add the creations of orders that share no key with others."""
-        terms = self._terms.contact
-        references = [
-            digest_bytes("reference", what.changes["reference_id"]) for _, what in records
-        ]
-        self._references.update(references)
-        people = [
-            [
-                self._person(each.changes, terms)
-                for each in (what.contact, *what.contacts, *what.consumers)
-            ]
-            for _, what in records
-        ]
-        for (position, what), (person, *others), reference, is_alone in zip(
-            records, people, references, self._alone(people, references), strict=True
-        ):
-            if is_alone and not (others or what.children or what.is_row):
-                contact = order_person(person.fields)
-                if is_identifiable(contact):
-                    more = (what, contact, reference)
-                    self._add_creation(position, person, what.contact.groups, more)
-
-    def creations(self, records: int) -> Creations:
-        """Return what so many records create."""
+    def creations(self) -> Creations | None:
+        """Return the creations of records that share no key with others; None unless all records
+        are of guests, or all of orders."""
         made = self._made
-        number = len(made.positions)
+        if self._kinds not in ({GuestWrite}, {OrderWrite}):
+            return None
+        made.is_complete = len(made.positions) == self._valid
         for query, rows in self._rows.items():
-            sizes = array("I", map(len, rows)).tobytes()
-            made.rows[query] = EncodedRows(b"".join(rows), sizes)
+            content = b"".join(rows)
+            if content:
+                made.rows[query] = EncodedRows(content, array("I", map(len, rows)).tobytes())
         for name, keys in (("keys", self._keys), ("references", self._references)):
             if keys:
                 made.locked[name] = binary_rows.encode_keys(sorted(keys))
-        made.is_complete = number == records
-        return made
+        return made.without(self._sharing())
+
+    def _add_guest_write(self, position: int, what: GuestWrite) -> None:
+        person = self._person(what.changes, GUEST_RECORD)
+        self._claims[position] = person.claimed
+        if person.lookup:
+            self._keys.update(person.lookup)
+            self._add_creation(position, person, what.groups)
+
+    def _add_order_write(self, position: int, what: OrderWrite) -> None:
+        terms = self._terms.contact
+        people = [
+            self._person(each.changes, terms)
+            for each in (what.contact, *what.contacts, *what.consumers)
+        ]
+        reference = digest_bytes("reference", what.changes["reference_id"])
+        self._references.add(reference)
+        self._claims[position] = {reference}.union(*[each.claimed for each in people])
+        for each in people:
+            self._keys.update(each.lookup)
+        if not (len(people) > 1 or what.children or what.is_row):
+            contact = order_person(people[0].fields)
+            if is_identifiable(contact):
+                more = (what, contact, reference)
+                self._add_creation(position, people[0], what.contact.groups, more)
+
+    def _sharing(self) -> set[int]:
+        """Return the numbers of the creations that share a key with another record."""
+        claimed = [*chain.from_iterable(self._claims.values())]
+        if len({*claimed}) == len(claimed):
+            return set()
+        owners, sharing = dict[bytes, int](), set[int]()
+        for position, keys in self._claims.items():
+            for key in keys:
+                owner = owners.setdefault(key, position)
+                if owner != position:
+                    sharing |= {owner, position}
+        return {number for number, at in enumerate(self._made.positions) if at in sharing}
 
     def _person(self, changes: Changes, terms: Terms) -> _Person:
         """Return the fields of a person as a new guest, the keys, and the decision to create it."""
         fields = guest_fields(changes)
         times = _UNSEEN
-        if not fields.keys().isdisjoint(_SEEN):
+        if "first_seen" in fields or "last_seen" in fields:
             times = [fields.pop(name, None) for name in _SEEN]
         plain = self._evidence_of(fields) if self._evidence_of is not None else None
         if plain is not None:
-            kind = created_type(terms, by_rule=bool(plain.lookup))
             lookup, keys, rule, reason = plain
-            return _Person(fields, times, lookup, keys, kind, rule, reason, is_plain=True)
+            kind = created_type(terms, by_rule=bool(lookup))
+            return _Person(fields, times, lookup, keys, kind, rule, reason, keys)
         evidence = identity.evidence_of(changes, self._book, self._now)
         decision = decide(changes, evidence, (), terms, self._book, self._now)
         more = () if self._book.is_indexed else self._book.keys(fields)
+        looked_up = {key.bytes for match in evidence.rule_matches for key in match.keys}
+        keys = [key.bytes for key in guest_keys(fields, more)]
         return _Person(
             fields,
             times,
-            {key.bytes for match in evidence.rule_matches for key in match.keys},
-            [key.bytes for key in guest_keys(fields, more)],
+            looked_up,
+            keys,
             decision.guest_type,
             decision.rule,
             decision.evidence,
+            looked_up.union(keys),
             not (decision.blocked or any(map(expires, fields.get("identifiers") or ()))),
         )
-
-    def _alone(
-        self, people: Sequence[Sequence[_Person]], references: Sequence[bytes] = ()
-    ) -> list[bool]:
-        """Return for each record whether no other has a key of its people, or its reference."""
-        claims = list[set[bytes]]()
-        for number, each in enumerate(people):
-            claimed = {references[number]} if references else set()
-            for person in each:
-                self._keys.update(person.lookup)
-                claimed.update(person.lookup, person.keys)
-            claims.append(claimed)
-        owners, alone = dict[bytes, int](), [True] * len(people)
-        if sum(map(len, claims)) == len(set().union(*claims)):
-            return alone
-        for number, claimed in enumerate(claims):
-            for key in claimed:
-                owner = owners.setdefault(key, number)
-                if owner != number:
-                    alone[number] = alone[owner] = False
-        return alone
 
     def _add_creation(
         self,
@@ -259,7 +263,7 @@ class _Encoder:
         if order is not None:
             what, contact, reference = order
             ref_of_order = self._new_ref()
-            source = _CONTACT + ref_bytes(ref_of_order)
+            source = _CONTACT + ref_bytes(ref_of_order) + self._by
             made.orders.append(ref_of_order)
             made.references.append(reference)
             self._add_order(what, ref_of_order, reference)
@@ -267,47 +271,39 @@ class _Encoder:
         names, phones = words
         self._add_guest(guest, person, source)
         self._add_words(guest, names, phones)
-        if extensions:
-            self._add_extensions("guest_writes.copy_extensions", [(guest, extensions)])
+        self._add_extensions("guest_writes.copy_extensions", [(guest, extensions)])
         made.positions.append(position)
         made.lookups.append(b"".join(person.lookup))
         made.guests.append(guest)
         made.names.append(names)
         made.providers.append([one["provider"] for one in person.fields.get("identifiers") or ()])
 
-    def _add(self, query: str, rows: bytes) -> None:
-        """Add the rows of the next creation in a table."""
-        added, number = self._rows[query], len(self._made.positions)
-        if len(added) < number:
-            added += [b""] * (number - len(added))
-        added.append(rows)
-
     def _add_guest(self, guest: bytes, person: _Person, source: bytes) -> None:
         """Add the rows of a new guest: itself, its keys and join."""
-        own, written = ref_bytes(guest), self._unseen
-        if person.times != _UNSEEN:
+        own, written, rows = REF + guest, self._unseen, self._rows
+        if person.times is not _UNSEEN:
             seen = [
                 self._at if value is None else binary_rows.instant(instant(value))
                 for value in person.times
             ]
             written = b"".join(seen) + self._written
-        kind, rule = encode_word(person.kind), NULL
-        self._add("guest_writes.copy_guests", _SEVEN + own + kind + json(person.fields) + written)
-        if person.rule is not None:
-            rule = encode_word(person.rule)
-        join = _EIGHT + own + _FIRST + rule + json(person.evidence) + source + self._by
-        self._add("creations.copy_joins", join)
-        if person.keys:
-            rows = [_PAIR_OF_REF + key for key in person.keys]
-            self._add("guest_writes.copy_keys", own.join(rows) + own)
+        rows["guest_writes.copy_guests"].append(
+            _SEVEN + own + encode_word(person.kind) + json(person.fields) + written
+        )
+        rule = NULL if person.rule is None else encode_word(person.rule)
+        rows["creations.copy_joins"].append(
+            _EIGHT + own + _FIRST + rule + json(person.evidence) + source
+        )
+        rows["guest_writes.copy_keys"].append(
+            b"".join([_PAIR_OF_REF + key + own for key in person.keys])
+        )
 
     def _add_words(self, guest: bytes, names: Sequence[str], phones: Sequence[str]) -> None:
         """Add the rows of the words of a new guest."""
-        own, pairs = ref_bytes(guest), _word_pairs(names)
+        own, pairs = REF + guest, _word_pairs(names)
         if phones:
             pairs = [*pairs, *[_PAIR + text(word) for word in phones]]
-        if pairs:
-            self._add("creations.copy_words", own.join(pairs) + own)
+        self._rows["creations.copy_words"].append(own.join([*pairs, b""]))
 
     def _add_order(self, what: OrderWrite, order: bytes, reference: bytes) -> None:
         """Add the rows of an order, its items and data extension."""
@@ -319,16 +315,18 @@ class _Encoder:
             if value is not None and name not in COLUMNS
         }
         key = text(changes["reference_id"]) + ref_bytes(reference)
-        self._add("order_writes.copy_orders", row(7, own, key, at, json(body), self._written))
+        orders = self._rows["order_writes.copy_orders"]
+        orders.append(row(7, own, key, at, json(body), self._written))
         self._add_items(own, at, what.items)
-        if what.group is not None:
-            group = {(what.group.name, what.group.key): what.group.pairs}
-            self._add_extensions("order_writes.copy_extensions", [(order, group)])
+        group = what.group
+        extensions = {} if group is None else {(group.name, group.key): group.pairs}
+        self._add_extensions("order_writes.copy_extensions", [(order, extensions)])
 
     def _add_contact(self, order: bytes, guest: bytes, contact: Record) -> None:
         """Add the row of the contact of a new order."""
         refs = (ref_bytes(self._new_ref()), ref_bytes(order), ref_bytes(guest))
-        self._add("order_writes.copy_contacts", row(6, *refs, json(contact), self._written))
+        contacts = self._rows["order_writes.copy_contacts"]
+        contacts.append(row(6, *refs, json(contact), self._written))
 
     def _add_items(self, order: bytes, ordered_at: bytes, items: Sequence[ItemRecord]) -> None:
         """Add the rows of the items of an order (`OrderBatch.put_items`)."""
@@ -342,8 +340,7 @@ class _Encoder:
             rows.append(_SEVEN + REF + own + order + at + json(body) + NULL + written)
             if item.group is not None:
                 groups.append((own, item.extensions))
-        if rows:
-            self._add("order_writes.copy_items", b"".join(rows))
+        self._rows["order_writes.copy_items"].append(b"".join(rows))
         self._add_extensions("order_writes.copy_item_extensions", groups)
 
     def _written_at(self, position: int) -> bytes:
@@ -370,5 +367,4 @@ class _Encoder:
             for parent, extensions in parents
             for (name, key), pairs in extensions.items()
         ]
-        if rows:
-            self._add(query, b"".join(rows))
+        self._rows[query].append(b"".join(rows))

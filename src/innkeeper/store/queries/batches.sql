@@ -144,8 +144,11 @@ SELECT pg_advisory_unlock(%(lock)s)
 
 -- batches.start_chunk
 -- Start a chunk: no statement timeout, index lookups even if the tables were empty when statements
--- were planned, and a lock on the identity rules of the returned version until the chunk ends.
-SELECT version, set_config('statement_timeout', '0', true), set_config('enable_seqscan', 'off', true)
+-- were planned, a commit that does not wait for the disk (the one that ends the import flushes it too; a
+-- crash loses a chunk with its progress), and a lock on the identity rules of the returned version until
+-- the chunk ends.
+SELECT version, set_config('statement_timeout', '0', true), set_config('enable_seqscan', 'off', true),
+    set_config('synchronous_commit', 'off', true)
 FROM {ws}.identity_settings FOR SHARE
 
 -- batches.copy_failures

@@ -201,12 +201,16 @@ class Layout:
         with path.open("rb") as stream:
             yield stream
 
-    def chunks(self, source: IO[bytes] | Path, after: int = 0) -> Iterator[Chunk[BatchRecord]]:
-        """The records past a line or row, a table's own format from its path; raises `Unreadable`
-        while it is read, OperatorError for columns that nothing maps."""
+    def chunks(
+        self, source: IO[bytes] | Path, after: int = 0, into: Callable[[], Any] = list
+    ) -> Iterator[Chunk[BatchRecord]]:
+        """The records past a line or row, a table's own format from its path, collected `into` what
+        that returns; raises `Unreadable` while it is read, OperatorError for columns that nothing
+        maps."""
         if self.is_grouped and self.mapping is not None:
-            return self.orders(self._newer(self.rows(source)), self.mapping, after)
-        return chunks(self._newer(self._raw(source, after)), self.reader(), CHUNK)
+            return self.orders(self._newer(self.rows(source)), self.mapping, after, into)
+        rows = self._newer(self._raw(source, after))
+        return chunks(rows, self.reader(), CHUNK, into=into)
 
     def reader(self) -> Callable[[int, Any], BatchRecord]:
         """Return the function that reads a line or row, unless rows are grouped."""
@@ -244,14 +248,18 @@ class Layout:
         return chunks(rows, lambda line, row: row_record(self.entity, line, row, mapping), CHUNK)
 
     def orders(
-        self, rows: Iterable[NumberedRow], mapping: ColumnMapping, after: int = 0
+        self,
+        rows: Iterable[NumberedRow],
+        mapping: ColumnMapping,
+        after: int = 0,
+        into: Callable[[], Any] = list,
     ) -> Iterator[Chunk[BatchRecord]]:
         """Yield the orders of a table whose rows are grouped, past a row."""
 
         numbered = ((number, _cells(mapping, row)) for number, row in rows)
         orders = order_rows(numbered, mapping, after)
         return chunks(
-            orders, lambda _, several: order_record(several, mapping), CHUNK, OrderRows.weight
+            orders, lambda _, several: order_record(several, mapping), CHUNK, OrderRows.weight, into
         )
 
     def columns(self, source: IO[bytes] | Path) -> list[str]:

@@ -8,9 +8,9 @@ import pickle
 import select
 import signal
 import sys
+from functools import partial
 from typing import IO
 
-from innkeeper.actions.bulk.creations import encode_creations
 from innkeeper.actions.bulk.packed_records import PackedRecords
 from innkeeper.rules.batch import BatchRecord
 from innkeeper.store.memory import collect_seldom
@@ -40,23 +40,23 @@ def main() -> None:
 
 
 def _send_all(reader: RecordReader, out: IO[bytes]) -> None:
-    for chunk in reader.chunks_here():
-        message = (_packed(reader, chunk), reader.position)
+    for chunk in reader.chunks_here(partial(_collected, reader)):
+        if isinstance(chunk.items, PackedRecords):
+            chunk.items.pack(chunk.raw)
+        message = (Chunk(chunk.items, chunk.line), reader.position)
         out.write(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
         out.flush()
         del chunk, message  # before the next chunk is read
     out.write(pickle.dumps((None, reader.position)))
 
 
-def _packed(reader: RecordReader, chunk: Chunk[BatchRecord]) -> Chunk[BatchRecord]:
-    """Return a chunk with the rows of its creations, if they are to be encoded."""
+def _collected(reader: RecordReader) -> PackedRecords | list[BatchRecord]:
+    """Return what collects the records of a chunk, with the rows of creations if they are to be
+    encoded."""
     if reader.terms is None:
-        return Chunk(chunk.items, chunk.line)
-    creations = encode_creations(chunk.items, reader.terms)
-    if creations is None:
-        return Chunk(chunk.items, chunk.line)
-    raw = () if reader.layout.is_grouped or _is_closed(sys.stdin) else chunk.raw
-    return Chunk(PackedRecords(chunk.items, creations, raw), chunk.line)
+        return []
+    keeps_all = reader.layout.is_grouped or _is_closed(sys.stdin)
+    return PackedRecords(reader.terms, keeps_all=keeps_all)
 
 
 def _is_closed(stdin: IO[str]) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
@@ -45,10 +45,11 @@ class RecordReader:
         else:
             yield from self.chunks_here()
 
-    def chunks_here(self) -> Iterator[Chunk[BatchRecord]]:
-        """Yield the same chunks, read by this process."""
+    def chunks_here(self, into: Callable[[], Any] = list) -> Iterator[Chunk[BatchRecord]]:
+        """Yield the same chunks, read by this process; their records are collected as `chunks` of
+        `store/readers` does."""
         with self.layout.opened(self.path) as source:
-            for chunk in self.layout.chunks(source, self.after):
+            for chunk in self.layout.chunks(source, self.after, into):
                 self.position = 0 if isinstance(source, Path) else source.tell()
                 yield chunk
 
