@@ -8,6 +8,10 @@ def main() -> None:
 
     Errors that the user must correct are printed on one line, with every problem and no traceback.
     """
+    from innkeeper.store.memory import collect_seldom
+
+    # Before the other modules are loaded, which takes a fifth less time then.
+    collect_seldom()
     from innkeeper.cli.app import app
     from innkeeper.errors import ApiError, OperatorError
 

@@ -208,9 +208,6 @@ def _run(
     total = ImportTotals()
 
     async def act(work: "Work") -> None:
-        from innkeeper.store.memory import collect_seldom
-
-        collect_seldom()
         for name in files:
             try:
                 if suggest is None:
