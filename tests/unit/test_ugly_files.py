@@ -5,22 +5,28 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import openpyxl
 import pytest
+from starlette.datastructures import FormData
 
 from innkeeper.errors import OperatorError
 from innkeeper.rules.batch import GuestWrite, RecordError
+from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.number_formats import NotANumber, decimal_of, read_number
 from innkeeper.store.readers import Unreadable
+from innkeeper.web.ui.import_form import begin_draft, read_draft
+from innkeeper.web.ui.import_questions import questions
 from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.cells import CellRules, CellTarget, Unfit, read_cell
 from innkeeper.wire.bulk.file_formats import guessed_format
 from innkeeper.wire.bulk.mapping import mapping_of
 from innkeeper.wire.bulk.mixed_files import is_mixed
-from innkeeper.wire.bulk.sample import read_json_sample, read_sample
+from innkeeper.wire.bulk.sample import TableSample, read_json_sample, read_sample
 from innkeeper.wire.bulk.suggested_mapping import Suggestion
 from innkeeper.wire.bulk.suggestion import are_own_values, guess_entity, suggest
+from innkeeper.wire.bulk.survey import TableSurvey
 from innkeeper.wire.bulk.targets import kind_of
 
 
@@ -419,3 +425,19 @@ def test_json_of_another_system_is_mapped_as_a_table_is(tmp_path: Path) -> None:
     assert guest.groups[0].pairs == {"tags0": "new"}
     for own in ({"email": "a@x.example", "firstName": "Ann"}, {"identifiers": [], "x": 1}):
         assert are_own_values("guests", list(own), [own])
+
+
+def test_the_page_asks_for_a_time_zone_that_several_share() -> None:
+    rows = [{"Email": "a@x.example", "Created at": "2024-03-01 10:05:00 CST"}]
+    table = TableSample(["Email", "Created at"], rows, [2])
+    options = {"format": "csv", "survey": TableSurvey.of(rows).summary()}
+    rules = IdentityRules(UUID(int=0), ())
+    first = begin_draft("guests", table, options, rules, [])
+    assert first.unanswered() == ["Choose the time zone of the file: CST is several."]
+    (zone,) = questions(first, None, has_faults=False, is_masked=False)
+    assert (zone.name, zone.is_needed) == ("timezone", True)
+    assert zone.hint == "Times in Created at: CST is several time zones."
+    form = {"c0": "email,identifiers.email", "c1": "firstSeen", "timezone": "America/Chicago"}
+    form["f1"] = first.mapping.formats["Created at"]
+    answered = read_draft(first, FormData(form))
+    assert (answered.unanswered(), answered.try_rows(rules).failed) == ([], 0)
