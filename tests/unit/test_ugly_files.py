@@ -228,6 +228,7 @@ def test_dates_of_zeros_count_as_empty(tmp_path: Path, zero: str) -> None:
         ),
         (["1 de marzo de 2024", "12 de mayo de 2023"], "DD de MMM de YYYY", ""),
         (["1er mars 2024", "12 mai 2023"], "DD MMM YYYY", "2023-05-12T00:00:00.000Z"),
+        (["Fr., 01.03.2024 10:05", "Mo., 25.03.2024 11:05"], "ddd, DD.MM.YYYY HH:mm", ""),
         (["1. März 2024", "2. Mai 2023"], "DD. MMM YYYY", "2023-05-02T00:00:00.000Z"),
         (["2024年3月1日", "2023年12月2日"], "YYYY年MM月DD日", "2023-12-02T00:00:00.000Z"),
         (["2024년 3월 1일", "2023년 12월 2일"], "YYYY년 MM월 DD일", ""),

@@ -33,11 +33,14 @@ _ZONES: Final = {
     **{"JST": 540, "KST": 540, "HKT": 480, "SAST": 120, "MSK": 180, "NZST": 720, "NZDT": 780},
 }
 """Abbreviation of a time zone -> minutes east of UTC, by its usual meaning."""
-_SHARED_ZONES: Final = ("CST", "CDT", "BST", "IST", "AST", "ADT")
-"""Abbreviations that several time zones share: US Central and China, London and Dhaka."""
+SHARED_ZONES: Final = {
+    **{"CST": "America/Chicago", "CDT": "America/Chicago", "BST": "Europe/London"},
+    **{"IST": "Asia/Kolkata", "AST": "America/Halifax", "ADT": "America/Halifax"},
+}
+"""Abbreviation that several time zones share, such as US Central and China -> one of them."""
 _ZONE: Final = (
     r"(?:[Zz]|(?:UTC|GMT)?[+-][0-9]{2}(?::?[0-9]{2})?(?: \([^()]{1,40}\))?|(?:UTC|GMT)[+-][0-9]|"
-    + "|".join(sorted((*_ZONES, *_SHARED_ZONES), key=len, reverse=True))
+    + "|".join(sorted((*_ZONES, *SHARED_ZONES), key=len, reverse=True))
     + ")"
 )
 _ORDINAL: Final = "(?:st|nd|rd|th|er|º|°)?"
@@ -63,7 +66,7 @@ _TOKENS: Final[dict[str, str]] = {
 _TOKEN: Final = re.compile("YYYY|YY|MMMM|MMM|MM|M|DD|D|ddd|HH|H|hh|h|mm|ss|A|Z")
 _DIGITS: Final = r"[0-9]{1,2}"
 _SHAPE: Final = re.compile(
-    r"(?:(?P<w>[^\W\d_]{2,12})(?P<v>[.,]? ))?"
+    r"(?:(?P<w>[^\W\d_]{2,12})(?P<v>\.?,? ))?"
     rf"(?P<a>[0-9]{{1,4}}|[^\W\d_]{{3,12}})(?P<ao>{_ORDINAL})(?P<s>[./-] ?|,? | de |[年년] ?)"
     rf"(?P<b>[0-9]{{1,2}}|[^\W\d_]{{3,12}})(?P<bo>{_ORDINAL})(?P<t>[./-] ?|,? | del? |[月월] ?)"
     r"(?P<c>[0-9]{4}|[0-9]{1,2})(?P<e>[日일])?"
@@ -201,9 +204,9 @@ def _hour(part: dict[str, Any]) -> int:
 
 
 def _zone(zone: str | None, zones: Container[str]) -> timezone | None:
-    if zone in _SHARED_ZONES and zone not in zones:
+    if zone in SHARED_ZONES and zone not in zones:
         raise SharedZone(zone)
-    if zone is None or zone in _SHARED_ZONES:
+    if zone is None or zone in SHARED_ZONES:
         return None
     if zone in ("Z", "z"):
         return UTC
@@ -218,7 +221,7 @@ def _shared_zone(text: str) -> str:
     """Return the abbreviation at the end of a time if several time zones share it; else an empty
     text."""
     end = text.strip().rpartition(" ")[2]
-    return end if end in _SHARED_ZONES else ""
+    return end if end in SHARED_ZONES else ""
 
 
 @cache

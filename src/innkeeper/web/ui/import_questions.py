@@ -8,7 +8,7 @@ from typing import Final
 import phonenumbers
 
 from innkeeper.resources.kinds import Day, Instant
-from innkeeper.rules.date_formats import NotADate, read_date
+from innkeeper.rules.date_formats import SHARED_ZONES, NotADate, read_date
 from innkeeper.rules.number_formats import NotANumber, read_number
 from innkeeper.web.ui.import_form import MOST_COLUMNS, ImportDraft
 from innkeeper.wire.bulk.cells import pivot_of
@@ -180,7 +180,7 @@ def _zone(draft: ImportDraft) -> Iterator[FileQuestion]:
                 text,
                 value,
                 bool(draft.open_zone),
-                placeholder="America/Chicago" if shared else "UTC",
+                placeholder=SHARED_ZONES.get(shared, "UTC"),
                 hint=f"Times in {column}: {hint}"
                 if shared
                 else f"Times in {column} have no offset.",

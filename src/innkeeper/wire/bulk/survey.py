@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final
 
 from innkeeper.resources.kinds import Count, Day, Instant, Number
-from innkeeper.rules.date_formats import ISO, DateColumn, read_date
+from innkeeper.rules.date_formats import ISO, SHARED_ZONES, DateColumn, read_date
 from innkeeper.rules.number_formats import NumberColumn
 from innkeeper.store.tables import MOST_COLUMNS
 from innkeeper.wire.bulk.cells import PERCENT, SPACES, CellRules, is_guarded, zone_names
@@ -237,7 +237,7 @@ def zone_question(column: str, zone: str) -> str:
     """Return the question of the time zone: why it matters, and the setting that answers it."""
     return (
         f"Column {column}: {zone} is the time of several zones. Add the zone of the file above the "
-        'sections of the mapping, such as timezone = "America/Chicago".'
+        f'sections of the mapping, such as timezone = "{SHARED_ZONES[zone]}".'
     )
 
 
