@@ -13,7 +13,7 @@ from innkeeper.resources.values import INT32, MAX_TEXT_BYTES
 from innkeeper.rules.batch import RecordError
 from innkeeper.wire.bulk.batch_plans import OWN_GUEST, OWN_ORDER
 from innkeeper.wire.bulk.batch_records import entry_of, json_of
-from innkeeper.wire.bulk.plain_records import PLAIN_READERS
+from innkeeper.wire.bulk.plain_records import PLAIN_READERS, PLAIN_VALUES
 from innkeeper.wire.bulk.row_records import READERS
 
 GUEST: dict[str, Any] = {
@@ -95,11 +95,15 @@ def changed(entity: str) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("entity", LINES)
-def test_plain_lines_are_read_as_other_lines(entity: str) -> None:
-    read, plain, refused = PLAIN_READERS[entity], 0, 0
+@pytest.mark.parametrize("is_line", [True, False])
+def test_plain_lines_and_values_are_read_as_others(entity: str, is_line: bool) -> None:
+    plain = refused = 0
     for line in changed(entity):
         text = encoded(line)
-        record = read(1, text)
+        if is_line:
+            record = PLAIN_READERS[entity](1, text)
+        else:
+            record = PLAIN_VALUES[entity](1, json_of(text))
         expected = of_line(entity, text)
         if record is not None:
             assert CANONICAL(record) == CANONICAL(expected), text[:2000]

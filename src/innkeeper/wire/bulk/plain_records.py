@@ -215,14 +215,40 @@ def _group(members: Any) -> ExtensionRecord | None:
     return groups[0] if groups else None
 
 
-def _reader(kind: _Members, operation: Callable[[Any], Operation]) -> PlainReader:
+def _of_line(kind: _Members) -> Callable[[bytes], Any]:
+    """Return the function from a line to its members."""
     decode = msgspec.json.Decoder(kind.type, float_hook=Decimal).decode
 
-    def read(line: int, text: bytes) -> BatchRecord | None:
+    def members(text: bytes) -> Any:
         if _NUL in text:
-            return None
+            raise _NotPlain
+        return decode(text)
+
+    return members
+
+
+def _of_value(kind: _Members) -> Callable[[dict[str, Any]], Any]:
+    """Return the function from a value to its members."""
+    type_, encode = kind.type, msgspec.json.Encoder(decimal_format="number").encode
+
+    def members(value: dict[str, Any]) -> Any:
         try:
-            members: Any = decode(text)
+            has_nul = _NUL in encode(value)
+        except (TypeError, OverflowError):
+            raise _NotPlain from None
+        if has_nul:
+            raise _NotPlain
+        return msgspec.convert(value, type_)
+
+    return members
+
+
+def _reader(
+    members_of: Callable[[Any], Any], operation: Callable[[Any], Operation]
+) -> Callable[[int, Any], BatchRecord | None]:
+    def read(line: int, source: Any) -> BatchRecord | None:
+        try:
+            members: Any = members_of(source)
             what = operation(members)
         except _LEFT:
             return None
@@ -232,11 +258,16 @@ def _reader(kind: _Members, operation: Callable[[Any], Operation]) -> PlainReade
 
 
 _LEFT: Final = (
-    *(msgspec.MsgspecError, UnicodeDecodeError, InvalidOperation, RecursionError),
+    *(msgspec.MsgspecError, UnicodeError, InvalidOperation, RecursionError),
     *(ValueRefused, _NotPlain),
 )
 PLAIN_READERS: Final[Mapping[str, PlainReader]] = {
-    "guests": _reader(_GUEST, _guest),
-    "orders": _reader(_ORDER, _order),
+    "guests": _reader(_of_line(_GUEST), _guest),
+    "orders": _reader(_of_line(_ORDER), _order),
 }
-"""The readers of plain records, by kind."""
+"""The readers of plain lines, by kind."""
+PLAIN_VALUES: Final[Mapping[str, Callable[[int, dict[str, Any]], BatchRecord | None]]] = {
+    "guests": _reader(_of_value(_GUEST), _guest),
+    "orders": _reader(_of_value(_ORDER), _order),
+}
+"""The readers of plain values that a mapping makes of rows, by kind."""

@@ -16,6 +16,7 @@ from innkeeper.wire.bulk.damage import refuse_damaged
 from innkeeper.wire.bulk.mapping import ColumnMapping
 from innkeeper.wire.bulk.nested_rows import flat_row
 from innkeeper.wire.bulk.order_rows import OrderRows
+from innkeeper.wire.bulk.plain_records import PLAIN_VALUES
 from innkeeper.wire.bulk.row_values import RowValues
 
 READERS: Final[Mapping[str, Callable[[dict[str, Any]], Operation]]] = {
@@ -75,8 +76,10 @@ def _row_record(
         value = value_of(row)
     except Unfit as unfit:
         return BatchRecord(line, None, rules.invalid(str(unfit)))
-    read = _ORDER_ROW if mapping.is_of_lines else READERS[entity]
-    return batch_records.entry_of(line, value, read)
+    if mapping.is_of_lines:
+        return batch_records.entry_of(line, value, _ORDER_ROW)
+    plain = PLAIN_VALUES[entity](line, value) if entity in PLAIN_VALUES else None
+    return plain or batch_records.entry_of(line, value, READERS[entity])
 
 
 def _order_record(several: OrderRows, mapping: ColumnMapping) -> BatchRecord:
