@@ -140,7 +140,7 @@ def _write_changes(
 def write_rows(connection: Any, location: Files, path: str, rows: str) -> tuple[int, int]:
     """Write the rows of a SELECT, in its order, as a Parquet file; return (rows, bytes).
 
-    LZ4, since times and refs hardly compress: zstd takes most of the time of a scan, for a tenth of
+    LZ4, since times and refs hardly compress: zstd takes most of the time of a scan, for a sixth of
     the bytes.
     """
     with location.writing(path) as target:
