@@ -35,6 +35,20 @@ def test_a_guest_is_found_by_a_part(api: Api, jobs: Any) -> None:
     assert find("par") == find("tlow%") == find("partlow77", personal=False) == []
 
 
+def test_a_search_by_a_word_has_guests_of_each_similar_word(
+    api: Api, jobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more hits than are read: an equal word first, then as many of each that begins with it."""
+    monkeypatch.setattr(search, "MOST", 3)
+    for name in (*["Zoltana"] * 3, "Zoltanka", "Zoltan"):
+        api.post("/v2.1/guests", json={"guestType": "customer", "firstName": name})
+    hits = jobs(lambda work: search.find_guests(work, "zoltan"))
+    names = [item["first_name"] for item in hits.items]
+    assert names[0] == "Zoltan"
+    assert sorted(names) == ["Zoltan", "Zoltana", "Zoltanka"]
+    assert hits.is_more
+
+
 def test_a_suggestion_knows_an_address_by_the_names_in_it(api: Api, jobs: Any) -> None:
     """Only indexes are read: a guest is suggested by names, whose address has what was typed."""
     names = {"firstName": "Winifred", "lastName": "Oxlade"}

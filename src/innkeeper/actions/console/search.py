@@ -273,10 +273,8 @@ async def _search_name(work: Work, name: str) -> IndexSearch | None:
         part, steps = words.index(row["query_word"]), cost(row["query_word"], row["word"])
         if steps is not None:
             costs[part, row["word"]] = steps
-    params = {
-        "words": [word for _, word in costs],
-        "groups": [part for part, _ in costs],
-        "costs": list(costs.values()),
-        "number": len(words),
-    }
+    params: Record = {"words": [word for _, word in costs], "costs": list(costs.values())}
+    if len(words) == 1:
+        return IndexSearch("name", "search.by_any_word", params)
+    params |= {"groups": [part for part, _ in costs], "number": len(words)}
     return IndexSearch("name", "search.by_words", params)

@@ -36,6 +36,17 @@ SELECT guest_ref, sum(cost)::integer AS cost FROM hits
 GROUP BY guest_ref HAVING count(*) = %(number)s
 ORDER BY sum(cost) LIMIT %(most)s
 
+-- search.by_any_word
+-- Guests that have any of some words, up to a limit: those with the closest words first, of equally
+-- close words as many of each. A guest may occur several times.
+SELECT guests.guest_ref, near.cost
+FROM unnest(%(words)s::text[], %(costs)s::integer[]) AS near (word, cost)
+CROSS JOIN LATERAL (
+    SELECT guest_ref, row_number() OVER () AS place FROM {ws}.guest_words
+    WHERE guest_words.word = near.word LIMIT %(most)s
+) AS guests
+ORDER BY near.cost, guests.place LIMIT %(most)s
+
 -- search.by_one_word
 -- Guests that have a word, up to a limit.
 SELECT guest_ref, 0 AS cost FROM {ws}.guest_words WHERE word = %(word)s LIMIT %(most)s
