@@ -63,7 +63,7 @@ _EIGHT: Final = row(8)
 _FIRST: Final = whole(0)
 """Sequence of the join that creates a guest."""
 _CONTACT: Final = text(SOURCES["contact"])
-_SEEN: Final = ("first_seen", "last_seen")
+_TIMES_SEEN: Final = ("first_seen", "last_seen")
 _UNSEEN: Final = [None, None]
 
 
@@ -132,7 +132,7 @@ class CreationEncoder:
         self._by = text(terms.actor) + self._at
         self._source = text(terms.source) + source_ref + self._by
         self._new_ref = neighbouring_refs().__next__
-        self._made = Creations(terms.book.version, self._now)
+        self._new = Creations(terms.book.version, self._now)
         self._rows = defaultdict[str, list[bytes]](list)
         """Query -> the rows of each creation of one kind; empty for one that has none."""
         self._items: list[bytes] = []
@@ -146,7 +146,7 @@ class CreationEncoder:
 
     def add(self, record: BatchRecord) -> bool:
         """Add the next record; return whether it has a creation if no other shares a key."""
-        position, what, number = self._records, record.what, len(self._made.positions)
+        position, what, number = self._records, record.what, len(self._new.positions)
         self._records += 1
         if isinstance(what, RecordError):
             return False
@@ -156,23 +156,23 @@ class CreationEncoder:
             self._add_guest_write(position, what)
         elif isinstance(what, OrderWrite):
             self._add_order_write(position, what)
-        return len(self._made.positions) > number
+        return len(self._new.positions) > number
 
     def creations(self) -> Creations | None:
         """Return the creations of records that share no key with others; None unless all records
         are of guests, or all of orders."""
-        made = self._made
+        new = self._new
         if self._kinds not in ({GuestWrite}, {OrderWrite}):
             return None
-        made.is_complete = len(made.positions) == self._valid
+        new.is_complete = len(new.positions) == self._valid
         for query, rows in self._rows.items():
             content = b"".join(rows)
             if content:
-                made.rows[query] = EncodedRows(content, array("I", map(len, rows)).tobytes())
+                new.rows[query] = EncodedRows(content, array("I", map(len, rows)).tobytes())
         for name, keys in (("keys", self._keys), ("references", self._references)):
             if keys:
-                made.locked[name] = binary_rows.encode_keys(sorted(keys))
-        return made.without(self._sharing())
+                new.locked[name] = binary_rows.encode_keys(sorted(keys))
+        return new.without(self._sharing())
 
     def _add_guest_write(self, position: int, what: GuestWrite) -> None:
         person = self._person(what.changes, GUEST_RECORD)
@@ -209,14 +209,14 @@ class CreationEncoder:
                 owner = owners.setdefault(key, position)
                 if owner != position:
                     sharing |= {owner, position}
-        return {number for number, at in enumerate(self._made.positions) if at in sharing}
+        return {number for number, at in enumerate(self._new.positions) if at in sharing}
 
     def _person(self, changes: Changes, terms: Terms) -> _Person:
         """Return the fields of a person as a new guest, the keys, and the decision to create it."""
         fields = guest_fields(changes)
         times = _UNSEEN
         if "first_seen" in fields or "last_seen" in fields:
-            times = [fields.pop(name, None) for name in _SEEN]
+            times = [fields.pop(name, None) for name in _TIMES_SEEN]
         plain = self._evidence_of(fields) if self._evidence_of is not None else None
         if plain is not None:
             lookup, keys, rule, reason = plain
@@ -259,34 +259,34 @@ class CreationEncoder:
             extensions = check_groups({}, groups) if groups else {}
         except RecordRejected:
             return
-        made, guest, source = self._made, self._new_ref(), self._source
+        new, guest, source = self._new, self._new_ref(), self._source
         if order is not None:
             what, contact, reference = order
             ref_of_order = self._new_ref()
             source = _CONTACT + ref_bytes(ref_of_order) + self._by
-            made.orders.append(ref_of_order)
-            made.references.append(reference)
+            new.orders.append(ref_of_order)
+            new.references.append(reference)
             self._add_order(what, ref_of_order, reference)
             self._add_contact(ref_of_order, guest, contact)
         names, phones = words
         self._add_guest(guest, person, source)
         self._add_words(guest, names, phones)
         self._add_extensions("guest_writes.copy_extensions", [(guest, extensions)])
-        made.positions.append(position)
-        made.lookups.append(b"".join(person.lookup))
-        made.guests.append(guest)
-        made.names.append(names)
-        made.providers.append([one["provider"] for one in person.fields.get("identifiers") or ()])
+        new.positions.append(position)
+        new.lookups.append(b"".join(person.lookup))
+        new.guests.append(guest)
+        new.names.append(names)
+        new.providers.append([one["provider"] for one in person.fields.get("identifiers") or ()])
 
     def _add_guest(self, guest: bytes, person: _Person, source: bytes) -> None:
         """Add the rows of a new guest: itself, its keys and join."""
         own, written, rows = REF + guest, self._unseen, self._rows
         if person.times is not _UNSEEN:
-            seen = [
+            times = [
                 self._at if value is None else binary_rows.instant(instant(value))
                 for value in person.times
             ]
-            written = b"".join(seen) + self._written
+            written = b"".join(times) + self._written
         rows["guest_writes.copy_guests"].append(
             _SEVEN + own + encode_word(person.kind) + json(person.fields) + written
         )
