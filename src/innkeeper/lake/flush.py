@@ -21,8 +21,9 @@ from innkeeper.store.parquet_types import literal, quoted
 from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Work
 
-CHUNK: Final = 100_000
-"""Maximum number of changes of one flush, which bounds its memory; the next takes the others."""
+CHUNK: Final = 25_000
+"""Maximum number of changes of one flush; the next takes the others. 100,000 guests of a usual
+length do not fit into `lake_maintenance_mb`: their flush runs again with the memory of a query."""
 
 
 @dataclass(frozen=True)
