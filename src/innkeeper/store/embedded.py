@@ -317,7 +317,7 @@ class EmbeddedServer:
             # There are no replicas: the log only has to suffice for recovery after a crash.
             "wal_level": "minimal",
             # The default of 2 MB is too little for an import: it would write each page by itself.
-            "wal_buffers": "16MB",
+            "wal_buffers": "8MB",
             "max_wal_senders": 0,
             "max_logical_replication_workers": 0,
             "fsync": "on",
